@@ -1,0 +1,36 @@
+/*
+ * The -d topics. A topic that is off costs one test of one bit.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+enum log_topic {
+#define LOG_TOPIC(name, text) LOG_##name,
+#include "base/log.def"
+    LOG_TOPIC_COUNT
+};
+
+struct log {
+    unsigned topics; /* bit n: enum log_topic n is on */
+    FILE *out;
+};
+
+/* The process's one log; written by frontend/main.c before anything runs. */
+extern struct log novt_log;
+
+static inline bool log_on(enum log_topic topic)
+{
+    return __builtin_expect(novt_log.topics >> topic & 1, 0);
+}
+
+/* Prints when the topic is on; a line ends with its own \n. */
+void log_print(enum log_topic topic, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Adds a comma-separated list of topic names ("int,mmu"; "all"); 0, or -1 with *bad at the name that
+ * is none. */
+int log_enable(const char *list, const char **bad);
+
+#endif

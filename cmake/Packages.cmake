@@ -1,0 +1,17 @@
+# Every package novt is built with, each a Debian 12 package, named here and nowhere else.
+#
+#   novt_package(VARIABLE header library debian-package what-for)
+#
+# sets VARIABLE to the library, or stops with the command that installs it.
+function(novt_package variable header library package purpose)
+    find_path(${variable}_INCLUDE ${header})
+    find_library(${variable}_LIBRARY ${library})
+    if(NOT ${variable}_INCLUDE OR NOT ${variable}_LIBRARY)
+        message(FATAL_ERROR "${header} (${purpose}) is missing: apt-get install ${package}")
+    endif()
+    set(${variable} ${${variable}_LIBRARY} PARENT_SCOPE)
+endfunction()
+
+novt_package(CAPSTONE capstone/capstone.h capstone libcapstone-dev "disassembly for people")
+novt_package(LIBELF libelf.h elf libelf-dev "ELF guests and symbols")
+novt_package(ZLIB zlib.h z zlib1g-dev "compressed kernels and images")

@@ -1,0 +1,37 @@
+/* An engine runs the guest's CPU until somebody else is needed. */
+#ifndef CPU_ENGINE_H
+#define CPU_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vcpu;
+
+/*
+ * Why run() returned. Engines deliver exceptions and external interrupts themselves: an interrupt
+ * that becomes deliverable (vcpu_can_interrupt) is taken at the next instruction (interpreter) or
+ * unit boundary (translator) by env->intr_ack() and fault_interrupt().
+ */
+enum exit_reason {
+    EXIT_REQUEST, /* vcpu->exit_request was set (the engine clears it): timers, input, stop */
+    EXIT_HALT,    /* vcpu->halted: wait for an interrupt */
+    EXIT_MODE,    /* the guest is in a mode that this engine does not run */
+    EXIT_STOP,    /* vcpu->stop says why: triple fault, poweroff, ... */
+};
+
+struct engine {
+    const char *name;
+    /* Called once, after vcpu_reset. NULL or an engine's state for vcpu->engine_state; *error is a
+     * sentence for the user on failure. */
+    void *(*create)(struct vcpu *vcpu, const char **error);
+    void (*destroy)(struct vcpu *vcpu);
+    enum exit_reason (*run)(struct vcpu *vcpu);
+    /* Prints what the engine counted, for -stats: name and value pairs. */
+    void (*stats)(const struct vcpu *vcpu, void (*put)(void *arg, const char *name, uint64_t value),
+                  void *arg);
+};
+
+extern const struct engine engine_interp;     /* cpu/interp.c */
+extern const struct engine engine_translator; /* translator/, the bt engine */
+
+#endif

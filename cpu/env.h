@@ -1,0 +1,26 @@
+/* What the CPU asks of the board. The board fills one in; every function is called on the vcpu's thread. */
+#ifndef CPU_ENV_H
+#define CPU_ENV_H
+
+#include <stdint.h>
+
+struct cpu_env {
+    void *board; /* first argument of all */
+
+    /* size: 1, 2 or 4 bytes. */
+    uint64_t (*port_read)(void *board, uint16_t port, unsigned size);
+    void (*port_write)(void *board, uint16_t port, unsigned size, uint64_t value);
+
+    /* gpa outside RAM; size: 1, 2, 4 or 8 bytes, never across a page end. */
+    uint64_t (*mmio_read)(void *board, uint64_t gpa, unsigned size);
+    void (*mmio_write)(void *board, uint64_t gpa, unsigned size, uint64_t value);
+
+    /* The interrupt controller's INTA cycle: the vector of the interrupt that vcpu.intr_line
+     * announced. Called only while that line is up. */
+    uint8_t (*intr_ack)(void *board);
+
+    /* FERR#: an x87 error while CR0.NE is clear (IRQ 13 on a PC). */
+    void (*ferr)(void *board);
+};
+
+#endif

@@ -1,0 +1,154 @@
+/*
+ * One virtual x86 CPU: its architectural state.
+ *
+ * V1. This is canonical whenever no engine is running. Engines keep registers and flags elsewhere
+ *     only between entering and leaving run().
+ * V2. rip is the offset in CS (not linear); for 16- and 32-bit code its upper half is 0.
+ * V3. The upper halves of gpr[] are 0 while the guest is not in 64-bit mode.
+ * V4. eflags bit 1 is set; bits 3, 5, 15 and above 21 are clear.
+ * V5. cpl equals SS.DPL in protected mode, 3 in virtual-8086 mode and 0 in real mode.
+ *
+ * The struct is open because translated code addresses its fields.
+ */
+#ifndef CPU_VCPU_H
+#define CPU_VCPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/kill.h"
+#include "base/physmem.h"
+#include "cpu/env.h"
+#include "cpu/x86.h"
+
+struct tlb;
+struct cpu_model;
+struct mmu_ops;
+
+/* A segment register with its hidden part. limit in bytes, already scaled by G. */
+struct segment {
+    uint16_t selector;
+    uint32_t attr; /* SEG_ bits */
+    uint32_t limit;
+    uint64_t base; /* gla */
+};
+
+struct table_register { /* GDTR, IDTR */
+    uint64_t base;
+    uint16_t limit;
+};
+
+/* An exception that an instruction raised and that has not been delivered yet. */
+struct fault {
+    uint8_t vector;
+    bool has_error;
+    bool trap;      /* #DB, #BP, #OF as traps: the saved rip is the next instruction's */
+    bool soft;      /* INT n, INT3, INTO: the gate's DPL is checked */
+    uint32_t error;
+    uint64_t cr2;   /* for #PF, the gla */
+};
+
+struct vcpu_stats {
+    uint64_t insns_interp;    /* instructions the interpreter executed */
+    uint64_t faults[32];      /* exceptions delivered, by vector */
+    uint64_t interrupts;      /* external interrupts delivered */
+    uint64_t soft_interrupts;
+    uint64_t port_reads, port_writes, mmio_reads, mmio_writes;
+    uint64_t halts;
+    uint64_t tlb_fills, tlb_flushes, cr3_writes;
+};
+
+#define FPU_AREA_SIZE 4096 /* XSAVE area, standard format; AVX-512 needs 2696 bytes */
+
+struct vcpu {
+    uint64_t gpr[GPR_COUNT];
+    uint64_t rip;
+    uint32_t eflags;
+    uint8_t cpl;
+
+    struct segment seg[SEG_COUNT];
+    struct segment ldtr, tr;
+    struct table_register gdtr, idtr;
+    uint64_t cr0, cr2, cr3, cr4, cr8, xcr0, efer;
+    uint64_t dr[8];
+    uint64_t pdpte[4]; /* PAE: loaded when CR3 is written (SDM 3, 4.4.1) */
+
+    uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+    uint64_t star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux, pat, apic_base, misc_enable;
+    uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
+    uint64_t tsc_offset; /* guest TSC = host TSC + tsc_offset */
+
+    /* Interrupts are not taken before the next instruction: after STI, MOV SS, POP SS. */
+    bool intr_shadow;
+    bool debug_shadow;  /* MOV SS, POP SS: #DB is held back as well */
+    bool halted;        /* in HLT */
+    bool nmi_pending, nmi_blocked;
+    bool a20_masked;    /* A20 gate closed: physical address bit 20 reads as 0 */
+    bool shutdown;      /* triple fault */
+
+    /* Written by the board (same thread): the interrupt controller's INTR pin. */
+    bool intr_line;
+    /* Written by anyone, also from a signal handler: the engine must return soon. */
+    volatile bool exit_request;
+
+    struct fault fault;        /* valid when a step returned STEP_FAULT */
+    struct fault first_fault;  /* for the report of a double or triple fault */
+    uint64_t first_fault_rip;
+
+    /* x87, MMX, SSE, AVX: an XSAVE image in the standard format, cpu/fpu.c. */
+    uint8_t fpu[FPU_AREA_SIZE] __attribute__((aligned(64)));
+
+    /* Memory: cpu/mem.c. tlb[0] holds translations for CPL 0-2, tlb[1] for CPL 3. */
+    struct tlb *tlb[2];
+    const struct mmu_ops *mmu;
+    void *mmu_arg;
+    struct physmem *mem;
+
+    const struct cpu_env *env;
+    const struct cpu_model *model; /* CPUID and MSRs, cpu/cpuid.h */
+    struct vm_stop *stop;
+    void *engine_state;            /* the running engine's own */
+    struct vcpu_stats stats;
+};
+
+/* Allocated (aligned) with everything cleared, or NULL. The caller then sets mem, env, model and
+ * stop, calls mem_create() (cpu/mem.h) and vcpu_reset(). */
+struct vcpu *vcpu_create(void);
+void vcpu_destroy(struct vcpu *vcpu);
+
+/* The state after RESET#, SDM 3, table 9-1 (rip f000:fff0, real mode). */
+void vcpu_reset(struct vcpu *vcpu);
+
+/* Make a running engine return to its caller soon; async-signal-safe. */
+static inline void vcpu_kick(struct vcpu *vcpu)
+{
+    vcpu->exit_request = true;
+}
+
+static inline bool vcpu_protected(const struct vcpu *vcpu)
+{
+    return vcpu->cr0 & CR0_PE;
+}
+
+static inline bool vcpu_v86(const struct vcpu *vcpu)
+{
+    return vcpu->eflags & EFLAGS_VM;
+}
+
+static inline bool vcpu_code32(const struct vcpu *vcpu)
+{
+    return vcpu->seg[SEG_CS].attr & SEG_DB;
+}
+
+static inline unsigned vcpu_iopl(const struct vcpu *vcpu)
+{
+    return vcpu->eflags >> 12 & 3;
+}
+
+/* An interrupt is due and the guest can take it now. */
+static inline bool vcpu_can_interrupt(const struct vcpu *vcpu)
+{
+    return vcpu->intr_line && vcpu->eflags & EFLAGS_IF && !vcpu->intr_shadow;
+}
+
+#endif
