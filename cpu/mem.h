@@ -17,6 +17,8 @@
 
 #include "cpu/vcpu.h"
 
+struct walk;
+
 #define MUST_CHECK __attribute__((warn_unused_result))
 
 enum mem_access { MEM_READ, MEM_WRITE, MEM_EXEC };
@@ -89,6 +91,8 @@ struct mmu_ops {
     void (*root_changed)(struct vcpu *vcpu);  /* CR3 written (or PDPTEs reloaded) */
     void (*mode_changed)(struct vcpu *vcpu);  /* CR0.PG/WP, CR4.PAE/PSE/PGE/SMEP/SMAP, EFER.NXE, A20 */
     void (*invlpg)(struct vcpu *vcpu, uint64_t gla);
+    /* The TLB of CPL 3 (user) or of CPL 0-2 is about to cache this walk. May be NULL. */
+    void (*filled)(struct vcpu *vcpu, uint64_t gla, const struct walk *walk, bool user);
 };
 
 static inline void mem_root_changed(struct vcpu *vcpu)

@@ -1,0 +1,513 @@
+/*
+ * The CPU's way to memory. Reference: SDM volume 3, chapters 4 and 5.
+ * Modelled: segmentation, paging, alignment checks, MMIO, data breakpoints' hook.
+ * Not yet: 64-bit addresses (canonical checks).
+ */
+#include "cpu/mem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "cpu/fault.h"
+#include "cpu/paging.h"
+#include "cpu/tlb.h"
+
+/* Where a byte range of one page is. */
+struct place {
+    uint8_t *host; /* NULL: MMIO at gpa */
+    uint64_t gpa;
+    bool watched;  /* writes must be told to physmem_written() */
+};
+
+/* --- Life and the plain mmu_ops ------------------------------------------- */
+
+static void flush_both(struct vcpu *vcpu)
+{
+    tlb_flush(vcpu->tlb[0]);
+    tlb_flush(vcpu->tlb[1]);
+    vcpu->stats.tlb_flushes++;
+}
+
+static void drop_page(struct vcpu *vcpu, uint64_t gla)
+{
+    tlb_drop(vcpu->tlb[0], gla, 1);
+    tlb_drop(vcpu->tlb[1], gla, 1);
+}
+
+static const struct mmu_ops plain_ops = {
+    .root_changed = flush_both,
+    .mode_changed = flush_both,
+    .invlpg = drop_page,
+};
+
+int mem_create(struct vcpu *vcpu)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        vcpu->tlb[i] = aligned_alloc(64, sizeof(struct tlb));
+        if (!vcpu->tlb[i])
+            return -ENOMEM;
+        tlb_flush(vcpu->tlb[i]);
+    }
+    vcpu->mmu = &plain_ops;
+    return 0;
+}
+
+void mem_destroy(struct vcpu *vcpu)
+{
+    for (unsigned i = 0; i < 2 && vcpu->mmu == &plain_ops; i++) {
+        free(vcpu->tlb[i]);
+        vcpu->tlb[i] = NULL;
+    }
+}
+
+/* --- Pages ---------------------------------------------------------------- */
+
+static uint64_t linear_mask(const struct vcpu *vcpu)
+{
+    return vcpu->efer & EFER_LMA ? UINT64_MAX : UINT32_MAX;
+}
+
+static unsigned fill_rights(const struct vcpu *vcpu, const struct walk *w, enum mem_access access,
+                            bool user)
+{
+    unsigned rights = 1u << access | 1u << MEM_READ;
+    bool may_write = w->writable || (!user && !(vcpu->cr0 & CR0_WP));
+
+    if (may_write && w->dirty)
+        rights |= 1u << MEM_WRITE;
+    if (!w->nx)
+        rights |= 1u << MEM_EXEC;
+    if (vcpu->mem->watch[w->gpa >> PAGE_SHIFT])
+        rights &= ~(1u << MEM_WRITE);
+    return rights;
+}
+
+/* The slow half of locate(): walks, fills the TLB. True when it faulted. */
+static bool walk_page(struct vcpu *vcpu, uint64_t gla, enum mem_access access, bool user,
+                      struct place *out)
+{
+    struct walk w;
+    uint32_t error;
+
+    if (!paging_on(vcpu)) {
+        paging_peek(vcpu, gla, &w);
+        w.dirty = true;
+    } else if (!paging_walk(vcpu, gla, access, user, &w, &error)) {
+        return fault_page(vcpu, gla, error) == STEP_FAULT;
+    }
+    out->gpa = w.gpa;
+    out->host = NULL;
+    out->watched = false;
+    if (!physmem_is_ram(vcpu->mem, w.gpa))
+        return false;
+    out->host = physmem_ptr(vcpu->mem, w.gpa);
+    if (vcpu->mmu->filled)
+        vcpu->mmu->filled(vcpu, gla, &w, user);
+    out->watched = vcpu->mem->watch[w.gpa >> PAGE_SHIFT];
+    tlb_fill(vcpu->tlb[user], gla, out->host, fill_rights(vcpu, &w, access, user));
+    vcpu->stats.tlb_fills++;
+    return false;
+}
+
+static inline bool locate(struct vcpu *vcpu, uint64_t gla, enum mem_access access, bool user,
+                          struct place *out)
+{
+    const struct tlb *tlb = vcpu->tlb[user];
+
+    if (__builtin_expect(!tlb_hit(tlb, access, gla), 0))
+        return walk_page(vcpu, gla, access, user, out);
+    out->host = (uint8_t *)(uintptr_t)(tlb->addend[tlb_index(gla)] + gla);
+    out->gpa = (uint64_t)(out->host - vcpu->mem->ram);
+    out->watched = false; /* T2 */
+    return false;
+}
+
+/* --- Values --------------------------------------------------------------- */
+
+static inline uint64_t load(const uint8_t *host, unsigned size)
+{
+    uint64_t value = 0;
+
+    switch (size) {
+    case 1: return *host;
+    case 2: __builtin_memcpy(&value, host, 2); return value;
+    case 4: __builtin_memcpy(&value, host, 4); return value;
+    default: __builtin_memcpy(&value, host, 8); return value;
+    }
+}
+
+static inline void store(uint8_t *host, unsigned size, uint64_t value)
+{
+    switch (size) {
+    case 1: *host = (uint8_t)value; return;
+    case 2: __builtin_memcpy(host, &value, 2); return;
+    case 4: __builtin_memcpy(host, &value, 4); return;
+    default: __builtin_memcpy(host, &value, 8); return;
+    }
+}
+
+static uint64_t place_read(struct vcpu *vcpu, const struct place *at, unsigned size)
+{
+    if (at->host)
+        return load(at->host, size);
+    vcpu->stats.mmio_reads++;
+    return vcpu->env->mmio_read(vcpu->env->board, at->gpa, size);
+}
+
+static void place_write(struct vcpu *vcpu, const struct place *at, unsigned size, uint64_t value)
+{
+    if (at->host) {
+        store(at->host, size, value);
+        if (at->watched)
+            physmem_written(vcpu->mem, at->gpa, size);
+        return;
+    }
+    vcpu->stats.mmio_writes++;
+    vcpu->env->mmio_write(vcpu->env->board, at->gpa, size, value);
+}
+
+static bool crosses_page(uint64_t gla, unsigned size)
+{
+    return (gla & PAGE_MASK) + size > PAGE_SIZE;
+}
+
+/* The two places of a range that crosses a page end; *first bytes are in the first. */
+static bool locate_split(struct vcpu *vcpu, uint64_t gla, unsigned size, enum mem_access access,
+                         bool user, struct place at[2], unsigned *first)
+{
+    uint64_t next = ((gla | PAGE_MASK) + 1) & linear_mask(vcpu);
+
+    *first = PAGE_SIZE - (gla & PAGE_MASK);
+    if (*first >= size) {
+        *first = size;
+        return locate(vcpu, gla, access, user, &at[0]);
+    }
+    return locate(vcpu, gla, access, user, &at[0]) || locate(vcpu, next, access, user, &at[1]) ||
+           /* the second walk may have made the first frame a watched one */
+           locate(vcpu, gla, access, user, &at[0]);
+}
+
+/* Byte i of a split range. */
+static struct place byte_at(const struct place at[2], unsigned first, unsigned i)
+{
+    struct place p = at[i >= first];
+    unsigned offset = i >= first ? i - first : i;
+
+    p.gpa += offset;
+    if (p.host)
+        p.host += offset;
+    return p;
+}
+
+static bool read_at(struct vcpu *vcpu, uint64_t gla, unsigned size, bool user, enum mem_access access,
+                    uint64_t *value)
+{
+    struct place at[2];
+    unsigned first;
+
+    if (__builtin_expect(!crosses_page(gla, size), 1)) {
+        if (locate(vcpu, gla, access, user, &at[0]))
+            return true;
+        *value = place_read(vcpu, &at[0], size);
+        return false;
+    }
+    if (locate_split(vcpu, gla, size, access, user, at, &first))
+        return true;
+    *value = 0;
+    for (unsigned i = 0; i < size; i++) {
+        struct place p = byte_at(at, first, i);
+
+        *value |= place_read(vcpu, &p, 1) << 8 * i;
+    }
+    return false;
+}
+
+static bool write_at(struct vcpu *vcpu, uint64_t gla, unsigned size, bool user, uint64_t value)
+{
+    struct place at[2];
+    unsigned first;
+
+    if (__builtin_expect(!crosses_page(gla, size), 1)) {
+        if (locate(vcpu, gla, MEM_WRITE, user, &at[0]))
+            return true;
+        place_write(vcpu, &at[0], size, value);
+        return false;
+    }
+    if (locate_split(vcpu, gla, size, MEM_WRITE, user, at, &first))
+        return true;
+    for (unsigned i = 0; i < size; i++) {
+        struct place p = byte_at(at, first, i);
+
+        place_write(vcpu, &p, 1, value >> 8 * i & 0xff);
+    }
+    return false;
+}
+
+/* --- Segments ------------------------------------------------------------- */
+
+static bool segment_fault(struct vcpu *vcpu, unsigned seg)
+{
+    return fault_raise_error(vcpu, seg == SEG_SS ? VEC_SS : VEC_GP, 0) == STEP_FAULT;
+}
+
+/* SDM 3, 5.3: are bytes offset to offset + size - 1 inside the limit? */
+static bool within_limit(const struct segment *s, uint64_t offset, unsigned size)
+{
+    uint64_t last = offset + size - 1;
+
+    if ((s->attr & (SEG_CODE | SEG_EXPDOWN)) == SEG_EXPDOWN) {
+        uint64_t top = s->attr & SEG_DB ? UINT32_MAX : 0xffff;
+
+        return offset > s->limit && last <= top;
+    }
+    /* A 4 GiB segment wraps around, as the CPUs do. */
+    return last <= s->limit || s->limit == UINT32_MAX;
+}
+
+static bool type_allows(const struct vcpu *vcpu, const struct segment *s, bool write)
+{
+    if (!vcpu_protected(vcpu) || vcpu_v86(vcpu))
+        return true;
+    if (s->attr & SEG_UNUSABLE || !(s->attr & SEG_P))
+        return false;
+    if (s->attr & SEG_CODE)
+        return !write && s->attr & SEG_READABLE;
+    return !write || s->attr & SEG_WRITABLE;
+}
+
+static bool misaligned(const struct vcpu *vcpu, uint64_t gla, unsigned size)
+{
+    return vcpu->eflags & EFLAGS_AC && vcpu->cr0 & CR0_AM && vcpu->cpl == 3 &&
+           !(size & (size - 1)) && size <= 8 && gla & (size - 1);
+}
+
+bool mem_segment(struct vcpu *vcpu, unsigned seg, uint64_t offset, unsigned size, bool write,
+                 uint64_t *gla)
+{
+    const struct segment *s = &vcpu->seg[seg];
+
+    if (!type_allows(vcpu, s, write) || !within_limit(s, offset, size))
+        return segment_fault(vcpu, seg);
+    *gla = (s->base + offset) & linear_mask(vcpu);
+    if (__builtin_expect(misaligned(vcpu, *gla, size), 0))
+        return fault_raise_error(vcpu, VEC_AC, 0) == STEP_FAULT;
+    return false;
+}
+
+bool mem_read(struct vcpu *vcpu, unsigned seg, uint64_t offset, unsigned size, uint64_t *value)
+{
+    uint64_t gla;
+
+    return mem_segment(vcpu, seg, offset, size, false, &gla) ||
+           read_at(vcpu, gla, size, vcpu->cpl == 3, MEM_READ, value);
+}
+
+bool mem_write(struct vcpu *vcpu, unsigned seg, uint64_t offset, unsigned size, uint64_t value)
+{
+    uint64_t gla;
+
+    return mem_segment(vcpu, seg, offset, size, true, &gla) ||
+           write_at(vcpu, gla, size, vcpu->cpl == 3, value);
+}
+
+bool mem_read_modify(struct vcpu *vcpu, unsigned seg, uint64_t offset, unsigned size,
+                     uint64_t *value)
+{
+    uint64_t gla;
+
+    return mem_segment(vcpu, seg, offset, size, true, &gla) ||
+           read_at(vcpu, gla, size, vcpu->cpl == 3, MEM_WRITE, value);
+}
+
+/* A copy that needs no vector register. */
+static void copy(uint8_t *to, const uint8_t *from, uint64_t size)
+{
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
+}
+
+static void place_read_bytes(struct vcpu *vcpu, struct place at, uint8_t *to, unsigned size)
+{
+    if (at.host) {
+        copy(to, at.host, size);
+        return;
+    }
+    for (; size; size--, at.gpa++)
+        *to++ = (uint8_t)place_read(vcpu, &at, 1);
+}
+
+static void place_write_bytes(struct vcpu *vcpu, struct place at, const uint8_t *from, unsigned size)
+{
+    if (at.host) {
+        copy(at.host, from, size);
+        if (at.watched)
+            physmem_written(vcpu->mem, at.gpa, size);
+        return;
+    }
+    for (; size; size--, at.gpa++)
+        place_write(vcpu, &at, 1, *from++);
+}
+
+bool mem_read_bytes(struct vcpu *vcpu, unsigned seg, uint64_t offset, void *to, unsigned size)
+{
+    struct place at[2];
+    uint64_t gla;
+    unsigned first;
+
+    if (mem_segment(vcpu, seg, offset, size, false, &gla) ||
+        locate_split(vcpu, gla, size, MEM_READ, vcpu->cpl == 3, at, &first))
+        return true;
+    place_read_bytes(vcpu, at[0], to, first);
+    if (first < size)
+        place_read_bytes(vcpu, at[1], (uint8_t *)to + first, size - first);
+    return false;
+}
+
+bool mem_write_bytes(struct vcpu *vcpu, unsigned seg, uint64_t offset, const void *from,
+                     unsigned size)
+{
+    struct place at[2];
+    uint64_t gla;
+    unsigned first;
+
+    if (mem_segment(vcpu, seg, offset, size, true, &gla) ||
+        locate_split(vcpu, gla, size, MEM_WRITE, vcpu->cpl == 3, at, &first))
+        return true;
+    place_write_bytes(vcpu, at[0], from, first);
+    if (first < size)
+        place_write_bytes(vcpu, at[1], (const uint8_t *)from + first, size - first);
+    return false;
+}
+
+bool mem_probe(struct vcpu *vcpu, unsigned seg, uint64_t offset, unsigned size, bool write)
+{
+    struct place at[2];
+    uint64_t gla;
+    unsigned first;
+
+    return mem_segment(vcpu, seg, offset, size, write, &gla) ||
+           locate_split(vcpu, gla, size, write ? MEM_WRITE : MEM_READ, vcpu->cpl == 3, at, &first);
+}
+
+/* How many of size bytes from offset lie inside the limit, given that the first does. */
+static uint64_t span_limit(const struct segment *s, uint64_t offset, uint64_t size)
+{
+    uint64_t top = s->limit;
+
+    if ((s->attr & (SEG_CODE | SEG_EXPDOWN)) == SEG_EXPDOWN)
+        top = s->attr & SEG_DB ? UINT32_MAX : 0xffff;
+    return top - offset + 1 < size ? top - offset + 1 : size;
+}
+
+bool mem_span(struct vcpu *vcpu, unsigned seg, uint64_t offset, bool write, uint64_t *size,
+              uint8_t **host)
+{
+    struct place at;
+    uint64_t gla;
+
+    if (mem_segment(vcpu, seg, offset, 1, write, &gla) ||
+        locate(vcpu, gla, write ? MEM_WRITE : MEM_READ, vcpu->cpl == 3, &at))
+        return true;
+    *size = span_limit(&vcpu->seg[seg], offset, *size);
+    if (*size > PAGE_SIZE - (gla & PAGE_MASK))
+        *size = PAGE_SIZE - (gla & PAGE_MASK);
+    *host = write && at.watched ? NULL : at.host;
+    return false;
+}
+
+/* --- Linear and system accesses -------------------------------------------- */
+
+bool mem_read_linear(struct vcpu *vcpu, uint64_t gla, unsigned size, uint64_t *value)
+{
+    return read_at(vcpu, gla & linear_mask(vcpu), size, vcpu->cpl == 3, MEM_READ, value);
+}
+
+bool mem_write_linear(struct vcpu *vcpu, uint64_t gla, unsigned size, uint64_t value)
+{
+    return write_at(vcpu, gla & linear_mask(vcpu), size, vcpu->cpl == 3, value);
+}
+
+bool mem_read_system(struct vcpu *vcpu, uint64_t gla, unsigned size, uint64_t *value)
+{
+    return read_at(vcpu, gla & linear_mask(vcpu), size, false, MEM_READ, value);
+}
+
+bool mem_write_system(struct vcpu *vcpu, uint64_t gla, unsigned size, uint64_t value)
+{
+    return write_at(vcpu, gla & linear_mask(vcpu), size, false, value);
+}
+
+/* --- Instruction fetch ------------------------------------------------------ */
+
+bool mem_fetch_ptr(struct vcpu *vcpu, uint64_t gla, const uint8_t **host, uint64_t *gpa)
+{
+    struct place at;
+
+    if (locate(vcpu, gla & linear_mask(vcpu), MEM_EXEC, vcpu->cpl == 3, &at))
+        return true;
+    *host = at.host;
+    *gpa = at.gpa;
+    return false;
+}
+
+/* Copies what one page holds of [gla, gla + size). True when its page faults. */
+static bool fetch_part(struct vcpu *vcpu, uint64_t gla, uint8_t *code, unsigned size)
+{
+    struct place at;
+
+    if (locate(vcpu, gla & linear_mask(vcpu), MEM_EXEC, vcpu->cpl == 3, &at))
+        return true;
+    place_read_bytes(vcpu, at, code, size);
+    return false;
+}
+
+bool mem_fetch(struct vcpu *vcpu, uint8_t *code, unsigned *avail, bool *fault_beyond)
+{
+    const struct segment *cs = &vcpu->seg[SEG_CS];
+    uint64_t left = cs->limit - vcpu->rip + 1, gla = cs->base + vcpu->rip;
+    unsigned want = INSN_MAX, first = PAGE_SIZE - (gla & PAGE_MASK);
+
+    *avail = 0;
+    *fault_beyond = false;
+    if (vcpu->rip > cs->limit)
+        return fault_gp(vcpu, 0) == STEP_FAULT;
+    if (cs->limit != UINT32_MAX && left < want) {
+        want = (unsigned)left;
+        *fault_beyond = true;
+        fault_gp(vcpu, 0);
+    }
+    if (fetch_part(vcpu, gla, code, first < want ? first : want))
+        return true;
+    *avail = first < want ? first : want;
+    if (first >= want)
+        return false;
+    if (fetch_part(vcpu, gla + first, code + first, want - first))
+        *fault_beyond = true;
+    else
+        *avail = want;
+    return false;
+}
+
+/* --- Reports ---------------------------------------------------------------- */
+
+bool mem_debug_translate(struct vcpu *vcpu, uint64_t gla, uint64_t *gpa)
+{
+    struct walk w;
+
+    if (!paging_peek(vcpu, gla & linear_mask(vcpu), &w))
+        return false;
+    *gpa = w.gpa;
+    return true;
+}
+
+bool mem_debug_read(struct vcpu *vcpu, uint64_t gla, void *to, unsigned size)
+{
+    uint8_t *out = to;
+    uint64_t gpa;
+
+    for (unsigned i = 0; i < size; i++) {
+        if (!mem_debug_translate(vcpu, gla + i, &gpa) || !physmem_is_ram(vcpu->mem, gpa))
+            return false;
+        out[i] = *physmem_ptr(vcpu->mem, gpa);
+    }
+    return true;
+}

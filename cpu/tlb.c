@@ -1,0 +1,66 @@
+/* The software TLB: see tlb.h for the invariants. */
+#include "cpu/tlb.h"
+
+void tlb_flush(struct tlb *tlb)
+{
+    for (unsigned access = 0; access < 3; access++)
+        for (unsigned i = 0; i < TLB_ENTRIES; i++)
+            tlb->tag[access][i] = TLB_NONE;
+}
+
+static void drop_index(struct tlb *tlb, unsigned i)
+{
+    for (unsigned access = 0; access < 3; access++)
+        tlb->tag[access][i] = TLB_NONE;
+}
+
+/* The page an index holds, or UINT64_MAX. */
+static uint64_t page_at(const struct tlb *tlb, unsigned i)
+{
+    for (unsigned access = 0; access < 3; access++)
+        if (tlb->tag[access][i] != TLB_NONE)
+            return -tlb->tag[access][i];
+    return UINT64_MAX;
+}
+
+void tlb_drop(struct tlb *tlb, uint64_t gla, uint64_t size)
+{
+    uint64_t first = gla >> PAGE_SHIFT, pages = ((gla + size - 1) >> PAGE_SHIFT) - first + 1;
+
+    if (pages == 1) {
+        unsigned i = tlb_index(gla);
+
+        if (page_at(tlb, i) == first)
+            drop_index(tlb, i);
+        return;
+    }
+    for (unsigned i = 0; i < TLB_ENTRIES; i++)
+        if (page_at(tlb, i) - first < pages)
+            drop_index(tlb, i);
+}
+
+void tlb_protect(struct tlb *tlb, const uint8_t *host)
+{
+    uint64_t page_host = (uint64_t)(uintptr_t)host & ~PAGE_MASK;
+
+    for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+        uint64_t tag = tlb->tag[1][i];
+
+        if (tag != TLB_NONE && tlb->addend[i] + (-tag << PAGE_SHIFT) == page_host)
+            tlb->tag[1][i] = TLB_NONE;
+    }
+}
+
+void tlb_fill(struct tlb *tlb, uint64_t gla, const uint8_t *host, unsigned rights)
+{
+    unsigned i = tlb_index(gla);
+    uint64_t page = gla >> PAGE_SHIFT;
+    uint64_t addend = ((uint64_t)(uintptr_t)host & ~PAGE_MASK) - (page << PAGE_SHIFT);
+
+    if (page_at(tlb, i) != page || tlb->addend[i] != addend)
+        drop_index(tlb, i);
+    tlb->addend[i] = addend;
+    for (unsigned access = 0; access < 3; access++)
+        if (rights >> access & 1)
+            tlb->tag[access][i] = -page;
+}

@@ -1,0 +1,48 @@
+/*
+ * The software TLB: linear page to host address, one table for each view (address space and
+ * privilege). Translated code probes it inline (translator/access.c), so its layout is a contract.
+ *
+ * T1. tag[access][i] + page == 0 means: the page (gla >> 12) may be accessed so without looking
+ *     further: it is RAM, rights are granted, A (and for writes D) is set.
+ * T2. A write tag is never present for a frame that is watched (base/physmem.h).
+ * T3. The three tags of an index that are not TLB_NONE are all of one page.
+ */
+#ifndef CPU_TLB_H
+#define CPU_TLB_H
+
+#include <stdint.h>
+
+#include "base/physmem.h"
+
+#define TLB_BITS 8
+#define TLB_ENTRIES (1u << TLB_BITS)
+#define TLB_NONE (1ull << 63)
+
+struct tlb {
+    uint64_t tag[3][TLB_ENTRIES]; /* by enum mem_access: minus the page number, or TLB_NONE */
+    uint64_t addend[TLB_ENTRIES]; /* host address minus gla */
+};
+
+static inline unsigned tlb_index(uint64_t gla)
+{
+    return gla >> PAGE_SHIFT & (TLB_ENTRIES - 1);
+}
+
+static inline int tlb_hit(const struct tlb *tlb, unsigned access, uint64_t gla)
+{
+    return tlb->tag[access][tlb_index(gla)] + (gla >> PAGE_SHIFT) == 0;
+}
+
+/* Forgets everything. */
+void tlb_flush(struct tlb *tlb);
+
+/* Forgets the pages that overlap [gla, gla + size). */
+void tlb_drop(struct tlb *tlb, uint64_t gla, uint64_t size);
+
+/* Forgets write rights to the frame at host address (a page of RAM). */
+void tlb_protect(struct tlb *tlb, const uint8_t *host);
+
+/* Adds rights (bit n: enum mem_access n) for gla's page, which is host's page of RAM. */
+void tlb_fill(struct tlb *tlb, uint64_t gla, const uint8_t *host, unsigned rights);
+
+#endif
