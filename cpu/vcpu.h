@@ -60,11 +60,29 @@ struct vcpu_stats {
 
 #define FPU_AREA_SIZE 4096 /* XSAVE area, standard format; AVX-512 needs 2696 bytes */
 
+/*
+ * What translated code keeps while it runs, at fixed offsets (translator/offsets.h); meaningless to
+ * everybody else. IF and DF live here as the bits of EFLAGS' second byte.
+ */
+struct bt_registers {
+    uint64_t host_rsp;     /* the monitor's stack */
+    uint64_t jump_table;   /* r14: of the current view and privilege; poisoned to stop at the next poll */
+    uint64_t tlb;          /* r13 */
+    uint64_t scratch;      /* a value that outlives a memory probe */
+    uint64_t window;       /* gs base */
+    uint8_t flag_if, flag_df;
+    uint8_t leave;         /* a callout changed something: look before going on in the unit */
+    uint8_t fpu_loaded;    /* the guest's FPU and vector state is in the host's registers */
+    uint32_t spare;
+};
+
 struct vcpu {
     uint64_t gpr[GPR_COUNT];
     uint64_t rip;
     uint32_t eflags;
     uint8_t cpl;
+    uint8_t padding[3];
+    struct bt_registers bt;
 
     struct segment seg[SEG_COUNT];
     struct segment ldtr, tr;
