@@ -1,0 +1,75 @@
+/*
+ * The board: an ISA PC without PCI, APIC or display. It owns the chips and their wires, every port
+ * and IRQ number (one list, in pc.c), the firmware tables in RAM, and what the CPU asks of the
+ * board (cpu/env.h).
+ */
+#ifndef FRONTEND_PC_H
+#define FRONTEND_PC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct chardev;
+struct clock;
+struct pc;
+struct physmem;
+struct snap;
+struct vcpu;
+struct vm_stop;
+
+#define PC_SERIAL_COUNT 2
+#define PC_RAM_MIN (2ull << 20)
+#define PC_RAM_MAX (0xe0000000ull) /* RAM is one run from 0, below the addresses firmware and chips use */
+
+/* All pointers stay the caller's and outlive the board. */
+struct pc_config {
+    struct vcpu *vcpu;    /* pc_create sets env; the board drives intr_line and a20_masked */
+    struct physmem *mem;  /* initialised; its size is the guest's memory. pc_create sets the hole */
+    struct clock *clock;
+    struct vm_stop *stop;
+
+    struct chardev *serial[PC_SERIAL_COUNT]; /* COM1, COM2; NULL: that chip is not on the board */
+    struct chardev *debugcon;                /* port 0xe9; NULL: not there */
+
+    bool debug_exit;            /* -device isa-debug-exit */
+    uint16_t debug_exit_base;   /* QEMU's default is 0x501 */
+    uint16_t debug_exit_size;   /* 1 to 4 ports; QEMU's default is 2 */
+};
+
+/* One run of the memory map; type is as INT 15h E820 numbers it. */
+struct pc_e820 {
+    uint64_t base, size;
+    uint32_t type;
+};
+
+enum { E820_RAM = 1, E820_RESERVED = 2 };
+#define PC_E820_MAX 8
+
+/* Sets vcpu->env and mem's hole, and powers the chips on. NULL with *error a sentence for the user. */
+struct pc *pc_create(const struct pc_config *config, const char **error);
+void pc_destroy(struct pc *pc);
+
+/* --- For the boot code --------------------------------------------------
+ * At power-on and at each reset: vcpu_reset(), pc_reset(), then load the kernel. */
+
+/* Resets every chip, opens A20, and writes the BIOS data area and the ACPI tables into RAM (so
+ * clear RAM before, not after). */
+void pc_reset(struct pc *pc);
+
+/* Fills map, ascending; returns the number of entries, at most PC_E820_MAX. */
+unsigned pc_e820_map(const struct pc *pc, struct pc_e820 map[PC_E820_MAX]);
+
+/* gpa of the ACPI root pointer, for boot protocols that pass it. */
+uint64_t pc_rsdp(const struct pc *pc);
+
+/* --- For the run loop --------------------------------------------------- */
+
+/* The guest is about to sleep, or the machine to end: pushes collected output to the host. */
+void pc_idle(struct pc *pc);
+
+/* Presses the power button (ACPI): the guest is asked to shut down. */
+void pc_power_button(struct pc *pc);
+
+void pc_snapshot(struct pc *pc, struct snap *snap);
+
+#endif
