@@ -15,7 +15,6 @@ struct insn;
 
 enum cpu_mode { MODE_16, MODE_32, MODE_64 }; /* by CS.D and CS.L */
 
-#define INSN_MAX 15
 #define REG_NONE 0xff
 
 /* Prefixes seen (any number, any order). */

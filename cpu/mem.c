@@ -89,12 +89,10 @@ static bool walk_page(struct vcpu *vcpu, uint64_t gla, enum mem_access access, b
     struct walk w;
     uint32_t error;
 
-    if (!paging_on(vcpu)) {
+    if (!paging_on(vcpu))
         paging_peek(vcpu, gla, &w);
-        w.dirty = true;
-    } else if (!paging_walk(vcpu, gla, access, user, &w, &error)) {
+    else if (!paging_walk(vcpu, gla, access, user, &w, &error))
         return fault_page(vcpu, gla, error) == STEP_FAULT;
-    }
     out->gpa = w.gpa;
     out->host = NULL;
     out->watched = false;

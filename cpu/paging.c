@@ -82,8 +82,11 @@ struct path {
 enum walked { WALKED, WALK_ABSENT, WALK_RESERVED };
 
 static uint64_t next_entry(struct vcpu *vcpu, const struct paging_format *f, struct path *path,
-                           struct walk *out, uint64_t table, unsigned index, unsigned level)
+                           struct walk *out, uint64_t table, uint64_t gla, unsigned level)
 {
+    unsigned shift = PAGE_SHIFT + (level - 1) * f->index_bits;
+    unsigned bits = level == f->levels ? f->top_index_bits : f->index_bits;
+    unsigned index = gla >> shift & (BIT(bits) - 1);
     uint64_t gpa = NO_GPA, entry;
 
     if (f->bare_levels & BIT(level)) {
@@ -91,7 +94,9 @@ static uint64_t next_entry(struct vcpu *vcpu, const struct paging_format *f, str
     } else {
         gpa = a20(vcpu, table + (uint64_t)index * f->entry_bytes);
         entry = entry_read(vcpu, gpa, f->entry_bytes);
-        out->table_gfn[out->tables++] = gpa >> PAGE_SHIFT;
+        out->table_gfn[out->tables] = gpa >> PAGE_SHIFT;
+        out->table_base[out->tables] = gla & ~(BIT(shift + bits) - 1);
+        out->table_shift[out->tables++] = shift;
     }
     path->step[path->count].gpa = gpa;
     path->step[path->count++].entry = entry;
@@ -103,13 +108,13 @@ static enum walked descend(struct vcpu *vcpu, uint64_t gla, struct walk *out, st
     const struct paging_format *f = paging_format(vcpu);
     uint64_t table = vcpu->cr3 & 0xfffff000, perms = PTE_W | PTE_U;
 
-    *out = (struct walk){ 0 };
+    out->tables = 0;
+    out->nx = false;
+    out->entry_bytes = f->entry_bytes;
     path->count = 0;
     for (unsigned level = f->levels;; level--) {
         unsigned shift = PAGE_SHIFT + (level - 1) * f->index_bits;
-        unsigned bits = level == f->levels ? f->top_index_bits : f->index_bits;
-        unsigned index = gla >> shift & (BIT(bits) - 1);
-        uint64_t entry = next_entry(vcpu, f, path, out, table, index, level);
+        uint64_t entry = next_entry(vcpu, f, path, out, table, gla, level);
         bool large = f->large_levels & BIT(level) && entry & PTE_PS &&
                      (f->entry_bytes == 8 || vcpu->cr4 & CR4_PSE);
 
@@ -189,6 +194,6 @@ bool paging_peek(struct vcpu *vcpu, uint64_t gla, struct walk *out)
 
     if (paging_on(vcpu))
         return descend(vcpu, gla, out, &path) == WALKED;
-    *out = (struct walk){ .gpa = a20(vcpu, gla), .size = PAGE_SIZE, .writable = true, .user = true };
+    *out = (struct walk){ .gpa = a20(vcpu, gla), .dirty = true, .size = PAGE_SIZE, .writable = true, .user = true };
     return true;
 }

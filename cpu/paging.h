@@ -44,6 +44,9 @@ struct walk {
     bool dirty;             /* D is set (after the walk) */
     unsigned tables;        /* paging structures read from memory, top first */
     uint64_t table_gfn[4];
+    uint64_t table_base[4]; /* first gla that table i maps ... */
+    unsigned table_shift[4];/* ... and how much one entry of it maps: 1 << shift bytes */
+    unsigned entry_bytes;
 };
 
 /* Paging is on? */

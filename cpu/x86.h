@@ -7,6 +7,8 @@ enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, 
 /* Segment registers in the order of the instruction encoding (SDM 2, table 2-1). */
 enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_COUNT, SEG_NONE = 0xff };
 
+#define INSN_MAX 15 /* bytes */
+
 /* EFLAGS, SDM 1, 3.4.3 */
 #define EFLAGS_CF   0x00000001u
 #define EFLAGS_R1   0x00000002u /* always 1 */

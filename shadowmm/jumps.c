@@ -1,0 +1,92 @@
+/* Jump tables: guest address to translated code, one for each view and privilege. */
+#include <sys/mman.h>
+
+#include "shadowmm/view.h"
+
+static void clear_slot(struct jump_table *table, unsigned slot)
+{
+    table->tag[slot] = 0;
+}
+
+void jumps_flush(struct jumps *jumps)
+{
+    if (jumps->used > JUMP_LOG)
+        madvise(jumps->table, sizeof(*jumps->table), MADV_DONTNEED);
+    else
+        for (unsigned i = 0; i < jumps->used; i++)
+            clear_slot(jumps->table, jumps->log[i]);
+    jumps->used = 0;
+    jumps->pages = 0;
+}
+
+/* A page's addresses fill one sixteenth of the slots. */
+static void drop_page(struct jumps *jumps, uint64_t page)
+{
+    unsigned first = (page & 15) << PAGE_SHIFT;
+
+    for (unsigned slot = first; slot < first + PAGE_SIZE; slot++)
+        clear_slot(jumps->table, slot);
+    jumps->pages &= ~(1u << (page & 15));
+}
+
+/* An instruction may begin up to 14 bytes before the range and reach into it. */
+void jumps_drop(struct jumps *jumps, uint64_t gla, uint64_t size)
+{
+    uint64_t first = (gla - (INSN_MAX - 1)) >> PAGE_SHIFT, last = (gla + size - 1) >> PAGE_SHIFT;
+
+    if (!jumps->pages)
+        return;
+    if (last - first >= 15) {
+        jumps_flush(jumps);
+        return;
+    }
+    for (uint64_t page = first; page <= last; page++)
+        if (jumps->pages >> (page & 15) & 1)
+            drop_page(jumps, page);
+}
+
+static void insert(struct jumps *jumps, uint64_t eip, const void *host)
+{
+    unsigned slot = eip & (JUMP_SLOT_COUNT - 1);
+
+    if (!jumps->table->tag[slot]) {
+        if (jumps->used < JUMP_LOG)
+            jumps->log[jumps->used] = (uint16_t)slot;
+        if (jumps->used <= JUMP_LOG)
+            jumps->used++;
+    }
+    jumps->table->tag[slot] = -(eip + 1);
+    jumps->table->host[slot] = (uint64_t)(uintptr_t)host;
+    jumps->pages |= 1u << (eip >> PAGE_SHIFT & 15);
+}
+
+struct jump_table *shadowmm_jump_table(struct shadowmm *sm, bool user)
+{
+    return sm->view[sm->current].jumps[user].table;
+}
+
+void shadowmm_jump_insert(struct shadowmm *sm, bool user, uint64_t eip, const void *host)
+{
+    insert(&sm->view[sm->current].jumps[user], eip, host);
+}
+
+void shadowmm_jump_flush(struct shadowmm *sm)
+{
+    for (unsigned i = 0; i < sm->view_count; i++)
+        for (unsigned user = 0; user < 2; user++)
+            jumps_flush(&sm->view[i].jumps[user]);
+}
+
+void shadowmm_jump_drop(struct shadowmm *sm, uint64_t eip)
+{
+    unsigned slot = eip & (JUMP_SLOT_COUNT - 1);
+
+    for (unsigned i = 0; i < sm->view_count; i++)
+        for (unsigned user = 0; user < 2; user++) {
+            struct jumps *jumps = &sm->view[i].jumps[user];
+
+            if (jumps->pages >> (eip >> PAGE_SHIFT & 15) & 1 &&
+                jumps->table->tag[slot] == -(eip + 1))
+                clear_slot(jumps->table, slot);
+        }
+}

@@ -1,0 +1,179 @@
+/* Traced page tables: the state machine and the invariants are in shadowmm.h. */
+#include <stdlib.h>
+
+#include "shadowmm/view.h"
+
+static void copy_page(void *to, const void *from)
+{
+    uint64_t count = PAGE_SIZE / 8;
+
+    __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+}
+
+static const uint64_t *table_memory(const struct shadowmm *sm, const struct table *t)
+{
+    return (const uint64_t *)(const void *)physmem_ptr(sm->vcpu->mem, t->gfn << PAGE_SHIFT);
+}
+
+static void drop(struct shadowmm *sm, struct table *t, uint64_t gla, uint64_t size)
+{
+    sm->stats.entries_dropped++;
+    for (uint32_t left = t->views; left; left &= left - 1) {
+        struct view *view = &sm->view[__builtin_ctz(left)];
+
+        if (t->several)
+            view_flush(sm, view);
+        else
+            view_drop(view, gla, size);
+    }
+}
+
+static uint64_t coverage(const struct table *t)
+{
+    return (PAGE_SIZE / t->entry_bytes) << t->shift;
+}
+
+/* Does a translation made through the old entry contradict the new one? */
+static bool contradicts(uint64_t old, uint64_t new)
+{
+    const uint64_t used = PTE_A | PTE_D;
+
+    return old & PTE_P && ((old ^ new) & ~used || old & ~new & used);
+}
+
+static void compare_word(struct shadowmm *sm, struct table *t, unsigned i, uint64_t old, uint64_t new)
+{
+    unsigned per_word = 8 / t->entry_bytes, bits = 8 * t->entry_bytes;
+
+    for (unsigned k = 0; k < per_word; k++) {
+        uint64_t mask = bits == 64 ? UINT64_MAX : UINT32_MAX;
+
+        if (contradicts(old >> k * 32 & mask, new >> k * 32 & mask))
+            drop(sm, t, t->base + ((uint64_t)(i * per_word + k) << t->shift), 1ull << t->shift);
+    }
+}
+
+/* Drops what changed since the copy was made. */
+static void compare(struct shadowmm *sm, struct table *t)
+{
+    const uint64_t *now = table_memory(sm, t);
+
+    for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
+        if (t->copy[i] != now[i])
+            compare_word(sm, t, i, t->copy[i], now[i]);
+    sm->stats.table_syncs++;
+}
+
+static void forget(struct shadowmm *sm, struct table *t)
+{
+    drop(sm, t, t->base, coverage(t));
+    physmem_unwatch(sm->vcpu->mem, t->gfn, WATCH_TABLE);
+    sm->table_of[t->gfn] = NULL;
+    sm->stats.tables_forgotten++;
+    free(t);
+}
+
+static void trace(struct shadowmm *sm, struct table *t)
+{
+    t->unsync = false;
+    t->fills = 0;
+    physmem_watch(sm->vcpu->mem, t->gfn, WATCH_TABLE);
+    copy_page(t->copy, table_memory(sm, t));
+}
+
+static void sync_one(struct shadowmm *sm, struct table *t)
+{
+    if (!t->fills) {
+        forget(sm, t);
+        return;
+    }
+    compare(sm, t);
+    trace(sm, t);
+}
+
+void sync_all(struct shadowmm *sm)
+{
+    struct table *t = sm->unsync;
+
+    sm->unsync = NULL;
+    while (t) {
+        struct table *next = t->next_unsync;
+
+        sync_one(sm, t);
+        t = next;
+    }
+}
+
+void sync_forget_all(struct shadowmm *sm)
+{
+    sm->unsync = NULL;
+    for (uint64_t gfn = 0; gfn < sm->vcpu->mem->frames; gfn++)
+        if (sm->table_of[gfn])
+            forget(sm, sm->table_of[gfn]);
+}
+
+static struct table *table_for(struct shadowmm *sm, const struct walk *walk, unsigned i)
+{
+    uint64_t gfn = walk->table_gfn[i];
+    struct table *t = sm->table_of[gfn];
+
+    if (t)
+        return t;
+    t = calloc(1, sizeof(*t));
+    if (!t)
+        return NULL;
+    t->gfn = gfn;
+    t->base = walk->table_base[i];
+    t->shift = walk->table_shift[i];
+    t->entry_bytes = walk->entry_bytes;
+    sm->table_of[gfn] = t;
+    sm->stats.tables_traced++;
+    trace(sm, t);
+    return t;
+}
+
+/* S3: what is cached now is what memory holds now. */
+static void refresh_copy(struct shadowmm *sm, struct table *t, uint64_t gla)
+{
+    unsigned index = (gla >> t->shift) & (PAGE_SIZE / t->entry_bytes - 1);
+    unsigned word = index * t->entry_bytes / 8;
+
+    if (t->entry_bytes == 8)
+        t->copy[word] = table_memory(sm, t)[word];
+    else
+        ((uint32_t *)t->copy)[index] = ((const uint32_t *)table_memory(sm, t))[index];
+}
+
+void sync_filled(struct shadowmm *sm, uint64_t gla, const struct walk *walk)
+{
+    for (unsigned i = 0; i < walk->tables; i++) {
+        struct table *t;
+
+        if (walk->table_gfn[i] >= sm->vcpu->mem->frames)
+            continue;
+        t = table_for(sm, walk, i);
+        if (!t)
+            continue;
+        t->views |= 1u << sm->current;
+        t->fills++;
+        if (t->base != walk->table_base[i] || t->shift != walk->table_shift[i])
+            t->several = true;
+        if (t->unsync)
+            refresh_copy(sm, t, gla);
+    }
+}
+
+void shadowmm_table_written(struct shadowmm *sm, uint64_t gpa, uint64_t size)
+{
+    struct table *t = sm->table_of[gpa >> PAGE_SHIFT];
+
+    (void)size;
+    sm->stats.table_writes++;
+    if (!t || t->unsync)
+        return;
+    t->unsync = true;
+    t->fills = 0;
+    t->next_unsync = sm->unsync;
+    sm->unsync = t;
+    physmem_unwatch(sm->vcpu->mem, t->gfn, WATCH_TABLE);
+}

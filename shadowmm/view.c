@@ -1,0 +1,238 @@
+/* Views: tagged shadow address spaces. See shadowmm.h. */
+#include "shadowmm/view.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+/* Control bits that change what a cached translation means. CR4.PGE does not: setting or clearing it only
+ * invalidates. */
+static uint64_t mode_bits(const struct vcpu *vcpu)
+{
+    return (vcpu->cr0 & (CR0_PG | CR0_WP)) | (vcpu->cr4 & (CR4_PSE | CR4_PAE)) << 32 |
+           (uint64_t)!!(vcpu->efer & EFER_NXE) << 1 | (uint64_t)vcpu->a20_masked << 2;
+}
+
+void view_flush(struct shadowmm *sm, struct view *view)
+{
+    sm->stats.flushes++;
+    for (unsigned user = 0; user < 2; user++) {
+        tlb_flush(&view->tlb[user]);
+        jumps_flush(&view->jumps[user]);
+    }
+}
+
+void view_drop(struct view *view, uint64_t gla, uint64_t size)
+{
+    for (unsigned user = 0; user < 2; user++) {
+        tlb_drop(&view->tlb[user], gla, size);
+        jumps_drop(&view->jumps[user], gla, size);
+    }
+}
+
+static bool matches(const struct view *view, const struct vcpu *vcpu)
+{
+    if (!view->valid || view->paging != paging_on(vcpu))
+        return false;
+    if (!view->paging)
+        return true;
+    if (view->cr3 != vcpu->cr3)
+        return false;
+    for (unsigned i = 0; i < 4 && vcpu->cr4 & CR4_PAE; i++)
+        if (view->pdpte[i] != vcpu->pdpte[i])
+            return false;
+    return true;
+}
+
+static struct view *oldest(struct shadowmm *sm)
+{
+    struct view *best = &sm->view[0];
+
+    for (unsigned i = 0; i < sm->view_count; i++) {
+        if (!sm->view[i].valid)
+            return &sm->view[i];
+        if (sm->view[i].used_at < best->used_at)
+            best = &sm->view[i];
+    }
+    sm->stats.view_evictions++;
+    return best;
+}
+
+static struct view *take(struct shadowmm *sm)
+{
+    const struct vcpu *vcpu = sm->vcpu;
+    struct view *view = oldest(sm);
+
+    sm->stats.view_misses++;
+    if (view->valid)
+        view_flush(sm, view);
+    view->valid = true;
+    view->paging = paging_on(vcpu);
+    view->cr3 = vcpu->cr3;
+    for (unsigned i = 0; i < 4; i++)
+        view->pdpte[i] = vcpu->pdpte[i];
+    return view;
+}
+
+static struct view *find(struct shadowmm *sm)
+{
+    if (matches(&sm->view[sm->current], sm->vcpu))
+        return &sm->view[sm->current];
+    for (unsigned i = 0; i < sm->view_count; i++)
+        if (matches(&sm->view[i], sm->vcpu))
+            return &sm->view[i];
+    return take(sm);
+}
+
+void view_select(struct shadowmm *sm)
+{
+    struct view *view = find(sm);
+
+    view->used_at = ++sm->stats.view_switches;
+    sm->current = (unsigned)(view - sm->view);
+    sm->vcpu->tlb[0] = &view->tlb[0];
+    sm->vcpu->tlb[1] = &view->tlb[1];
+}
+
+/* --- mmu_ops --------------------------------------------------------------- */
+
+static struct shadowmm *of(struct vcpu *vcpu)
+{
+    return vcpu->mmu_arg;
+}
+
+static void root_changed(struct vcpu *vcpu)
+{
+    sync_all(of(vcpu));
+    view_select(of(vcpu));
+    vcpu->bt.leave = 1;
+}
+
+static void mode_changed(struct vcpu *vcpu)
+{
+    struct shadowmm *sm = of(vcpu);
+
+    sync_all(sm);
+    if (sm->mode != mode_bits(vcpu)) {
+        for (unsigned i = 0; i < sm->view_count; i++) {
+            view_flush(sm, &sm->view[i]);
+            sm->view[i].valid = false;
+        }
+        sync_forget_all(sm);
+        sm->mode = mode_bits(vcpu);
+    }
+    view_select(sm);
+    vcpu->bt.leave = 1;
+}
+
+static void invlpg(struct vcpu *vcpu, uint64_t gla)
+{
+    struct shadowmm *sm = of(vcpu);
+
+    sm->stats.invlpgs++;
+    for (unsigned i = 0; i < sm->view_count; i++)
+        if (sm->view[i].valid)
+            view_drop(&sm->view[i], gla & ~PAGE_MASK, PAGE_SIZE);
+}
+
+static void note_writer(struct shadowmm *sm, uint64_t gfn)
+{
+    uint8_t self = (uint8_t)(sm->current + 1);
+
+    if (sm->writer[gfn] != self)
+        sm->writer[gfn] = sm->writer[gfn] ? WRITER_MANY : self;
+}
+
+static void filled(struct vcpu *vcpu, uint64_t gla, const struct walk *walk, bool user)
+{
+    struct shadowmm *sm = of(vcpu);
+
+    (void)user;
+    sync_filled(sm, gla, walk);
+    if (walk->dirty)
+        note_writer(sm, walk->gpa >> PAGE_SHIFT);
+}
+
+static const struct mmu_ops ops = {
+    .root_changed = root_changed,
+    .mode_changed = mode_changed,
+    .invlpg = invlpg,
+    .filled = filled,
+};
+
+void shadowmm_protect(struct shadowmm *sm, uint64_t gfn)
+{
+    const uint8_t *host = physmem_ptr(sm->vcpu->mem, gfn << PAGE_SHIFT);
+    uint8_t writer = sm->writer[gfn];
+
+    for (unsigned i = 0; writer && i < sm->view_count; i++) {
+        if (writer != WRITER_MANY && writer != i + 1)
+            continue;
+        tlb_protect(&sm->view[i].tlb[0], host);
+        tlb_protect(&sm->view[i].tlb[1], host);
+    }
+    sm->writer[gfn] = 0;
+}
+
+/* --- Life ------------------------------------------------------------------- */
+
+static int view_init(struct view *view)
+{
+    for (unsigned user = 0; user < 2; user++) {
+        struct jump_table *table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE,
+                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+        if (table == MAP_FAILED)
+            return -errno;
+        view->jumps[user].table = table;
+        tlb_flush(&view->tlb[user]);
+    }
+    return 0;
+}
+
+int shadowmm_create(struct shadowmm **out, struct vcpu *vcpu, unsigned views)
+{
+    struct shadowmm *sm = calloc(1, sizeof(*sm));
+
+    if (!sm)
+        return -ENOMEM;
+    sm->vcpu = vcpu;
+    sm->view_count = views < 2 ? 2 : views > VIEWS_MAX ? VIEWS_MAX : views;
+    sm->view = aligned_alloc(64, sm->view_count * sizeof(*sm->view));
+    sm->table_of = calloc(vcpu->mem->frames, sizeof(struct table *));
+    sm->writer = calloc(vcpu->mem->frames, 1);
+    if (!sm->view || !sm->table_of || !sm->writer)
+        goto fail;
+    __builtin_memset(sm->view, 0, sm->view_count * sizeof(*sm->view));
+    for (unsigned i = 0; i < sm->view_count; i++)
+        if (view_init(&sm->view[i]))
+            goto fail;
+    sm->mode = mode_bits(vcpu);
+    vcpu->mmu_arg = sm;
+    vcpu->mmu = &ops;
+    view_select(sm);
+    *out = sm;
+    return 0;
+fail:
+    shadowmm_destroy(sm);
+    return -ENOMEM;
+}
+
+void shadowmm_destroy(struct shadowmm *sm)
+{
+    for (unsigned i = 0; sm->view && i < sm->view_count; i++)
+        for (unsigned user = 0; user < 2; user++)
+            if (sm->view[i].jumps[user].table)
+                munmap(sm->view[i].jumps[user].table, sizeof(struct jump_table));
+    for (uint64_t gfn = 0; sm->table_of && gfn < sm->vcpu->mem->frames; gfn++)
+        free(sm->table_of[gfn]);
+    free(sm->view);
+    free(sm->table_of);
+    free(sm->writer);
+    free(sm);
+}
+
+const struct shadowmm_stats *shadowmm_stats(const struct shadowmm *sm)
+{
+    return &sm->stats;
+}

@@ -1,0 +1,68 @@
+/* Private to shadowmm/: views and traced tables. */
+#ifndef SHADOWMM_VIEW_H
+#define SHADOWMM_VIEW_H
+
+#include "cpu/paging.h"
+#include "cpu/tlb.h"
+#include "shadowmm/shadowmm.h"
+
+#define VIEWS_MAX 32
+#define JUMP_LOG 8192
+
+/* One jump table and what was put into it. */
+struct jumps {
+    struct jump_table *table;
+    unsigned used;           /* entries in log; more than JUMP_LOG: empty all of it */
+    uint16_t pages;          /* bit n: slots of pages whose number ends in n may be used */
+    uint16_t log[JUMP_LOG];  /* slots filled */
+};
+
+struct view {
+    struct tlb tlb[2] __attribute__((aligned(64)));
+    bool valid;
+    bool paging;
+    uint64_t cr3, pdpte[4];
+    uint64_t used_at;        /* the switch count when it was last selected */
+    struct jumps jumps[2];
+};
+
+/* A traced or unsynced paging structure. */
+struct table {
+    uint64_t gfn, base;
+    unsigned shift, entry_bytes;
+    bool unsync, several;    /* several: mapped at more than one base; base is not to be trusted */
+    uint32_t views;          /* bit n: view n may hold translations made through it */
+    unsigned fills;          /* since it was last compared */
+    struct table *next_unsync;
+    uint64_t copy[PAGE_SIZE / 8];
+};
+
+struct shadowmm {
+    struct vcpu *vcpu;
+    struct view *view;       /* all of them */
+    unsigned view_count, current;
+    uint64_t mode;           /* the control bits all views were filled under */
+    struct table **table_of; /* by gfn */
+    uint8_t *writer;         /* by gfn: 0, view number + 1 or WRITER_MANY may hold a write right */
+    struct table *unsync;
+    struct shadowmm_stats stats;
+};
+
+#define WRITER_MANY 255
+
+/* --- view.c --- */
+void view_select(struct shadowmm *sm);
+void view_flush(struct shadowmm *sm, struct view *view);
+void view_drop(struct view *view, uint64_t gla, uint64_t size);
+void view_install(struct shadowmm *sm);
+
+/* --- jumps.c --- */
+void jumps_flush(struct jumps *jumps);
+void jumps_drop(struct jumps *jumps, uint64_t gla, uint64_t size);
+
+/* --- sync.c --- */
+void sync_filled(struct shadowmm *sm, uint64_t gla, const struct walk *walk);
+void sync_all(struct shadowmm *sm);
+void sync_forget_all(struct shadowmm *sm);
+
+#endif
