@@ -1,0 +1,92 @@
+/*
+ * x87, MMX, SSE and AVX: the guest's state and its instructions. Reference: SDM volume 1, chapters
+ * 8 to 14; volume 3, chapters 2.5 and 13.
+ *
+ * The state is the image in vcpu->fpu:
+ *
+ *  F1. An XSAVE area in the standard format as XSAVE64 writes it; XSTATE_BV counts. Without XSAVE on
+ *      the host the header still says 3.
+ *  F2. FIP and FDP (64 bits at 8 and 16) are guest offsets. No host address ever stays in the image.
+ *  F3. FCS and FDS have no place in that format: they are at FPU_FCS and FPU_FDS, in bytes that
+ *      neither FXSAVE nor XSAVE touches; 0 where the host deprecates them.
+ *  F4. While bt.fpu_loaded is set, the registers of the host hold the state and the image is old. The
+ *      functions for instructions then call fpu_save first.
+ */
+#ifndef CPU_FPU_H
+#define CPU_FPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cpu/decode.h"
+#include "cpu/vcpu.h"
+
+/* Offsets in the image, SDM 1, table 10-2 and 13.4. */
+enum {
+    FPU_CW = 0,
+    FPU_SW = 2,
+    FPU_TW = 4, /* abridged: a bit per physical register, 1: not empty */
+    FPU_FOP = 6,
+    FPU_FIP = 8,
+    FPU_FDP = 16,
+    FPU_MXCSR = 24,
+    FPU_MXCSR_MASK = 28,
+    FPU_ST = 32,
+    FPU_XMM = 160,
+    FPU_FCS = 464, /* ours, F3 */
+    FPU_FDS = 466,
+    FPU_XSTATE_BV = 512,
+    FPU_XCOMP_BV = 520,
+    FPU_YMM = 576, /* the upper halves */
+    FPU_END = 832,
+};
+
+/* State components, XCR0. */
+#define XCR0_X87 1u
+#define XCR0_SSE 2u
+#define XCR0_AVX 4u
+
+/* --- life ------------------------------------------------------------------------------------------ */
+
+/* Looks at the host and makes room for the copies of instructions; resets. 0 or -errno. */
+int fpu_create(struct vcpu *vcpu);
+void fpu_destroy(struct vcpu *vcpu);
+
+/* The state after RESET# (SDM 3, table 9-1: not that of FNINIT). XCR0 is vcpu_reset's. */
+void fpu_reset(struct vcpu *vcpu);
+
+/* --- for CPUID and XSETBV ---------------------------------------------------------------------------- */
+
+/* XCR0's bits for which everything is implemented on this host: 7, 3, or 0 (no XSAVE). */
+uint64_t fpu_offered_xcr0(void);
+
+/* Bytes of an XSAVE area for these components (CPUID leaf 0xd): 576 or 832. */
+uint32_t fpu_xsave_size(uint64_t xcr0);
+
+/* MXCSR's bits that may be set (the MXCSR_MASK of FXSAVE). */
+uint32_t fpu_mxcsr_mask(const struct vcpu *vcpu);
+
+/* --- for instructions ------------------------------------------------------------------------------- */
+
+/* What CR0, CR4 and XCR0 alone say: STEP_NEXT, or #UD or #NM raised. FWAIT, FXSAVE, XSAVE too. */
+enum step fpu_check(struct vcpu *vcpu, const struct insn *in);
+
+/* --- for translated code, which executes the guest's instructions with its state in the host ---------- */
+
+/*
+ * Loads the guest's state into the host's registers; from here to fpu_save nothing else may touch
+ * them. Sets and clears bt.fpu_loaded.
+ */
+void fpu_load(struct vcpu *vcpu);
+
+/*
+ * Takes it back and gives the host's registers the ABI's defaults. Returns the host address of the
+ * x87 instruction that set FIP since fpu_load, or 0. FIP, FDP and their selectors that were host
+ * values are 0 then, unless the caller knows better: fpu_set_pointers.
+ */
+uint64_t fpu_save(struct vcpu *vcpu);
+
+/* FIP becomes rip. memory: the instruction has a memory operand at data. */
+void fpu_set_pointers(struct vcpu *vcpu, uint64_t rip, bool memory, uint64_t data, unsigned seg);
+
+#endif
