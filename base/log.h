@@ -5,6 +5,8 @@
 #define BASE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 enum log_topic {
@@ -16,6 +18,8 @@ enum log_topic {
 struct log {
     unsigned topics; /* bit n: enum log_topic n is on */
     FILE *out;
+    /* Prints len bytes of code that run at addr, in 16-, 32- or 64-bit mode; NULL: no disassembler. */
+    void (*disasm)(FILE *out, const uint8_t *code, size_t len, uint64_t addr, int bits);
 };
 
 /* The process's one log; written by frontend/main.c before anything runs. */

@@ -485,6 +485,20 @@ bool mem_fetch(struct vcpu *vcpu, uint8_t *code, unsigned *avail, bool *fault_be
     return false;
 }
 
+enum mem_fill mem_fill(struct vcpu *vcpu, uint64_t gla, unsigned size, enum mem_access access)
+{
+    bool user = vcpu->cpl == 3;
+    struct place at;
+
+    if (crosses_page(gla, size))
+        return MEM_SPECIAL;
+    if (walk_page(vcpu, gla, access, user, &at))
+        return MEM_FAULTED;
+    if (!at.host)
+        return MEM_DEVICE;
+    return tlb_hit(vcpu->tlb[user], access, gla) ? MEM_FILLED : MEM_SPECIAL;
+}
+
 /* --- Reports ---------------------------------------------------------------- */
 
 bool mem_debug_translate(struct vcpu *vcpu, uint64_t gla, uint64_t *gpa)

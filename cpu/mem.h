@@ -76,6 +76,14 @@ MUST_CHECK bool mem_fetch(struct vcpu *vcpu, uint8_t *code, unsigned *avail, boo
  * for code outside RAM. For caches of decoded instructions. */
 MUST_CHECK bool mem_fetch_ptr(struct vcpu *vcpu, uint64_t gla, const uint8_t **host, uint64_t *gpa);
 
+/*
+ * For translated code whose TLB probe at gla missed: walks and fills the TLB of the current CPL.
+ * MEM_FILLED: the probe will hit now. MEM_SPECIAL: it never will (a watched frame, across a page end); MEM_DEVICE: nor here (MMIO): run the
+ * instruction in the interpreter. MEM_FAULTED: vcpu->fault is filled in.
+ */
+enum mem_fill { MEM_FILLED, MEM_SPECIAL, MEM_DEVICE, MEM_FAULTED };
+enum mem_fill mem_fill(struct vcpu *vcpu, uint64_t gla, unsigned size, enum mem_access access);
+
 /* gla to gpa by a walk that sets no bits and raises nothing: for debuggers and reports. */
 bool mem_debug_translate(struct vcpu *vcpu, uint64_t gla, uint64_t *gpa);
 /* Reads size bytes at gla for a report; false when any is not mapped RAM. */

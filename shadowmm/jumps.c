@@ -60,9 +60,15 @@ static void insert(struct jumps *jumps, uint64_t eip, const void *host)
     jumps->pages |= 1u << (eip >> PAGE_SHIFT & 15);
 }
 
-struct jump_table *shadowmm_jump_table(struct shadowmm *sm, bool user)
+struct jump_table *shadowmm_jump_table(struct shadowmm *sm, bool user, uint32_t key)
 {
-    return sm->view[sm->current].jumps[user].table;
+    struct jumps *jumps = &sm->view[sm->current].jumps[user];
+
+    if (jumps->key != key) {
+        jumps_flush(jumps);
+        jumps->key = key;
+    }
+    return jumps->table;
 }
 
 void shadowmm_jump_insert(struct shadowmm *sm, bool user, uint64_t eip, const void *host)

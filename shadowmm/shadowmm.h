@@ -52,8 +52,9 @@ struct shadowmm_stats {
 int shadowmm_create(struct shadowmm **sm, struct vcpu *vcpu, unsigned views);
 void shadowmm_destroy(struct shadowmm *sm);
 
-/* The jump table of the current view for this privilege. */
-struct jump_table *shadowmm_jump_table(struct shadowmm *sm, bool user);
+/* The jump table of the current view for this privilege; emptied first when it holds code that was
+ * translated for another mode (key). */
+struct jump_table *shadowmm_jump_table(struct shadowmm *sm, bool user, uint32_t key);
 
 /* Remembers that the code at guest address eip (linear) is translated at host. */
 void shadowmm_jump_insert(struct shadowmm *sm, bool user, uint64_t eip, const void *host);

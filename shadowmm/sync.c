@@ -158,8 +158,7 @@ void sync_filled(struct shadowmm *sm, uint64_t gla, const struct walk *walk)
         t->fills++;
         if (t->base != walk->table_base[i] || t->shift != walk->table_shift[i])
             t->several = true;
-        if (t->unsync)
-            refresh_copy(sm, t, gla);
+        refresh_copy(sm, t, gla);
     }
 }
 

@@ -12,6 +12,7 @@
 /* One jump table and what was put into it. */
 struct jumps {
     struct jump_table *table;
+    uint32_t key;            /* the mode its code was translated for */
     unsigned used;           /* entries in log; more than JUMP_LOG: empty all of it */
     uint16_t pages;          /* bit n: slots of pages whose number ends in n may be used */
     uint16_t log[JUMP_LOG];  /* slots filled */
@@ -54,7 +55,6 @@ struct shadowmm {
 void view_select(struct shadowmm *sm);
 void view_flush(struct shadowmm *sm, struct view *view);
 void view_drop(struct view *view, uint64_t gla, uint64_t size);
-void view_install(struct shadowmm *sm);
 
 /* --- jumps.c --- */
 void jumps_flush(struct jumps *jumps);

@@ -1,0 +1,156 @@
+/*
+ * Guest memory from translated code: the software TLB form.
+ *
+ *     lea   r8d, [guest address]
+ *     lea   r9d, [r8 + size - 1]      pages of the first and the last byte: an access across a
+ *     shrx  r10d, r8d, r12d           page end probes the first page's slot for the last page's
+ *     shrx  r9d, r9d, r12d            number, and misses
+ *     movzx r10d, r10b
+ *     mov   r11, rcx
+ *     mov   rcx, [r13 + r10*8 + tag]
+ *     lea   rcx, [rcx + r9]
+ *     jrcxz hit
+ *     jmp   slow
+ * hit: mov  rcx, r11
+ *     mov   r10, [r13 + r10*8 + addend]
+ *
+ * and the operand is [r10 + r8]. No flag changes.
+ */
+#include "translator/emit.h"
+
+
+/* Offset in struct vcpu of a segment's base. */
+static uint32_t segment_base(unsigned seg)
+{
+    return (uint32_t)(offsetof(struct vcpu, seg) + seg * sizeof(struct segment) +
+                      offsetof(struct segment, base));
+}
+
+static bool segment_flat(unsigned seg)
+{
+    return seg == SEG_DS || seg == SEG_ES || seg == SEG_SS || seg == SEG_CS;
+}
+
+bool access_possible(const struct builder *b, const struct insn *in, enum mem_access access)
+{
+    if (in->addrsize != 4)
+        return false;
+    if (in->seg == SEG_FS)
+        return b->key & KEY_FS;
+    if (in->seg == SEG_GS)
+        return b->key & KEY_GS;
+    return in->seg != SEG_CS || access == MEM_READ;
+}
+
+/* Shift right by 12 without BMI2: flags survive in ax, rax in r11. */
+static void shift_pages_old(struct builder *b, bool two)
+{
+    EMIT(b, 0x49, 0x89, 0xc3);            /* mov r11, rax */
+    EMIT(b, 0x9f, 0x0f, 0x90, 0xc0);      /* lahf; seto al */
+    EMIT(b, 0x45, 0x89, 0xc2);            /* mov r10d, r8d */
+    EMIT(b, 0x41, 0xc1, 0xea, 12);        /* shr r10d, 12 */
+    if (two)
+        EMIT(b, 0x41, 0xc1, 0xe9, 12);    /* shr r9d, 12 */
+    else
+        EMIT(b, 0x45, 0x89, 0xd1);        /* mov r9d, r10d */
+    EMIT(b, 0x04, 0x7f, 0x9e);            /* add al, 0x7f; sahf */
+    EMIT(b, 0x4c, 0x89, 0xd8);            /* mov rax, r11 */
+}
+
+static void pages(struct builder *b, unsigned size)
+{
+    if (size > 1) {
+        EMIT(b, 0x45, 0x8d, 0x88);        /* lea r9d, [r8 + size - 1] */
+        emit32(b, size - 1);
+    }
+    if (!b->t->bmi2) {
+        shift_pages_old(b, size > 1);
+        return;
+    }
+    if (size > 1) {
+        EMIT(b, 0xc4, 0x42, 0x1b, 0xf7, 0xd0); /* shrx r10d, r8d, r12d */
+        EMIT(b, 0xc4, 0x42, 0x1b, 0xf7, 0xc9); /* shrx r9d, r9d, r12d */
+    } else {
+        EMIT(b, 0xc4, 0x42, 0x1b, 0xf7, 0xc8); /* shrx r9d, r8d, r12d */
+        EMIT(b, 0x45, 0x89, 0xca);             /* mov r10d, r9d */
+    }
+}
+
+static void probe(struct builder *b, enum mem_access access, unsigned size, uint32_t retry, bool fpu)
+{
+    struct slow_end *slow = &b->slow[b->slows++];
+
+    pages(b, size);
+    EMIT(b, 0x45, 0x0f, 0xb6, 0xd2);           /* movzx r10d, r10b */
+    EMIT(b, 0x49, 0x89, 0xcb);                 /* mov r11, rcx */
+    EMIT(b, 0x4b, 0x8b, 0x8c, 0xd5);           /* mov rcx, [r13 + r10*8 + tag] */
+    emit32(b, TLB_TAG(access));
+    EMIT(b, 0x4a, 0x8d, 0x0c, 0x09);           /* lea rcx, [rcx + r9] */
+    EMIT(b, 0xe3, 5, 0xe9);                    /* jrcxz hit; jmp slow */
+    slow->field = here(b);
+    slow->retry = retry;
+    slow->info = (uint32_t)access << ACCESS_SHIFT | size | (fpu ? ACCESS_FPU : 0);
+    emit32(b, 0);
+    EMIT(b, 0x4c, 0x89, 0xd9);                 /* hit: mov rcx, r11 */
+    EMIT(b, 0x4f, 0x8b, 0x94, 0xd5);           /* mov r10, [r13 + r10*8 + addend] */
+    emit32(b, TLB_ADDEND);
+}
+
+static void address(struct builder *b, const struct insn *in)
+{
+    if (in->base == REG_NONE && in->index == REG_NONE && segment_flat(in->seg)) {
+        emit_mov_r8d_imm(b, (uint32_t)in->disp);
+        return;
+    }
+    emit_lea(b, R8, in->base, in->index, in->scale, (int32_t)in->disp);
+    if (segment_flat(in->seg))
+        return;
+    emit_vcpu(b, 0x8b, R9, segment_base(in->seg)); /* mov r9d, [segment base] */
+    EMIT(b, 0x47, 0x8d, 0x04, 0x08);           /* lea r8d, [r8 + r9] */
+}
+
+void access_operand(struct builder *b, const struct insn *in, enum mem_access access, unsigned size)
+{
+    uint32_t retry = here(b);
+
+    address(b, in);
+    probe(b, access, size, retry, in->info->attr & (A_X87 | A_MMX | A_SSE | A_AVX));
+}
+
+void access_at(struct builder *b, unsigned base, int32_t disp, enum mem_access access, unsigned size)
+{
+    uint32_t retry = here(b);
+
+    emit_lea(b, R8, base, REG_NONE, 0, disp);
+    probe(b, access, size, retry, false);
+}
+
+/* A0-A3 have no ModRM byte: use 8A, 8B, 88, 89. */
+static uint8_t opcode_with_modrm(const struct insn *in)
+{
+    static const uint8_t moffs[4] = { 0x8a, 0x8b, 0x88, 0x89 };
+
+    if (in->has_modrm)
+        return in->opcode;
+    return moffs[in->opcode & 3];
+}
+
+void access_emit_insn(struct builder *b, const struct insn *in, unsigned reg)
+{
+    if (in->prefixes & PREFIX_LOCK)
+        emit8(b, 0xf0);
+    if (in->prefixes & PREFIX_OPSIZE)
+        emit8(b, 0x66);
+    if (in->prefixes & PREFIX_REPNE)
+        emit8(b, 0xf2);
+    if (in->prefixes & PREFIX_REP)
+        emit8(b, 0xf3);
+    emit8(b, 0x43); /* REX.XB: index r8, base r10 */
+    if (in->map)
+        emit8(b, 0x0f);
+    if (in->map >= 2)
+        emit8(b, in->map == 2 ? 0x38 : 0x3a);
+    emit8(b, in->opcode == 0x82 && !in->map ? 0x80 : opcode_with_modrm(in));
+    EMIT(b, (reg & 7) << 3 | 4, 0x02);
+    emit(b, in->bytes + in->imm_at, in->has_modrm ? in->imm_len : 0);
+}

@@ -1,0 +1,132 @@
+/*
+ * The translation cache: one memfd mapped twice, writable here, executable there (U6). It is filled
+ * region after region; when all are full the oldest is emptied as a whole, so that eviction costs nothing
+ * per transfer and never fragments.
+ */
+#include "translator/unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/bug.h"
+#include "translator/emit.h"
+
+/* jmp [rip + 2]; two bytes of filler before the 8-byte aligned address come out as 8 + 8 bytes. */
+static void write_thunks(struct translator *t)
+{
+    static const char *const targets[THUNK_COUNT] = {
+        [THUNK_LOOKUP] = bt_exit_lookup, [THUNK_CHAIN] = bt_exit_chain,
+        [THUNK_SLOW] = bt_slow_access, [THUNK_CALLOUT] = bt_callout,
+    };
+
+    for (unsigned i = 0; i < THUNK_COUNT; i++) {
+        uint8_t *at = t->write + i * 8;
+        uint32_t rel = THUNK_COUNT * 8 + i * 8 - (i * 8 + 6);
+        uint64_t to = (uint64_t)(uintptr_t)targets[i];
+
+        at[0] = 0xff;
+        at[1] = 0x25;
+        __builtin_memcpy(at + 2, &rel, 4);
+        __builtin_memcpy(t->write + THUNK_COUNT * 8 + i * 8, &to, 8);
+    }
+    t->thunks = 0;
+}
+
+int cache_create(struct translator *t, size_t size)
+{
+    size_t step = size / CACHE_REGIONS;
+
+    t->cache_size = size;
+    t->fd = memfd_create("novt-code", MFD_CLOEXEC);
+    if (t->fd < 0 || ftruncate(t->fd, (off_t)size))
+        return -errno;
+    t->write = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, t->fd, 0);
+    t->exec = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, t->fd, 0);
+    if (t->write == MAP_FAILED || t->exec == MAP_FAILED)
+        return -errno;
+    write_thunks(t);
+    for (unsigned i = 0; i < CACHE_REGIONS; i++)
+        t->region[i].start = i * step;
+    t->region[0].used = 4096;
+    return 0;
+}
+
+void cache_destroy(struct translator *t)
+{
+    for (unsigned i = 0; i < CACHE_REGIONS; i++)
+        free(t->region[i].units);
+    if (t->write && t->write != MAP_FAILED)
+        munmap(t->write, t->cache_size);
+    if (t->exec && t->exec != MAP_FAILED)
+        munmap(t->exec, t->cache_size);
+    if (t->fd >= 0)
+        close(t->fd);
+}
+
+static size_t region_size(const struct translator *t)
+{
+    return t->cache_size / CACHE_REGIONS;
+}
+
+static void empty_region(struct translator *t, unsigned i)
+{
+    struct cache_region *r = &t->region[i];
+
+    for (size_t k = 0; k < r->unit_count; k++)
+        if (!r->units[k]->dead)
+            unit_drop(t, r->units[k]);
+    if (r->unit_count)
+        t->stats.evictions++;
+    unit_bury(t);
+    r->unit_count = 0;
+    r->used = i ? 0 : 4096;
+}
+
+/* Room for size bytes; may drop units, so no translated code may be running. */
+uint8_t *cache_reserve(struct translator *t, size_t size)
+{
+    struct cache_region *r = &t->region[t->current_region];
+
+    BUG_ON(size > region_size(t) - 4096);
+    if (r->used + size > region_size(t)) {
+        t->current_region = (t->current_region + 1) % CACHE_REGIONS;
+        empty_region(t, t->current_region);
+        r = &t->region[t->current_region];
+    }
+    return t->write + r->start + r->used;
+}
+
+void cache_commit(struct translator *t, struct unit *unit, size_t size)
+{
+    struct cache_region *r = &t->region[t->current_region];
+
+    r->used = (r->used + size + 15) & ~(size_t)15;
+    if (r->unit_count == r->unit_room) {
+        r->unit_room = r->unit_room ? 2 * r->unit_room : 4096;
+        r->units = realloc(r->units, r->unit_room * sizeof(*r->units));
+        BUG_ON(!r->units);
+    }
+    r->units[r->unit_count++] = unit;
+}
+
+/* The unit whose code holds the executable address, or NULL. */
+struct unit *cache_find(struct translator *t, const void *host)
+{
+    size_t offset = (size_t)((const uint8_t *)host - t->exec), low = 0, high;
+    struct cache_region *r = &t->region[offset / region_size(t)];
+
+    for (high = r->unit_count; low < high;) {
+        size_t middle = (low + high) / 2;
+        struct unit *unit = r->units[middle];
+
+        if ((const uint8_t *)host < unit->host)
+            high = middle;
+        else if ((const uint8_t *)host >= unit->host + unit->host_len)
+            low = middle + 1;
+        else
+            return unit;
+    }
+    return NULL;
+}

@@ -1,0 +1,183 @@
+/* What translated code calls, through switch.S. The guest's state is in struct vcpu meanwhile. */
+#include "base/log.h"
+#include "cpu/fault.h"
+#include "cpu/fpu.h"
+#include "cpu/interp.h"
+#include "translator/unit.h"
+
+void bt_fpu_out(struct vcpu *vcpu)
+{
+    if (!vcpu->bt.fpu_loaded)
+        return;
+    fpu_save(vcpu);
+    vcpu->bt.fpu_loaded = 0;
+}
+
+void bt_fpu_in(struct vcpu *vcpu)
+{
+    if (vcpu->bt.fpu_loaded)
+        return;
+    fpu_load(vcpu);
+    vcpu->bt.fpu_loaded = 1;
+}
+
+/* Somebody must look before the guest goes on. */
+static bool must_leave(const struct vcpu *vcpu)
+{
+    return vcpu->exit_request || vcpu->halted || vcpu->intr_shadow || vcpu->nmi_pending ||
+           vcpu->shutdown || vcpu->stop->end != VM_RUNNING || vcpu_can_interrupt(vcpu);
+}
+
+/* A page fault on the fetch is delivered here, and its handler's address looked up next. */
+static struct unit *find_unit(struct translator *t, uint32_t key)
+{
+    struct vcpu *vcpu = t->vcpu;
+    const uint8_t *host;
+    struct unit *unit;
+    uint64_t gpa;
+
+    if (mem_fetch_ptr(vcpu, vcpu->rip, &host, &gpa) || !host)
+        return NULL;
+    unit = lookup_find(t, gpa, (uint32_t)vcpu->rip, key);
+    if (unit) {
+        shadowmm_jump_insert(t->sm, key & KEY_USER, unit->eip, unit->host);
+        t->stats.lookup_found++;
+    }
+    return unit;
+}
+
+/* The host code for rip in the current mode and view, when there is some and nothing speaks against. */
+static const void *go_on(struct vcpu *vcpu)
+{
+    struct translator *t = translator_of(vcpu);
+    uint32_t key = engine_key(vcpu);
+    struct jump_table *jumps;
+    struct unit *unit;
+    unsigned slot = vcpu->rip & (JUMP_SLOT_COUNT - 1);
+
+    vcpu->bt.leave = 0;
+    if (!(key & KEY_OK))
+        return NULL;
+    jumps = shadowmm_jump_table(t->sm, key & KEY_USER, key);
+    *(volatile uint64_t *)&vcpu->bt.jump_table = (uint64_t)(uintptr_t)jumps;
+    vcpu->bt.tlb = (uint64_t)(uintptr_t)vcpu->tlb[key & KEY_USER];
+    if (must_leave(vcpu)) /* after the table: a kick that comes later poisons it */
+        return NULL;
+    if (key & KEY_FPU)
+        bt_fpu_in(vcpu);
+    if (jumps->tag[slot] + vcpu->rip + 1 == 0)
+        return (const void *)(uintptr_t)jumps->host[slot];
+    unit = find_unit(t, key);
+    return unit ? unit->host : NULL;
+}
+
+const void *bt_lookup(struct vcpu *vcpu)
+{
+    translator_of(vcpu)->stats.lookups++;
+    return go_on(vcpu);
+}
+
+const void *bt_chain(struct vcpu *vcpu, uint32_t exit_number)
+{
+    struct translator *t = translator_of(vcpu);
+    struct unit_exit *exit = t->exits[exit_number];
+    const void *host = go_on(vcpu);
+    struct unit *to;
+
+    if (!host) {
+        t->pending_exit = exit_number;
+        t->pending_eip = (uint32_t)vcpu->rip;
+        return NULL;
+    }
+    to = cache_find(t, host);
+    if (to && !exit->to && to->key == exit->from->key)
+        chain_link(t, exit, to);
+    return host;
+}
+
+/* The instruction at rip, by the interpreter. */
+static enum step interpret_one(struct vcpu *vcpu, bool outside)
+{
+    struct translator *t = translator_of(vcpu);
+
+    t->stats.interpreted++;
+    if (outside || novt_log.topics)
+        bt_fpu_out(vcpu);
+    return interp_one(vcpu);
+}
+
+/* On in the same unit behind instruction i, if that still is what comes next. */
+static const void *after_insn(struct vcpu *vcpu, struct unit *unit, unsigned i)
+{
+    if (vcpu->bt.leave || must_leave(vcpu) || vcpu->rip != unit->eip + unit->insn[i + 1].guest ||
+        i + 1 == unit->insn_count)
+        return go_on(vcpu);
+    if (unit->key & KEY_FPU)
+        bt_fpu_in(vcpu);
+    return unit->host + unit->insn[i + 1].host;
+}
+
+const void *bt_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void *resume)
+{
+    struct translator *t = translator_of(vcpu);
+    enum mem_fill fill = mem_fill(vcpu, gla, info & 0xff, info >> 8 & 3);
+    struct unit *unit;
+    unsigned i;
+
+    if (fill == MEM_FILLED) {
+        t->stats.slow_fills++;
+        return resume;
+    }
+    unit = cache_find(t, resume);
+    i = unit_insn_at(unit, resume);
+    vcpu->rip = unit->eip + unit->insn[i].guest;
+    if (fill == MEM_FAULTED) {
+        t->stats.slow_faults++;
+        if (novt_log.topics)
+            bt_fpu_out(vcpu);
+        fault_deliver(vcpu);
+        return go_on(vcpu);
+    }
+    t->stats.slow_specials++;
+    vcpu->bt.leave = 0;
+    if (interpret_one(vcpu, fill == MEM_DEVICE || info & 0x10000) != STEP_NEXT)
+        return go_on(vcpu);
+    return after_insn(vcpu, unit, i);
+}
+
+static enum step run_site(struct vcpu *vcpu, const struct unit_site *site)
+{
+    if (site->kind == SITE_FPU || site->kind == SITE_OUTSIDE || novt_log.topics)
+        bt_fpu_out(vcpu);
+    if (site->kind == SITE_FETCH) {
+        bt_fpu_out(vcpu);
+        return interp_one(vcpu);
+    }
+    return interp_execute(vcpu, &site->in);
+}
+
+const void *bt_call_site(struct vcpu *vcpu, struct unit_site *site)
+{
+    struct translator *t = translator_of(vcpu);
+    const struct unit *unit = site->unit;
+    enum step step;
+
+    t->stats.callouts++;
+    vcpu->rip = site->eip;
+    vcpu->bt.leave = 0;
+    step = run_site(vcpu, site);
+    if (step == STEP_FAULT && site->kind != SITE_FETCH)
+        fault_deliver(vcpu);
+    if (step != STEP_NEXT || !site->resume || vcpu->bt.leave || must_leave(vcpu) ||
+        engine_key(vcpu) != unit->key || vcpu->rip != (uint32_t)(site->eip + site->in.len))
+        return go_on(vcpu);
+    if (unit->key & KEY_FPU)
+        bt_fpu_in(vcpu);
+    return unit->host + site->resume;
+}
+
+const void *bt_fault(struct vcpu *vcpu)
+{
+    interpret_one(vcpu, true);
+    return go_on(vcpu);
+}

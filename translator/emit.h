@@ -1,0 +1,112 @@
+/*
+ * Emitting host code. The convention every emitter keeps (switch.S has the register list):
+ *
+ * Requirement #1: the guest's registers and arithmetic flags are changed by the guest's instruction
+ *   alone. Helpers of the emitter use r8-r11 and instructions that leave flags alone (lea, mov,
+ *   movzx, shrx, jrcxz, ...). rcx may be borrowed around jrcxz, its value waiting in a scratch register.
+ * Requirement #2: nothing of the guest's state changes before the last host instruction that can fault or leave.
+ * Requirement #3: nothing is written to a host stack: there is none.
+ */
+#ifndef TRANSLATOR_EMIT_H
+#define TRANSLATOR_EMIT_H
+
+#include "translator/offsets.h"
+#include "translator/unit.h"
+
+#define UNIT_INSNS 64            /* guest instructions, at most */
+#define UNIT_ROOM (48 * 1024)    /* host bytes reserved for one */
+#define UNIT_SOFT (28 * 1024)    /* no further instruction is begun beyond */
+#define UNIT_PENDING (4 * UNIT_INSNS)
+
+/* A probe's way out, emitted after the unit's code. */
+struct slow_end {
+    uint32_t field;  /* rel32 of the jump to it */
+    uint32_t retry;  /* where the access begins */
+    uint32_t info;   /* ACCESS_ bits and size */
+};
+
+#define ACCESS_SHIFT 8
+#define ACCESS_FPU 0x10000 /* the instruction uses the FPU or vector registers */
+
+/* A conditional transfer whose target wants more than a jump. */
+struct pad {
+    uint32_t field;
+    uint32_t target;
+};
+
+/* A unit under construction. All positions are offsets from its entry. */
+struct builder {
+    struct translator *t;
+    uint8_t *start, *out, *end;  /* writable mapping */
+    const uint8_t *exec;         /* executable address of start */
+    bool full;                   /* sticky: nothing was written past end */
+    bool ended;
+    uint32_t key, eip, at;       /* at: eip of the instruction being translated */
+    struct unit_insn insn[UNIT_INSNS + 1];
+    struct slow_end slow[UNIT_PENDING];
+    struct pad pad[UNIT_PENDING];
+    struct unit_exit exit[UNIT_PENDING];
+    uint32_t exit_eip[UNIT_PENDING];
+    struct unit_site site[UNIT_INSNS];
+    uint32_t site_field[UNIT_INSNS]; /* imm64 that takes the site's address */
+    unsigned insns, slows, pads, exits, sites;
+};
+
+static inline uint32_t here(const struct builder *b)
+{
+    return (uint32_t)(b->out - b->start);
+}
+
+/* --- emit.c: bytes and single host instructions --------------------------- */
+
+void emit(struct builder *b, const uint8_t *bytes, unsigned len);
+void emit8(struct builder *b, uint8_t value);
+void emit32(struct builder *b, uint32_t value);
+void emit64(struct builder *b, uint64_t value);
+/* EMIT(b, 0x49, 0x89, 0xca): literal bytes. */
+#define EMIT(b, ...) emit(b, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+
+/* Sets the rel32 at field to reach position to / the executable address to. */
+void emit_patch(struct builder *b, uint32_t field, uint32_t to);
+/* jmp to one of switch.S's stubs, by its thunk in the cache. */
+enum thunk { THUNK_LOOKUP, THUNK_CHAIN, THUNK_SLOW, THUNK_CALLOUT, THUNK_COUNT };
+void emit_jump_thunk(struct builder *b, enum thunk thunk);
+
+/* ModRM (with SIB and displacement) for memory at guest registers; reg: the ModRM reg field, 0 to 7. */
+void emit_modrm_mem(struct builder *b, unsigned reg, unsigned base, unsigned index, unsigned scale,
+                    int32_t disp);
+/* op r32, [r15 + offset] with the opcode byte op; reg 0 to 15. */
+void emit_vcpu(struct builder *b, uint8_t op, unsigned reg, uint32_t offset);
+void emit_mov_r8d_imm(struct builder *b, uint32_t imm);
+/* lea reg32, [guest base + index << scale + disp]; reg 0 to 15. */
+void emit_lea(struct builder *b, unsigned reg, unsigned base, unsigned index, unsigned scale, int32_t disp);
+
+/* --- access.c: guest memory ------------------------------------------------ */
+
+/* After these, [r10 + r8] is the guest's operand of size bytes, or the unit has been left. */
+void access_operand(struct builder *b, const struct insn *in, enum mem_access access, unsigned size);
+void access_at(struct builder *b, unsigned base, int32_t disp, enum mem_access access, unsigned size);
+/* Can the memory operand of in be reached by access_operand in this key? */
+bool access_possible(const struct builder *b, const struct insn *in, enum mem_access access);
+/* The guest's instruction itself with its memory operand at [r10 + r8]; reg replaces its reg field. */
+void access_emit_insn(struct builder *b, const struct insn *in, unsigned reg);
+
+/* --- exits.c: leaving a unit ------------------------------------------------ */
+
+/* To a known address / to the address in r8d / conditional: jcc (opcode 0F 80+cc) to it. */
+void exit_direct(struct builder *b, uint32_t target);
+void exit_indirect(struct builder *b);
+void exit_jcc(struct builder *b, unsigned cc, uint32_t target);
+/* The conditional jump whose rel32 is at field goes to target. */
+void exit_field(struct builder *b, uint32_t field, uint32_t target);
+/* Everything out of line: slow ends, pads, chain stubs. */
+void exit_finish(struct builder *b);
+
+/* --- rules.c ---------------------------------------------------------------- */
+
+/* Translates one instruction; sets b->ended when the unit ends with it. */
+void rule_apply(struct builder *b, const struct insn *in);
+/* A call of C for it; kind: enum site_kind. */
+void rule_callout(struct builder *b, const struct insn *in, enum site_kind kind, bool resumes);
+
+#endif

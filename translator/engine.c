@@ -1,0 +1,294 @@
+/* The bt engine: runs translated code, translates what is missing, interprets what it does not take. */
+#include "cpu/engine.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "cpu/fault.h"
+#include "cpu/fpu.h"
+#include "cpu/interp.h"
+#include "translator/offsets.h"
+#include "translator/unit.h"
+
+_Static_assert(offsetof(struct vcpu, gpr) == OFF_GPR, "offsets.h");
+_Static_assert(offsetof(struct vcpu, rip) == OFF_RIP, "offsets.h");
+_Static_assert(offsetof(struct vcpu, eflags) == OFF_EFLAGS, "offsets.h");
+_Static_assert(offsetof(struct vcpu, bt.host_rsp) == OFF_HOST_RSP, "offsets.h");
+_Static_assert(offsetof(struct vcpu, bt.jump_table) == OFF_JUMP_TABLE, "offsets.h");
+_Static_assert(offsetof(struct vcpu, bt.tlb) == OFF_TLB, "offsets.h");
+_Static_assert(offsetof(struct vcpu, bt.scratch) == OFF_SCRATCH, "offsets.h");
+_Static_assert(offsetof(struct vcpu, bt.flag_if) == OFF_FLAG_IF, "offsets.h");
+_Static_assert(offsetof(struct vcpu, bt.flag_df) == OFF_FLAG_DF, "offsets.h");
+_Static_assert(offsetof(struct vcpu, bt.fpu_loaded) == OFF_FPU_LOADED, "offsets.h");
+_Static_assert(sizeof(((struct jump_table *)0)->tag) == JUMP_HOST, "offsets.h");
+
+#define CACHE_SIZE (32u << 20)
+#define VIEWS 16
+
+/* --- The mode key ----------------------------------------------------------- */
+
+#define DATA_MASK (SEG_S | SEG_CODE | SEG_P | SEG_EXPDOWN | SEG_WRITABLE | SEG_UNUSABLE)
+#define DATA_OK (SEG_S | SEG_P | SEG_WRITABLE)
+
+/* A present, writable, expand-up data segment of 4 GiB. */
+static inline bool whole(const struct segment *s)
+{
+    return (s->attr & DATA_MASK) == DATA_OK && s->limit == UINT32_MAX;
+}
+
+static inline bool flat(const struct segment *s)
+{
+    return whole(s) && !s->base;
+}
+
+static inline bool flat_code(const struct segment *s)
+{
+    const uint32_t mask = SEG_S | SEG_CODE | SEG_P | SEG_DB | SEG_READABLE | SEG_L;
+
+    return (s->attr & mask) == (mask & ~SEG_L) && s->limit == UINT32_MAX && !s->base;
+}
+
+uint32_t engine_key(const struct vcpu *vcpu)
+{
+    const struct segment *seg = vcpu->seg;
+    uint32_t key = vcpu->cpl == 3 ? KEY_USER : 0;
+
+    if (!(vcpu->cr0 & CR0_PE) || vcpu->eflags & (EFLAGS_VM | EFLAGS_TF) || vcpu->dr[7] & 0xff)
+        return 0;
+    if (!flat_code(&seg[SEG_CS]) || !flat(&seg[SEG_DS]) || !flat(&seg[SEG_ES]) ||
+        !flat(&seg[SEG_SS]) || !(seg[SEG_SS].attr & SEG_DB))
+        return 0;
+    if (vcpu->cpl == 1 || vcpu->cpl == 2)
+        return 0;
+    if (key && vcpu->eflags & EFLAGS_AC && vcpu->cr0 & CR0_AM)
+        return 0;
+    if (whole(&seg[SEG_FS]))
+        key |= KEY_FS;
+    if (whole(&seg[SEG_GS]))
+        key |= KEY_GS;
+    if (!(vcpu->cr0 & (CR0_EM | CR0_TS)) && vcpu->cr4 & CR4_OSFXSR)
+        key |= KEY_FPU;
+    return key | KEY_OK;
+}
+
+/* --- Memory ------------------------------------------------------------------- */
+
+static void on_write(void *arg, uint64_t gpa, uint64_t size)
+{
+    struct translator *t = arg;
+    uint8_t watch = physmem_watched(t->vcpu->mem, gpa >> PAGE_SHIFT);
+
+    if (watch & WATCH_TABLE)
+        shadowmm_table_written(t->sm, gpa, size);
+    if (watch & WATCH_CODE)
+        smc_written(t, gpa, size);
+}
+
+static void on_watch(void *arg, uint64_t gfn)
+{
+    shadowmm_protect(((struct translator *)arg)->sm, gfn);
+}
+
+/* --- Running --------------------------------------------------------------------- */
+
+/* Delivers what waits and can be taken. True when the guest should not run on now. */
+static bool leave_for(struct vcpu *vcpu, enum exit_reason *why)
+{
+    if (vcpu->stop->end != VM_RUNNING || vcpu->shutdown) {
+        *why = EXIT_STOP;
+        return true;
+    }
+    if (vcpu->exit_request) {
+        vcpu->exit_request = false;
+        *why = EXIT_REQUEST;
+        return true;
+    }
+    if (vcpu_can_interrupt(vcpu)) {
+        bt_fpu_out(vcpu);
+        fault_interrupt(vcpu, vcpu->env->intr_ack(vcpu->env->board));
+    }
+    *why = EXIT_HALT;
+    return vcpu->halted;
+}
+
+/* Chains the exit that asked for unit, unless it has gone meanwhile. */
+static void link_pending(struct translator *t, struct unit *unit)
+{
+    uint32_t number = t->pending_exit;
+    struct unit_exit *exit;
+
+    t->pending_exit = NO_EXIT;
+    if (number == NO_EXIT || t->pending_eip != unit->eip)
+        return;
+    exit = t->exits[number];
+    if (exit->from->key == unit->key && !exit->from->dead && !exit->to)
+        chain_link(t, exit, unit);
+}
+
+/* Translates the unit at rip. */
+static void translate_here(struct translator *t, uint32_t key)
+{
+    struct vcpu *vcpu = t->vcpu;
+    const uint8_t *code;
+    struct unit *unit;
+    uint64_t gpa;
+
+    if (mem_fetch_ptr(vcpu, vcpu->rip, &code, &gpa)) {
+        fault_deliver(vcpu);
+        return;
+    }
+    if (!code) {
+        interp_one(vcpu);
+        return;
+    }
+    unit = lookup_find(t, gpa, (uint32_t)vcpu->rip, key);
+    if (!unit)
+        unit = translate_unit(t, (uint32_t)vcpu->rip, gpa, code, key);
+    if (!unit)
+        return;
+    shadowmm_jump_insert(t->sm, key & KEY_USER, unit->eip, unit->host);
+    link_pending(t, unit);
+}
+
+static void run_once(struct translator *t)
+{
+    struct vcpu *vcpu = t->vcpu;
+    uint32_t key = engine_key(vcpu);
+
+    if (!(key & KEY_OK) || vcpu->intr_shadow || vcpu->nmi_pending) {
+        bt_fpu_out(vcpu);
+        t->stats.interpreted++;
+        interp_step(vcpu);
+        return;
+    }
+    bt_fpu_out(vcpu);
+    translate_here(t, key);
+}
+
+static enum exit_reason run(struct vcpu *vcpu)
+{
+    struct translator *t = translator_of(vcpu);
+    enum exit_reason why;
+
+    while (!leave_for(vcpu, &why)) {
+        const void *host = bt_lookup(vcpu);
+
+        if (host) {
+            t->stats.enters++;
+            bt_enter(vcpu, host);
+        } else if (!vcpu->exit_request && vcpu->stop->end == VM_RUNNING && !vcpu->shutdown &&
+                   !vcpu->halted && !vcpu_can_interrupt(vcpu)) {
+            run_once(t);
+        }
+        if (t->graveyard) {
+            bt_fpu_out(vcpu);
+            unit_bury(t);
+        }
+    }
+    bt_fpu_out(vcpu);
+    return why;
+}
+
+/* --- Life ----------------------------------------------------------------------- */
+
+static void destroy(struct vcpu *vcpu)
+{
+    struct translator *t = translator_of(vcpu);
+
+    if (!t)
+        return;
+    if (t->sm)
+        unit_drop_all(t);
+    cache_destroy(t);
+    if (t->sm)
+        shadowmm_destroy(t->sm);
+    vcpu->mem->on_write = NULL;
+    vcpu->mem->on_watch = NULL;
+    free(t->hash);
+    free(t->by_frame);
+    free(t->exits);
+    free(t);
+    vcpu->engine_state = NULL;
+}
+
+static bool allocate(struct translator *t)
+{
+    t->hash = calloc(HASH_SIZE, sizeof(*t->hash));
+    t->by_frame = calloc(t->vcpu->mem->frames, sizeof(*t->by_frame));
+    return t->hash && t->by_frame && !cache_create(t, CACHE_SIZE) &&
+           !shadowmm_create(&t->sm, t->vcpu, VIEWS);
+}
+
+static void *create(struct vcpu *vcpu, const char **error)
+{
+    struct translator *t = calloc(1, sizeof(*t));
+
+    if (t) {
+        t->vcpu = vcpu;
+        t->fd = -1;
+        t->exit_free = t->pending_exit = NO_EXIT;
+        t->bmi2 = __builtin_cpu_supports("bmi2");
+        vcpu->engine_state = t;
+    }
+    if (!t || !allocate(t)) {
+        *error = "no memory for the translation cache: free some, or raise the limit (ulimit -v)";
+        return NULL;
+    }
+    vcpu->mem->on_write = on_write;
+    vcpu->mem->on_watch = on_watch;
+    vcpu->mem->arg = t;
+    if (precise_install(t)) {
+        *error = "cannot install signal handlers";
+        return NULL;
+    }
+    return t;
+}
+
+static void stats(const struct vcpu *vcpu, void (*put)(void *arg, const char *name, uint64_t value),
+                  void *arg)
+{
+    const struct translator *t = vcpu->engine_state;
+    const struct shadowmm_stats *s = shadowmm_stats(t->sm);
+
+#define PUT(from, field) put(arg, #field, (from)->field)
+    PUT(&t->stats, units);
+    PUT(&t->stats, insns_translated);
+    PUT(&t->stats, bytes_guest);
+    PUT(&t->stats, bytes_host);
+    PUT(&t->stats, units_dropped);
+    PUT(&t->stats, chains);
+    PUT(&t->stats, enters);
+    PUT(&t->stats, lookups);
+    PUT(&t->stats, lookup_found);
+    PUT(&t->stats, callouts);
+    PUT(&t->stats, slow_fills);
+    PUT(&t->stats, slow_specials);
+    PUT(&t->stats, slow_faults);
+    PUT(&t->stats, interpreted);
+    PUT(&t->stats, host_faults);
+    PUT(&t->stats, kicks);
+    PUT(&t->stats, polls);
+    PUT(&t->stats, smc_writes);
+    PUT(&t->stats, smc_drops);
+    PUT(&t->stats, evictions);
+    PUT(s, view_switches);
+    PUT(s, view_misses);
+    PUT(s, view_evictions);
+    PUT(s, tables_traced);
+    PUT(s, table_writes);
+    PUT(s, table_syncs);
+    PUT(s, tables_forgotten);
+    PUT(s, entries_dropped);
+    PUT(s, invlpgs);
+    PUT(s, flushes);
+#undef PUT
+}
+
+const struct engine engine_translator = {
+    .name = "bt",
+    .create = create,
+    .destroy = destroy,
+    .run = run,
+    .stats = stats,
+    .on_kick = precise_kick,
+};

@@ -1,0 +1,122 @@
+/*
+ * Leaving a unit: chained jumps inside a page, jump-table lookups beyond it (U2), and a poll on
+ * every transfer that could close a cycle (U4).
+ */
+#include "translator/emit.h"
+
+static bool same_page(const struct builder *b, uint32_t target)
+{
+    return target >> PAGE_SHIFT == b->eip >> PAGE_SHIFT;
+}
+
+/* A cycle has at least one transfer that does not go forward. */
+static bool wants_poll(const struct builder *b, uint32_t target)
+{
+    return target <= b->at;
+}
+
+static void add_exit(struct builder *b, uint32_t field, uint32_t target)
+{
+    b->exit_eip[b->exits] = target;
+    b->exit[b->exits++].field = field;
+}
+
+/* hit: is emitted behind the miss so that jrcxz reaches it. */
+static void lookup_miss(struct builder *b)
+{
+    EMIT(b, 0x4a, 0x8d, 0x4c, 0x01, 0x01); /* lea rcx, [rcx + r8 + 1] */
+    EMIT(b, 0xe3, 8);                      /* jrcxz hit */
+    EMIT(b, 0x4c, 0x89, 0xd1);             /* mov rcx, r10 */
+    emit_jump_thunk(b, THUNK_LOOKUP);
+    EMIT(b, 0x4c, 0x89, 0xd1);             /* hit: mov rcx, r10 */
+}
+
+static void lookup_constant(struct builder *b, uint32_t target)
+{
+    uint32_t slot = (target & (JUMP_SLOTS - 1)) * 8;
+
+    emit_mov_r8d_imm(b, target);
+    EMIT(b, 0x49, 0x89, 0xca);             /* mov r10, rcx */
+    EMIT(b, 0x49, 0x8b, 0x8e);             /* mov rcx, [r14 + slot] */
+    emit32(b, slot);
+    lookup_miss(b);
+    EMIT(b, 0x41, 0xff, 0xa6);             /* jmp [r14 + slot + JUMP_HOST] */
+    emit32(b, slot + JUMP_HOST);
+}
+
+void exit_indirect(struct builder *b)
+{
+    EMIT(b, 0x45, 0x0f, 0xb7, 0xc8);       /* movzx r9d, r8w */
+    EMIT(b, 0x49, 0x89, 0xca);             /* mov r10, rcx */
+    EMIT(b, 0x4b, 0x8b, 0x0c, 0xce);       /* mov rcx, [r14 + r9*8] */
+    lookup_miss(b);
+    EMIT(b, 0x43, 0xff, 0xa4, 0xce);       /* jmp [r14 + r9*8 + JUMP_HOST] */
+    emit32(b, JUMP_HOST);
+}
+
+void exit_direct(struct builder *b, uint32_t target)
+{
+    if (!same_page(b, target)) {
+        lookup_constant(b, target);
+        return;
+    }
+    if (wants_poll(b, target)) {
+        emit_mov_r8d_imm(b, target);
+        EMIT(b, 0x4d, 0x8b, 0x0e);         /* mov r9, [r14] */
+    }
+    emit8(b, 0xe9);
+    add_exit(b, here(b), target);
+    emit32(b, 0);
+}
+
+void exit_field(struct builder *b, uint32_t field, uint32_t target)
+{
+    if (same_page(b, target) && !wants_poll(b, target)) {
+        add_exit(b, field, target);
+        return;
+    }
+    b->pad[b->pads].field = field;
+    b->pad[b->pads++].target = target;
+}
+
+void exit_jcc(struct builder *b, unsigned cc, uint32_t target)
+{
+    EMIT(b, 0x0f, 0x80 | cc);
+    emit32(b, 0);
+    exit_field(b, here(b) - 4, target);
+}
+
+static void finish_slow(struct builder *b, const struct slow_end *slow)
+{
+    emit_patch(b, slow->field, here(b));
+    EMIT(b, 0x4c, 0x89, 0xd9);             /* mov rcx, r11 */
+    EMIT(b, 0x41, 0xb9);                   /* mov r9d, info */
+    emit32(b, slow->info);
+    EMIT(b, 0x4c, 0x8d, 0x1d);             /* lea r11, [retry] */
+    emit32(b, 0);
+    emit_patch(b, here(b) - 4, slow->retry);
+    emit_jump_thunk(b, THUNK_SLOW);
+}
+
+static void finish_exit(struct builder *b, unsigned i)
+{
+    b->exit[i].stub = here(b);
+    emit_patch(b, b->exit[i].field, here(b));
+    emit_mov_r8d_imm(b, b->exit_eip[i]);
+    EMIT(b, 0x41, 0xb9);                   /* mov r9d, number: filled in when the unit is made */
+    emit32(b, 0);
+    emit_jump_thunk(b, THUNK_CHAIN);
+}
+
+void exit_finish(struct builder *b)
+{
+    for (unsigned i = 0; i < b->slows; i++)
+        finish_slow(b, &b->slow[i]);
+    for (unsigned i = 0; i < b->pads; i++) {
+        b->at = UINT32_MAX; /* whatever it is, poll */
+        emit_patch(b, b->pad[i].field, here(b));
+        exit_direct(b, b->pad[i].target);
+    }
+    for (unsigned i = 0; i < b->exits; i++)
+        finish_exit(b, i);
+}

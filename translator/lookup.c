@@ -1,0 +1,119 @@
+/* Finding units by what they are for, and letting them go. */
+#include <stdlib.h>
+
+#include "translator/unit.h"
+
+static unsigned hash(uint64_t gpa, uint32_t eip, uint32_t key)
+{
+    uint64_t h = (gpa * 0x9e3779b97f4a7c15ull) ^ (eip >> 12) * 0x85ebca6bull ^ (uint64_t)key << 9;
+
+    return (h >> 20 ^ h) & (HASH_SIZE - 1);
+}
+
+struct unit *lookup_find(struct translator *t, uint64_t gpa, uint32_t eip, uint32_t key)
+{
+    struct unit *unit = t->hash[hash(gpa, eip, key)];
+
+    while (unit && (unit->gpa != gpa || unit->eip != eip || unit->key != key))
+        unit = unit->next_hash;
+    return unit;
+}
+
+void lookup_insert(struct translator *t, struct unit *unit)
+{
+    struct unit **bucket = &t->hash[hash(unit->gpa, unit->eip, unit->key)];
+    struct unit **frame = &t->by_frame[unit->gpa >> PAGE_SHIFT];
+
+    unit->next_hash = *bucket;
+    *bucket = unit;
+    unit->next_frame = *frame;
+    *frame = unit;
+}
+
+static void unlist(struct translator *t, struct unit *unit)
+{
+    struct unit **at = &t->hash[hash(unit->gpa, unit->eip, unit->key)];
+
+    while (*at != unit)
+        at = &(*at)->next_hash;
+    *at = unit->next_hash;
+    for (at = &t->by_frame[unit->gpa >> PAGE_SHIFT]; *at != unit; at = &(*at)->next_frame)
+        ;
+    *at = unit->next_frame;
+}
+
+/* Its code may still be running: only the memory's end waits for unit_bury(). */
+void unit_drop(struct translator *t, struct unit *unit)
+{
+    uint64_t gfn = unit->gpa >> PAGE_SHIFT;
+
+    unlist(t, unit);
+    while (unit->incoming)
+        chain_unlink(t, unit->incoming);
+    for (unsigned i = 0; i < unit->exit_count; i++)
+        if (unit->exits[i].to)
+            chain_unlink(t, &unit->exits[i]);
+    shadowmm_jump_drop(t->sm, unit->eip);
+    unit->dead = true;
+    unit->next_dead = t->graveyard;
+    t->graveyard = unit;
+    t->vcpu->bt.leave = 1;
+    t->stats.units_dropped++;
+    if (!t->by_frame[gfn])
+        physmem_unwatch(t->vcpu->mem, gfn, WATCH_CODE);
+}
+
+/* Frees what has been dropped; its region's list forgets it. No translated code is running. */
+static void forget_in_region(struct translator *t, struct unit *unit)
+{
+    size_t offset = (size_t)(unit->host - t->exec);
+    struct cache_region *r = &t->region[offset / (t->cache_size / CACHE_REGIONS)];
+    size_t low = 0, high = r->unit_count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (r->units[middle]->host < unit->host)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == r->unit_count || r->units[low] != unit)
+        return;
+    for (r->unit_count--; low < r->unit_count; low++)
+        r->units[low] = r->units[low + 1];
+}
+
+void unit_bury(struct translator *t)
+{
+    while (t->graveyard) {
+        struct unit *unit = t->graveyard;
+
+        t->graveyard = unit->next_dead;
+        forget_in_region(t, unit);
+        chain_free(t, unit);
+        free(unit->sites);
+        free(unit->exits);
+        free(unit);
+    }
+}
+
+void unit_drop_all(struct translator *t)
+{
+    for (unsigned i = 0; i < CACHE_REGIONS; i++)
+        for (size_t k = 0; k < t->region[i].unit_count; k++)
+            if (!t->region[i].units[k]->dead)
+                unit_drop(t, t->region[i].units[k]);
+    unit_bury(t);
+}
+
+/* The guest instruction whose code holds the executable address. */
+unsigned unit_insn_at(const struct unit *unit, const void *host)
+{
+    uint32_t offset = (uint32_t)((const uint8_t *)host - unit->host);
+    unsigned i = unit->insn_count - 1u;
+
+    while (i && unit->insn[i].host > offset)
+        i--;
+    return i;
+}

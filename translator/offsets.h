@@ -1,0 +1,26 @@
+/* Offsets into struct vcpu for switch.S and the emitter; translator/engine.c asserts them. */
+#ifndef TRANSLATOR_OFFSETS_H
+#define TRANSLATOR_OFFSETS_H
+
+#define OFF_GPR 0
+#define OFF_RIP 128
+#define OFF_EFLAGS 136
+#define OFF_HOST_RSP 144
+#define OFF_JUMP_TABLE 152
+#define OFF_TLB 160
+#define OFF_SCRATCH 168
+#define OFF_WINDOW 176
+#define OFF_FLAG_IF 184
+#define OFF_FLAG_DF 185
+#define OFF_LEAVE 186
+#define OFF_FPU_LOADED 187
+
+/* struct jump_table (view.h): tags, then host addresses. */
+#define JUMP_SLOTS 65536
+#define JUMP_HOST (JUMP_SLOTS * 8)
+
+/* struct tlb (cpu/tlb.h) */
+#define TLB_TAG(access) ((access) * 256 * 8)
+#define TLB_ADDEND (3 * 256 * 8)
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * Host signals while translated code runs.
+ *
+ * A kick (an interrupt, a timer, input) poisons r14, so that the next poll faults. A fault at a
+ * poll leaves by the lookup stub: the target is in r8 and everything else is in its place. Any
+ * other fault is the guest instruction's own: by U3 its state is that before the instruction,
+ * which the interpreter then repeats.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include "translator/unit.h"
+
+/* The loads through r14 that exits.c emits. */
+static bool is_poll(const uint8_t *code)
+{
+    static const uint8_t direct[] = { 0x4d, 0x8b, 0x0e };
+    static const uint8_t constant[] = { 0x49, 0x8b, 0x8e };
+    static const uint8_t indirect[] = { 0x4b, 0x8b, 0x0c, 0xce };
+
+    return !memcmp(code, direct, 3) || !memcmp(code, constant, 3) || !memcmp(code, indirect, 4);
+}
+
+static struct vcpu *running; /* the vcpu of this process, for signal handlers */
+static struct sigaction previous[NSIG];
+
+static bool guest_fault(ucontext_t *uc)
+{
+    struct translator *t = translator_of(running);
+    uint64_t rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
+    struct unit *unit;
+
+    if (!cache_holds(t, rip))
+        return false;
+    if (is_poll((const uint8_t *)rip)) {
+        t->stats.polls++;
+        uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)bt_exit_lookup;
+        return true;
+    }
+    unit = cache_find(t, (const void *)rip);
+    if (!unit)
+        return false;
+    t->stats.host_faults++;
+    running->rip = unit->eip + unit->insn[unit_insn_at(unit, (const void *)rip)].guest;
+    uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)bt_exit_fault;
+    return true;
+}
+
+static void on_fault(int sig, siginfo_t *info, void *ucontext)
+{
+    const struct sigaction *old = &previous[sig];
+
+    if (running && guest_fault(ucontext))
+        return;
+    if (old->sa_flags & SA_SIGINFO && old->sa_sigaction) {
+        old->sa_sigaction(sig, info, ucontext);
+        return;
+    }
+    sigaction(sig, old, NULL); /* it comes again, to whoever had it before */
+}
+
+void precise_kick(struct vcpu *vcpu, void *ucontext)
+{
+    ucontext_t *uc = ucontext;
+    struct translator *t = translator_of(vcpu);
+    uint64_t rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
+
+    *(volatile uint64_t *)&vcpu->bt.jump_table = JUMP_POISON;
+    t->stats.kicks++;
+    if (cache_holds(t, rip) || rip == (uintptr_t)bt_jump_1 || rip == (uintptr_t)bt_jump_2)
+        uc->uc_mcontext.gregs[REG_R14] = (greg_t)JUMP_POISON;
+}
+
+int precise_install(struct translator *t)
+{
+    static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL };
+    struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+    running = t->vcpu;
+    sigemptyset(&action.sa_mask);
+    for (unsigned i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+        if (sigaction(signals[i], &action, &previous[signals[i]]))
+            return -errno;
+    return 0;
+}

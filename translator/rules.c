@@ -1,0 +1,164 @@
+/* Rules as data: rules.def's rows, and the emitters for instructions that the host has too. */
+#include "translator/rules.h"
+
+
+enum how { HOW_INTERPRET, HOW_SAME, HOW_INLINE, HOW_NATIVE, HOW_OUTSIDE };
+
+struct rule {
+    uint8_t how;
+    rule_fn *emit;
+};
+
+static const struct rule rules[M_COUNT] = {
+#define SAME(id) [id] = { HOW_SAME, rule_same },
+#define INLINE(id, fn) [id] = { HOW_INLINE, fn },
+#define NATIVE(id) [id] = { HOW_NATIVE, rule_same },
+#define OUTSIDE(id) [id] = { HOW_OUTSIDE, NULL },
+#include "translator/rules.def"
+};
+
+void rule_callout(struct builder *b, const struct insn *in, enum site_kind kind, bool resumes)
+{
+    struct unit_site *site = &b->site[b->sites];
+
+    site->in = *in;
+    site->eip = b->at;
+    site->kind = kind;
+    EMIT(b, 0x49, 0xb9);                   /* mov r9, site: filled in when the unit is made */
+    b->site_field[b->sites++] = here(b);
+    emit64(b, 0);
+    emit_jump_thunk(b, THUNK_CALLOUT);
+    site->resume = resumes ? here(b) : 0;
+    b->ended |= !resumes;
+}
+
+/* --- The same instruction ---------------------------------------------------- */
+
+/* Does the ModRM reg field name an 8-bit register? */
+static bool reg_is_byte(const struct insn *in)
+{
+    if (in->map == 0)
+        return (in->opcode < 0x40 && !(in->opcode & 5)) || in->opcode == 0x84 ||
+               in->opcode == 0x86 || in->opcode == 0x88 || in->opcode == 0x8a;
+    return in->map == 1 && (in->opcode == 0xb0 || in->opcode == 0xc0);
+}
+
+/* AH, CH, DH, BH cannot be named beside a REX prefix: trade places with the low byte for a moment. */
+static void same_with_high_byte(struct builder *b, const struct insn *in)
+{
+    unsigned low = in->reg & 3;
+
+    EMIT(b, 0x86, 0xc0 | in->reg << 3 | low); /* xchg low, high */
+    access_emit_insn(b, in, low);
+    EMIT(b, 0x86, 0xc0 | in->reg << 3 | low);
+}
+
+static bool same_memory(struct builder *b, const struct insn *in)
+{
+    enum mem_access access = in->info->attr & A_WRITES_MEM ? MEM_WRITE : MEM_READ;
+    bool high = reg_is_byte(in) && in->has_modrm && in->reg >= 4;
+
+    if (!in->memsize || !access_possible(b, in, access) || (high && in->id == M_CMPXCHG))
+        return false;
+    access_operand(b, in, access, in->memsize);
+    if (high)
+        same_with_high_byte(b, in);
+    else
+        access_emit_insn(b, in, in->has_modrm ? in->reg : 0);
+    return true;
+}
+
+bool rule_same(struct builder *b, const struct insn *in)
+{
+    if (in->has_mem)
+        return same_memory(b, in);
+    if (in->prefixes & PREFIX_LOCK)
+        return false;
+    if (in->opcode == 0x82 && !in->map) { /* 64-bit mode has no 82 */
+        EMIT(b, 0x80, in->modrm, (uint8_t)in->imm);
+        return true;
+    }
+    emit(b, in->bytes, in->len);
+    return true;
+}
+
+/* A register bit offset may reach beyond the operand in memory. */
+bool rule_bit_string(struct builder *b, const struct insn *in)
+{
+    if (in->has_mem && in->opcode != 0xba)
+        return false;
+    return rule_same(b, in);
+}
+
+/* 40-4F are REX prefixes now. */
+bool rule_inc_dec(struct builder *b, const struct insn *in)
+{
+    if (in->has_modrm)
+        return rule_same(b, in);
+    if (in->prefixes & PREFIX_LOCK)
+        return false;
+    if (in->opsize == 2)
+        emit8(b, 0x66);
+    EMIT(b, 0xff, 0xc0 | (in->opcode & 15)); /* FF /0 and /1: bit 3 is the same */
+    return true;
+}
+
+bool rule_lea(struct builder *b, const struct insn *in)
+{
+    if (in->addrsize != 4 || !in->has_mem || in->prefixes & PREFIX_LOCK)
+        return false;
+    if (in->opsize == 2)
+        emit8(b, 0x66);
+    emit_lea(b, in->reg, in->base, in->index, in->scale, (int32_t)in->disp);
+    return true;
+}
+
+bool rule_nop(struct builder *b, const struct insn *in)
+{
+    if (in->prefixes & PREFIX_LOCK)
+        return false;
+    if (in->prefixes & PREFIX_REP && !in->map)
+        EMIT(b, 0xf3, 0x90); /* pause */
+    return true;
+}
+
+/* --- Choosing ------------------------------------------------------------------ */
+
+#define A_ANY_FPU (A_X87 | A_MMX | A_SSE | A_AVX)
+
+/* FPU and vector instructions whose memory operand is fixed and that touch nothing else run natively. */
+static bool native_form(const struct builder *b, const struct insn *in)
+{
+    if (!(b->key & KEY_FPU) || in->info->attr & (A_AVX | A_IMPLICIT_MEM | A_UNDEFINED | A_PRIVILEGED))
+        return false;
+    if (!in->info->interp || in->prefixes & (PREFIX_VEX | PREFIX_EVEX))
+        return false;
+    return !in->has_mem || in->memsize;
+}
+
+static bool fpu_row(const struct builder *b, const struct insn *in)
+{
+    switch (in->id) {
+    case M_FXSAVE: case M_FXRSTOR: case M_XSAVE: case M_XRSTOR: case M_XSAVEOPT:
+    case M_XGETBV: case M_XSETBV:
+        return false;
+    default:
+        return native_form(b, in);
+    }
+}
+
+void rule_apply(struct builder *b, const struct insn *in)
+{
+    const struct rule *rule = &rules[in->id];
+    uint32_t attr = in->info->attr;
+    bool resumes = !(attr & (A_BRANCH | A_FAR | A_ENDS | A_UNDEFINED));
+
+    if (attr & A_ANY_FPU) {
+        if (!fpu_row(b, in) || !rule_same(b, in))
+            rule_callout(b, in, SITE_FPU, resumes);
+        return;
+    }
+    if (rule->emit && !(attr & A_UNDEFINED) && rule->emit(b, in))
+        return;
+    rule_callout(b, in, rule->how == HOW_OUTSIDE ? SITE_OUTSIDE : SITE_EXECUTE, resumes);
+}

@@ -1,0 +1,20 @@
+/* The emitters that rules.def names; private to translator/. Each returns false, having emitted
+ * nothing, for a form that it leaves to the interpreter. */
+#ifndef TRANSLATOR_RULES_H
+#define TRANSLATOR_RULES_H
+
+#include "translator/emit.h"
+
+typedef bool rule_fn(struct builder *b, const struct insn *in);
+
+/* --- rules.c --- */
+rule_fn rule_same, rule_bit_string, rule_inc_dec, rule_lea, rule_nop;
+/* --- rules_stack.c --- */
+rule_fn rule_push, rule_pop, rule_leave;
+/* --- rules_branch.c --- */
+rule_fn rule_call, rule_call_indirect, rule_jmp, rule_jmp_indirect, rule_ret;
+rule_fn rule_jcc, rule_jcxz, rule_loop;
+/* --- rules_system.c --- */
+rule_fn rule_cli, rule_sti, rule_cld, rule_std, rule_mov_from_seg;
+
+#endif

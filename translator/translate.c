@@ -1,0 +1,145 @@
+/* From guest bytes to a unit: scan, apply the rules, give the unit its place. */
+#include "translator/emit.h"
+
+#include <stdlib.h>
+
+#include "base/bug.h"
+#include "base/log.h"
+
+/* An instruction that leaves the page, or is none, is fetched anew by the interpreter each time. */
+static void fetched_instruction(struct builder *b)
+{
+    static const struct insn none;
+
+    rule_callout(b, &none, SITE_FETCH, false);
+}
+
+static void scan(struct builder *b, const uint8_t *code, unsigned room)
+{
+    unsigned used = 0;
+
+    while (!b->ended && !b->full) {
+        struct insn in;
+        int len;
+
+        b->at = b->eip + used;
+        if (b->insns == UNIT_INSNS || here(b) > UNIT_SOFT || used == room) {
+            exit_direct(b, b->at);
+            break;
+        }
+        len = decode(&in, code + used, room - used < INSN_MAX ? room - used : INSN_MAX, MODE_32);
+        if (len <= 0 && b->insns) {
+            exit_direct(b, b->at);
+            break;
+        }
+        b->insn[b->insns].guest = (uint16_t)used;
+        b->insn[b->insns++].host = (uint16_t)here(b);
+        if (len <= 0) {
+            fetched_instruction(b);
+            used = room;
+            break;
+        }
+        rule_apply(b, &in);
+        used += (unsigned)len;
+    }
+    b->insn[b->insns].guest = (uint16_t)used;
+    b->insn[b->insns].host = (uint16_t)here(b);
+}
+
+static void *copy_array(const void *from, size_t count, size_t size)
+{
+    void *to = malloc(count * size + 1);
+
+    if (to)
+        __builtin_memcpy(to, from, count * size);
+    return to;
+}
+
+/* What points into the unit from its own code. */
+static void fill_fields(struct builder *b, struct unit *unit)
+{
+    for (unsigned i = 0; i < b->sites; i++) {
+        uint64_t site = (uint64_t)(uintptr_t)&unit->sites[i];
+
+        unit->sites[i].unit = unit;
+        __builtin_memcpy(b->start + b->site_field[i], &site, 8);
+    }
+    for (unsigned i = 0; i < b->exits; i++) {
+        struct unit_exit *exit = &unit->exits[i];
+        uint32_t number;
+
+        exit->from = unit;
+        exit->to = NULL;
+        number = chain_exit_number(b->t, exit);
+        exit->number = number;
+        __builtin_memcpy(b->start + exit->stub + 8, &number, 4);
+    }
+}
+
+static struct unit *make_unit(struct builder *b, uint64_t gpa)
+{
+    struct unit *unit = malloc(sizeof(*unit) + (b->insns + 1) * sizeof(struct unit_insn));
+
+    if (!unit)
+        return NULL;
+    *unit = (struct unit){
+        .gpa = gpa, .eip = b->eip, .key = b->key, .guest_len = b->insn[b->insns].guest,
+        .insn_count = (uint16_t)b->insns, .exit_count = (uint16_t)b->exits,
+        .site_count = (uint16_t)b->sites, .host_len = here(b),
+        .host = (uint8_t *)(uintptr_t)b->exec,
+    };
+    __builtin_memcpy(unit->insn, b->insn, (b->insns + 1) * sizeof(struct unit_insn));
+    unit->sites = copy_array(b->site, b->sites, sizeof(*b->site));
+    unit->exits = copy_array(b->exit, b->exits, sizeof(*b->exit));
+    if (!unit->sites || !unit->exits) {
+        free(unit->sites);
+        free(unit->exits);
+        free(unit);
+        return NULL;
+    }
+    fill_fields(b, unit);
+    return unit;
+}
+
+static void list_code(const struct unit *unit, const uint8_t *code)
+{
+    if (log_on(LOG_in_asm) && novt_log.disasm)
+        novt_log.disasm(novt_log.out, code, unit->guest_len, unit->eip, 32);
+    if (log_on(LOG_out_asm) && novt_log.disasm)
+        novt_log.disasm(novt_log.out, unit->host, unit->host_len,
+                        (uint64_t)(uintptr_t)unit->host, 64);
+}
+
+struct unit *translate_unit(struct translator *t, uint32_t eip, uint64_t gpa, const uint8_t *code,
+                            uint32_t key)
+{
+    static struct builder builder; /* large; one translation at a time */
+    struct builder *b = &builder;
+    struct unit *unit;
+
+    b->t = t;
+    b->start = b->out = cache_reserve(t, UNIT_ROOM);
+    b->end = b->start + UNIT_ROOM;
+    b->exec = t->exec + (b->start - t->write);
+    b->full = b->ended = false;
+    b->key = key;
+    b->eip = eip;
+    b->insns = b->slows = b->pads = b->exits = b->sites = 0;
+    scan(b, code, (unsigned)(PAGE_SIZE - (gpa & PAGE_MASK)));
+    exit_finish(b);
+    BUG_ON(b->full);
+    unit = make_unit(b, gpa);
+    if (!unit)
+        return NULL;
+    cache_commit(t, unit, here(b));
+    lookup_insert(t, unit);
+    physmem_watch(t->vcpu->mem, gpa >> PAGE_SHIFT, WATCH_CODE);
+    t->stats.units++;
+    t->stats.insns_translated += unit->insn_count;
+    t->stats.bytes_guest += unit->guest_len;
+    t->stats.bytes_host += unit->host_len;
+    log_print(LOG_unit, "unit %08x gpa %09llx: %u insns, %u to %u bytes\n", eip,
+              (unsigned long long)gpa, unit->insn_count, unit->guest_len, unit->host_len);
+    list_code(unit, code);
+    return unit;
+}

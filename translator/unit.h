@@ -1,0 +1,193 @@
+/*
+ * Translation units and the translator's state; private to translator/.
+ *
+ * A unit is straight-line guest code of one page: from its entry to an unconditional transfer, with
+ * side exits on the way. The life of a unit, and the function for each arrow:
+ *
+ *   translate_unit()     lookup_insert()         chain_link()
+ *        (made) ------------> (findable) <----------------> (chained to)
+ *                                  |        chain_unlink()
+ *            smc_written(), cache_make_room(): unit_drop()
+ *                                  v
+ *                            (graveyard) -- unit_bury() --> freed
+ *
+ *  U1. A unit holds for (gpa, eip, key): the same bytes at the same linear address in the same mode.
+ *  U2. Units are chained directly only within a page and a key: a page's mapping cannot change
+ *      between two of its own instructions. All other transfers look the address up in the view's
+ *      jump table, which the shadow memory empties when a mapping changes.
+ *  U3. Between two guest instructions of a unit the guest's registers and flags are in the host's,
+ *      exactly. Within one, nothing of the guest's state has changed before the last host
+ *      instruction that can fault. So a host fault means: interpret that guest instruction.
+ *  U4. Every cycle of transfers passes a poll: a load through r14, which an interrupt poisons.
+ *  U5. Every frame a unit was made from is watched (WATCH_CODE).
+ *  U6. The cache is written through one mapping and executed through another.
+ */
+#ifndef TRANSLATOR_UNIT_H
+#define TRANSLATOR_UNIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu/decode.h"
+#include "cpu/mem.h"
+#include "cpu/vcpu.h"
+#include "shadowmm/shadowmm.h"
+
+/* The mode a unit is translated for. */
+enum {
+    KEY_USER = 1,      /* CPL 3 */
+    KEY_FPU = 2,       /* CR0.EM and TS clear, CR4.OSFXSR set: FPU and SSE code runs natively */
+    KEY_FS = 4,        /* FS is a 4 GiB data segment with some base */
+    KEY_GS = 8,
+    KEY_OK = 0x80,     /* flat CS, DS, ES, SS; 32 bits; nothing that only the interpreter does */
+};
+
+struct unit;
+
+/* A direct transfer out of a unit, to the same page. */
+struct unit_exit {
+    struct unit *from, *to;     /* to: NULL while not chained */
+    uint32_t number;            /* in translator.exits */
+    uint32_t field;             /* offset in the unit's code of the rel32 */
+    uint32_t stub;              /* offset of the stub it points to while not chained */
+    struct unit_exit *next_in;  /* next in to->incoming */
+};
+
+/* A place in a unit where C is called. */
+struct unit_site {
+    struct insn in;
+    struct unit *unit;
+    uint32_t eip;
+    uint32_t resume;  /* offset of the code after it; 0: never resumed */
+    uint8_t kind;     /* enum site_kind */
+};
+
+enum site_kind {
+    SITE_EXECUTE,     /* interp_execute of the decoded instruction */
+    SITE_FPU,         /* the same, with the FPU state in struct vcpu */
+    SITE_OUTSIDE,     /* the same: may leave for the board's C, which uses vector registers */
+    SITE_FETCH,       /* interp_one: fetch it anew each time */
+};
+
+/* Where guest instruction i begins: offsets from the unit's entry. */
+struct unit_insn {
+    uint16_t guest;
+    uint16_t host;
+};
+
+struct unit {
+    uint64_t gpa;
+    uint32_t eip, key;
+    uint16_t guest_len, insn_count, exit_count, site_count;
+    uint32_t host_len;
+    uint8_t *host;              /* executable address */
+    bool dead;
+    struct unit *next_hash, *next_frame, *next_dead;
+    struct unit_exit *exits, *incoming;
+    struct unit_site *sites;
+    struct unit_insn insn[];    /* insn_count + 1: the last is the end */
+};
+
+#define CACHE_REGIONS 8
+#define HASH_SIZE 65536
+
+struct cache_region {
+    size_t start, used;         /* offsets into the cache */
+    struct unit **units;        /* in the order of their code */
+    size_t unit_count, unit_room;
+};
+
+struct translator_stats {
+    uint64_t units, bytes_guest, bytes_host, units_dropped, insns_translated;
+    uint64_t enters, lookups, lookup_found, chains, callouts, slow_fills, slow_specials, slow_faults;
+    uint64_t host_faults, polls, interpreted, smc_writes, smc_drops, evictions, kicks;
+};
+
+struct translator {
+    struct vcpu *vcpu;
+    struct shadowmm *sm;
+    int fd;
+    uint8_t *write, *exec;      /* the cache's two mappings */
+    size_t cache_size;
+    struct cache_region region[CACHE_REGIONS];
+    unsigned current_region;
+    struct unit **hash;
+    struct unit **by_frame;     /* by gfn: units made from it */
+    struct unit *graveyard;
+    struct unit_exit **exits;   /* by number */
+    uint32_t exit_count, exit_room, exit_free;
+    uint32_t pending_exit;      /* to be chained when its target has been translated, or NO_EXIT */
+    uint32_t pending_eip;
+    uint64_t thunks;            /* offset of the jumps to switch.S at the start of the cache */
+    bool bmi2, count_insns;
+    struct translator_stats stats;
+};
+
+#define NO_EXIT UINT32_MAX
+
+static inline struct translator *translator_of(struct vcpu *vcpu)
+{
+    return vcpu->engine_state;
+}
+
+/* --- engine.c --- */
+uint32_t engine_key(const struct vcpu *vcpu);
+
+/* --- translate.c --- */
+struct unit *translate_unit(struct translator *t, uint32_t eip, uint64_t gpa, const uint8_t *code,
+                            uint32_t key);
+
+/* --- cache.c --- */
+int cache_create(struct translator *t, size_t size);
+void cache_destroy(struct translator *t);
+uint8_t *cache_reserve(struct translator *t, size_t size);
+void cache_commit(struct translator *t, struct unit *unit, size_t size);
+struct unit *cache_find(struct translator *t, const void *host);
+static inline uint8_t *cache_writable(const struct translator *t, const uint8_t *exec)
+{
+    return t->write + (exec - t->exec);
+}
+static inline bool cache_holds(const struct translator *t, uint64_t rip)
+{
+    return rip - (uint64_t)(uintptr_t)t->exec < t->cache_size;
+}
+
+/* --- lookup.c --- */
+struct unit *lookup_find(struct translator *t, uint64_t gpa, uint32_t eip, uint32_t key);
+void lookup_insert(struct translator *t, struct unit *unit);
+void unit_drop(struct translator *t, struct unit *unit);
+void unit_bury(struct translator *t);
+void unit_drop_all(struct translator *t);
+unsigned unit_insn_at(const struct unit *unit, const void *host);
+
+/* --- chain.c --- */
+uint32_t chain_exit_number(struct translator *t, struct unit_exit *exit);
+void chain_link(struct translator *t, struct unit_exit *exit, struct unit *to);
+void chain_unlink(struct translator *t, struct unit_exit *exit);
+void chain_free(struct translator *t, struct unit *unit);
+
+/* --- smc.c --- */
+void smc_written(struct translator *t, uint64_t gpa, uint64_t size);
+
+/* --- precise.c --- */
+int precise_install(struct translator *t);
+void precise_kick(struct vcpu *vcpu, void *ucontext);
+
+/* --- callouts.c: called from switch.S; each returns where to go on, or NULL to leave --- */
+const void *bt_lookup(struct vcpu *vcpu);
+const void *bt_chain(struct vcpu *vcpu, uint32_t exit_number);
+const void *bt_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void *resume);
+const void *bt_call_site(struct vcpu *vcpu, struct unit_site *site);
+const void *bt_fault(struct vcpu *vcpu);
+void bt_fpu_in(struct vcpu *vcpu);
+void bt_fpu_out(struct vcpu *vcpu);
+
+/* --- switch.S --- */
+uint64_t bt_enter(struct vcpu *vcpu, const void *host);
+extern const char bt_exit_lookup[], bt_exit_chain[], bt_slow_access[], bt_callout[], bt_exit_fault[];
+extern const char bt_jump_1[], bt_jump_2[];
+
+#define JUMP_POISON 0x8000000000000000ull
+
+#endif
