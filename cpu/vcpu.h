@@ -44,6 +44,7 @@ struct fault {
     bool has_error;
     bool trap;      /* #DB, #BP, #OF as traps: the saved rip is the next instruction's */
     bool soft;      /* INT n, INT3, INTO: the gate's DPL is checked */
+    bool no_rf;     /* an instruction breakpoint's #DB: the frame's RF stays clear */
     uint32_t error;
     uint64_t cr2;   /* for #PF, the gla */
 };
@@ -116,6 +117,8 @@ struct vcpu {
     /* x87, MMX, SSE, AVX: an XSAVE image in the standard format, cpu/fpu.c. */
     uint8_t fpu[FPU_AREA_SIZE] __attribute__((aligned(64)));
 
+    struct fpu_unit *fpu_unit; /* cpu/fpu_thunk.h: the host's FPU and copies of instructions */
+
     /* Memory: cpu/mem.c. tlb[0] holds translations for CPL 0-2, tlb[1] for CPL 3. */
     struct tlb *tlb[2];
     const struct mmu_ops *mmu;
@@ -126,6 +129,8 @@ struct vcpu {
     const struct cpu_model *model; /* CPUID and MSRs, cpu/cpuid.h */
     struct vm_stop *stop;
     void *engine_state;            /* the running engine's own */
+    struct decode_cache *decode_cache; /* cpu/interp.c */
+    uint32_t debug_pending;        /* DR6 bits of the #DB trap due after this instruction */
     struct vcpu_stats stats;
 };
 

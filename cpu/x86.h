@@ -28,6 +28,8 @@ enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_COUNT, SEG_NONE = 0xf
 #define EFLAGS_VIF  0x00080000u
 #define EFLAGS_VIP  0x00100000u
 #define EFLAGS_ID   0x00200000u
+/* All that a 32-bit CPU without VME has (no VIF, no VIP). */
+#define EFLAGS_ALL  0x00277fd7u
 #define EFLAGS_ARITH                                                                               \
     (EFLAGS_CF | EFLAGS_PF | EFLAGS_AF | EFLAGS_ZF | EFLAGS_SF | EFLAGS_OF)
 

@@ -1,0 +1,541 @@
+/*
+ * CPUID: see cpuid.h. Reference: SDM volume 2, CPUID; AMD APM volume 3, appendix E.
+ * Modelled: the leaves that 32-bit systems ask for; caches, brand and frequencies of model "host" are
+ * the host's. Not offered: local APIC, MCE, SMEP, SMAP, UMIP, long mode, virtualization.
+ */
+#include "cpu/cpuid.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/paging.h"
+#include "cpu/vcpu.h"
+
+enum { EAX, EBX, ECX, EDX };
+
+#define HOST_LEAVES 16
+
+struct cpu_model {
+    const char *name;
+    char vendor[13];
+    bool amd; /* or Hygon */
+    char brand[49];
+    uint32_t signature, max_leaf, max_extended;
+    uint32_t word[WORD_COUNT];
+    uint64_t arch_capabilities;
+    /* Leaves that are the host's own: caches and frequencies. */
+    struct host_leaf {
+        uint32_t leaf, subleaf, reg[4];
+    } host[HOST_LEAVES];
+    unsigned hosts;
+};
+
+/* --- The tables ------------------------------------------------------------------- */
+
+static const struct feature {
+    const char *name;
+    uint8_t word, bit;
+    bool implemented;
+} features[] = {
+#define CPUID_FEATURE(id, word, bit, name, implemented) { name, word, bit, implemented },
+#include "cpu/cpuid.def"
+};
+
+enum {
+#define CPUID_FEATURE(id, word, bit, name, implemented) BIT_##id = bit,
+#include "cpu/cpuid.def"
+};
+
+static const struct model_row {
+    const char *name, *help, *vendor;
+    uint32_t signature, max_leaf, max_extended;
+    const char *brand;
+    uint32_t word_1_edx, word_1_ecx, word_x1_edx;
+} rows[] = {
+#define B(id) (1u << BIT_##id)
+#define MODEL(id, name, help, vendor, signature, max_leaf, max_extended, brand, edx, ecx, x1_edx)  \
+    { name, help, vendor, signature, max_leaf, max_extended, brand, edx, ecx, x1_edx },
+#include "cpu/models.def"
+#undef B
+};
+
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+static const char host_help[] = "the host's own CPU, as far as it is implemented (the default)";
+
+/* --- The host ------------------------------------------------------------------------ */
+
+static void host_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t r[4])
+{
+    __asm__ volatile("cpuid"
+                     : "=a"(r[EAX]), "=b"(r[EBX]), "=c"(r[ECX]), "=d"(r[EDX])
+                     : "a"(leaf), "c"(subleaf));
+}
+
+static void host_words(uint32_t word[WORD_COUNT], uint32_t max_leaf, uint32_t max_extended)
+{
+    uint32_t r[4];
+
+    memset(word, 0, WORD_COUNT * sizeof(word[0]));
+    host_cpuid(1, 0, r);
+    word[WORD_1_EDX] = r[EDX];
+    word[WORD_1_ECX] = r[ECX];
+    if (max_leaf >= 7) {
+        host_cpuid(7, 0, r);
+        word[WORD_7_EBX] = r[EBX];
+        word[WORD_7_ECX] = r[ECX];
+        word[WORD_7_EDX] = r[EDX];
+    }
+    if (max_leaf >= 0xd) {
+        host_cpuid(0xd, 1, r);
+        word[WORD_D1_EAX] = r[EAX];
+    }
+    host_cpuid(0x80000001, 0, r);
+    word[WORD_X1_ECX] = r[ECX];
+    word[WORD_X1_EDX] = r[EDX];
+    if (max_extended >= 0x80000007) {
+        host_cpuid(0x80000007, 0, r);
+        word[WORD_X7_EDX] = r[EDX];
+    }
+}
+
+static void implemented_words(uint32_t word[WORD_COUNT])
+{
+    memset(word, 0, WORD_COUNT * sizeof(word[0]));
+    for (unsigned i = 0; i < CPUID_FEATURE_COUNT; i++)
+        if (features[i].implemented)
+            word[features[i].word] |= 1u << features[i].bit;
+}
+
+static bool is_amd(const char *vendor)
+{
+    return !strcmp(vendor, "AuthenticAMD") || !strcmp(vendor, "HygonGenuine");
+}
+
+/* IA32_ARCH_CAPABILITIES bits by what the host's kernel says of the CPU: the guest then needs no
+ * mitigation that the host does not need either. */
+static uint64_t host_arch_capabilities(void)
+{
+    static const struct {
+        const char *file;
+        uint64_t bits;
+    } known[] = {
+        { "meltdown", 1u << 0 },         { "spec_store_bypass", 1u << 4 },
+        { "mds", 1u << 5 },              { "itlb_multihit", 1u << 6 },
+        { "tsx_async_abort", 1u << 8 },  { "mmio_stale_data", 7u << 13 },
+        { "gather_data_sampling", 1u << 26 }, { "reg_file_data_sampling", 1u << 27 },
+    };
+    uint64_t bits = 0;
+
+    for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        char path[96], line[32] = "";
+        FILE *f;
+
+        snprintf(path, sizeof(path), "/sys/devices/system/cpu/vulnerabilities/%s", known[i].file);
+        f = fopen(path, "re");
+        if (!f)
+            continue;
+        if (fgets(line, sizeof(line), f) && !strncmp(line, "Not affected", 12))
+            bits |= known[i].bits;
+        fclose(f);
+    }
+    return bits;
+}
+
+static void keep_leaf(struct cpu_model *m, uint32_t leaf, uint32_t subleaf)
+{
+    struct host_leaf *h = &m->host[m->hosts];
+
+    if (m->hosts == HOST_LEAVES)
+        return;
+    h->leaf = leaf;
+    h->subleaf = subleaf;
+    host_cpuid(leaf, subleaf, h->reg);
+    if (leaf == 4)
+        h->reg[EAX] &= 0x3fff; /* nobody shares this CPU's caches */
+    m->hosts++;
+}
+
+static void keep_leaves(struct cpu_model *m)
+{
+    static const uint32_t plain[] = { 2, 0x15, 0x16, 0x80000005, 0x80000006 };
+
+    for (unsigned i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+        if (plain[i] <= (plain[i] >> 31 ? m->max_extended : m->max_leaf))
+            keep_leaf(m, plain[i], 0);
+    for (uint32_t sub = 0; m->max_leaf >= 4 && !is_amd(m->vendor) && sub < 5; sub++)
+        keep_leaf(m, 4, sub);
+}
+
+static void make_host(struct cpu_model *m)
+{
+    uint32_t r[4], can[WORD_COUNT], max_leaf, max_extended;
+
+    host_cpuid(0, 0, r);
+    max_leaf = r[EAX];
+    memcpy(m->vendor, &r[EBX], 4);
+    memcpy(m->vendor + 4, &r[EDX], 4);
+    memcpy(m->vendor + 8, &r[ECX], 4);
+    host_cpuid(0x80000000, 0, r);
+    max_extended = r[EAX];
+    m->name = "host";
+    m->max_leaf = max_leaf < 0x16 ? max_leaf : 0x16;
+    m->max_extended = max_extended < 0x80000008 ? max_extended : 0x80000008;
+    host_words(m->word, max_leaf, max_extended);
+    implemented_words(can);
+    for (unsigned i = 0; i < WORD_COUNT; i++)
+        m->word[i] &= can[i];
+    if (!is_amd(m->vendor)) /* SYSCALL exists on Intel's CPUs in 64-bit mode only */
+        m->word[WORD_X1_EDX] &= ~(1u << BIT_SYSCALL);
+    host_cpuid(1, 0, r);
+    m->signature = r[EAX];
+    for (uint32_t i = 0; i < 3 && max_extended >= 0x80000004; i++) {
+        host_cpuid(0x80000002 + i, 0, r);
+        memcpy(m->brand + 16 * i, r, 16);
+    }
+    m->arch_capabilities = host_arch_capabilities();
+    keep_leaves(m);
+}
+
+static void make_row(struct cpu_model *m, const struct model_row *row)
+{
+    uint32_t can[WORD_COUNT];
+
+    m->name = row->name;
+    strcpy(m->vendor, row->vendor);
+    strcpy(m->brand, row->brand);
+    m->signature = row->signature;
+    m->max_leaf = row->max_leaf;
+    m->max_extended = row->max_extended;
+    m->word[WORD_1_EDX] = row->word_1_edx;
+    m->word[WORD_1_ECX] = row->word_1_ecx;
+    m->word[WORD_X1_EDX] = row->word_x1_edx;
+    implemented_words(can);
+    for (unsigned i = 0; i < WORD_COUNT; i++)
+        m->word[i] &= can[i];
+}
+
+/* --- Parsing -cpu ---------------------------------------------------------------------- */
+
+static unsigned min3(unsigned a, unsigned b, unsigned c)
+{
+    unsigned m = a < b ? a : b;
+
+    return m < c ? m : c;
+}
+
+/* Levenshtein's distance; names are short. */
+static unsigned distance(const char *a, size_t alen, const char *b)
+{
+    unsigned row[64];
+    size_t blen = strlen(b);
+
+    if (alen > 63 || blen > 63)
+        return 99;
+    for (unsigned j = 0; j <= blen; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= alen; i++) {
+        unsigned diagonal = row[0];
+
+        row[0] = (unsigned)i;
+        for (size_t j = 1; j <= blen; j++) {
+            unsigned above = row[j];
+
+            row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
+            diagonal = above;
+        }
+    }
+    return row[blen];
+}
+
+static bool same(const char *a, size_t alen, const char *b)
+{
+    return strlen(b) == alen && !memcmp(a, b, alen);
+}
+
+static void nearer(const char *text, size_t len, const char *name, unsigned *best,
+                   const char **nearest)
+{
+    unsigned d = distance(text, len, name);
+
+    if (d < *best) {
+        *best = d;
+        *nearest = name;
+    }
+}
+
+static const char *nearest_model(const char *text, size_t len)
+{
+    const char *nearest = "host";
+    unsigned best = distance(text, len, nearest);
+
+    for (unsigned i = 0; i < ROWS; i++)
+        nearer(text, len, rows[i].name, &best, &nearest);
+    return nearest;
+}
+
+static const char *nearest_feature(const char *text, size_t len)
+{
+    const char *nearest = features[0].name;
+    unsigned best = 100;
+
+    for (unsigned i = 0; i < CPUID_FEATURE_COUNT; i++)
+        if (features[i].implemented)
+            nearer(text, len, features[i].name, &best, &nearest);
+    return nearest;
+}
+
+static int fail(const char **error, const char *format, ...)
+{
+    char *text = NULL;
+    va_list ap;
+    int n;
+
+    va_start(ap, format);
+    n = vasprintf(&text, format, ap);
+    va_end(ap);
+    *error = n < 0 ? NULL : text;
+    return n < 0 ? -ENOMEM : -EINVAL;
+}
+
+static int choose_model(struct cpu_model *m, const char *text, size_t len, const char **error)
+{
+    if (same(text, len, "host")) {
+        make_host(m);
+        return 0;
+    }
+    for (unsigned i = 0; i < ROWS; i++)
+        if (same(text, len, rows[i].name)) {
+            make_row(m, &rows[i]);
+            return 0;
+        }
+    return fail(error, "there is no CPU model \"%.*s\"; did you mean \"%s\"?", (int)len, text,
+                nearest_model(text, len));
+}
+
+static bool host_has(const struct feature *f)
+{
+    uint32_t word[WORD_COUNT], r[4], max_leaf;
+
+    host_cpuid(0, 0, r);
+    max_leaf = r[EAX];
+    host_cpuid(0x80000000, 0, r);
+    host_words(word, max_leaf, r[EAX]);
+    return word[f->word] >> f->bit & 1;
+}
+
+/* These the interpreter does itself, whatever the host has. */
+static bool needs_host(const struct feature *f)
+{
+    return f->word != WORD_1_EDX && f->word != WORD_X1_EDX && f->word != WORD_7_EDX;
+}
+
+/* text: "+name" or "-name". */
+static int change_feature(struct cpu_model *m, const char *text, size_t len, const char **error)
+{
+    const struct feature *f = NULL;
+
+    if (len < 2 || (*text != '+' && *text != '-'))
+        return fail(error, "-cpu: \"%.*s\" is neither +FEATURE nor -FEATURE", (int)len, text);
+    for (unsigned i = 0; i < CPUID_FEATURE_COUNT && !f; i++)
+        if (same(text + 1, len - 1, features[i].name))
+            f = &features[i];
+    if (!f)
+        return fail(error, "there is no CPU feature \"%.*s\"; did you mean \"%s\"?", (int)len - 1,
+                    text + 1, nearest_feature(text + 1, len - 1));
+    if (*text == '-') {
+        m->word[f->word] &= ~(1u << f->bit);
+        return 0;
+    }
+    if (!f->implemented)
+        return fail(error, "the CPU feature \"%s\" is not implemented", f->name);
+    if (needs_host(f) && !host_has(f))
+        return fail(error, "this host's CPU does not have the feature \"%s\"", f->name);
+    m->word[f->word] |= 1u << f->bit;
+    return 0;
+}
+
+/* Leaves that a feature's word lives in must be in reach. */
+static void raise_limits(struct cpu_model *m)
+{
+    if ((m->word[WORD_7_EBX] | m->word[WORD_7_ECX] | m->word[WORD_7_EDX]) && m->max_leaf < 7)
+        m->max_leaf = 7;
+    if (m->word[WORD_1_ECX] >> BIT_XSAVE & 1 && m->max_leaf < 0xd)
+        m->max_leaf = 0xd;
+    if ((m->word[WORD_X1_ECX] | m->word[WORD_X1_EDX]) && m->max_extended < 0x80000001)
+        m->max_extended = 0x80000001;
+    if (m->word[WORD_X7_EDX] && m->max_extended < 0x80000007)
+        m->max_extended = 0x80000007;
+}
+
+int cpu_model_parse(const char *spec, struct cpu_model **model, const char **error)
+{
+    struct cpu_model *m = calloc(1, sizeof(*m));
+    size_t len = strcspn(spec, ",");
+    int err;
+
+    *model = NULL;
+    if (!m)
+        return -ENOMEM;
+    err = choose_model(m, spec, len, error);
+    while (!err && spec[len]) {
+        spec += len + 1;
+        len = strcspn(spec, ",");
+        err = change_feature(m, spec, len, error);
+    }
+    if (err) {
+        free(m);
+        return err;
+    }
+    raise_limits(m);
+    m->amd = is_amd(m->vendor);
+    *model = m;
+    return 0;
+}
+
+void cpu_model_destroy(struct cpu_model *model)
+{
+    free(model);
+}
+
+void cpu_model_list(void (*put)(void *arg, const char *name, const char *text), void *arg)
+{
+    put(arg, "host", host_help);
+    for (unsigned i = 0; i < ROWS; i++)
+        put(arg, rows[i].name, rows[i].help);
+}
+
+/* --- Questions --------------------------------------------------------------------------- */
+
+bool cpuid_has(const struct cpu_model *model, enum cpuid_feature feature)
+{
+    const struct feature *f = &features[feature];
+
+    return model ? model->word[f->word] >> f->bit & 1 : f->implemented;
+}
+
+bool cpuid_is_amd(const struct cpu_model *model)
+{
+    return model && model->amd;
+}
+
+uint64_t cpuid_arch_capabilities(const struct cpu_model *model)
+{
+    return model ? model->arch_capabilities : 0;
+}
+
+uint32_t cpuid_signature(const struct cpu_model *model)
+{
+    return model ? model->signature : 0x600;
+}
+
+uint64_t cpuid_xcr0_bits(const struct cpu_model *model)
+{
+    uint64_t bits = 0;
+
+    if (cpuid_has(model, CPUID_XSAVE))
+        bits = 3;
+    if (bits && cpuid_has(model, CPUID_AVX))
+        bits |= 4;
+    return bits;
+}
+
+/* --- CPUID --------------------------------------------------------------------------------- */
+
+static void leaf_0(const struct cpu_model *m, uint32_t max, uint32_t out[4])
+{
+    out[EAX] = max;
+    memcpy(&out[EBX], m->vendor, 4);
+    memcpy(&out[EDX], m->vendor + 4, 4);
+    memcpy(&out[ECX], m->vendor + 8, 4);
+}
+
+static void leaf_1(const struct vcpu *vcpu, uint32_t out[4])
+{
+    const struct cpu_model *m = vcpu->model;
+
+    out[EAX] = m->signature;
+    out[EBX] = cpuid_has(m, CPUID_CLFLUSH) ? 8 << 8 : 0; /* 64-byte lines */
+    out[ECX] = m->word[WORD_1_ECX];
+    if (vcpu->cr4 & CR4_OSXSAVE)
+        out[ECX] |= 1u << 27;
+    out[EDX] = m->word[WORD_1_EDX];
+}
+
+/* XSAVE, SDM 1, 13.2. The standard format's sizes: 576 bytes, AVX's 256 behind them. */
+static void leaf_d(const struct vcpu *vcpu, uint32_t subleaf, uint32_t out[4])
+{
+    uint64_t can = cpuid_xcr0_bits(vcpu->model);
+
+    if (!can)
+        return;
+    if (subleaf == 0) {
+        out[EAX] = (uint32_t)can;
+        out[EBX] = vcpu->xcr0 & 4 ? 832 : 576;
+        out[ECX] = can & 4 ? 832 : 576;
+    } else if (subleaf == 1) {
+        out[EAX] = vcpu->model->word[WORD_D1_EAX];
+    } else if (subleaf == 2 && can & 4) {
+        out[EAX] = 256;
+        out[EBX] = 576;
+    }
+}
+
+/* AMD repeats the low bits of leaf 1's EDX in 0x80000001. */
+#define AMD_REPEATED 0x0183f3ffu
+
+static void leaf_x1(const struct cpu_model *m, uint32_t out[4])
+{
+    out[ECX] = m->word[WORD_X1_ECX];
+    out[EDX] = m->word[WORD_X1_EDX];
+    if (m->amd) {
+        out[EAX] = m->signature;
+        out[EDX] |= m->word[WORD_1_EDX] & AMD_REPEATED;
+    }
+}
+
+static void leaf_host(const struct cpu_model *m, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    for (unsigned i = 0; i < m->hosts; i++)
+        if (m->host[i].leaf == leaf && (leaf != 4 || m->host[i].subleaf == subleaf))
+            memcpy(out, m->host[i].reg, sizeof(m->host[i].reg));
+}
+
+void cpuid_read(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    const struct cpu_model *m = vcpu->model;
+
+    memset(out, 0, 4 * sizeof(out[0]));
+    if (!m)
+        return;
+    if (leaf >> 31) {
+        if (leaf > m->max_extended && m->max_extended)
+            return;
+    } else if (leaf > m->max_leaf) {
+        leaf = m->max_leaf; /* SDM 2: the data of the highest basic leaf */
+    }
+    switch (leaf) {
+    case 0: leaf_0(m, m->max_leaf, out); break;
+    case 1: leaf_1(vcpu, out); break;
+    case 7:
+        if (subleaf == 0)
+            memcpy(&out[EBX], &m->word[WORD_7_EBX], 12);
+        break;
+    case 0xd: leaf_d(vcpu, subleaf, out); break;
+    case 0x80000000:
+        out[EAX] = m->max_extended;
+        if (m->amd)
+            leaf_0(m, m->max_extended, out);
+        break;
+    case 0x80000001: leaf_x1(m, out); break;
+    case 0x80000002:
+    case 0x80000003:
+    case 0x80000004: memcpy(out, m->brand + 16 * (leaf - 0x80000002), 16); break;
+    case 0x80000007: out[EDX] = m->word[WORD_X7_EDX]; break;
+    case 0x80000008: out[EAX] = PHYS_BITS | 32 << 8; break;
+    default: leaf_host(m, leaf, subleaf, out); break;
+    }
+}

@@ -1,0 +1,287 @@
+/*
+ * The step loop: fetch, decode, execute, deliver. Reference: SDM volume 3, 6.8 and 6.9 (what is
+ * taken between two instructions, and in which order), 17.3 (debug traps).
+ *
+ * Decoded instructions are cached by guest physical address and mode, and a hit compares the bytes:
+ * self-modified code, DMA and aliases need no invalidation.
+ */
+#include "cpu/interp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "cpu/debug.h"
+#include "cpu/engine.h"
+#include "cpu/fault.h"
+#include "cpu/interp_cache.h"
+#include "cpu/mem.h"
+
+/* --- The decode cache ------------------------------------------------------------ */
+
+#define CACHE_BITS 12
+#define CACHE_ENTRIES (1u << CACHE_BITS)
+#define FETCH_BYTES 16 /* compared at once; an instruction has at most 15 */
+
+struct cached {
+    uint64_t key;                    /* gpa and mode */
+    uint64_t bytes[FETCH_BYTES / 8]; /* the instruction's, zeroes behind it */
+    struct insn in;
+};
+
+struct decode_cache {
+    struct cached entry[CACHE_ENTRIES];
+    struct insn slow; /* one near a page end or outside RAM */
+};
+
+int interp_cache_create(struct vcpu *vcpu)
+{
+    vcpu->decode_cache = malloc(sizeof(*vcpu->decode_cache));
+    if (!vcpu->decode_cache)
+        return -ENOMEM;
+    for (unsigned i = 0; i < CACHE_ENTRIES; i++)
+        vcpu->decode_cache->entry[i].key = UINT64_MAX;
+    return 0;
+}
+
+void interp_cache_destroy(struct vcpu *vcpu)
+{
+    free(vcpu->decode_cache);
+    vcpu->decode_cache = NULL;
+}
+
+/* --- Fetching ---------------------------------------------------------------------- */
+
+static enum cpu_mode code_mode(const struct vcpu *vcpu)
+{
+    return vcpu_code32(vcpu) ? MODE_32 : MODE_16;
+}
+
+/* Near the CS limit, a page end, or outside RAM: byte by byte exactness instead of speed. */
+static const struct insn *fetch_slow(struct vcpu *vcpu)
+{
+    struct insn *in = &vcpu->decode_cache->slow;
+    uint8_t code[INSN_MAX];
+    bool beyond;
+    unsigned avail;
+    int len;
+
+    if (mem_fetch(vcpu, code, &avail, &beyond))
+        return NULL;
+    len = decode(in, code, avail, code_mode(vcpu));
+    if (len > 0)
+        return in;
+    if (len < 0 || !beyond)
+        fault_gp(vcpu, 0); /* longer than 15 bytes; else what lies beyond has been raised */
+    return NULL;
+}
+
+static const struct insn *fetch_miss(struct vcpu *vcpu, struct cached *c, uint64_t key,
+                                     const uint64_t now[2])
+{
+    uint8_t code[FETCH_BYTES];
+    int len;
+
+    __builtin_memcpy(code, now, sizeof(code));
+    len = decode(&c->in, code, INSN_MAX, code_mode(vcpu));
+    if (len <= 0) {
+        c->key = UINT64_MAX;
+        fault_gp(vcpu, 0);
+        return NULL;
+    }
+    c->key = key;
+    for (unsigned i = (unsigned)len; i < FETCH_BYTES; i++)
+        code[i] = 0;
+    __builtin_memcpy(c->bytes, code, sizeof(code));
+    return &c->in;
+}
+
+/* Do the instruction's bytes still stand there? */
+static inline bool unchanged(const struct cached *c, const uint64_t now[2])
+{
+    unsigned len = c->in.len;
+    uint64_t low = len < 8 ? ~(UINT64_MAX << 8 * len) : UINT64_MAX;
+    uint64_t high = len > 8 ? ~(UINT64_MAX << 8 * (len - 8)) : 0;
+
+    return !(((now[0] & low) ^ c->bytes[0]) | ((now[1] & high) ^ c->bytes[1]));
+}
+
+/* The instruction at CS:rip, or NULL with the fault raised. */
+static inline const struct insn *fetch(struct vcpu *vcpu)
+{
+    const struct segment *cs = &vcpu->seg[SEG_CS];
+    uint64_t rip = vcpu->rip, gla = (cs->base + rip) & UINT32_MAX, gpa, key, now[2];
+    const uint8_t *host;
+    struct cached *c;
+
+    if (rip > cs->limit || cs->limit - rip < FETCH_BYTES ||
+        (gla & PAGE_MASK) > PAGE_SIZE - FETCH_BYTES)
+        return fetch_slow(vcpu);
+    if (mem_fetch_ptr(vcpu, gla, &host, &gpa))
+        return NULL;
+    if (!host)
+        return fetch_slow(vcpu);
+    key = gpa << 1 | (code_mode(vcpu) == MODE_32);
+    c = &vcpu->decode_cache->entry[(gpa ^ gpa >> CACHE_BITS) & (CACHE_ENTRIES - 1)];
+    __builtin_memcpy(now, host, sizeof(now));
+    if (__builtin_expect(c->key == key && unchanged(c, now), 1))
+        return &c->in;
+    return fetch_miss(vcpu, c, key, now);
+}
+
+/* --- Executing ------------------------------------------------------------------------ */
+
+/* LOCK is for read-modify-write instructions with a memory destination (SDM 2, LOCK). */
+static bool lock_allowed(const struct insn *in)
+{
+    const uint32_t need = A_LOCKABLE | A_WRITES_MEM;
+
+    return in->has_mem && (in->info->attr & need) == need;
+}
+
+static inline enum step execute(struct vcpu *vcpu, const struct insn *in)
+{
+    bool shadow = vcpu->intr_shadow;
+    enum step step;
+
+    if (__builtin_expect(in->info->attr & A_UNDEFINED || !in->info->interp, 0))
+        return fault_ud(vcpu);
+    if (__builtin_expect(in->prefixes & PREFIX_LOCK, 0) && !lock_allowed(in))
+        return fault_ud(vcpu);
+    vcpu->eflags &= ~EFLAGS_RF;
+    step = in->info->interp(vcpu, in);
+    if (step == STEP_NEXT)
+        vcpu->rip = (vcpu->rip + in->len) & UINT32_MAX;
+    else if (step == STEP_FAULT)
+        return step;
+    else if (in->info->attr & A_STRING) /* interrupted between iterations (SDM 3, 17.3.1.1) */
+        vcpu->eflags |= EFLAGS_RF;
+    if (__builtin_expect(shadow, 0)) /* it lasts one instruction and is not prolonged */
+        vcpu->intr_shadow = vcpu->debug_shadow = false;
+    return step;
+}
+
+enum step interp_execute(struct vcpu *vcpu, const struct insn *in)
+{
+    return execute(vcpu, in);
+}
+
+/* An interrupt's delivery clears TF and the trap with it; what else ran under TF traps. */
+static bool delivers_interrupt(const struct insn *in, enum step step)
+{
+    return step == STEP_JUMPED && (in->id == M_INT || in->id == M_INT3 || in->id == M_INTO);
+}
+
+static void debug_traps(struct vcpu *vcpu, const struct insn *in, enum step step, bool stepping)
+{
+    if (vcpu->debug_shadow) /* MOV SS: held back until after the next instruction */
+        return;
+    if (stepping && !delivers_interrupt(in, step))
+        debug_pend(vcpu, DR6_BS);
+    if (!vcpu->debug_pending)
+        return;
+    debug_raise_pending(vcpu);
+    fault_deliver(vcpu);
+}
+
+static enum step deliver(struct vcpu *vcpu)
+{
+    vcpu->debug_pending = 0;
+    fault_deliver(vcpu);
+    return STEP_FAULT;
+}
+
+static inline enum step one(struct vcpu *vcpu)
+{
+    uint32_t stepping = vcpu->eflags & EFLAGS_TF;
+    const struct insn *in;
+    enum step step;
+
+    if (__builtin_expect(debug_armed(vcpu), 0) && debug_code_hit(vcpu))
+        return deliver(vcpu);
+    in = fetch(vcpu);
+    if (__builtin_expect(!in, 0))
+        return deliver(vcpu);
+    vcpu->stats.insns_interp++;
+    step = execute(vcpu, in);
+    if (__builtin_expect(step == STEP_FAULT, 0))
+        return deliver(vcpu);
+    if (__builtin_expect(stepping | vcpu->debug_pending, 0))
+        debug_traps(vcpu, in, step, stepping);
+    return step;
+}
+
+enum step interp_one(struct vcpu *vcpu)
+{
+    return one(vcpu);
+}
+
+/* Takes an NMI or an interrupt if one is due and can be taken. */
+static bool take_interrupt(struct vcpu *vcpu)
+{
+    if (vcpu->nmi_pending && !vcpu->nmi_blocked && !vcpu->intr_shadow) {
+        vcpu->nmi_pending = false;
+        vcpu->nmi_blocked = true;
+        fault_interrupt(vcpu, VEC_NMI);
+        return true;
+    }
+    if (!vcpu_can_interrupt(vcpu))
+        return false;
+    fault_interrupt(vcpu, vcpu->env->intr_ack(vcpu->env->board));
+    return true;
+}
+
+static inline void step(struct vcpu *vcpu)
+{
+    if (__builtin_expect(vcpu->nmi_pending | vcpu->intr_line, 0) && take_interrupt(vcpu))
+        return;
+    if (__builtin_expect(!vcpu->halted, 1))
+        one(vcpu);
+}
+
+void interp_step(struct vcpu *vcpu)
+{
+    step(vcpu);
+}
+
+/* --- The engine -------------------------------------------------------------------------- */
+
+static void *engine_create(struct vcpu *vcpu, const char **error)
+{
+    (void)error;
+    return vcpu->decode_cache;
+}
+
+static void engine_destroy(struct vcpu *vcpu)
+{
+    vcpu->engine_state = NULL;
+}
+
+static enum exit_reason engine_run(struct vcpu *vcpu)
+{
+    for (;;) {
+        if (__builtin_expect(vcpu->exit_request, 0)) {
+            vcpu->exit_request = false;
+            return EXIT_REQUEST;
+        }
+        if (__builtin_expect(vcpu->stop->end != VM_RUNNING, 0))
+            return EXIT_STOP;
+        step(vcpu);
+        if (__builtin_expect(vcpu->halted, 0) && !vcpu_can_interrupt(vcpu) &&
+            !(vcpu->nmi_pending && !vcpu->nmi_blocked))
+            return vcpu->stop->end != VM_RUNNING ? EXIT_STOP : EXIT_HALT;
+    }
+}
+
+static void engine_stats(const struct vcpu *vcpu,
+                         void (*put)(void *arg, const char *name, uint64_t value), void *arg)
+{
+    put(arg, "interpreted instructions", vcpu->stats.insns_interp);
+}
+
+const struct engine engine_interp = {
+    .name = "interp",
+    .create = engine_create,
+    .destroy = engine_destroy,
+    .run = engine_run,
+    .stats = engine_stats,
+};

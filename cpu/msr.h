@@ -1,0 +1,25 @@
+/* Model-specific registers, by the table msr.def. Reference: SDM volume 4; volume 3, chapter 11 (MTRR). */
+#ifndef CPU_MSR_H
+#define CPU_MSR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cpu/mem.h"
+#include "cpu/vcpu.h"
+
+/* RDMSR and WRMSR without the privilege's check. True when they faulted (#GP(0)). */
+MUST_CHECK bool msr_read(struct vcpu *vcpu, uint32_t index, uint64_t *value);
+MUST_CHECK bool msr_write(struct vcpu *vcpu, uint32_t index, uint64_t value);
+
+/* The values after RESET#. */
+void msr_reset(struct vcpu *vcpu);
+
+/* The MTRRs as a PC's firmware leaves them: write-back, but for the VGA window, the BIOS area and the
+ * hole [hole, 4 GiB) above RAM. */
+void msr_firmware_mtrrs(struct vcpu *vcpu, uint32_t hole);
+
+/* The guest's time-stamp counter. */
+uint64_t msr_tsc(const struct vcpu *vcpu);
+
+#endif
