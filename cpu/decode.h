@@ -16,6 +16,7 @@ struct insn;
 enum cpu_mode { MODE_16, MODE_32, MODE_64 }; /* by CS.D and CS.L */
 
 #define REG_NONE 0xff
+#define REG_RIP 0xfe /* insn.base in 64-bit mode */
 
 /* Prefixes seen (any number, any order). */
 enum {
@@ -96,6 +97,9 @@ struct insn {
     uint64_t imm;        /* sign-extended to 64 bits where the manual sign-extends, else zero-extended;
                             near branches: the displacement, sign-extended */
     uint16_t imm2;       /* ENTER's level, a far pointer's selector */
+    uint8_t vvvv;        /* VEX.vvvv as a register number; 0 to 7 outside 64-bit mode */
+    uint8_t vl;          /* VEX: vector length in bytes, 16 or 32; else 0 */
+    bool w;              /* REX.W or VEX.W */
     /* Offsets into bytes[], for re-encoding; 0 where there is none. */
     uint8_t opcode_at;   /* first byte of the last opcode byte (after 0F, 0F38, ...) */
     uint8_t modrm_at, disp_at, disp_len, imm_at, imm_len;

@@ -21,6 +21,7 @@ enum operand_kind {
 /* interp_add, ...: defined in cpu/interp_*.c; several rows may share one. */
 #define ENC(id, function, ...) interp_fn interp_##function;
 #define FIX(id, function, ...) interp_fn interp_##function;
+#define VEX(id, function, ...) interp_fn interp_##function;
 #include "cpu/opcodes.def"
 
 #endif
