@@ -1,0 +1,59 @@
+/* opcodes.def as constant tables, for decode.c. */
+#ifndef CPU_DECODE_TABLE_H
+#define CPU_DECODE_TABLE_H
+
+#include <stdint.h>
+
+#include "cpu/decode.h"
+
+/* Opcode maps. The VEX maps have one table for VEX.W = 0 and one for 1. */
+enum {
+    MAP_ONE, MAP_TWO, MAP_T38, MAP_T3A, MAP_ONE64,
+    MAP_V0F, MAP_V38 = MAP_V0F + 2, MAP_V3A = MAP_V38 + 2, MAP_COUNT = MAP_V3A + 2,
+};
+enum { EVEX_E0F, EVEX_E38, EVEX_E3A, EVEX_E5, EVEX_E6, EVEX_COUNT };
+
+/* Tables of FIX rows. */
+enum { FIXED_F01_NP, FIXED_F01_66, FIXED_F01_F3, FIXED_F01_F2, FIXED_XD8, FIXED_XD9, FIXED_XDA,
+       FIXED_XDB, FIXED_XDC, FIXED_XDD, FIXED_XDE, FIXED_XDF, FIXED_COUNT };
+
+/* Sizes that depend on the operand size; smaller values are bytes. */
+enum {
+    SIZE_FIRST = 128,
+    SIZE_V = SIZE_FIRST, SIZE_Z, SIZE_Y, SIZE_P, SIZE_A, SIZE_S, SIZE_ENV, SIZE_STATE,
+    SIZE_X, SIZE_XH, SIZE_XQ, SIZE_XE, /* vector length, a half, a quarter, an eighth of it */
+};
+
+/* Immediates: a bit set, because ENTER has two. */
+enum {
+    IMM_0 = 0, IMM_1 = 1, IMM_2 = 2, IMM_4 = 4, IMM_V = 8, IMM_Z = 16, IMM_S1 = 32, IMM_J1 = 64,
+    IMM_JZ = 128, IMM_AP = 256, IMM_O = 512,
+};
+
+enum {
+    FORM_MODRM = 1,
+    FORM_MOD_IGNORED = 2, /* as if mod were 3 */
+    FORM_ONLY64 = 4,
+    FORM_NO64 = 8,
+    FORM_D64 = 16,
+    FORM_F64 = 32,
+    FORM_VVVV = 64, /* VEX.vvvv names an operand: else it must be 1111 */
+    FORM_L0 = 128,  /* VEX.L must be 0 */
+    FORM_L1 = 256,  /* VEX.L must be 1 */
+};
+
+/* What the decoder needs of a row beyond struct opcode. */
+struct form {
+    uint16_t imm;    /* IMM_ */
+    uint16_t traits; /* FORM_ */
+    uint8_t size;    /* of the memory operand: bytes or SIZE_ */
+};
+
+/* Row numbers index the first two; row 0 is "no such encoding". */
+extern const struct opcode decode_rows[];
+extern const struct form decode_forms[];
+extern const uint16_t decode_index[MAP_COUNT][256][4][8][2]; /* [map][opcode][prefix][reg][mod == 3] */
+extern const uint16_t decode_fixed[FIXED_COUNT][64];         /* [table][ModRM - C0h] */
+extern const uint16_t decode_evex[EVEX_COUNT][256];
+
+#endif
