@@ -1,0 +1,194 @@
+/*
+ * Who answers at an address.
+ *
+ * Windows are kept sorted by base. Port I/O is hot (a PC's kernels delay by
+ * writing port 80h), so the first 64 Ki addresses are found by a table of
+ * bytes: the window's number plus one, 0 where nobody answers. The table is
+ * made when a window below 64 Ki is first claimed; windows above it are found
+ * by bisection.
+ */
+#include "devices/bus.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define TABLE_SIZE 0x10000u
+#define WINDOW_MAX 255 /* a table entry is a byte */
+
+struct window {
+    uint64_t base, size;
+    const struct bus_ops *ops;
+    void *dev;
+};
+
+struct bus {
+    uint8_t *table;
+    unsigned count;
+    struct window windows[WINDOW_MAX];
+};
+
+/* --- Windows ------------------------------------------------------------ */
+
+/* The first window whose last address is not below addr. */
+static unsigned lower_bound(const struct bus *bus, uint64_t addr)
+{
+    unsigned low = 0, high = bus->count;
+
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        const struct window *w = &bus->windows[middle];
+
+        if (w->base + (w->size - 1) < addr)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static const struct window *find(const struct bus *bus, uint64_t addr)
+{
+    unsigned i;
+
+    if (addr < TABLE_SIZE) {
+        i = bus->table ? bus->table[addr] : 0;
+        return i ? &bus->windows[i - 1] : NULL;
+    }
+    i = lower_bound(bus, addr);
+    return i < bus->count && addr >= bus->windows[i].base ? &bus->windows[i] : NULL;
+}
+
+static void fill_table(struct bus *bus)
+{
+    if (!bus->table)
+        return;
+    memset(bus->table, 0, TABLE_SIZE);
+    for (unsigned i = 0; i < bus->count; i++) {
+        const struct window *w = &bus->windows[i];
+        uint64_t left = w->base < TABLE_SIZE ? TABLE_SIZE - w->base : 0;
+
+        if (left)
+            memset(bus->table + w->base, (int)i + 1, w->size < left ? w->size : left);
+    }
+}
+
+int bus_claim(struct bus *bus, uint64_t base, uint64_t size,
+              const struct bus_ops *ops, void *dev)
+{
+    unsigned at = lower_bound(bus, base);
+
+    if (!size || base + (size - 1) < base)
+        return -EINVAL;
+    if (at < bus->count && bus->windows[at].base <= base + (size - 1))
+        return -EEXIST;
+    if (bus->count == WINDOW_MAX)
+        return -ENOSPC;
+    if (base < TABLE_SIZE && !bus->table) {
+        bus->table = calloc(TABLE_SIZE, 1);
+        if (!bus->table)
+            return -ENOMEM;
+    }
+    memmove(&bus->windows[at + 1], &bus->windows[at], (bus->count - at) * sizeof(*bus->windows));
+    bus->windows[at] = (struct window){ base, size, ops, dev };
+    bus->count++;
+    fill_table(bus);
+    return 0;
+}
+
+void bus_release(struct bus *bus, uint64_t base)
+{
+    unsigned at = lower_bound(bus, base);
+
+    if (at == bus->count || bus->windows[at].base != base)
+        return;
+    bus->count--;
+    memmove(&bus->windows[at], &bus->windows[at + 1], (bus->count - at) * sizeof(*bus->windows));
+    fill_table(bus);
+}
+
+/* --- Accesses ----------------------------------------------------------- */
+
+static uint64_t ones(unsigned size)
+{
+    return ~0ull >> (64 - 8 * size);
+}
+
+static bool fits(const struct window *w, uint64_t offset, unsigned size)
+{
+    return size <= w->ops->max_size && size <= w->size - offset;
+}
+
+/* Nobody there at addr, or an access that its window does not take whole. */
+static uint64_t read_split(struct bus *bus, uint64_t addr, unsigned size)
+{
+    unsigned half = size / 2;
+    uint64_t low;
+
+    if (!half) {
+        if (log_on(LOG_guest_errors))
+            log_print(LOG_guest_errors, "read of unclaimed address %#" PRIx64 "\n", addr);
+        return 0xff;
+    }
+    low = bus_read(bus, addr, half);
+    return low | bus_read(bus, addr + half, half) << 8 * half;
+}
+
+uint64_t bus_read(struct bus *bus, uint64_t addr, unsigned size)
+{
+    const struct window *w = find(bus, addr);
+    uint64_t value;
+
+    if (!w || !fits(w, addr - w->base, size))
+        return read_split(bus, addr, size);
+    value = w->ops->read(w->dev, addr - w->base, size) & ones(size);
+    if (log_on(LOG_dev))
+        log_print(LOG_dev, "%s: read %#" PRIx64 ".%u = %#" PRIx64 "\n", w->ops->name, addr, size,
+                  value);
+    return value;
+}
+
+static void write_split(struct bus *bus, uint64_t addr, unsigned size, uint64_t value)
+{
+    unsigned half = size / 2;
+
+    if (!half) {
+        if (log_on(LOG_guest_errors))
+            log_print(LOG_guest_errors, "write of unclaimed address %#" PRIx64 " = %#" PRIx64 "\n",
+                      addr, value & 0xff);
+        return;
+    }
+    bus_write(bus, addr, half, value);
+    bus_write(bus, addr + half, half, value >> 8 * half);
+}
+
+void bus_write(struct bus *bus, uint64_t addr, unsigned size, uint64_t value)
+{
+    const struct window *w = find(bus, addr);
+
+    if (!w || !fits(w, addr - w->base, size)) {
+        write_split(bus, addr, size, value);
+        return;
+    }
+    if (log_on(LOG_dev))
+        log_print(LOG_dev, "%s: write %#" PRIx64 ".%u = %#" PRIx64 "\n", w->ops->name, addr, size,
+                  value & ones(size));
+    w->ops->write(w->dev, addr - w->base, size, value & ones(size));
+}
+
+/* --- Life --------------------------------------------------------------- */
+
+struct bus *bus_create(void)
+{
+    return calloc(1, sizeof(struct bus));
+}
+
+void bus_destroy(struct bus *bus)
+{
+    free(bus->table);
+    free(bus);
+}
