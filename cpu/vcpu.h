@@ -74,7 +74,11 @@ struct bt_registers {
     uint8_t flag_if, flag_df;
     uint8_t leave;         /* a callout changed something: look before going on in the unit */
     uint8_t fpu_loaded;    /* the guest's FPU and vector state is in the host's registers */
-    uint32_t spare;
+    bool fault_write;      /* a fault in the window: was it a write, */
+    uint8_t spare[3];
+    uint32_t fault_gla;    /* where, */
+    uint32_t spare2;
+    uint64_t host_rip;     /* and which host instruction */
 };
 
 struct vcpu {

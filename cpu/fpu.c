@@ -1,0 +1,222 @@
+/*
+ * The FPU's state: life, moving it between the image and the host's registers, and what the control
+ * registers say about using it. Reference: SDM volume 1, 8.1.8, 10.5 and 13; volume 3, 2.5 and 9.
+ * Modelled: CR0.EM, MP, TS, NE; CR4.OSFXSR, OSXSAVE; XCR0; FERR#. Not modelled: IGNNE# (a board
+ * that raises IRQ 13 once per error behaves as if it were).
+ */
+#include "cpu/fpu.h"
+
+#include <cpuid.h>
+#include <errno.h>
+
+#include "cpu/fault.h"
+#include "cpu/fpu_thunk.h"
+
+/* --- The host ---------------------------------------------------------------- */
+
+static uint64_t host_xcr0(void)
+{
+    uint32_t eax, ebx, ecx, edx;
+
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & 1u << 27))
+        return 0;
+    __asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+    return eax;
+}
+
+uint64_t fpu_offered_xcr0(void)
+{
+    uint64_t bits = host_xcr0() & (XCR0_X87 | XCR0_SSE | XCR0_AVX);
+
+    return (bits & 3) == 3 ? bits : 0;
+}
+
+uint32_t fpu_xsave_size(uint64_t xcr0)
+{
+    return xcr0 & XCR0_AVX ? FPU_END : FPU_YMM;
+}
+
+uint32_t fpu_mxcsr_mask(const struct vcpu *vcpu)
+{
+    return vcpu->fpu_unit->mxcsr_mask;
+}
+
+/* CPUID leaf 7, EBX bit 13: FCS and FDS are always saved as 0. */
+static bool host_keeps_selectors(void)
+{
+    uint32_t eax, ebx = 0, ecx, edx;
+
+    return !__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || !(ebx & 1u << 13);
+}
+
+/* --- Life ---------------------------------------------------------------------- */
+
+/* What the host says by doing: does FOP follow every instruction, which MXCSR bits are there? */
+static void ask_host(struct vcpu *vcpu)
+{
+    static const uint8_t fld1[] = { 0xd9, 0xe8 };
+    struct fpu_unit *unit = vcpu->fpu_unit;
+    uint8_t code[THUNK_SIZE];
+    struct fpu_frame frame;
+
+    fpu_thunk_bytes(fld1, sizeof(fld1), code);
+    fpu_thunk_frame(vcpu, XCR0_X87 | XCR0_SSE, &frame);
+    fpu_put16(vcpu, FPU_CW, 0x37f);
+    fpu_thunk_run(vcpu, code, true, &frame);
+    unit->fop_always = fpu_get16(vcpu, FPU_FOP) != 0;
+    unit->mxcsr_mask = fpu_get32(vcpu, FPU_MXCSR_MASK);
+    if (!unit->mxcsr_mask)
+        unit->mxcsr_mask = 0xffbf; /* SDM 1, 11.6.6 */
+}
+
+int fpu_create(struct vcpu *vcpu)
+{
+    struct fpu_unit *unit = fpu_thunk_create();
+
+    if (!unit)
+        return -ENOMEM;
+    unit->components = fpu_offered_xcr0();
+    unit->selectors = host_keeps_selectors();
+    vcpu->fpu_unit = unit;
+    fpu_reset(vcpu);
+    ask_host(vcpu);
+    fpu_reset(vcpu);
+    return 0;
+}
+
+void fpu_destroy(struct vcpu *vcpu)
+{
+    fpu_thunk_destroy(vcpu->fpu_unit);
+    vcpu->fpu_unit = NULL;
+}
+
+void fpu_reset(struct vcpu *vcpu)
+{
+    uint32_t mxcsr = 0x1f80;
+
+    vcpu->bt.fpu_loaded = 0;
+    memset(vcpu->fpu, 0, sizeof(vcpu->fpu));
+    fpu_put16(vcpu, FPU_CW, 0x40);
+    vcpu->fpu[FPU_TW] = 0xff; /* all valid: +0.0 */
+    memcpy(vcpu->fpu + FPU_MXCSR, &mxcsr, 4);
+    memcpy(vcpu->fpu + FPU_MXCSR_MASK, &vcpu->fpu_unit->mxcsr_mask, 4);
+    fpu_put64(vcpu, FPU_XSTATE_BV, XCR0_X87 | XCR0_SSE);
+}
+
+/* --- The host's registers --------------------------------------------------------- */
+
+static uint64_t guest_components(const struct vcpu *vcpu)
+{
+    return vcpu->fpu_unit->components & (vcpu->xcr0 | XCR0_X87 | XCR0_SSE);
+}
+
+void fpu_load(struct vcpu *vcpu)
+{
+    uint32_t mask = (uint32_t)guest_components(vcpu);
+
+    if (mask)
+        __asm__ volatile("xrstor64 (%0)" : : "r"(vcpu->fpu), "a"(mask), "d"(0) : "memory");
+    else
+        __asm__ volatile("fxrstor64 (%0)" : : "r"(vcpu->fpu) : "memory");
+    vcpu->bt.fpu_loaded = 1;
+}
+
+static void take_registers(struct vcpu *vcpu)
+{
+    uint32_t mask = (uint32_t)guest_components(vcpu);
+    uint32_t mxcsr = 0x1f80;
+
+    if (mask)
+        __asm__ volatile("xsave64 (%0)" : : "r"(vcpu->fpu), "a"(mask), "d"(0) : "memory");
+    else
+        __asm__ volatile("fxsave64 (%0)" : : "r"(vcpu->fpu) : "memory");
+    __asm__ volatile("fninit\n\tldmxcsr %0" : : "m"(mxcsr));
+    if (mask & XCR0_AVX)
+        __asm__ volatile("vzeroupper");
+    vcpu->bt.fpu_loaded = 0;
+}
+
+uint64_t fpu_save(struct vcpu *vcpu)
+{
+    uint64_t ip;
+
+    take_registers(vcpu);
+    ip = fpu_get64(vcpu, FPU_FIP);
+    if (fpu_get64(vcpu, FPU_FDP) >> 32) {
+        fpu_put64(vcpu, FPU_FDP, 0);
+        fpu_put16(vcpu, FPU_FDS, 0);
+    }
+    if (!(ip >> 32))
+        return 0;
+    fpu_put64(vcpu, FPU_FIP, 0);
+    fpu_put16(vcpu, FPU_FCS, 0);
+    return ip;
+}
+
+void fpu_set_pointers(struct vcpu *vcpu, uint64_t rip, bool memory, uint64_t data, unsigned seg)
+{
+    bool keep = vcpu->fpu_unit->selectors;
+
+    fpu_put64(vcpu, FPU_FIP, rip);
+    fpu_put16(vcpu, FPU_FCS, keep ? vcpu->seg[SEG_CS].selector : 0);
+    if (!memory)
+        return;
+    fpu_put64(vcpu, FPU_FDP, data);
+    fpu_put16(vcpu, FPU_FDS, keep ? vcpu->seg[seg].selector : 0);
+}
+
+/* --- May it be used? ----------------------------------------------------------------- */
+
+static bool is_xsave(unsigned id)
+{
+    return id == M_XSAVE || id == M_XSAVEOPT || id == M_XRSTOR;
+}
+
+/* The bits of CR0 that make this instruction #NM. */
+static uint32_t nm_bits(const struct insn *in)
+{
+    uint32_t attr = in->info->attr;
+
+    if (attr & A_X87 && !(attr & A_MMX) && !is_xsave(in->id))
+        return CR0_TS | CR0_EM;
+    return CR0_TS;
+}
+
+static bool undefined(const struct vcpu *vcpu, const struct insn *in)
+{
+    uint32_t attr = in->info->attr;
+
+    if (is_xsave(in->id))
+        return !(vcpu->cr4 & CR4_OSXSAVE);
+    if (attr & A_AVX)
+        return !(vcpu->cr4 & CR4_OSXSAVE) || (vcpu->xcr0 & 6) != 6 || !vcpu_protected(vcpu) ||
+               vcpu_v86(vcpu);
+    if (!(attr & (A_MMX | A_SSE)) || in->id == M_FXSAVE || in->id == M_FXRSTOR)
+        return false;
+    return vcpu->cr0 & CR0_EM || (attr & A_SSE && !(vcpu->cr4 & CR4_OSFXSR));
+}
+
+enum step fpu_check(struct vcpu *vcpu, const struct insn *in)
+{
+    if (undefined(vcpu, in))
+        return fault_ud(vcpu);
+    if (in->id == M_FWAIT) {
+        if ((vcpu->cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS))
+            return fault_raise(vcpu, VEC_NM);
+    } else if (vcpu->cr0 & nm_bits(in)) {
+        return fault_raise(vcpu, VEC_NM);
+    }
+    return STEP_NEXT;
+}
+
+enum step fpu_wait(struct vcpu *vcpu)
+{
+    if (!(fpu_get16(vcpu, FPU_SW) & ~fpu_get16(vcpu, FPU_CW) & 0x3f))
+        return STEP_NEXT;
+    if (vcpu->cr0 & CR0_NE)
+        return fault_raise(vcpu, VEC_MF);
+    if (vcpu->env && vcpu->env->ferr)
+        vcpu->env->ferr(vcpu->env->board);
+    /* The CPU freezes until the interrupt (SDM 3, 9.2.2); the instruction comes after it. */
+    return vcpu_can_interrupt(vcpu) ? STEP_JUMPED : STEP_NEXT;
+}

@@ -1,0 +1,137 @@
+/*
+ * Private to cpu/fpu*.c. An FPU instruction of the guest is executed by the host's FPU: it is copied
+ * into a thunk, its memory operand redirected to [rdi] and its general register to eax; fpu_run loads
+ * the guest's state, calls the thunk and stores the state.
+ *
+ * T1. A thunk holds one instruction and RET. Its bytes are its key: equal bytes, equal slot.
+ * T2. The thunks are one memfd, mapped twice: once writable, once executable.
+ * T3. Every thunk runs guarded (signal handlers of ours) until it has once run without #UD; later only
+ *     when MXCSR unmasks exceptions. Alignment, MXCSR's reserved bits and pending x87 errors are
+ *     checked before, so that an unguarded thunk cannot fault.
+ * T4. The guest's state is never in the registers while C code runs here.
+ */
+#ifndef CPU_FPU_THUNK_H
+#define CPU_FPU_THUNK_H
+
+#include <string.h>
+
+#include "cpu/fpu.h"
+#include "cpu/fpu_run.h"
+
+#define THUNK_SIZE 16
+#define THUNK_COUNT 4096
+
+struct fpu_unit {
+    uint8_t operand[1024] __attribute__((aligned(64))); /* the thunks' memory operand */
+    uint64_t components; /* XCR0 bits that fpu_run moves; 0: the host has no XSAVE */
+    bool selectors;      /* the host keeps FCS and FDS */
+    bool fop_always;     /* FOP is set by every instruction, not only by those that fail */
+    uint32_t mxcsr_mask;
+    uint8_t (*write)[THUNK_SIZE];
+    const uint8_t (*exec)[THUNK_SIZE];
+    bool ready[THUNK_COUNT]; /* T3 */
+};
+
+/* The general register that an instruction names, and whether it is written. */
+struct fpu_gpr {
+    uint8_t reg; /* or REG_NONE */
+    bool in_rm, written;
+};
+
+/* --- fpu_thunk.c --- */
+struct fpu_unit *fpu_thunk_create(void);
+void fpu_thunk_destroy(struct fpu_unit *unit);
+
+/* The instruction as a thunk: code[THUNK_SIZE]. */
+void fpu_thunk_encode(const struct insn *in, const struct fpu_gpr *gpr, uint8_t *code);
+
+/* A thunk made of these bytes. */
+void fpu_thunk_bytes(const uint8_t *bytes, unsigned count, uint8_t *code);
+
+/* A frame for the current guest with all of components (masked by what the host has). */
+void fpu_thunk_frame(struct vcpu *vcpu, uint64_t components, struct fpu_frame *frame);
+
+/* Runs it on the guest's state; guard: MXCSR may let it fault although it has run before. */
+enum fpu_trap fpu_thunk_run(struct vcpu *vcpu, const uint8_t *code, bool guard,
+                            struct fpu_frame *frame);
+
+/* Raises the exception that it ended with (not FPU_DONE). */
+enum step fpu_thunk_fault(struct vcpu *vcpu, enum fpu_trap trap);
+
+/* --- fpu.c --- */
+
+/* Before an instruction looks at the image (F4). */
+static inline void fpu_sync(struct vcpu *vcpu)
+{
+    if (vcpu->bt.fpu_loaded)
+        fpu_save(vcpu);
+}
+
+/* What a waiting instruction does first: #MF, FERR#, or STEP_NEXT. */
+enum step fpu_wait(struct vcpu *vcpu);
+
+/* --- fpu_operand.c: operands of x87, SSE and AVX instructions ----------------------------------------- */
+
+uint64_t fpu_offset(const struct vcpu *vcpu, const struct insn *in);
+void fpu_find_gpr(const struct insn *in, struct fpu_gpr *gpr);
+
+/* #GP(0) unless offset in in's segment is aligned to size (a power of 2). True: raised. */
+bool fpu_misaligned(struct vcpu *vcpu, const struct insn *in, uint64_t offset, unsigned size, bool write);
+
+/* Guest memory to and from unit->operand. True: faulted. */
+bool fpu_read(struct vcpu *vcpu, unsigned seg, uint64_t offset, unsigned size);
+bool fpu_write(struct vcpu *vcpu, unsigned seg, uint64_t offset, unsigned size);
+
+/* Reads or probes the memory operand, if there is one. True: faulted. */
+bool fpu_prepare(struct vcpu *vcpu, const struct insn *in, uint64_t offset, unsigned size);
+
+/* General register and flags, to and from the frame. */
+void fpu_take_gpr(const struct vcpu *vcpu, const struct fpu_gpr *gpr, struct fpu_frame *frame);
+void fpu_put_gpr(struct vcpu *vcpu, const struct insn *in, const struct fpu_gpr *gpr,
+                 const struct fpu_frame *frame);
+
+/* --- fields of the image --- */
+
+static inline uint16_t fpu_get16(const struct vcpu *vcpu, unsigned at)
+{
+    uint16_t value;
+
+    __builtin_memcpy(&value, vcpu->fpu + at, 2);
+    return value;
+}
+
+static inline uint32_t fpu_get32(const struct vcpu *vcpu, unsigned at)
+{
+    uint32_t value;
+
+    __builtin_memcpy(&value, vcpu->fpu + at, 4);
+    return value;
+}
+
+static inline uint64_t fpu_get64(const struct vcpu *vcpu, unsigned at)
+{
+    uint64_t value;
+
+    __builtin_memcpy(&value, vcpu->fpu + at, 8);
+    return value;
+}
+
+static inline void fpu_put16(struct vcpu *vcpu, unsigned at, uint16_t value)
+{
+    __builtin_memcpy(vcpu->fpu + at, &value, 2);
+}
+
+static inline void fpu_put64(struct vcpu *vcpu, unsigned at, uint64_t value)
+{
+    __builtin_memcpy(vcpu->fpu + at, &value, 8);
+}
+
+#define MXCSR_MASKS 0x1f80u /* all exceptions masked */
+
+/* Does MXCSR let exceptions through? */
+static inline bool fpu_unmasked(const struct vcpu *vcpu)
+{
+    return (fpu_get32(vcpu, FPU_MXCSR) & MXCSR_MASKS) != MXCSR_MASKS;
+}
+
+#endif
