@@ -280,7 +280,7 @@ static void take_address32(struct scan *s, struct insn *in, uint8_t *seg)
     if (base == 5 && in->mod == 0) {
         in->disp_len = 4;
         if (!sib && in->mode == MODE_64)
-            in->base = REG_RIP;
+            in->base = REG_PC;
         return;
     }
     if (base == 4 || base == 5)

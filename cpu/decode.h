@@ -16,7 +16,7 @@ struct insn;
 enum cpu_mode { MODE_16, MODE_32, MODE_64 }; /* by CS.D and CS.L */
 
 #define REG_NONE 0xff
-#define REG_RIP 0xfe /* insn.base in 64-bit mode */
+#define REG_PC 0xfe /* insn.base in 64-bit mode */
 
 /* Prefixes seen (any number, any order). */
 enum {

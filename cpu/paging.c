@@ -110,6 +110,7 @@ static enum walked descend(struct vcpu *vcpu, uint64_t gla, struct walk *out, st
 
     out->tables = 0;
     out->nx = false;
+    out->accessed = true;
     out->entry_bytes = f->entry_bytes;
     path->count = 0;
     for (unsigned level = f->levels;; level--) {
@@ -124,6 +125,7 @@ static enum walked descend(struct vcpu *vcpu, uint64_t gla, struct walk *out, st
             return WALK_RESERVED;
         if (!(f->bare_levels & BIT(level))) {
             perms &= entry;
+            out->accessed &= !!(entry & PTE_A);
             out->nx |= f->entry_bytes == 8 && entry & PTE_NX;
         }
         if (level == 1 || large) {
@@ -184,6 +186,7 @@ bool paging_walk(struct vcpu *vcpu, uint64_t gla, enum mem_access access, bool u
             entry_set(vcpu, path.step[i].gpa, path.step[i].entry,
                       leaf && access == MEM_WRITE ? PTE_A | PTE_D : PTE_A);
     }
+    out->accessed = true;
     out->dirty |= access == MEM_WRITE;
     return true;
 }
@@ -194,6 +197,6 @@ bool paging_peek(struct vcpu *vcpu, uint64_t gla, struct walk *out)
 
     if (paging_on(vcpu))
         return descend(vcpu, gla, out, &path) == WALKED;
-    *out = (struct walk){ .gpa = a20(vcpu, gla), .dirty = true, .size = PAGE_SIZE, .writable = true, .user = true };
+    *out = (struct walk){ .gpa = a20(vcpu, gla), .accessed = true, .dirty = true, .size = PAGE_SIZE, .writable = true, .user = true };
     return true;
 }

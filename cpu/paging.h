@@ -41,7 +41,7 @@ struct walk {
     uint64_t gpa;           /* of the byte at gla */
     uint64_t size;          /* of the page: 4 KiB, 2 MiB, 4 MiB */
     bool writable, user, nx, global;
-    bool dirty;             /* D is set (after the walk) */
+    bool accessed, dirty;   /* A at every level, D: as they are after the walk */
     unsigned tables;        /* paging structures read from memory, top first */
     uint64_t table_gfn[4];
     uint64_t table_base[4]; /* first gla that table i maps ... */

@@ -28,6 +28,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cpu/mem.h"
 #include "cpu/vcpu.h"
 
 /*
@@ -46,6 +47,8 @@ struct shadowmm_stats {
     uint64_t view_switches, view_misses, view_evictions;
     uint64_t tables_traced, table_writes, table_syncs, entries_dropped, tables_forgotten;
     uint64_t invlpgs, flushes;
+    uint64_t windows_made, windows_lost, window_faults, window_maps, window_pages, window_unmaps;
+    uint64_t window_protects, window_evictions, window_areas;
 };
 
 /* Takes over vcpu->tlb and vcpu->mmu. 0 or -errno. views: how many are kept (2 to 32). */
@@ -70,6 +73,31 @@ void shadowmm_table_written(struct shadowmm *sm, uint64_t gpa, uint64_t size);
 
 /* For physmem's on_watch: take back every cached write right to the frame. */
 void shadowmm_protect(struct shadowmm *sm, uint64_t gfn);
+
+/*
+ * Windows: a view's second form, for address spaces that compute. A window is 4 GiB of the monitor's
+ * own address space in which the guest's page g is mapped at base + (g << 12), so that the host's MMU
+ * does the guest's translation; a page not yet mapped, or mapped read-only because its D bit is
+ * clear or its frame watched, faults.
+ *
+ *  W1. What a window maps is what a TLB entry could hold (T1, T2, S2, S3): it is dropped with the
+ *      view's TLB entries, and loses write rights with them.
+ *  W2. Both sides of a window are guarded by unmapped pages.
+ */
+
+/* The base of the current view's window for this privilege, or NULL while it has none. */
+uint8_t *shadowmm_window(const struct shadowmm *sm, bool user);
+
+/* Called some hundred times a second of guest run time, with the privilege that was running: gives windows to
+ * views that compute and takes them from views whose windows fault too much. */
+void shadowmm_sample(struct shadowmm *sm, bool user);
+
+/* An access of translated code to the current view's window faulted at gla: maps what the guest's
+ * tables grant there. MEM_SPECIAL: a watched frame, interpret; MEM_DEVICE; MEM_FAULTED: deliver vcpu->fault. */
+enum mem_fill shadowmm_window_fault(struct shadowmm *sm, bool user, uint64_t gla, bool write);
+
+/* At most this many areas in all windows (vm.max_map_count less what the process needs besides). */
+void shadowmm_limit_areas(struct shadowmm *sm, unsigned areas);
 
 const struct shadowmm_stats *shadowmm_stats(const struct shadowmm *sm);
 

@@ -24,7 +24,7 @@ static void drop(struct shadowmm *sm, struct table *t, uint64_t gla, uint64_t si
         if (t->several)
             view_flush(sm, view);
         else
-            view_drop(view, gla, size);
+            view_drop(sm, view, gla, size);
     }
 }
 

@@ -19,14 +19,20 @@ void view_flush(struct shadowmm *sm, struct view *view)
     for (unsigned user = 0; user < 2; user++) {
         tlb_flush(&view->tlb[user]);
         jumps_flush(&view->jumps[user]);
+        if (view->window[user])
+            window_release(sm, view, user);
+        view->samples[user] = 0;
+        view->patience[user] = WINDOW_SAMPLES;
     }
 }
 
-void view_drop(struct view *view, uint64_t gla, uint64_t size)
+void view_drop(struct shadowmm *sm, struct view *view, uint64_t gla, uint64_t size)
 {
     for (unsigned user = 0; user < 2; user++) {
         tlb_drop(&view->tlb[user], gla, size);
         jumps_drop(&view->jumps[user], gla, size);
+        if (view->window[user])
+            window_drop(sm, view->window[user], gla, size);
     }
 }
 
@@ -132,7 +138,7 @@ static void invlpg(struct vcpu *vcpu, uint64_t gla)
     sm->stats.invlpgs++;
     for (unsigned i = 0; i < sm->view_count; i++)
         if (sm->view[i].valid)
-            view_drop(&sm->view[i], gla & ~PAGE_MASK, PAGE_SIZE);
+            view_drop(sm, &sm->view[i], gla & ~PAGE_MASK, PAGE_SIZE);
 }
 
 static void note_writer(struct shadowmm *sm, uint64_t gfn)
@@ -172,6 +178,7 @@ void shadowmm_protect(struct shadowmm *sm, uint64_t gfn)
         tlb_protect(&sm->view[i].tlb[1], host);
     }
     sm->writer[gfn] = 0;
+    window_protect(sm, gfn);
 }
 
 /* --- Life ------------------------------------------------------------------- */
@@ -208,6 +215,7 @@ int shadowmm_create(struct shadowmm **out, struct vcpu *vcpu, unsigned views)
         if (view_init(&sm->view[i]))
             goto fail;
     sm->mode = mode_bits(vcpu);
+    sm->area_limit = 4096;
     vcpu->mmu_arg = sm;
     vcpu->mmu = &ops;
     view_select(sm);
@@ -224,6 +232,7 @@ void shadowmm_destroy(struct shadowmm *sm)
         for (unsigned user = 0; user < 2; user++)
             if (sm->view[i].jumps[user].table)
                 munmap(sm->view[i].jumps[user].table, sizeof(struct jump_table));
+    window_destroy(sm);
     for (uint64_t gfn = 0; sm->table_of && gfn < sm->vcpu->mem->frames; gfn++)
         free(sm->table_of[gfn]);
     free(sm->view);

@@ -7,6 +7,7 @@
 #include "shadowmm/shadowmm.h"
 
 #define VIEWS_MAX 32
+#define WINDOWS_MAX 6
 #define JUMP_LOG 8192
 
 /* One jump table and what was put into it. */
@@ -18,6 +19,20 @@ struct jumps {
     uint16_t log[JUMP_LOG];  /* slots filled */
 };
 
+/* A run of pages mapped in a window: contiguous in the guest's tables and in guest RAM. */
+struct area {
+    uint32_t page, count; /* first page number, pages */
+    uint32_t gfn;         /* of the first */
+    bool writable;
+};
+
+struct window {
+    uint8_t *base;        /* NULL: no reservation */
+    struct area *area;    /* sorted by page */
+    unsigned areas, room;
+    unsigned events;      /* faults and unmaps since the last sample */
+};
+
 struct view {
     struct tlb tlb[2] __attribute__((aligned(64)));
     bool valid;
@@ -25,6 +40,9 @@ struct view {
     uint64_t cr3, pdpte[4];
     uint64_t used_at;        /* the switch count when it was last selected */
     struct jumps jumps[2];
+    struct window *window[2]; /* NULL: none */
+    unsigned samples[2];      /* since it was made or lost its window */
+    unsigned patience[2];     /* samples that it takes to get one */
 };
 
 /* A traced or unsynced paging structure. */
@@ -46,19 +64,28 @@ struct shadowmm {
     struct table **table_of; /* by gfn */
     uint8_t *writer;         /* by gfn: 0, view number + 1 or WRITER_MANY may hold a write right */
     struct table *unsync;
+    struct window pool[WINDOWS_MAX];
+    unsigned area_limit;
     struct shadowmm_stats stats;
 };
 
 #define WRITER_MANY 255
+#define WINDOW_SAMPLES 4 /* of run time before a view gets its first window */
 
 /* --- view.c --- */
 void view_select(struct shadowmm *sm);
 void view_flush(struct shadowmm *sm, struct view *view);
-void view_drop(struct view *view, uint64_t gla, uint64_t size);
+void view_drop(struct shadowmm *sm, struct view *view, uint64_t gla, uint64_t size);
 
 /* --- jumps.c --- */
 void jumps_flush(struct jumps *jumps);
 void jumps_drop(struct jumps *jumps, uint64_t gla, uint64_t size);
+
+/* --- window.c --- */
+void window_drop(struct shadowmm *sm, struct window *w, uint64_t gla, uint64_t size);
+void window_release(struct shadowmm *sm, struct view *view, unsigned user);
+void window_protect(struct shadowmm *sm, uint64_t gfn);
+void window_destroy(struct shadowmm *sm);
 
 /* --- sync.c --- */
 void sync_filled(struct shadowmm *sm, uint64_t gla, const struct walk *walk);

@@ -15,6 +15,10 @@
  *     mov   r10, [r13 + r10*8 + addend]
  *
  * and the operand is [r10 + r8]. No flag changes.
+ *
+ * The window form is the guest's own instruction with two prefixes, gs: and 67h: the address is 32
+ * bits wide and the window's base is added, so no guest address leaves the window. Where a base must be
+ * added first (FS, GS, stack) the address is in r8d.
  */
 #include "translator/emit.h"
 
@@ -109,12 +113,23 @@ static void address(struct builder *b, const struct insn *in)
     EMIT(b, 0x47, 0x8d, 0x04, 0x08);           /* lea r8d, [r8 + r9] */
 }
 
+static bool windowed(const struct builder *b)
+{
+    return b->key & KEY_WINDOW && !b->adapted;
+}
+
 void access_operand(struct builder *b, const struct insn *in, enum mem_access access, unsigned size)
 {
     uint32_t retry = here(b);
 
+    if (windowed(b) && segment_flat(in->seg)) {
+        b->form = FORM_WINDOW;
+        return;
+    }
     address(b, in);
-    probe(b, access, size, retry, in->info->attr & (A_X87 | A_MMX | A_SSE | A_AVX));
+    b->form = windowed(b) ? FORM_WINDOW_R8 : FORM_TLB;
+    if (b->form == FORM_TLB)
+        probe(b, access, size, retry, in->info->attr & (A_X87 | A_MMX | A_SSE | A_AVX));
 }
 
 void access_at(struct builder *b, unsigned base, int32_t disp, enum mem_access access, unsigned size)
@@ -122,7 +137,42 @@ void access_at(struct builder *b, unsigned base, int32_t disp, enum mem_access a
     uint32_t retry = here(b);
 
     emit_lea(b, R8, base, REG_NONE, 0, disp);
-    probe(b, access, size, retry, false);
+    b->form = windowed(b) ? FORM_WINDOW_R8 : FORM_TLB;
+    if (b->form == FORM_TLB)
+        probe(b, access, size, retry, false);
+}
+
+/* ModRM and SIB of the operand in a TLB or window-in-r8 form. */
+static void operand_r8(struct builder *b, unsigned reg)
+{
+    if (b->form == FORM_TLB)
+        EMIT(b, (reg & 7) << 3 | 4, 0x02); /* [r10 + r8] */
+    else
+        emit8(b, (uint8_t)((reg & 7) << 3)); /* [r8] */
+}
+
+static void move_r8(struct builder *b, uint8_t op, unsigned reg)
+{
+    if (b->form == FORM_WINDOW_R8)
+        EMIT(b, 0x65, 0x67);
+    EMIT(b, (b->form == FORM_TLB ? 0x43 : 0x41) | (reg >> 3) << 2, op);
+    operand_r8(b, reg);
+}
+
+void access_load_at(struct builder *b, unsigned reg)
+{
+    move_r8(b, 0x8b, reg);
+}
+
+void access_store_at(struct builder *b, unsigned reg)
+{
+    move_r8(b, 0x89, reg);
+}
+
+void access_store_imm_at(struct builder *b, uint32_t imm)
+{
+    move_r8(b, 0xc7, 0);
+    emit32(b, imm);
 }
 
 /* A0-A3 have no ModRM byte: use 8A, 8B, 88, 89. */
@@ -135,8 +185,10 @@ static uint8_t opcode_with_modrm(const struct insn *in)
     return moffs[in->opcode & 3];
 }
 
-void access_emit_insn(struct builder *b, const struct insn *in, unsigned reg)
+static void emit_prefixes(struct builder *b, const struct insn *in)
 {
+    if (b->form != FORM_TLB)
+        EMIT(b, 0x65, 0x67);
     if (in->prefixes & PREFIX_LOCK)
         emit8(b, 0xf0);
     if (in->prefixes & PREFIX_OPSIZE)
@@ -145,12 +197,33 @@ void access_emit_insn(struct builder *b, const struct insn *in, unsigned reg)
         emit8(b, 0xf2);
     if (in->prefixes & PREFIX_REP)
         emit8(b, 0xf3);
-    emit8(b, 0x43); /* REX.XB: index r8, base r10 */
+    if (b->form == FORM_TLB)
+        emit8(b, 0x43); /* REX.XB: index r8, base r10 */
+    else if (b->form == FORM_WINDOW_R8)
+        emit8(b, 0x41);
+}
+
+void access_emit_insn(struct builder *b, const struct insn *in, unsigned reg)
+{
+    emit_prefixes(b, in);
     if (in->map)
         emit8(b, 0x0f);
     if (in->map >= 2)
         emit8(b, in->map == 2 ? 0x38 : 0x3a);
     emit8(b, in->opcode == 0x82 && !in->map ? 0x80 : opcode_with_modrm(in));
-    EMIT(b, (reg & 7) << 3 | 4, 0x02);
+    if (b->form == FORM_WINDOW)
+        emit_modrm_mem(b, reg, in->base, in->index, in->scale, (int32_t)in->disp);
+    else
+        operand_r8(b, reg);
     emit(b, in->bytes + in->imm_at, in->has_modrm ? in->imm_len : 0);
+}
+
+void access_load(struct builder *b, const struct insn *in, unsigned reg)
+{
+    if (b->form != FORM_WINDOW) {
+        access_load_at(b, reg);
+        return;
+    }
+    EMIT(b, 0x65, 0x67, 0x40 | (reg >> 3) << 2, 0x8b);
+    emit_modrm_mem(b, reg & 7, in->base, in->index, in->scale, (int32_t)in->disp);
 }

@@ -1,4 +1,8 @@
 /* What translated code calls, through switch.S. The guest's state is in struct vcpu meanwhile. */
+#include <asm/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "base/log.h"
 #include "cpu/fault.h"
 #include "cpu/fpu.h"
@@ -28,6 +32,35 @@ static bool must_leave(const struct vcpu *vcpu)
            vcpu->shutdown || vcpu->stop->end != VM_RUNNING || vcpu_can_interrupt(vcpu);
 }
 
+/* The gs base of the current view's window. */
+static void enter_window(struct translator *t, const uint8_t *base)
+{
+    uint64_t value = (uint64_t)(uintptr_t)base;
+
+    if (value == t->gs_base)
+        return;
+    t->gs_base = t->vcpu->bt.window = value;
+    if (t->fsgsbase)
+        __asm__ volatile("wrgsbase %0" : : "r"(value));
+    else
+        syscall(SYS_arch_prctl, ARCH_SET_GS, value);
+}
+
+/* The mode and the access form of the code to run now. */
+static uint32_t current_key(struct translator *t)
+{
+    uint32_t key = engine_key(t->vcpu);
+    const uint8_t *window;
+
+    if (!(key & KEY_OK))
+        return key;
+    window = shadowmm_window(t->sm, key & KEY_USER);
+    if (!window)
+        return key;
+    enter_window(t, window);
+    return key | KEY_WINDOW;
+}
+
 /* A page fault on the fetch is delivered here, and its handler's address looked up next. */
 static struct unit *find_unit(struct translator *t, uint32_t key)
 {
@@ -50,7 +83,7 @@ static struct unit *find_unit(struct translator *t, uint32_t key)
 static const void *go_on(struct vcpu *vcpu)
 {
     struct translator *t = translator_of(vcpu);
-    uint32_t key = engine_key(vcpu);
+    uint32_t key = current_key(t);
     struct jump_table *jumps;
     struct unit *unit;
     unsigned slot = vcpu->rip & (JUMP_SLOT_COUNT - 1);
@@ -109,7 +142,7 @@ static enum step interpret_one(struct vcpu *vcpu, bool outside)
 /* On in the same unit behind instruction i, if that still is what comes next. */
 static const void *after_insn(struct vcpu *vcpu, struct unit *unit, unsigned i)
 {
-    if (vcpu->bt.leave || must_leave(vcpu) || vcpu->rip != unit->eip + unit->insn[i + 1].guest ||
+    if (unit->dead || vcpu->bt.leave || must_leave(vcpu) || vcpu->rip != unit->eip + unit->insn[i + 1].guest ||
         i + 1 == unit->insn_count)
         return go_on(vcpu);
     if (unit->key & KEY_FPU)
@@ -145,6 +178,35 @@ const void *bt_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void
     return after_insn(vcpu, unit, i);
 }
 
+/*
+ * An access to the window faulted; the signal handler has left where in bt.fault_gla and bt.host_rip. What the host's MMU lacks is mapped and the instruction begins anew.
+ */
+const void *bt_window(struct vcpu *vcpu)
+{
+    struct translator *t = translator_of(vcpu);
+    struct unit *unit = cache_find(t, (const void *)(uintptr_t)vcpu->bt.host_rip);
+    unsigned i = unit_insn_at(unit, (const void *)(uintptr_t)vcpu->bt.host_rip);
+    const void *again = unit->host + unit->insn[i].host;
+    enum mem_fill fill;
+
+    t->stats.window_faults++;
+    fill = shadowmm_window_fault(t->sm, unit->key & KEY_USER, (uint32_t)vcpu->bt.fault_gla,
+                                 vcpu->bt.fault_write);
+    if (fill == MEM_FAULTED) {
+        if (novt_log.topics)
+            bt_fpu_out(vcpu);
+        fault_deliver(vcpu);
+        return go_on(vcpu);
+    }
+    adapt_faulted(t, unit, i, fill != MEM_FILLED);
+    if (fill == MEM_FILLED)
+        return again;
+    vcpu->bt.leave = 0;
+    if (interpret_one(vcpu, true) != STEP_NEXT)
+        return go_on(vcpu);
+    return after_insn(vcpu, unit, i);
+}
+
 static enum step run_site(struct vcpu *vcpu, const struct unit_site *site)
 {
     if (site->kind == SITE_FPU || site->kind == SITE_OUTSIDE || novt_log.topics)
@@ -169,7 +231,7 @@ const void *bt_call_site(struct vcpu *vcpu, struct unit_site *site)
     if (step == STEP_FAULT && site->kind != SITE_FETCH)
         fault_deliver(vcpu);
     if (step != STEP_NEXT || !site->resume || vcpu->bt.leave || must_leave(vcpu) ||
-        engine_key(vcpu) != unit->key || vcpu->rip != (uint32_t)(site->eip + site->in.len))
+        engine_key(vcpu) != (unit->key & ~(uint32_t)KEY_WINDOW) || vcpu->rip != (uint32_t)(site->eip + site->in.len))
         return go_on(vcpu);
     if (unit->key & KEY_FPU)
         bt_fpu_in(vcpu);

@@ -41,6 +41,10 @@ struct builder {
     const uint8_t *exec;         /* executable address of start */
     bool full;                   /* sticky: nothing was written past end */
     bool ended;
+    uint64_t gpa;
+    bool adapted;                /* this instruction uses the TLB form in a window unit */
+    uint8_t form;                /* enum access_form of the operand at hand */
+    uint64_t gpa;
     uint32_t key, eip, at;       /* at: eip of the instruction being translated */
     struct unit_insn insn[UNIT_INSNS + 1];
     struct slow_end slow[UNIT_PENDING];
@@ -83,13 +87,26 @@ void emit_lea(struct builder *b, unsigned reg, unsigned base, unsigned index, un
 
 /* --- access.c: guest memory ------------------------------------------------ */
 
-/* After these, [r10 + r8] is the guest's operand of size bytes, or the unit has been left. */
+/* Where the operand is after access_operand() or access_at(). */
+enum access_form {
+    FORM_TLB,       /* [r10 + r8] */
+    FORM_WINDOW,    /* gs:[the guest's own address], 32 bits wide */
+    FORM_WINDOW_R8, /* gs:[r8d] */
+};
+
+/* These make the guest's operand of size bytes reachable (b->form says how), or leave the unit. */
 void access_operand(struct builder *b, const struct insn *in, enum mem_access access, unsigned size);
 void access_at(struct builder *b, unsigned base, int32_t disp, enum mem_access access, unsigned size);
 /* Can the memory operand of in be reached by access_operand in this key? */
 bool access_possible(const struct builder *b, const struct insn *in, enum mem_access access);
-/* The guest's instruction itself with its memory operand at [r10 + r8]; reg replaces its reg field. */
+/* The guest's instruction itself with its memory operand there; reg replaces its reg field. */
 void access_emit_insn(struct builder *b, const struct insn *in, unsigned reg);
+/* mov reg32, operand (of in). */
+void access_load(struct builder *b, const struct insn *in, unsigned reg);
+/* After access_at(): mov reg32, operand; mov operand, reg32; mov dword operand, imm. */
+void access_load_at(struct builder *b, unsigned reg);
+void access_store_at(struct builder *b, unsigned reg);
+void access_store_imm_at(struct builder *b, uint32_t imm);
 
 /* --- exits.c: leaving a unit ------------------------------------------------ */
 

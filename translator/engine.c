@@ -91,6 +91,20 @@ static void on_watch(void *arg, uint64_t gfn)
 
 /* --- Running --------------------------------------------------------------------- */
 
+#define SAMPLE_CYCLES 5000000 /* about 2 ms */
+
+/* A kick is a sample of what the guest is doing. */
+static void sample(struct translator *t)
+{
+    uint64_t now = __builtin_ia32_rdtsc();
+
+    if (now - t->sampled_at < SAMPLE_CYCLES || t->vcpu->halted)
+        return;
+    t->sampled_at = now;
+    if (t->windows)
+        shadowmm_sample(t->sm, t->vcpu->cpl == 3);
+}
+
 /* Delivers what waits and can be taken. True when the guest should not run on now. */
 static bool leave_for(struct vcpu *vcpu, enum exit_reason *why)
 {
@@ -100,6 +114,7 @@ static bool leave_for(struct vcpu *vcpu, enum exit_reason *why)
     }
     if (vcpu->exit_request) {
         vcpu->exit_request = false;
+        sample(translator_of(vcpu));
         *why = EXIT_REQUEST;
         return true;
     }
@@ -162,7 +177,7 @@ static void run_once(struct translator *t)
         return;
     }
     bt_fpu_out(vcpu);
-    translate_here(t, key);
+    translate_here(t, shadowmm_window(t->sm, key & KEY_USER) ? key | KEY_WINDOW : key);
 }
 
 static enum exit_reason run(struct vcpu *vcpu)
@@ -204,6 +219,7 @@ static void destroy(struct vcpu *vcpu)
         shadowmm_destroy(t->sm);
     vcpu->mem->on_write = NULL;
     vcpu->mem->on_watch = NULL;
+    free(t->adapt);
     free(t->hash);
     free(t->by_frame);
     free(t->exits);
@@ -214,8 +230,9 @@ static void destroy(struct vcpu *vcpu)
 static bool allocate(struct translator *t)
 {
     t->hash = calloc(HASH_SIZE, sizeof(*t->hash));
+    t->adapt = calloc(ADAPT_SIZE, sizeof(*t->adapt));
     t->by_frame = calloc(t->vcpu->mem->frames, sizeof(*t->by_frame));
-    return t->hash && t->by_frame && !cache_create(t, CACHE_SIZE) &&
+    return t->hash && t->adapt && t->by_frame && !cache_create(t, CACHE_SIZE) &&
            !shadowmm_create(&t->sm, t->vcpu, VIEWS);
 }
 
@@ -227,7 +244,9 @@ static void *create(struct vcpu *vcpu, const char **error)
         t->vcpu = vcpu;
         t->fd = -1;
         t->exit_free = t->pending_exit = NO_EXIT;
-        t->bmi2 = __builtin_cpu_supports("bmi2");
+        t->bmi2 = host_has_bmi2();
+        t->fsgsbase = host_has_fsgsbase();
+        t->windows = true;
         vcpu->engine_state = t;
     }
     if (!t || !allocate(t)) {
@@ -266,6 +285,8 @@ static void stats(const struct vcpu *vcpu, void (*put)(void *arg, const char *na
     PUT(&t->stats, slow_faults);
     PUT(&t->stats, interpreted);
     PUT(&t->stats, host_faults);
+    PUT(&t->stats, window_faults);
+    PUT(&t->stats, sites_adapted);
     PUT(&t->stats, kicks);
     PUT(&t->stats, polls);
     PUT(&t->stats, smc_writes);
@@ -281,6 +302,14 @@ static void stats(const struct vcpu *vcpu, void (*put)(void *arg, const char *na
     PUT(s, entries_dropped);
     PUT(s, invlpgs);
     PUT(s, flushes);
+    PUT(s, windows_made);
+    PUT(s, windows_lost);
+    PUT(s, window_maps);
+    PUT(s, window_pages);
+    PUT(s, window_unmaps);
+    PUT(s, window_protects);
+    PUT(s, window_evictions);
+    PUT(s, window_areas);
 #undef PUT
 }
 

@@ -26,7 +26,21 @@ static bool is_poll(const uint8_t *code)
 static struct vcpu *running; /* the vcpu of this process, for signal handlers */
 static struct sigaction previous[NSIG];
 
-static bool guest_fault(ucontext_t *uc)
+/* Where the handler sends a fault that is not a poll's: to the window's filling or to the interpreter. */
+static const char *fault_exit(int sig, const siginfo_t *info, const ucontext_t *uc)
+{
+    uint64_t gla = (uint64_t)(uintptr_t)info->si_addr - running->bt.window;
+
+    if (sig != SIGSEGV || !running->bt.window || gla >> 32 || info->si_code <= 0 ||
+        info->si_code > SEGV_ACCERR)
+        return bt_exit_fault;
+    running->bt.fault_gla = (uint32_t)gla;
+    running->bt.fault_write = uc->uc_mcontext.gregs[REG_ERR] & 2;
+    running->bt.host_rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
+    return bt_exit_window;
+}
+
+static bool guest_fault(int sig, const siginfo_t *info, ucontext_t *uc)
 {
     struct translator *t = translator_of(running);
     uint64_t rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
@@ -44,7 +58,7 @@ static bool guest_fault(ucontext_t *uc)
         return false;
     t->stats.host_faults++;
     running->rip = unit->eip + unit->insn[unit_insn_at(unit, (const void *)rip)].guest;
-    uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)bt_exit_fault;
+    uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)fault_exit(sig, info, uc);
     return true;
 }
 
@@ -52,7 +66,7 @@ static void on_fault(int sig, siginfo_t *info, void *ucontext)
 {
     const struct sigaction *old = &previous[sig];
 
-    if (running && guest_fault(ucontext))
+    if (running && guest_fault(sig, info, ucontext))
         return;
     if (old->sa_flags & SA_SIGINFO && old->sa_sigaction) {
         old->sa_sigaction(sig, info, ucontext);

@@ -48,6 +48,10 @@ static void same_with_high_byte(struct builder *b, const struct insn *in)
 {
     unsigned low = in->reg & 3;
 
+    if (b->form == FORM_WINDOW) { /* no REX prefix */
+        access_emit_insn(b, in, in->reg);
+        return;
+    }
     EMIT(b, 0x86, 0xc0 | in->reg << 3 | low); /* xchg low, high */
     access_emit_insn(b, in, low);
     EMIT(b, 0x86, 0xc0 | in->reg << 3 | low);

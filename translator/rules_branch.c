@@ -20,8 +20,7 @@ static bool plain(const struct insn *in)
 static void push_return(struct builder *b, const struct insn *in)
 {
     access_at(b, RSP, -4, MEM_WRITE, 4);
-    EMIT(b, 0x43, 0xc7, 0x04, 0x02);           /* mov dword [r10 + r8], next */
-    emit32(b, next_eip(b, in));
+    access_store_imm_at(b, next_eip(b, in));
     EMIT(b, 0x44, 0x89, 0xc4);                 /* mov esp, r8d */
 }
 
@@ -54,7 +53,7 @@ static bool load_target(struct builder *b, const struct insn *in)
     if (!access_possible(b, in, MEM_READ))
         return false;
     access_operand(b, in, MEM_READ, 4);
-    EMIT(b, 0x47, 0x8b, 0x04, 0x02);           /* mov r8d, [r10 + r8] */
+    access_load(b, in, R8);
     return true;
 }
 
@@ -84,7 +83,7 @@ bool rule_ret(struct builder *b, const struct insn *in)
     if (!plain(in))
         return false;
     access_at(b, RSP, 0, MEM_READ, 4);
-    EMIT(b, 0x47, 0x8b, 0x04, 0x02);           /* mov r8d, [r10 + r8] */
+    access_load_at(b, R8);
     EMIT(b, 0x8d, 0xa4, 0x24);                 /* lea esp, [rsp + 4 + n] */
     emit32(b, 4 + (in->imm_len ? (uint16_t)in->imm : 0));
     exit_indirect(b);

@@ -7,21 +7,16 @@ static void esp_is_r8(struct builder *b)
     EMIT(b, 0x44, 0x89, 0xc4); /* mov esp, r8d */
 }
 
-static void store_r9(struct builder *b)
-{
-    EMIT(b, 0x47, 0x89, 0x0c, 0x02); /* mov [r10 + r8], r9d */
-}
-
 static bool push_memory(struct builder *b, const struct insn *in)
 {
     if (!access_possible(b, in, MEM_READ))
         return false;
     access_operand(b, in, MEM_READ, 4);
-    EMIT(b, 0x47, 0x8b, 0x0c, 0x02); /* mov r9d, [r10 + r8] */
+    access_load(b, in, R9);
     emit_vcpu(b, 0x89, R9, OFF_SCRATCH);
     access_at(b, RSP, -4, MEM_WRITE, 4);
     emit_vcpu(b, 0x8b, R9, OFF_SCRATCH);
-    store_r9(b);
+    access_store_at(b, R9);
     esp_is_r8(b);
     return true;
 }
@@ -33,14 +28,10 @@ bool rule_push(struct builder *b, const struct insn *in)
     if (in->has_mem)
         return push_memory(b, in);
     access_at(b, RSP, -4, MEM_WRITE, 4);
-    if (in->opcode == 0x68 || in->opcode == 0x6a) {
-        EMIT(b, 0x43, 0xc7, 0x04, 0x02); /* mov dword [r10 + r8], imm */
-        emit32(b, (uint32_t)in->imm);
-    } else {
-        unsigned reg = in->has_modrm ? in->rm : in->opcode & 7u;
-
-        EMIT(b, 0x43, 0x89, reg << 3 | 4, 0x02); /* mov [r10 + r8], reg */
-    }
+    if (in->opcode == 0x68 || in->opcode == 0x6a)
+        access_store_imm_at(b, (uint32_t)in->imm);
+    else
+        access_store_at(b, in->has_modrm ? in->rm : in->opcode & 7u);
     esp_is_r8(b);
     return true;
 }
@@ -52,7 +43,7 @@ bool rule_pop(struct builder *b, const struct insn *in)
     if (in->opsize != 4 || in->has_mem || in->prefixes & PREFIX_LOCK)
         return false;
     access_at(b, RSP, 0, MEM_READ, 4);
-    EMIT(b, 0x47, 0x8b, 0x0c, 0x02);           /* mov r9d, [r10 + r8] */
+    access_load_at(b, R9);
     EMIT(b, 0x8d, 0x64, 0x24, 0x04);           /* lea esp, [rsp + 4] */
     EMIT(b, 0x44, 0x89, 0xc8 | reg);           /* mov reg, r9d */
     return true;
@@ -63,7 +54,7 @@ bool rule_leave(struct builder *b, const struct insn *in)
     if (in->opsize != 4 || in->prefixes & PREFIX_LOCK)
         return false;
     access_at(b, RBP, 0, MEM_READ, 4);
-    EMIT(b, 0x47, 0x8b, 0x0c, 0x02);           /* mov r9d, [r10 + r8] */
+    access_load_at(b, R9);
     EMIT(b, 0x8d, 0x65, 0x04);                 /* lea esp, [rbp + 4] */
     EMIT(b, 0x44, 0x89, 0xcd);                 /* mov ebp, r9d */
     return true;

@@ -154,4 +154,12 @@ bt_exit_fault:
     call    bt_fault
     jmp     resume
 
+/* ... and a fault in the window here: fault_gla, fault_write and host_rip are set. */
+    .globl  bt_exit_window
+bt_exit_window:
+    SAVE_GUEST
+    mov     %r15, %rdi
+    call    bt_window
+    jmp     resume
+
     .section .note.GNU-stack,"",@progbits

@@ -39,6 +39,7 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
             used = room;
             break;
         }
+        b->adapted = b->key & KEY_WINDOW && adapt_uses_tlb(b->t, b->gpa + used);
         rule_apply(b, &in);
         used += (unsigned)len;
     }
@@ -124,6 +125,7 @@ struct unit *translate_unit(struct translator *t, uint32_t eip, uint64_t gpa, co
     b->full = b->ended = false;
     b->key = key;
     b->eip = eip;
+    b->gpa = gpa;
     b->insns = b->slows = b->pads = b->exits = b->sites = 0;
     scan(b, code, (unsigned)(PAGE_SIZE - (gpa & PAGE_MASK)));
     exit_finish(b);

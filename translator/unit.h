@@ -40,6 +40,7 @@ enum {
     KEY_FPU = 2,       /* CR0.EM and TS clear, CR4.OSFXSR set: FPU and SSE code runs natively */
     KEY_FS = 4,        /* FS is a 4 GiB data segment with some base */
     KEY_GS = 8,
+    KEY_WINDOW = 0x10, /* memory through the view's window */
     KEY_OK = 0x80,     /* flat CS, DS, ES, SS; 32 bits; nothing that only the interpreter does */
 };
 
@@ -92,6 +93,15 @@ struct unit {
 #define CACHE_REGIONS 8
 #define HASH_SIZE 65536
 
+/* A guest instruction that faulted in a window. */
+struct adapt_site {
+    uint64_t gpa;
+    uint16_t specials, fills;
+    bool tlb;
+};
+
+#define ADAPT_SIZE 16384
+
 struct cache_region {
     size_t start, used;         /* offsets into the cache */
     struct unit **units;        /* in the order of their code */
@@ -101,7 +111,7 @@ struct cache_region {
 struct translator_stats {
     uint64_t units, bytes_guest, bytes_host, units_dropped, insns_translated;
     uint64_t enters, lookups, lookup_found, chains, callouts, slow_fills, slow_specials, slow_faults;
-    uint64_t host_faults, polls, interpreted, smc_writes, smc_drops, evictions, kicks;
+    uint64_t host_faults, window_faults, sites_adapted, polls, interpreted, smc_writes, smc_drops, evictions, kicks;
 };
 
 struct translator {
@@ -120,7 +130,10 @@ struct translator {
     uint32_t pending_exit;      /* to be chained when its target has been translated, or NO_EXIT */
     uint32_t pending_eip;
     uint64_t thunks;            /* offset of the jumps to switch.S at the start of the cache */
-    bool bmi2, count_insns;
+    struct adapt_site *adapt;   /* hashed by gpa */
+    uint64_t gs_base;           /* as the host's register has it */
+    uint64_t sampled_at;        /* TSC */
+    bool bmi2, fsgsbase, windows;
     struct translator_stats stats;
 };
 
@@ -133,6 +146,10 @@ static inline struct translator *translator_of(struct vcpu *vcpu)
 
 /* --- engine.c --- */
 uint32_t engine_key(const struct vcpu *vcpu);
+
+/* --- host.c: what this host's CPU and kernel offer --- */
+bool host_has_bmi2(void);
+bool host_has_fsgsbase(void); /* wrgsbase in user mode */
 
 /* --- translate.c --- */
 struct unit *translate_unit(struct translator *t, uint32_t eip, uint64_t gpa, const uint8_t *code,
@@ -167,6 +184,10 @@ void chain_link(struct translator *t, struct unit_exit *exit, struct unit *to);
 void chain_unlink(struct translator *t, struct unit_exit *exit);
 void chain_free(struct translator *t, struct unit *unit);
 
+/* --- adapt.c --- */
+void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, bool special);
+bool adapt_uses_tlb(const struct translator *t, uint64_t gpa);
+
 /* --- smc.c --- */
 void smc_written(struct translator *t, uint64_t gpa, uint64_t size);
 
@@ -180,12 +201,14 @@ const void *bt_chain(struct vcpu *vcpu, uint32_t exit_number);
 const void *bt_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void *resume);
 const void *bt_call_site(struct vcpu *vcpu, struct unit_site *site);
 const void *bt_fault(struct vcpu *vcpu);
+const void *bt_window(struct vcpu *vcpu);
 void bt_fpu_in(struct vcpu *vcpu);
 void bt_fpu_out(struct vcpu *vcpu);
 
 /* --- switch.S --- */
 uint64_t bt_enter(struct vcpu *vcpu, const void *host);
 extern const char bt_exit_lookup[], bt_exit_chain[], bt_slow_access[], bt_callout[], bt_exit_fault[];
+extern const char bt_exit_window[];
 extern const char bt_jump_1[], bt_jump_2[];
 
 #define JUMP_POISON 0x8000000000000000ull

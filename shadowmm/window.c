@@ -1,0 +1,382 @@
+/*
+ * Windows: the host's MMU as the guest's. See shadowmm.h for the invariants.
+ *
+ * The areas of a window are an array sorted by page; the reverse map, from a frame to where it is
+ * mapped, is a search of the areas of at most WINDOWS_MAX windows, since areas are few (a run each).
+ */
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "cpu/fault.h"
+#include "shadowmm/view.h"
+
+#define WINDOW_SIZE (1ull << 32)
+#define GUARD (1ull << 16)
+#define RUN_MAX 1024       /* pages looked at on each side of a fault */
+#define EVENTS_BAD 150     /* in one sample: more costs more than the other form */
+
+/* --- Reservation ----------------------------------------------------------------- */
+
+static void *reserve(void *at, uint64_t size, int flags)
+{
+    return mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+}
+
+static bool window_reserve(struct window *w)
+{
+    uint8_t *all;
+
+    if (w->base)
+        return true;
+    all = reserve(NULL, WINDOW_SIZE + 2 * GUARD, 0);
+    if (all == MAP_FAILED)
+        return false;
+    w->base = all + GUARD;
+    return true;
+}
+
+static void window_empty(struct shadowmm *sm, struct window *w)
+{
+    reserve(w->base, WINDOW_SIZE, MAP_FIXED);
+    sm->stats.window_areas -= w->areas;
+    sm->stats.window_unmaps++;
+    w->areas = 0;
+}
+
+void window_destroy(struct shadowmm *sm)
+{
+    for (unsigned i = 0; i < WINDOWS_MAX; i++) {
+        if (sm->pool[i].base)
+            munmap(sm->pool[i].base - GUARD, WINDOW_SIZE + 2 * GUARD);
+        if (sm->pool[i].area)
+            munmap(sm->pool[i].area, sm->pool[i].room * sizeof(struct area));
+    }
+}
+
+/* --- The sorted array of areas ------------------------------------------------------ */
+
+/* Index of the first area that ends behind page. */
+static unsigned area_find(const struct window *w, uint64_t page)
+{
+    unsigned low = 0, high = w->areas;
+
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+
+        if ((uint64_t)w->area[middle].page + w->area[middle].count <= page)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* mmap instead of malloc: this runs while the guest's vector state is in the host's registers. */
+static bool area_room(struct window *w)
+{
+    unsigned room = w->room ? 2 * w->room : 2048;
+    struct area *area;
+
+    if (w->areas + 2 <= w->room)
+        return true;
+    area = mmap(NULL, room * sizeof(*area), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (area == MAP_FAILED)
+        return false;
+    for (unsigned i = 0; i < w->areas; i++)
+        area[i] = w->area[i];
+    if (w->area)
+        munmap(w->area, w->room * sizeof(*area));
+    w->area = area;
+    w->room = room;
+    return true;
+}
+
+static void area_insert(struct shadowmm *sm, struct window *w, unsigned at, struct area area)
+{
+    for (unsigned i = w->areas; i > at; i--)
+        w->area[i] = w->area[i - 1];
+    w->area[at] = area;
+    w->areas++;
+    sm->stats.window_areas++;
+}
+
+static void area_delete(struct shadowmm *sm, struct window *w, unsigned at)
+{
+    for (unsigned i = at; i + 1 < w->areas; i++)
+        w->area[i] = w->area[i + 1];
+    w->areas--;
+    sm->stats.window_areas--;
+}
+
+/* Makes page begin an area, if it lies inside one. */
+static void area_split(struct shadowmm *sm, struct window *w, uint64_t page)
+{
+    unsigned at = area_find(w, page);
+    struct area tail;
+    uint32_t head;
+
+    if (at == w->areas || w->area[at].page >= page)
+        return;
+    head = (uint32_t)page - w->area[at].page;
+    tail = w->area[at];
+    tail.page += head;
+    tail.gfn += head;
+    tail.count -= head;
+    w->area[at].count = head;
+    area_insert(sm, w, at + 1, tail);
+}
+
+/* Forgets the areas of [page, end). True when there were any. */
+static bool area_remove(struct shadowmm *sm, struct window *w, uint64_t page, uint64_t end)
+{
+    unsigned at = area_find(w, page);
+    bool any = false;
+
+    if (at == w->areas || w->area[at].page >= end || !area_room(w))
+        return false;
+    area_split(sm, w, page);
+    area_split(sm, w, end);
+    for (at = area_find(w, page); at < w->areas && w->area[at].page < end; any = true)
+        area_delete(sm, w, at);
+    return any;
+}
+
+/* --- Dropping and protecting ---------------------------------------------------------- */
+
+void window_drop(struct shadowmm *sm, struct window *w, uint64_t gla, uint64_t size)
+{
+    uint64_t page = gla >> PAGE_SHIFT, end = (gla + size + PAGE_MASK) >> PAGE_SHIFT;
+
+    if (!area_remove(sm, w, page, end))
+        return;
+    reserve(w->base + (page << PAGE_SHIFT), (end - page) << PAGE_SHIFT, MAP_FIXED);
+    w->events++;
+    sm->stats.window_unmaps++;
+}
+
+void window_release(struct shadowmm *sm, struct view *view, unsigned user)
+{
+    window_empty(sm, view->window[user]);
+    view->window[user] = NULL;
+    sm->vcpu->bt.leave = 1;
+    sm->stats.windows_lost++;
+}
+
+static void protect_page(struct shadowmm *sm, struct window *w, uint64_t page)
+{
+    if (!area_room(w))
+        return;
+    area_split(sm, w, page);
+    area_split(sm, w, page + 1);
+    w->area[area_find(w, page)].writable = false;
+    mprotect(w->base + (page << PAGE_SHIFT), PAGE_SIZE, PROT_READ);
+    w->events++;
+    sm->stats.window_protects++;
+}
+
+void window_protect(struct shadowmm *sm, uint64_t gfn)
+{
+    for (unsigned k = 0; k < WINDOWS_MAX; k++) {
+        struct window *w = &sm->pool[k];
+
+        for (unsigned i = 0; i < w->areas; i++)
+            if (w->area[i].writable && gfn - w->area[i].gfn < w->area[i].count)
+                protect_page(sm, w, w->area[i].page + (gfn - w->area[i].gfn));
+    }
+}
+
+/* --- Filling --------------------------------------------------------------------------- */
+
+static bool may_write(const struct shadowmm *sm, const struct walk *walk, bool user)
+{
+    return walk->dirty && (walk->writable || (!user && !(sm->vcpu->cr0 & CR0_WP))) &&
+           !physmem_watched(sm->vcpu->mem, walk->gpa >> PAGE_SHIFT);
+}
+
+/* Would the guest's page at gla continue the run (frame gfn, these rights) without setting A or D? */
+static bool continues(struct shadowmm *sm, uint64_t gla, uint64_t gfn, bool user, bool writable)
+{
+    struct walk walk;
+
+    if (!paging_on(sm->vcpu) || !paging_peek(sm->vcpu, gla, &walk) || !walk.accessed)
+        return false;
+    if (walk.gpa >> PAGE_SHIFT != gfn || !physmem_is_ram(sm->vcpu->mem, walk.gpa) ||
+        (user && !walk.user) || may_write(sm, &walk, user) != writable)
+        return false;
+    sync_filled(sm, gla, &walk);
+    return true;
+}
+
+/* Grows the run at page in both directions over pages that are not mapped yet. */
+static struct area run_around(struct shadowmm *sm, const struct window *w, uint64_t page, uint64_t gfn,
+                              bool user, bool writable)
+{
+    unsigned at = area_find(w, page);
+    uint64_t low = at ? w->area[at - 1].page + w->area[at - 1].count : 0;
+    uint64_t high = at < w->areas ? w->area[at].page : WINDOW_SIZE >> PAGE_SHIFT;
+    uint64_t first = page, end = page + 1;
+
+    while (end < high && end - page < RUN_MAX &&
+           continues(sm, end << PAGE_SHIFT, gfn + (end - page), user, writable))
+        end++;
+    while (first > low && page - first < RUN_MAX && gfn > page - first &&
+           continues(sm, (first - 1) << PAGE_SHIFT, gfn - (page - first) - 1, user, writable))
+        first--;
+    return (struct area){ (uint32_t)first, (uint32_t)(end - first), (uint32_t)(gfn - (page - first)),
+                          writable };
+}
+
+/* Tracing the tables of a run's pages may have made one of its own frames a watched one: keep what lies
+ * around the page and may still be written. */
+static struct area run_unwatched(struct shadowmm *sm, struct area run, uint64_t page)
+{
+    const uint8_t *watch = &sm->vcpu->mem->watch[run.gfn];
+    uint32_t at = (uint32_t)page - run.page, first = at, end = at + 1;
+
+    if (!run.writable)
+        return run;
+    while (first && !watch[first - 1])
+        first--;
+    while (end < run.count && !watch[end])
+        end++;
+    return (struct area){ run.page + first, end - first, run.gfn + first, true };
+}
+
+static bool map_run(struct shadowmm *sm, struct window *w, struct area run)
+{
+    int prot = run.writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    void *at = w->base + ((uint64_t)run.page << PAGE_SHIFT);
+
+    if (!area_room(w) ||
+        mmap(at, (uint64_t)run.count << PAGE_SHIFT, prot, MAP_SHARED | MAP_FIXED | MAP_POPULATE,
+             sm->vcpu->mem->fd, (off_t)((uint64_t)run.gfn << PAGE_SHIFT)) == MAP_FAILED)
+        return false;
+    area_insert(sm, w, area_find(w, run.page), run);
+    sm->stats.window_maps++;
+    sm->stats.window_pages += run.count;
+    return true;
+}
+
+/* The window that has the most areas gives them up. */
+static void evict(struct shadowmm *sm)
+{
+    struct window *most = &sm->pool[0];
+
+    for (unsigned i = 1; i < WINDOWS_MAX; i++)
+        if (sm->pool[i].areas > most->areas)
+            most = &sm->pool[i];
+    window_empty(sm, most);
+    sm->stats.window_evictions++;
+}
+
+enum mem_fill shadowmm_window_fault(struct shadowmm *sm, bool user, uint64_t gla, bool write)
+{
+    struct vcpu *vcpu = sm->vcpu;
+    struct window *w = sm->view[sm->current].window[user];
+    uint64_t page = gla >> PAGE_SHIFT;
+    struct area run;
+    struct walk walk;
+    uint32_t error;
+    bool writable;
+
+    w->events++;
+    sm->stats.window_faults++;
+    if (!paging_on(vcpu))
+        paging_peek(vcpu, gla, &walk);
+    else if (!paging_walk(vcpu, gla, write ? MEM_WRITE : MEM_READ, user, &walk, &error))
+        return fault_page(vcpu, gla, error), MEM_FAULTED;
+    if (!physmem_is_ram(vcpu->mem, walk.gpa))
+        return MEM_DEVICE;
+    sync_filled(sm, gla, &walk);
+    writable = may_write(sm, &walk, user);
+    if (write && !writable)
+        return MEM_SPECIAL;
+    area_remove(sm, w, page, page + 1);
+    if (sm->stats.window_areas + 4 > sm->area_limit)
+        evict(sm);
+    run = run_around(sm, w, page, walk.gpa >> PAGE_SHIFT, user, writable);
+    run = run_unwatched(sm, run, page);
+    if (run.writable && sm->vcpu->mem->watch[walk.gpa >> PAGE_SHIFT])
+        return MEM_SPECIAL;
+    if (map_run(sm, w, run))
+        return MEM_FILLED;
+    evict(sm);
+    return MEM_SPECIAL;
+}
+
+/* --- Policy ----------------------------------------------------------------------------- */
+
+uint8_t *shadowmm_window(const struct shadowmm *sm, bool user)
+{
+    const struct window *w = sm->view[sm->current].window[user];
+
+    return w ? w->base : NULL;
+}
+
+void shadowmm_limit_areas(struct shadowmm *sm, unsigned areas)
+{
+    sm->area_limit = areas < 64 ? 64 : areas;
+}
+
+static struct view *owner(struct shadowmm *sm, const struct window *w, unsigned *user)
+{
+    for (unsigned i = 0; i < sm->view_count; i++)
+        for (*user = 0; *user < 2; ++*user)
+            if (sm->view[i].window[*user] == w)
+                return &sm->view[i];
+    return NULL;
+}
+
+/* A window that nobody has, or that of the view that was selected longest ago. */
+static struct window *free_window(struct shadowmm *sm)
+{
+    struct view *oldest = NULL;
+    unsigned oldest_user = 0, user;
+
+    for (unsigned i = 0; i < WINDOWS_MAX; i++) {
+        struct view *view = owner(sm, &sm->pool[i], &user);
+
+        if (!view)
+            return &sm->pool[i];
+        if (view != &sm->view[sm->current] && (!oldest || view->used_at < oldest->used_at)) {
+            oldest = view;
+            oldest_user = user;
+        }
+    }
+    if (!oldest)
+        return NULL;
+    struct window *w = oldest->window[oldest_user];
+
+    window_release(sm, oldest, oldest_user);
+    return w;
+}
+
+static void promote(struct shadowmm *sm, struct view *view, unsigned user)
+{
+    struct window *w = free_window(sm);
+
+    if (!w || !window_reserve(w))
+        return;
+    w->events = 0;
+    view->window[user] = w;
+    sm->vcpu->bt.leave = 1;
+    sm->stats.windows_made++;
+}
+
+void shadowmm_sample(struct shadowmm *sm, bool user)
+{
+    struct view *view = &sm->view[sm->current];
+    struct window *w = view->window[user];
+
+    if (!w) {
+        if (++view->samples[user] >= view->patience[user])
+            promote(sm, view, user);
+        return;
+    }
+    if (w->events > EVENTS_BAD) {
+        window_release(sm, view, user);
+        view->samples[user] = 0;
+        view->patience[user] *= 4;
+    }
+    w->events = 0;
+}

@@ -1,0 +1,41 @@
+/*
+ * Adaptive sites: an instruction of a window unit that keeps faulting is translated again with the
+ * TLB form, whose misses are calls and not signals.
+ */
+#include "base/log.h"
+#include "translator/unit.h"
+
+#define SPECIALS_MANY 4  /* page tables, translated code, MMIO: will never be mapped */
+#define FILLS_MANY 64    /* pages that come and go */
+
+static struct adapt_site *site_of(const struct translator *t, uint64_t gpa)
+{
+    return &t->adapt[(gpa ^ gpa >> 14) & (ADAPT_SIZE - 1)];
+}
+
+bool adapt_uses_tlb(const struct translator *t, uint64_t gpa)
+{
+    const struct adapt_site *site = site_of(t, gpa);
+
+    return site->tlb && site->gpa == gpa;
+}
+
+void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, bool special)
+{
+    uint64_t gpa = unit->gpa + unit->insn[insn].guest;
+    struct adapt_site *site = site_of(t, gpa);
+
+    if (site->gpa != gpa)
+        *site = (struct adapt_site){ .gpa = gpa };
+    if (special)
+        site->specials++;
+    else
+        site->fills++;
+    if (site->tlb || (site->specials < SPECIALS_MANY && site->fills < FILLS_MANY))
+        return;
+    site->tlb = true;
+    t->stats.sites_adapted++;
+    log_print(LOG_unit, "site %08x faults often: TLB form\n", unit->eip + unit->insn[insn].guest);
+    if (!unit->dead)
+        unit_drop(t, unit);
+}
