@@ -41,7 +41,6 @@ struct builder {
     const uint8_t *exec;         /* executable address of start */
     bool full;                   /* sticky: nothing was written past end */
     bool ended;
-    uint64_t gpa;
     bool adapted;                /* this instruction uses the TLB form in a window unit */
     uint8_t form;                /* enum access_form of the operand at hand */
     uint64_t gpa;
