@@ -238,3 +238,20 @@ void stack_set_pointer(struct vcpu *vcpu, const struct segment *ss, uint64_t sp)
 
     vcpu->gpr[RSP] = (vcpu->gpr[RSP] & ~mask & UINT32_MAX) | (sp & mask);
 }
+
+bool stack_peek(struct vcpu *vcpu, uint64_t skip, unsigned size, uint64_t *value)
+{
+    uint64_t mask = stack_mask(&vcpu->seg[SEG_SS]);
+
+    return mem_read(vcpu, SEG_SS, (vcpu->gpr[RSP] + skip) & mask, size, value);
+}
+
+bool stack_push_current(struct vcpu *vcpu, unsigned size, uint64_t value)
+{
+    uint64_t sp = vcpu->gpr[RSP] - size;
+
+    if (mem_write(vcpu, SEG_SS, sp & stack_mask(&vcpu->seg[SEG_SS]), size, value))
+        return true;
+    stack_set_pointer(vcpu, &vcpu->seg[SEG_SS], sp);
+    return false;
+}

@@ -158,6 +158,10 @@ void stack_current(const struct vcpu *vcpu, uint32_t error, struct stack *st);
 MUST_CHECK bool stack_check(struct vcpu *vcpu, const struct stack *st, unsigned count, unsigned size);
 MUST_CHECK bool stack_push(struct vcpu *vcpu, struct stack *st, unsigned size, uint64_t value);
 
+/* The current stack, with the current rights: reads the value skip bytes above its top; pushes one. */
+MUST_CHECK bool stack_peek(struct vcpu *vcpu, uint64_t skip, unsigned size, uint64_t *value);
+MUST_CHECK bool stack_push_current(struct vcpu *vcpu, unsigned size, uint64_t value);
+
 /* Makes st the vcpu's stack pointer (not SS): 16-bit stacks keep ESP's upper half. */
 void stack_set_pointer(struct vcpu *vcpu, const struct segment *ss, uint64_t sp);
 

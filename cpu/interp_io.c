@@ -1,0 +1,143 @@
+/*
+ * Port input and output. Reference: SDM volume 1, chapter 19; volume 2, IN, INS, OUT, OUTS, REP.
+ *
+ * INS makes sure of its memory before it touches the port, OUTS reads memory first: a page fault
+ * never loses or repeats a port access.
+ */
+#include "cpu/debug.h"
+#include "cpu/env.h"
+#include "cpu/fault.h"
+#include "cpu/mem.h"
+#include "cpu/task.h"
+
+static uint64_t port_read(struct vcpu *vcpu, uint16_t port, unsigned size)
+{
+    vcpu->stats.port_reads++;
+    if (debug_armed(vcpu))
+        debug_port_access(vcpu, port, size);
+    return vcpu->env->port_read(vcpu->env->board, port, size);
+}
+
+static void port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint64_t value)
+{
+    vcpu->stats.port_writes++;
+    if (debug_armed(vcpu))
+        debug_port_access(vcpu, port, size);
+    vcpu->env->port_write(vcpu->env->board, port, size, value);
+}
+
+/* Opcode bit 0: byte, or the operand size but at most 32 bits. */
+static unsigned access_size(const struct insn *in)
+{
+    if (!(in->opcode & 1))
+        return 1;
+    return in->opsize == 2 ? 2 : 4;
+}
+
+/* Opcode bit 3: the port is in DX, not in the instruction. */
+static uint16_t port_number(const struct vcpu *vcpu, const struct insn *in)
+{
+    return in->opcode & 8 ? vcpu->gpr[RDX] & 0xffff : in->imm & 0xff;
+}
+
+static uint64_t size_mask(unsigned size)
+{
+    return UINT64_MAX >> (64 - 8 * size);
+}
+
+enum step interp_in(struct vcpu *vcpu, const struct insn *in)
+{
+    uint16_t port = port_number(vcpu, in);
+    unsigned size = access_size(in);
+    uint64_t mask = size_mask(size), value;
+
+    if (task_port_denied(vcpu, port, size))
+        return STEP_FAULT;
+    value = port_read(vcpu, port, size);
+    vcpu->gpr[RAX] = (vcpu->gpr[RAX] & ~mask & UINT32_MAX) | (value & mask);
+    return STEP_NEXT;
+}
+
+enum step interp_out(struct vcpu *vcpu, const struct insn *in)
+{
+    uint16_t port = port_number(vcpu, in);
+    unsigned size = access_size(in);
+
+    if (task_port_denied(vcpu, port, size))
+        return STEP_FAULT;
+    port_write(vcpu, port, size, vcpu->gpr[RAX] & size_mask(size));
+    return STEP_NEXT;
+}
+
+/* --- Strings -------------------------------------------------------------------------------- */
+
+/* rSI, rDI or rCX plus n, in the address size. */
+static void advance(struct vcpu *vcpu, const struct insn *in, unsigned reg, int64_t n)
+{
+    uint64_t mask = size_mask(in->addrsize), old = vcpu->gpr[reg];
+
+    vcpu->gpr[reg] = (old & ~mask & UINT32_MAX) | ((old + (uint64_t)n) & mask);
+}
+
+static bool ins_once(struct vcpu *vcpu, const struct insn *in, uint16_t port, unsigned size)
+{
+    uint64_t at = vcpu->gpr[RDI] & size_mask(in->addrsize);
+
+    if (mem_probe(vcpu, SEG_ES, at, size, true))
+        return true;
+    return mem_write(vcpu, SEG_ES, at, size, port_read(vcpu, port, size));
+}
+
+static bool outs_once(struct vcpu *vcpu, const struct insn *in, uint16_t port, unsigned size)
+{
+    uint64_t at = vcpu->gpr[RSI] & size_mask(in->addrsize), value;
+
+    if (mem_read(vcpu, in->seg, at, size, &value))
+        return true;
+    port_write(vcpu, port, size, value);
+    return false;
+}
+
+/* Between two iterations: is anything waiting to be taken? */
+static bool interrupted(const struct vcpu *vcpu)
+{
+    return vcpu->exit_request || vcpu_can_interrupt(vcpu) || vcpu->nmi_pending ||
+           vcpu->eflags & EFLAGS_TF || vcpu->debug_pending;
+}
+
+static enum step string(struct vcpu *vcpu, const struct insn *in, unsigned index,
+                        bool (*once)(struct vcpu *, const struct insn *, uint16_t, unsigned))
+{
+    bool rep = in->prefixes & (PREFIX_REP | PREFIX_REPNE);
+    uint64_t mask = size_mask(in->addrsize);
+    uint16_t port = vcpu->gpr[RDX] & 0xffff;
+    unsigned size = access_size(in);
+    int64_t step = vcpu->eflags & EFLAGS_DF ? -(int64_t)size : (int64_t)size;
+
+    if (rep && !(vcpu->gpr[RCX] & mask))
+        return STEP_NEXT;
+    if (task_port_denied(vcpu, port, size))
+        return STEP_FAULT;
+    for (;;) {
+        if (once(vcpu, in, port, size))
+            return STEP_FAULT;
+        advance(vcpu, in, index, step);
+        if (!rep)
+            return STEP_NEXT;
+        advance(vcpu, in, RCX, -1);
+        if (!(vcpu->gpr[RCX] & mask))
+            return STEP_NEXT;
+        if (interrupted(vcpu))
+            return STEP_JUMPED; /* rip stays: the rest comes later */
+    }
+}
+
+enum step interp_ins(struct vcpu *vcpu, const struct insn *in)
+{
+    return string(vcpu, in, RDI, ins_once);
+}
+
+enum step interp_outs(struct vcpu *vcpu, const struct insn *in)
+{
+    return string(vcpu, in, RSI, outs_once);
+}
