@@ -1,0 +1,548 @@
+/*
+ * The board: which chips there are, at which addresses, on which wires, and what firmware would have
+ * left in memory.
+ *
+ * Reference: IBM AT Technical Reference (ports, interrupts, CMOS and BIOS data area); the ACPI
+ *            tables are acpi.c's.
+ * Modelled:  an AT with two serial ports, ACPI power management, and three debug devices.
+ * Not:       PCI, APICs, a display, disks, a BIOS that can be called.
+ *
+ * A20 is one gate with two keys (i8042 and port 0x92): the last write decides, as each drives it.
+ */
+#include "frontend/pc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/irq.h"
+#include "base/kill.h"
+#include "base/physmem.h"
+#include "base/snap.h"
+#include "cpu/mem.h"
+#include "cpu/vcpu.h"
+#include "devices/acpi_pm.h"
+#include "devices/bus.h"
+#include "devices/cf9.h"
+#include "devices/chardev.h"
+#include "devices/debugcon.h"
+#include "devices/ferr.h"
+#include "devices/i8042.h"
+#include "devices/i8237.h"
+#include "devices/i8254.h"
+#include "devices/i8259.h"
+#include "devices/isa_debug_exit.h"
+#include "devices/mc146818.h"
+#include "devices/ns16550.h"
+#include "devices/port92.h"
+#include "devices/pvpanic.h"
+#include "frontend/acpi.h"
+
+/* --- The list ----------------------------------------------------------- */
+
+enum {
+    PORT_DMA8 = 0x000,
+    PORT_PIC_MASTER = 0x020,
+    PORT_PIT = 0x040,
+    PORT_KBC_DATA = 0x060,
+    PORT_B = 0x061,
+    PORT_KBC_COMMAND = 0x064,
+    PORT_RTC = 0x070,
+    PORT_DMA_PAGES = 0x080, /* 0x80 itself: POST codes, and the delay in outb_p of Linux */
+    PORT_92 = 0x092,
+    PORT_PIC_SLAVE = 0x0a0,
+    PORT_DMA16 = 0x0c0,
+    PORT_DEBUGCON = 0x0e9,
+    PORT_FERR = 0x0f0,
+    PORT_COM2 = 0x2f8,
+    PORT_COM1 = 0x3f8,
+    PORT_ELCR = 0x4d0,
+    PORT_PVPANIC = 0x505,
+    PORT_ACPI_PM = 0x600,
+    PORT_CONFIG = 0xcf8,
+    PORT_RESET = 0xcf9,
+};
+
+enum {
+    IRQ_PIT = 0,
+    IRQ_KEYBOARD = 1,
+    IRQ_COM2 = 3,
+    IRQ_COM1 = 4,
+    IRQ_RTC = 8,
+    IRQ_SCI = 9,
+    IRQ_MOUSE = 12,
+    IRQ_FERR = 13,
+};
+
+static const uint16_t serial_port[PC_SERIAL_COUNT] = { PORT_COM1, PORT_COM2 };
+static const uint8_t serial_irq[PC_SERIAL_COUNT] = { IRQ_COM1, IRQ_COM2 };
+
+enum {
+    GPA_BDA = 0x400,         /* BIOS data area */
+    GPA_EBDA = 0x9fc00,      /* its extension, up to 640 KiB */
+    GPA_DISPLAY = 0xa0000,   /* nothing answers; the text buffer behind it is plain RAM, because */
+    GPA_TEXT = 0xb8000,      /* early kernels print there without looking */
+    GPA_FIRMWARE = 0xe0000,  /* ACPI tables */
+    GPA_HIGH = 0x100000,
+};
+
+/* --- State -------------------------------------------------------------- */
+
+struct pc {
+    struct pc_config config;
+    struct cpu_env env;
+    struct bus *ports, *memory;
+    struct i8259 *pic;
+    struct i8254 *pit;
+    struct mc146818 *rtc;
+    struct i8042 *kbc;
+    struct port92 *port92;
+    struct cf9 *cf9;
+    struct i8237 *dma;
+    struct ferr *ferr;
+    struct acpi_pm *pm;
+    struct pvpanic *pvpanic;
+    struct ns16550 *serial[PC_SERIAL_COUNT];
+    struct debugcon *debugcon;
+    struct isa_debug_exit *debug_exit;
+};
+
+/* --- What the CPU asks -------------------------------------------------- */
+
+static uint64_t port_read(void *board, uint16_t port, unsigned size)
+{
+    struct pc *pc = board;
+
+    return bus_read(pc->ports, port, size);
+}
+
+static void port_write(void *board, uint16_t port, unsigned size, uint64_t value)
+{
+    struct pc *pc = board;
+
+    bus_write(pc->ports, port, size, value);
+}
+
+static uint64_t mmio_read(void *board, uint64_t gpa, unsigned size)
+{
+    struct pc *pc = board;
+
+    return bus_read(pc->memory, gpa, size);
+}
+
+static void mmio_write(void *board, uint64_t gpa, unsigned size, uint64_t value)
+{
+    struct pc *pc = board;
+
+    bus_write(pc->memory, gpa, size, value);
+}
+
+static uint8_t intr_ack(void *board)
+{
+    struct pc *pc = board;
+
+    return i8259_ack(pc->pic);
+}
+
+static void ferr(void *board)
+{
+    struct pc *pc = board;
+
+    ferr_raise(pc->ferr);
+}
+
+/* --- Wires -------------------------------------------------------------- */
+
+static void stop(struct pc *pc, enum vm_end end, int code, const char *reason)
+{
+    vm_stop(pc->config.stop, end, code, "%s", reason);
+    vcpu_kick(pc->config.vcpu);
+}
+
+static void intr_set(void *sink, unsigned pin, bool level)
+{
+    struct vcpu *vcpu = sink;
+
+    (void)pin;
+    vcpu->intr_line = level;
+}
+
+static void a20_set(void *sink, unsigned pin, bool level)
+{
+    struct vcpu *vcpu = sink;
+
+    (void)pin;
+    if (vcpu->a20_masked == !level)
+        return;
+    vcpu->a20_masked = !level;
+    mem_mode_changed(vcpu);
+}
+
+enum { RESET_KBC, RESET_PORT92, RESET_CF9 };
+
+static void reset_set(void *sink, unsigned pin, bool level)
+{
+    static const char *const reasons[] = {
+        [RESET_KBC] = "reset through the keyboard controller",
+        [RESET_PORT92] = "reset through port 0x92",
+        [RESET_CF9] = "reset through port 0xcf9",
+    };
+
+    if (level)
+        stop(sink, VM_RESET, 0, reasons[pin]);
+}
+
+static void poweroff_set(void *sink, unsigned pin, bool level)
+{
+    (void)pin;
+    if (level)
+        stop(sink, VM_POWEROFF, 0, "the guest powered off");
+}
+
+static void debug_exit(void *arg, int status)
+{
+    stop(arg, VM_DEBUG_EXIT, status, "the guest wrote to isa-debug-exit");
+}
+
+/* A guest with a crash kernel goes on in that, and ends by itself. */
+static void panicked(void *arg, bool crash_kernel)
+{
+    if (!crash_kernel)
+        stop(arg, VM_PANIC, 0, "the guest's kernel panicked");
+}
+
+static void irq_taken(void *arg, unsigned irq)
+{
+    struct pc *pc = arg;
+
+    if (irq == IRQ_PIT)
+        i8254_taken(pc->pit);
+}
+
+static bool tick_waits(void *arg)
+{
+    struct pc *pc = arg;
+
+    return i8259_waiting(pc->pic, IRQ_PIT);
+}
+
+/* --- Firmware's legacy -------------------------------------------------- */
+
+/* Coprocessor, mouse, and how many serial ports, as INT 11h says it. */
+static uint16_t equipment(const struct pc *pc)
+{
+    unsigned ports = 0;
+
+    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
+        ports += pc->serial[i] != NULL;
+    return 0x0006 | ports << 9;
+}
+
+static uint64_t at_most(uint64_t value, uint64_t limit)
+{
+    return value < limit ? value : limit;
+}
+
+static void put16(uint8_t *at, uint64_t value)
+{
+    at[0] = value & 0xff;
+    at[1] = value >> 8 & 0xff;
+}
+
+/* Unset: no floppy or hard disks, shutdown status power-on. */
+static void fill_cmos(struct pc *pc)
+{
+    uint64_t size = pc->config.mem->size, extended_kib = at_most((size - GPA_HIGH) >> 10, 0xffff);
+    uint64_t above_16m = size > 16 << 20 ? size - (16 << 20) : 0;
+    uint8_t cmos[0x40] = { [0x14] = equipment(pc) & 0xff };
+    unsigned sum = 0;
+
+    put16(cmos + 0x15, GPA_DISPLAY >> 10);                 /* base memory, KiB */
+    put16(cmos + 0x17, extended_kib);                      /* above 1 MiB */
+    put16(cmos + 0x30, extended_kib);                      /* the same, as the memory test found it */
+    put16(cmos + 0x34, at_most(above_16m >> 16, 0xffff));  /* above 16 MiB, 64 KiB */
+    for (unsigned i = 0x10; i < 0x2e; i++)
+        sum += cmos[i];
+    cmos[0x2e] = sum >> 8; /* high byte first, here alone */
+    cmos[0x2f] = sum & 0xff;
+    for (unsigned i = 0x0e; i < sizeof(cmos); i++)
+        if (i != MC146818_CENTURY)
+            mc146818_set_ram(pc->rtc, i, cmos[i]);
+}
+
+static void put_ram(struct pc *pc, uint64_t gpa, uint64_t value, unsigned size)
+{
+    physmem_write(pc->config.mem, gpa, &value, size); /* both little-endian */
+}
+
+static void write_bda(struct pc *pc)
+{
+    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
+        put_ram(pc, GPA_BDA + 2 * i, pc->serial[i] ? serial_port[i] : 0, 2);
+    put_ram(pc, GPA_BDA + 0x0e, GPA_EBDA >> 4, 2);
+    put_ram(pc, GPA_BDA + 0x10, equipment(pc), 2);
+    put_ram(pc, GPA_BDA + 0x13, GPA_EBDA >> 10, 2); /* memory below it, KiB */
+    put_ram(pc, GPA_EBDA, (GPA_DISPLAY - GPA_EBDA) >> 10, 1);
+}
+
+static void write_acpi(struct pc *pc)
+{
+    struct acpi_config config = {
+        .pm_base = PORT_ACPI_PM,
+        .sci = IRQ_SCI,
+        .reset_port = PORT_RESET,
+        .reset_value = CF9_RESET_VALUE,
+        .century = MC146818_CENTURY,
+        .rtc_base = PORT_RTC,
+        .rtc_irq = IRQ_RTC,
+        .keyboard_data = PORT_KBC_DATA,
+        .keyboard_command = PORT_KBC_COMMAND,
+        .keyboard_irq = IRQ_KEYBOARD,
+        .mouse_irq = IRQ_MOUSE,
+        .pvpanic_base = PORT_PVPANIC,
+    };
+    uint8_t blob[ACPI_BLOB_MAX];
+    size_t size;
+
+    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++) {
+        config.serial_base[i] = pc->serial[i] ? serial_port[i] : 0;
+        config.serial_irq[i] = serial_irq[i];
+    }
+    size = acpi_build(&config, GPA_FIRMWARE, blob);
+    physmem_write(pc->config.mem, GPA_FIRMWARE, blob, size);
+}
+
+unsigned pc_e820_map(const struct pc *pc, struct pc_e820 map[PC_E820_MAX])
+{
+    unsigned n = 0;
+
+    map[n++] = (struct pc_e820){ 0, GPA_EBDA, E820_RAM };
+    map[n++] = (struct pc_e820){ GPA_EBDA, GPA_DISPLAY - GPA_EBDA, E820_RESERVED };
+    map[n++] = (struct pc_e820){ GPA_FIRMWARE, GPA_HIGH - GPA_FIRMWARE, E820_RESERVED };
+    map[n++] = (struct pc_e820){ GPA_HIGH, pc->config.mem->size - GPA_HIGH, E820_RAM };
+    return n;
+}
+
+uint64_t pc_rsdp(const struct pc *pc)
+{
+    (void)pc;
+    return GPA_FIRMWARE; /* acpi_build puts it first */
+}
+
+/* --- Putting it together ------------------------------------------------ */
+
+static bool create_core(struct pc *pc)
+{
+    struct clock *clock = pc->config.clock;
+    struct vcpu *vcpu = pc->config.vcpu;
+    struct bus *ports = pc->ports;
+
+    pc->pic = i8259_create(&(struct i8259_config){ ports, PORT_PIC_MASTER, PORT_PIC_SLAVE,
+                                                   PORT_ELCR, { intr_set, vcpu, 0 }, irq_taken,
+                                                   pc });
+    if (!pc->pic)
+        return false;
+    pc->pit = i8254_create(&(struct i8254_config){ ports, PORT_PIT, PORT_B,
+                                                   i8259_irq(pc->pic, IRQ_PIT), clock, tick_waits,
+                                                   pc });
+    pc->rtc = mc146818_create(
+        &(struct mc146818_config){ ports, PORT_RTC, i8259_irq(pc->pic, IRQ_RTC), clock });
+    pc->kbc = i8042_create(&(struct i8042_config){ ports, PORT_KBC_DATA, PORT_KBC_COMMAND,
+                                                   i8259_irq(pc->pic, IRQ_KEYBOARD),
+                                                   i8259_irq(pc->pic, IRQ_MOUSE),
+                                                   { a20_set, vcpu, 0 },
+                                                   { reset_set, pc, RESET_KBC } });
+    pc->port92 = port92_create(&(struct port92_config){ ports, PORT_92, { a20_set, vcpu, 0 },
+                                                        { reset_set, pc, RESET_PORT92 } });
+    pc->cf9 = cf9_create(&(struct cf9_config){ ports, PORT_CONFIG, { reset_set, pc, RESET_CF9 } });
+    pc->dma = i8237_create(&(struct i8237_config){ ports, PORT_DMA8, PORT_DMA16, PORT_DMA_PAGES });
+    pc->ferr = ferr_create(&(struct ferr_config){ ports, PORT_FERR, i8259_irq(pc->pic, IRQ_FERR) });
+    pc->pm = acpi_pm_create(&(struct acpi_pm_config){ ports, PORT_ACPI_PM,
+                                                      i8259_irq(pc->pic, IRQ_SCI),
+                                                      { poweroff_set, pc, 0 }, clock });
+    pc->pvpanic = pvpanic_create(&(struct pvpanic_config){ ports, PORT_PVPANIC, panicked, pc });
+    return pc->pit && pc->rtc && pc->kbc && pc->port92 && pc->cf9 && pc->dma && pc->ferr &&
+           pc->pm && pc->pvpanic;
+}
+
+static bool create_lines(struct pc *pc)
+{
+    const struct pc_config *config = &pc->config;
+
+    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++) {
+        if (!config->serial[i])
+            continue;
+        pc->serial[i] = ns16550_create(
+            &(struct ns16550_config){ pc->ports, serial_port[i], i8259_irq(pc->pic, serial_irq[i]),
+                                      config->clock, config->serial[i] });
+        if (!pc->serial[i])
+            return false;
+    }
+    if (config->debugcon) {
+        pc->debugcon = debugcon_create(&(struct debugcon_config){
+            pc->ports, PORT_DEBUGCON, config->clock, config->debugcon });
+        if (!pc->debugcon)
+            return false;
+    }
+    return true;
+}
+
+static const char *create_debug_exit(struct pc *pc)
+{
+    const struct pc_config *config = &pc->config;
+
+    if (!config->debug_exit)
+        return NULL;
+    pc->debug_exit = isa_debug_exit_create(&(struct isa_debug_exit_config){
+        pc->ports, config->debug_exit_base, config->debug_exit_size, debug_exit, pc });
+    if (pc->debug_exit)
+        return NULL;
+    if (errno == EEXIST)
+        return "isa-debug-exit: another chip has ports in that range; choose another iobase";
+    if (errno == EINVAL)
+        return "isa-debug-exit: iosize must be 1 to 4";
+    return "not enough memory for the board";
+}
+
+static const char *create_chips(struct pc *pc)
+{
+    pc->ports = bus_create();
+    pc->memory = bus_create();
+    if (!pc->ports || !pc->memory || !create_core(pc) || !create_lines(pc))
+        return "not enough memory for the board";
+    return create_debug_exit(pc);
+}
+
+static void connect_cpu(struct pc *pc)
+{
+    pc->env = (struct cpu_env){
+        .board = pc,
+        .port_read = port_read,
+        .port_write = port_write,
+        .mmio_read = mmio_read,
+        .mmio_write = mmio_write,
+        .intr_ack = intr_ack,
+        .ferr = ferr,
+    };
+    pc->config.vcpu->env = &pc->env;
+}
+
+struct pc *pc_create(const struct pc_config *config, const char **error)
+{
+    struct pc *pc;
+
+    *error = "the guest's memory must be between 2 MiB and 3584 MiB";
+    if (config->mem->size < PC_RAM_MIN || config->mem->size > PC_RAM_MAX)
+        return NULL;
+    *error = "not enough memory for the board";
+    pc = calloc(1, sizeof(*pc));
+    if (!pc)
+        return NULL;
+    pc->config = *config;
+    config->mem->hole_start = GPA_DISPLAY;
+    config->mem->hole_end = GPA_TEXT;
+    *error = create_chips(pc);
+    if (*error) {
+        pc_destroy(pc);
+        return NULL;
+    }
+    connect_cpu(pc);
+    pc_reset(pc);
+    return pc;
+}
+
+static void destroy_core(struct pc *pc)
+{
+    if (pc->pvpanic)
+        pvpanic_destroy(pc->pvpanic);
+    if (pc->pm)
+        acpi_pm_destroy(pc->pm);
+    if (pc->ferr)
+        ferr_destroy(pc->ferr);
+    if (pc->dma)
+        i8237_destroy(pc->dma);
+    if (pc->cf9)
+        cf9_destroy(pc->cf9);
+    if (pc->port92)
+        port92_destroy(pc->port92);
+    if (pc->kbc)
+        i8042_destroy(pc->kbc);
+    if (pc->rtc)
+        mc146818_destroy(pc->rtc);
+    if (pc->pit)
+        i8254_destroy(pc->pit);
+    if (pc->pic)
+        i8259_destroy(pc->pic);
+}
+
+void pc_destroy(struct pc *pc)
+{
+    if (pc->debug_exit)
+        isa_debug_exit_destroy(pc->debug_exit);
+    if (pc->debugcon)
+        debugcon_destroy(pc->debugcon);
+    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
+        if (pc->serial[i])
+            ns16550_destroy(pc->serial[i]);
+    destroy_core(pc);
+    if (pc->memory)
+        bus_destroy(pc->memory);
+    if (pc->ports)
+        bus_destroy(pc->ports);
+    free(pc);
+}
+
+/* The interrupt controllers come last: the other chips' wires move while they are reset. */
+void pc_reset(struct pc *pc)
+{
+    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
+        if (pc->serial[i])
+            ns16550_reset(pc->serial[i]);
+    acpi_pm_reset(pc->pm);
+    ferr_reset(pc->ferr);
+    i8237_reset(pc->dma);
+    cf9_reset(pc->cf9);
+    port92_reset(pc->port92);
+    i8042_reset(pc->kbc);
+    mc146818_reset(pc->rtc);
+    i8254_reset(pc->pit);
+    i8259_reset(pc->pic);
+    a20_set(pc->config.vcpu, 0, true);
+    fill_cmos(pc);
+    write_bda(pc);
+    write_acpi(pc);
+}
+
+/* --- The run loop's ----------------------------------------------------- */
+
+void pc_idle(struct pc *pc)
+{
+    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
+        if (pc->serial[i])
+            ns16550_flush(pc->serial[i]);
+    if (pc->debugcon)
+        debugcon_flush(pc->debugcon);
+}
+
+void pc_power_button(struct pc *pc)
+{
+    acpi_pm_power_button(pc->pm);
+}
+
+void pc_snapshot(struct pc *pc, struct snap *snap)
+{
+    pc_idle(pc);
+    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
+        if (pc->serial[i])
+            ns16550_snapshot(pc->serial[i], snap);
+    acpi_pm_snapshot(pc->pm, snap);
+    ferr_snapshot(pc->ferr, snap);
+    i8237_snapshot(pc->dma, snap);
+    cf9_snapshot(pc->cf9, snap);
+    port92_snapshot(pc->port92, snap);
+    i8042_snapshot(pc->kbc, snap);
+    mc146818_snapshot(pc->rtc, snap);
+    i8254_snapshot(pc->pit, snap);
+    i8259_snapshot(pc->pic, snap);
+}
