@@ -77,8 +77,8 @@ struct bt_registers {
     bool fault_write;      /* a fault in the window: was it a write, */
     uint8_t spare[3];
     uint32_t fault_gla;    /* where, */
-    uint32_t spare2;
-    uint64_t host_rip;     /* and which host instruction */
+    uint32_t system_flags; /* EFLAGS without the arithmetic flags, IF and DF */
+    uint64_t host_rip;     /* of the fault: which host instruction */
 };
 
 struct vcpu {

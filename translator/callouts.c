@@ -89,6 +89,7 @@ static const void *go_on(struct vcpu *vcpu)
     unsigned slot = vcpu->rip & (JUMP_SLOT_COUNT - 1);
 
     vcpu->bt.leave = 0;
+    vcpu->eflags &= ~EFLAGS_RF; /* an instruction will have completed; code breakpoints are the interpreter's */
     if (!(key & KEY_OK))
         return NULL;
     jumps = shadowmm_jump_table(t->sm, key & KEY_USER, key);

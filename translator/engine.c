@@ -20,6 +20,7 @@ _Static_assert(offsetof(struct vcpu, bt.scratch) == OFF_SCRATCH, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.flag_if) == OFF_FLAG_IF, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.flag_df) == OFF_FLAG_DF, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.fpu_loaded) == OFF_FPU_LOADED, "offsets.h");
+_Static_assert(offsetof(struct vcpu, bt.system_flags) == OFF_SYSTEM_FLAGS, "offsets.h");
 _Static_assert(sizeof(((struct jump_table *)0)->tag) == JUMP_HOST, "offsets.h");
 
 #define CACHE_SIZE (32u << 20)

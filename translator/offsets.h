@@ -14,6 +14,7 @@
 #define OFF_FLAG_DF 185
 #define OFF_LEAVE 186
 #define OFF_FPU_LOADED 187
+#define OFF_SYSTEM_FLAGS 196
 
 /* struct jump_table (view.h): tags, then host addresses. */
 #define JUMP_SLOTS 65536

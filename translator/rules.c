@@ -144,7 +144,7 @@ static bool fpu_row(const struct builder *b, const struct insn *in)
 {
     switch (in->id) {
     case M_FXSAVE: case M_FXRSTOR: case M_XSAVE: case M_XRSTOR: case M_XSAVEOPT:
-    case M_XGETBV: case M_XSETBV:
+    case M_XGETBV: case M_XSETBV: case M_FLDENV: case M_FNSTENV: case M_FNSAVE: case M_FRSTOR:
         return false;
     default:
         return native_form(b, in);

@@ -84,3 +84,105 @@ bool rule_mov_from_seg(struct builder *b, const struct insn *in)
     emit32(b, offset);
     return true;
 }
+
+/* op r32, dword or byte of struct vcpu with a two-byte opcode (0F op). */
+static void vcpu_0f(struct builder *b, uint8_t op, unsigned reg, uint32_t offset)
+{
+    EMIT(b, 0x41 | (reg >> 3) << 2, 0x0f, op, 0x87 | (reg & 7) << 3);
+    emit32(b, offset);
+}
+
+static void save_rax(struct builder *b)
+{
+    EMIT(b, 0x49, 0x89, 0x87); /* mov [scratch], rax */
+    emit32(b, OFF_SCRATCH);
+}
+
+static void restore_rax(struct builder *b)
+{
+    EMIT(b, 0x49, 0x8b, 0x87); /* mov rax, [scratch] */
+    emit32(b, OFF_SCRATCH);
+}
+
+/*
+ * PUSHF composes EFLAGS without touching it: the arithmetic flags from the host's by LAHF and SETO,
+ * IF and DF from their bytes, the rest from system_flags.
+ */
+bool rule_pushf(struct builder *b, const struct insn *in)
+{
+    if (in->opsize != 4 || in->prefixes & PREFIX_LOCK)
+        return false;
+    access_at(b, RSP, -4, MEM_WRITE, 4);
+    save_rax(b);
+    EMIT(b, 0x9f, 0x0f, 0x90, 0xc0);             /* lahf; seto al */
+    EMIT(b, 0x86, 0xe0);                         /* xchg al, ah */
+    EMIT(b, 0x44, 0x0f, 0xb6, 0xc8);             /* movzx r9d, al */
+    EMIT(b, 0x0f, 0xb6, 0xc4);                   /* movzx eax, ah */
+    EMIT(b, 0x8d, 0x04, 0xc5), emit32(b, 0);     /* lea eax, [rax*8]: OF in byte 1 */
+    vcpu_0f(b, 0xb6, R11, OFF_FLAG_IF);
+    EMIT(b, 0x42, 0x8d, 0x04, 0x18);             /* lea eax, [rax + r11] */
+    vcpu_0f(b, 0xb6, R11, OFF_FLAG_DF);
+    EMIT(b, 0x42, 0x8d, 0x04, 0x18);
+    EMIT(b, 0x8d, 0x04, 0xc5), emit32(b, 0);     /* times 256 */
+    EMIT(b, 0x8d, 0x04, 0xc5), emit32(b, 0);
+    EMIT(b, 0x45, 0x8d, 0x0c, 0x81);             /* lea r9d, [r9 + rax*4] */
+    emit_vcpu(b, 0x8b, R11, OFF_SYSTEM_FLAGS);
+    EMIT(b, 0x47, 0x8d, 0x0c, 0x19);             /* lea r9d, [r9 + r11] */
+    restore_rax(b);
+    access_store_at(b, R9);
+    EMIT(b, 0x44, 0x89, 0xc4);                   /* mov esp, r8d */
+    return true;
+}
+
+static uint32_t jump_short(struct builder *b, uint8_t op)
+{
+    EMIT(b, op, 0);
+    return here(b);
+}
+
+static void land(struct builder *b, uint32_t from)
+{
+    if (!b->full)
+        b->start[from - 1] = (uint8_t)(here(b) - from);
+}
+
+/*
+ * POPF at CPL 0 where nothing but the arithmetic flags, IF and DF changes and no interrupt waits;
+ * everything else is the interpreter's. The host's flags are free here: all are about to be replaced.
+ */
+bool rule_popf(struct builder *b, const struct insn *in)
+{
+    uint32_t other, closed, waits, done;
+
+    if (in->opsize != 4 || !kernel(b, in))
+        return false;
+    access_at(b, RSP, 0, MEM_READ, 4);
+    access_load_at(b, R9);
+    emit_vcpu(b, 0x8b, R11, OFF_SYSTEM_FLAGS);
+    EMIT(b, 0x45, 0x31, 0xcb);                   /* xor r11d, r9d */
+    EMIT(b, 0x41, 0xf7, 0xc3), emit32(b, EFLAGS_TF | EFLAGS_IOPL | EFLAGS_NT | EFLAGS_AC | EFLAGS_ID |
+                                             EFLAGS_RF | EFLAGS_VM | EFLAGS_VIF | EFLAGS_VIP);
+    other = jump_short(b, 0x75);                 /* test r11d, ...; jnz interpret */
+    EMIT(b, 0x41, 0xf7, 0xc1), emit32(b, EFLAGS_IF);
+    closed = jump_short(b, 0x74);                /* test r9d, IF; jz closed */
+    EMIT(b, 0x41, 0x80, 0xbf), emit32(b, offsetof(struct vcpu, intr_line)), emit8(b, 0);
+    waits = jump_short(b, 0x75);                 /* cmp byte [intr_line], 0; jne interpret */
+    land(b, closed);
+    EMIT(b, 0x45, 0x89, 0xcb, 0x41, 0xc1, 0xeb, 8); /* mov r11d, r9d; shr r11d, 8 */
+    EMIT(b, 0x45, 0x89, 0xda, 0x41, 0x83, 0xe2, 2); /* mov r10d, r11d; and r10d, 2 */
+    emit_vcpu(b, 0x88, R10, OFF_FLAG_IF);
+    EMIT(b, 0x45, 0x89, 0xda, 0x41, 0x83, 0xe2, 4);
+    emit_vcpu(b, 0x88, R10, OFF_FLAG_DF);
+    EMIT(b, 0x41, 0xc1, 0xeb, 3, 0x41, 0x83, 0xe3, 1); /* shr r11d, 3; and r11d, 1: OF */
+    save_rax(b);
+    EMIT(b, 0x44, 0x89, 0xc8, 0x88, 0xc4);       /* mov eax, r9d; mov ah, al */
+    EMIT(b, 0x41, 0x80, 0xc3, 0x7f, 0x9e);       /* add r11b, 0x7f; sahf */
+    restore_rax(b);
+    EMIT(b, 0x8d, 0x64, 0x24, 0x04);             /* lea esp, [rsp + 4] */
+    done = jump_short(b, 0xeb);
+    land(b, other);
+    land(b, waits);
+    rule_callout(b, in, SITE_EXECUTE, true);
+    land(b, done);
+    return true;
+}
