@@ -21,7 +21,6 @@ struct scan {
     uint8_t rex;      /* REX, or the same bits of VEX and EVEX */
     uint8_t map;      /* MAP_ */
     uint8_t pfx;      /* mandatory prefix: 0, 1 (66), 2 (F3), 3 (F2) */
-    uint8_t evex;     /* EVEX_ + 1 */
     bool invalid;     /* prefixes or VEX fields that make any opcode undefined */
     bool short_of;    /* ran into end */
 };
@@ -145,30 +144,39 @@ static uint8_t take_prefixes(struct scan *s, struct insn *in)
     }
 }
 
+/*
+ * The map field of VEX and EVEX. 1 to 3 exist; the length decoder looks at the low two bits only, and no
+ * further than here where these are 0.
+ */
+static bool set_vector_map(struct scan *s, struct insn *in, unsigned field, bool evex)
+{
+    in->map = field;
+    if (evex || field < 1 || field > 3)
+        s->invalid = true;
+    s->map = field & 3 ? (evex ? MAP_E0F + (field & 3) - 1 : MAP_V0F + 2 * ((field & 3) - 1))
+                       : MAP_NONE;
+    return field & 3;
+}
+
 /* C4 or C5: the rest of the VEX prefix (SDM 2, 2.3.5), and the opcode. */
 static uint8_t take_vex(struct scan *s, struct insn *in, uint8_t first)
 {
-    uint8_t byte1 = (uint8_t)take(s, 1), byte2 = byte1, map = 1;
+    uint8_t byte1 = (uint8_t)take(s, 1), byte2 = byte1;
 
+    in->prefixes |= PREFIX_VEX;
     s->invalid = s->rex || in->prefixes & (PREFIX_LOCK | PREFIX_REP | PREFIX_REPNE | PREFIX_OPSIZE);
     s->rex = byte1 & 0x80 ? 0 : REX_R;
+    if (!set_vector_map(s, in, first == 0xc4 ? byte1 & 31 : 1, false))
+        return 0;
     if (first == 0xc4) {
         byte2 = (uint8_t)take(s, 1);
-        map = byte1 & 31;
-        s->rex |= (byte1 & 0x40 ? 0 : REX_X) | (byte1 & 0x20 ? 0 : REX_B);
         in->w = byte2 & 0x80;
-        s->rex |= in->w ? REX_W : 0;
+        s->map += in->w;
+        s->rex |= (byte1 & 0x40 ? 0 : REX_X) | (byte1 & 0x20 ? 0 : REX_B) | (in->w ? REX_W : 0);
     }
-    if (map < 1 || map > 3) {
-        s->invalid = true;
-        map = 1;
-    }
-    in->prefixes |= PREFIX_VEX;
-    in->map = map;
+    s->pfx = byte2 & 3;
     in->vl = byte2 & 4 ? 32 : 16;
     in->vvvv = ~byte2 >> 3 & 15;
-    s->pfx = byte2 & 3;
-    s->map = MAP_V0F + 2 * (map - 1) + in->w;
     if (in->mode != MODE_64) {
         s->rex = 0;
         in->vvvv &= 7;
@@ -179,15 +187,10 @@ static uint8_t take_vex(struct scan *s, struct insn *in, uint8_t first)
 /* 62: the rest of the EVEX prefix, and the opcode. */
 static uint8_t take_evex(struct scan *s, struct insn *in)
 {
-    static const uint8_t table[8] = {0,      EVEX_E0F + 1, EVEX_E38 + 1, EVEX_E3A + 1,
-                                     0,      EVEX_E5 + 1,  EVEX_E6 + 1,  0};
-    uint8_t byte1 = (uint8_t)take(s, 1);
-
-    in->map = byte1 & 7;
-    s->evex = table[in->map];
-    s->invalid = true;
-    take(s, 2);
     in->prefixes |= PREFIX_EVEX;
+    if (!set_vector_map(s, in, (uint8_t)take(s, 1) & 7, true))
+        return 0;
+    take(s, 2);
     return (uint8_t)take(s, 1);
 }
 
@@ -208,40 +211,54 @@ static uint8_t take_opcode(struct scan *s, struct insn *in)
     }
     byte = (uint8_t)take(s, 1);
     s->map = MAP_TWO;
-    if (byte == 0x38 || byte == 0x3a) {
-        s->map = byte == 0x38 ? MAP_T38 : MAP_T3A;
+    if ((byte & 0xf8) == 0x38) {
+        /* 38 and 3A are the maps in use; the other six are as long as those. */
+        s->map = byte & 2 ? MAP_T3A : MAP_T38;
+        s->invalid = byte != 0x38 && byte != 0x3a;
         byte = (uint8_t)take(s, 1);
     }
     in->map = s->map;
     return byte;
 }
 
-/* An encoding that no row claims: a row of the same opcode with the same length rules. */
-static unsigned find_neighbour(const uint16_t rows[4][8][2])
+/*
+ * The form of an encoding that no row claims: that of any row of the same opcode, else of its map. The
+ * 0F map under VEX and EVEX is as long as under 0F.
+ */
+static const struct form *find_neighbour(const struct scan *s, uint8_t opcode)
 {
-    const uint16_t *row = &rows[0][0][0];
+    static const struct form no_modrm = {0}, modrm = {.traits = FORM_MODRM},
+                             modrm_imm = {.traits = FORM_MODRM, .imm = IMM_1};
+    unsigned map = s->map;
 
-    for (unsigned i = 0; i < 64; i++)
-        if (row[i])
-            return row[i];
-    return 0;
+    if (map == MAP_V0F || map == MAP_V0F + 1 || map == MAP_E0F)
+        map = MAP_TWO;
+    if (map <= MAP_T3A) {
+        const uint16_t *row = &decode_index[map][opcode][0][0][0];
+        for (unsigned i = 0; i < 64; i++)
+            if (row[i])
+                return &decode_forms[row[i]];
+    }
+    if (map == MAP_T3A || map == MAP_V3A || map == MAP_V3A + 1 || map == MAP_E3A)
+        return &modrm_imm;
+    return map == MAP_ONE || map == MAP_TWO || map == MAP_NONE ? &no_modrm : &modrm;
 }
 
-/* The row for the opcode, and the row whose length rules apply. */
-static unsigned find_row(struct scan *s, uint8_t opcode, uint8_t modrm, unsigned *shape)
+/* The row for the opcode, and in *form its length rules. */
+static unsigned find_row(const struct scan *s, uint8_t opcode, uint8_t modrm,
+                         const struct form **form)
 {
-    const uint16_t(*rows)[8][2] = decode_index[s->map][opcode];
-    unsigned row = rows[s->pfx][modrm >> 3 & 7][modrm >= 0xc0];
+    unsigned row = 0;
 
-    *shape = row;
-    if (row)
-        return row;
-    if (s->map == MAP_ONE && (opcode & 0xf8) == 0xd8 && modrm >= 0xc0)
-        *shape = row = decode_fixed[FIXED_XD8 + (opcode & 7)][modrm - 0xc0];
-    else if (s->map == MAP_TWO && opcode == 0x01 && modrm >= 0xc0)
-        *shape = row = decode_fixed[FIXED_F01_NP + s->pfx][modrm - 0xc0];
-    if (!row)
-        *shape = find_neighbour(rows);
+    if (s->map < MAP_COUNT)
+        row = decode_index[s->map][opcode][s->pfx][modrm >> 3 & 7][modrm >= 0xc0];
+    if (!row && modrm >= 0xc0) {
+        if (s->map == MAP_ONE && (opcode & 0xf8) == 0xd8)
+            row = decode_fixed[FIXED_XD8 + (opcode & 7)][modrm - 0xc0];
+        else if (s->map == MAP_TWO && opcode == 0x01)
+            row = decode_fixed[FIXED_F01_NP + s->pfx][modrm - 0xc0];
+    }
+    *form = row ? &decode_forms[row] : find_neighbour(s, opcode);
     return row;
 }
 
@@ -376,7 +393,7 @@ static unsigned memory_size(const struct insn *in, unsigned size)
 /* Sizes before ModRM and the immediates can be read. */
 static void set_opsize(const struct scan *s, struct insn *in, unsigned traits)
 {
-    bool other = in->prefixes & PREFIX_OPSIZE;
+    bool other = in->prefixes & PREFIX_OPSIZE && !(in->prefixes & (PREFIX_VEX | PREFIX_EVEX));
 
     if (in->mode != MODE_64)
         in->opsize = (in->mode == MODE_16) == other ? 4 : 2;
@@ -424,7 +441,8 @@ int decode(struct insn *in, const uint8_t *code, unsigned avail, enum cpu_mode m
         .at = code,
         .end = code + (avail < INSN_MAX ? avail : INSN_MAX),
     };
-    unsigned row, shape;
+    const struct form *form;
+    unsigned row;
 
     *in = (struct insn){
         .mode = mode,
@@ -442,12 +460,7 @@ int decode(struct insn *in, const uint8_t *code, unsigned avail, enum cpu_mode m
         s.pfx = in->prefixes & PREFIX_REPNE ? 3 : in->prefixes & PREFIX_REP ? 2
                 : in->prefixes & PREFIX_OPSIZE ? 1 : 0;
     }
-    if (in->prefixes & PREFIX_EVEX)
-        row = shape = s.evex ? decode_evex[s.evex - 1][in->opcode] : 0;
-    else
-        row = find_row(&s, in->opcode, peek(&s), &shape);
-
-    const struct form *form = &decode_forms[shape];
+    row = find_row(&s, in->opcode, peek(&s), &form);
     set_opsize(&s, in, form->traits);
     set_addrsize(in);
     if (form->traits & FORM_MODRM)

@@ -14,7 +14,6 @@ enum {
     ROW_NONE,
 #define ENC(...) ROW_HERE,
 #define VEX(...) ROW_HERE,
-#define EVX(...) ROW_HERE,
 #define FIX(...) ROW_HERE,
 #define UND(...) ROW_HERE,
 #include "cpu/opcodes.def"
@@ -111,9 +110,9 @@ enum { MODES_ALL = 0, MODES_NO64 = FORM_NO64, MODES_ONLY64 = FORM_ONLY64, MODES_
 enum { PFX_LO_NP, PFX_LO_66, PFX_LO_F3, PFX_LO_F2, PFX_LO_NP66 = 0, PFX_LO_ANY = 0 };
 enum { PFX_HI_NP, PFX_HI_66, PFX_HI_F3, PFX_HI_F2, PFX_HI_NP66 = 1, PFX_HI_ANY = 3 };
 enum { REG_LO_0, REG_LO_1, REG_LO_2, REG_LO_3, REG_LO_4, REG_LO_5, REG_LO_6, REG_LO_7,
-       REG_LO_ANY = 0, REG_LO_0_1 = 0, REG_LO_0_5 = 0, REG_LO_2_5 = 2 };
+       REG_LO_ANY = 0, REG_LO_0_1 = 0, REG_LO_0_5 = 0, REG_LO_2_4 = 2, REG_LO_2_5 = 2 };
 enum { REG_HI_0, REG_HI_1, REG_HI_2, REG_HI_3, REG_HI_4, REG_HI_5, REG_HI_6, REG_HI_7,
-       REG_HI_ANY = 7, REG_HI_0_1 = 1, REG_HI_0_5 = 5, REG_HI_2_5 = 5 };
+       REG_HI_ANY = 7, REG_HI_0_1 = 1, REG_HI_0_5 = 5, REG_HI_2_4 = 4, REG_HI_2_5 = 5 };
 enum { MOD_LO_ANY = 0, MOD_LO_MEM = 0, MOD_LO_REG = 1, MOD_HI_ANY = 1, MOD_HI_MEM = 0,
        MOD_HI_REG = 1 };
 enum { W_LO_ANY, W_LO_0 = 0, W_LO_1, W_HI_ANY = 1, W_HI_0 = 0, W_HI_1 };
@@ -138,8 +137,6 @@ const struct opcode decode_rows[ROW_COUNT] = {
     [ROW_HERE] = OPCODE(id, o1, o2, o3, _, ACCESS_##access | attr, interp_##function),
 #define VEX(id, function, map, opcode, pfx, reg, mod, l, w, o1, o2, o3, o4, access, attr)          \
     [ROW_HERE] = OPCODE(id, o1, o2, o3, o4, ACCESS_##access | attr, interp_##function),
-#define EVX(id, map, first, last, imm)                                                             \
-    [ROW_HERE] = OPCODE(id, _, _, _, imm, A_UNDEFINED | A_ENDS | A_AVX, 0),
 #define FIX(id, function, table, first, last, o1, o2, o3, access, modes, attr)                     \
     [ROW_HERE] = OPCODE(id, o1, o2, o3, _, ACCESS_##access | attr, interp_##function),
 #define UND(id, map, first, last, pfx, reg, mod, o1, o2, o3, modes)                                \
@@ -163,7 +160,6 @@ const struct form decode_forms[ROW_COUNT] = {
     [ROW_HERE] = FORM(o1, o2, o3, _, SELECTED_BY_MODRM(reg, mod) | MODES_##modes),
 #define VEX(id, function, map, opcode, pfx, reg, mod, l, w, o1, o2, o3, o4, access, attr)          \
     [ROW_HERE] = FORM(o1, o2, o3, o4, SELECTED_BY_MODRM(reg, mod) | L_##l),
-#define EVX(id, map, first, last, imm) [ROW_HERE] = FORM(_, _, _, imm, FORM_MODRM),
 #define FIX(id, function, table, first, last, o1, o2, o3, access, modes, attr)                     \
     [ROW_HERE] = FORM(o1, o2, o3, _, FORM_MODRM | MODES_##modes),
 #define UND(id, map, first, last, pfx, reg, mod, o1, o2, o3, modes)                                \
@@ -187,10 +183,5 @@ const uint16_t decode_index[MAP_COUNT][256][4][8][2] = {
 const uint16_t decode_fixed[FIXED_COUNT][64] = {
 #define FIX(id, function, table, first, last, ...)                                                 \
     [FIXED_##table][(first)-0xC0 ... (last)-0xC0] = ROW_HERE,
-#include "cpu/opcodes.def"
-};
-
-const uint16_t decode_evex[EVEX_COUNT][256] = {
-#define EVX(id, map, first, last, imm) [EVEX_##map][first ... last] = ROW_HERE,
 #include "cpu/opcodes.def"
 };

@@ -10,9 +10,8 @@
 enum {
     MAP_ONE, MAP_TWO, MAP_T38, MAP_T3A, MAP_ONE64,
     MAP_V0F, MAP_V38 = MAP_V0F + 2, MAP_V3A = MAP_V38 + 2, MAP_COUNT = MAP_V3A + 2,
+    MAP_E0F = MAP_COUNT, MAP_E38, MAP_E3A, MAP_NONE, /* EVEX, and no map at all: no tables */
 };
-enum { EVEX_E0F, EVEX_E38, EVEX_E3A, EVEX_E5, EVEX_E6, EVEX_COUNT };
-
 /* Tables of FIX rows. */
 enum { FIXED_F01_NP, FIXED_F01_66, FIXED_F01_F3, FIXED_F01_F2, FIXED_XD8, FIXED_XD9, FIXED_XDA,
        FIXED_XDB, FIXED_XDC, FIXED_XDD, FIXED_XDE, FIXED_XDF, FIXED_COUNT };
@@ -54,6 +53,5 @@ extern const struct opcode decode_rows[];
 extern const struct form decode_forms[];
 extern const uint16_t decode_index[MAP_COUNT][256][4][8][2]; /* [map][opcode][prefix][reg][mod == 3] */
 extern const uint16_t decode_fixed[FIXED_COUNT][64];         /* [table][ModRM - C0h] */
-extern const uint16_t decode_evex[EVEX_COUNT][256];
 
 #endif
