@@ -266,6 +266,8 @@ void fault_deliver(struct vcpu *vcpu)
 {
     enum fault_class first = BENIGN;
 
+    vcpu->first_fault = vcpu->fault;
+    vcpu->first_fault_rip = vcpu->rip;
     for (;;) {
         struct fault f = vcpu->fault;
         struct event ev = { .vector = f.vector, .soft = f.soft, .error = f.error, .ext = !f.soft,
@@ -277,10 +279,6 @@ void fault_deliver(struct vcpu *vcpu)
             vcpu->cr2 = f.cr2;
         if (f.vector == VEC_DB)
             debug_delivered(vcpu);
-        if (first == BENIGN && now != DOUBLE_FAULT) {
-            vcpu->first_fault = f;
-            vcpu->first_fault_rip = vcpu->rip;
-        }
         if (log_on(LOG_int))
             log_fault(vcpu, &ev, "exception");
         if (!deliver(vcpu, &ev)) {

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "cpu/debug.h"
 #include "cpu/fault.h"
 #include "cpu/paging.h"
 #include "cpu/tlb.h"
@@ -17,6 +18,8 @@ struct place {
     uint8_t *host; /* NULL: MMIO at gpa */
     uint64_t gpa;
     bool watched;  /* writes must be told to physmem_written() */
+    bool debug;    /* a data breakpoint is in this page: accesses are told to debug.c */
+    uint64_t gla;  /* when debug */
 };
 
 /* --- Life and the plain mmu_ops ------------------------------------------- */
@@ -96,9 +99,15 @@ static bool walk_page(struct vcpu *vcpu, uint64_t gla, enum mem_access access, b
     out->gpa = w.gpa;
     out->host = NULL;
     out->watched = false;
+    out->gla = gla;
+    out->debug = debug_armed(vcpu) && debug_page_watched(vcpu, gla);
     if (!physmem_is_ram(vcpu->mem, w.gpa))
         return false;
     out->host = physmem_ptr(vcpu->mem, w.gpa);
+    if (out->debug) { /* never enters a TLB or a view */
+        out->watched = vcpu->mem->watch[w.gpa >> PAGE_SHIFT];
+        return false;
+    }
     if (vcpu->mmu->filled)
         vcpu->mmu->filled(vcpu, gla, &w, user);
     out->watched = vcpu->mem->watch[w.gpa >> PAGE_SHIFT];
@@ -117,6 +126,7 @@ static inline bool locate(struct vcpu *vcpu, uint64_t gla, enum mem_access acces
     out->host = (uint8_t *)(uintptr_t)(tlb->addend[tlb_index(gla)] + gla);
     out->gpa = (uint64_t)(out->host - vcpu->mem->ram);
     out->watched = false; /* T2 */
+    out->debug = false;
     return false;
 }
 
@@ -146,6 +156,8 @@ static inline void store(uint8_t *host, unsigned size, uint64_t value)
 
 static uint64_t place_read(struct vcpu *vcpu, const struct place *at, unsigned size)
 {
+    if (__builtin_expect(at->debug, 0))
+        debug_data_access(vcpu, at->gla, size, false);
     if (at->host)
         return load(at->host, size);
     vcpu->stats.mmio_reads++;
@@ -154,6 +166,8 @@ static uint64_t place_read(struct vcpu *vcpu, const struct place *at, unsigned s
 
 static void place_write(struct vcpu *vcpu, const struct place *at, unsigned size, uint64_t value)
 {
+    if (__builtin_expect(at->debug, 0))
+        debug_data_access(vcpu, at->gla, size, true);
     if (at->host) {
         store(at->host, size, value);
         if (at->watched)
@@ -192,6 +206,8 @@ static struct place byte_at(const struct place at[2], unsigned first, unsigned i
     unsigned offset = i >= first ? i - first : i;
 
     p.gpa += offset;
+    if (p.debug)
+        p.gla += offset;
     if (p.host)
         p.host += offset;
     return p;
@@ -325,6 +341,8 @@ static void copy(uint8_t *to, const uint8_t *from, uint64_t size)
 
 static void place_read_bytes(struct vcpu *vcpu, struct place at, uint8_t *to, unsigned size)
 {
+    if (__builtin_expect(at.debug, 0))
+        debug_data_access(vcpu, at.gla, size, false);
     if (at.host) {
         copy(to, at.host, size);
         return;
@@ -335,6 +353,8 @@ static void place_read_bytes(struct vcpu *vcpu, struct place at, uint8_t *to, un
 
 static void place_write_bytes(struct vcpu *vcpu, struct place at, const uint8_t *from, unsigned size)
 {
+    if (__builtin_expect(at.debug, 0))
+        debug_data_access(vcpu, at.gla, size, true);
     if (at.host) {
         copy(at.host, from, size);
         if (at.watched)
@@ -408,7 +428,7 @@ bool mem_span(struct vcpu *vcpu, unsigned seg, uint64_t offset, bool write, uint
     *size = span_limit(&vcpu->seg[seg], offset, *size);
     if (*size > PAGE_SIZE - (gla & PAGE_MASK))
         *size = PAGE_SIZE - (gla & PAGE_MASK);
-    *host = write && at.watched ? NULL : at.host;
+    *host = (write && at.watched) || at.debug ? NULL : at.host;
     return false;
 }
 
@@ -454,6 +474,7 @@ static bool fetch_part(struct vcpu *vcpu, uint64_t gla, uint8_t *code, unsigned 
 
     if (locate(vcpu, gla & linear_mask(vcpu), MEM_EXEC, vcpu->cpl == 3, &at))
         return true;
+    at.debug = false; /* data breakpoints do not watch fetches */
     place_read_bytes(vcpu, at, code, size);
     return false;
 }

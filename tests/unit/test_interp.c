@@ -1,0 +1,353 @@
+/*
+ * The step loop: fetch near limits and page ends (KNOWN-FAULTS rows 5, 6, 8), single step and
+ * breakpoints (row 1), interrupt shadows, NMI, HLT (row 20), port strings (row 12).
+ */
+#include "cpu/debug.h"
+#include "tests/unit/cpu_machine.h"
+
+/* --- Fetch ------------------------------------------------------------------------------------ */
+
+/* Instructions of 1 to 15 bytes: CLI behind DS prefixes, all of which are legal. */
+static void put_cli(struct machine *m, uint32_t at, unsigned len)
+{
+    memset(m->pm.ram + at, 0x3e, len - 1);
+    m->pm.ram[at + len - 1] = 0xfa;
+}
+
+static void test_limit(struct machine *m)
+{
+    struct vcpu *v = m->vcpu;
+    const uint32_t limit = 0x1fff;
+
+    for (unsigned len = 1; len <= 15; len++)
+        for (unsigned back = 0; back < 15; back++) {
+            m_protected(m, 0);
+            v->seg[SEG_CS].base = 0x50000 + len; /* a CS base that is not page aligned (row 7) */
+            v->seg[SEG_CS].limit = limit;
+            v->rip = limit - back;
+            put_cli(m, (uint32_t)v->seg[SEG_CS].base + limit - back, len);
+            interp_step(v);
+            if (len <= back + 1) {
+                CHECK_EQ(v->rip, limit - back + len);
+                continue;
+            }
+            CHECK_EQ(m_vector(m), VEC_GP);
+            CHECK_EQ(m_frame(m, 0, 4), 0);
+            CHECK_EQ(m_frame(m, 1, 4), limit - back);
+        }
+    m_protected(m, 0); /* 16 bytes */
+    put_cli(m, AT_CODE, 16);
+    interp_step(v);
+    CHECK_EQ(m_vector(m), VEC_GP);
+}
+
+static void map_all(struct machine *m)
+{
+    m_put(m, 0x100000, 0x101007, 4);
+    for (unsigned i = 0; i < 512; i++)
+        m_put(m, 0x101000 + 4 * i, i << 12 | 7, 4);
+    m->vcpu->cr3 = 0x100000;
+    m->vcpu->cr0 |= CR0_PG | CR0_WP;
+    mem_mode_changed(m->vcpu);
+}
+
+static void test_page_end(struct machine *m)
+{
+    struct vcpu *v = m->vcpu;
+
+    for (unsigned len = 1; len <= 15; len++)
+        for (unsigned back = 1; back <= 16; back++)
+            for (unsigned present = 0; present < 2; present++) {
+                uint32_t at = AT_CODE + 0x1000 - back;
+
+                m_protected(m, 3);
+                map_all(m);
+                m_put(m, 0x101000 + 4 * ((AT_CODE >> 12) + 1), present ? 0x11007 : 0, 4);
+                v->eflags |= EFLAGS_IOPL;
+                put_cli(m, at, len);
+                v->rip = at;
+                interp_step(v);
+                if (present || len <= back) {
+                    CHECK_EQ(v->rip, at + len);
+                    continue;
+                }
+                CHECK_EQ(m_vector(m), VEC_PF);
+                CHECK_EQ(v->cr2, AT_CODE + 0x1000);
+                CHECK_EQ(m_frame(m, 0, 4), PF_U);
+                CHECK_EQ(m_frame(m, 1, 4), at);
+            }
+}
+
+/* Code that is rewritten between two executions, at every offset around a page end. */
+static void test_rewritten(struct machine *m)
+{
+    struct vcpu *v = m->vcpu;
+
+    for (uint32_t at = AT_CODE + 0xff0; at < AT_CODE + 0x1004; at++)
+        for (unsigned byte = 0; byte < 3; byte++) {
+            m_protected(m, 0);
+            v->eflags |= EFLAGS_IF;
+            m_put(m, at, 0xfa3e3e, 3); /* ds ds cli */
+            v->rip = at;
+            interp_step(v);
+            CHECK_EQ(v->eflags, EFLAGS_R1);
+            m_put(m, at + byte, 0xfb, 1); /* sti, somewhere */
+            v->rip = at;
+            interp_step(v);
+            CHECK_EQ(v->rip, at + byte + 1);
+            CHECK_EQ(v->eflags, EFLAGS_R1 | EFLAGS_IF);
+        }
+}
+
+/* --- Shadows, interrupts, NMI, HLT ---------------------------------------------------------------- */
+
+static void interrupt(struct machine *m, uint8_t vector)
+{
+    m->interrupt = vector;
+    m->vcpu->intr_line = true;
+}
+
+static void test_shadow(struct machine *m)
+{
+    struct vcpu *v = m->vcpu;
+
+    m_protected(m, 0); /* sti; nop(lar) ; here */
+    m_code(m, "\xfb\xfb\xfa", 3);
+    interrupt(m, 0x40);
+    interp_step(v); /* sti */
+    CHECK_EQ(v->rip, AT_CODE + 1);
+    interp_step(v); /* one more, in the shadow; a second STI does not prolong it */
+    CHECK_EQ(v->rip, AT_CODE + 2);
+    interp_step(v);
+    CHECK_EQ(m_vector(m), 0x40);
+    CHECK_EQ(m_frame(m, 0, 4), AT_CODE + 2);
+    CHECK_EQ(v->eflags & EFLAGS_IF, 0);
+
+    m_protected(m, 0); /* sti; cli: the interrupt is never taken */
+    m_code(m, "\xfb\xfa\xfa\xfa", 4);
+    interrupt(m, 0x40);
+    for (unsigned i = 0; i < 4; i++)
+        interp_step(v);
+    CHECK_EQ(v->rip, AT_CODE + 4);
+
+    m_protected(m, 0); /* mov ss, ax holds back interrupts */
+    v->eflags |= EFLAGS_IF;
+    v->gpr[RAX] = DATA0;
+    m_code(m, "\x8e\xd0\x8e\xd0\x8e\xd0", 6);
+    interp_step(v);
+    interrupt(m, 0x40);
+    interp_step(v);
+    CHECK_EQ(v->rip, AT_CODE + 4);
+    interp_step(v);
+    CHECK_EQ(m_vector(m), 0x40);
+
+    m_protected(m, 0); /* sti; hlt wakes up */
+    m_code(m, "\xfb\xf4", 2);
+    interp_step(v);
+    interp_step(v);
+    CHECK_EQ(v->halted, 1);
+    interp_step(v);
+    CHECK_EQ(v->rip, AT_CODE + 2);
+    interrupt(m, 0x41);
+    interp_step(v);
+    CHECK_EQ(m_vector(m), 0x41);
+    CHECK_EQ(v->halted, 0);
+    CHECK_EQ(m_frame(m, 0, 4), AT_CODE + 2);
+}
+
+static void test_nmi(struct machine *m)
+{
+    struct vcpu *v = m->vcpu;
+
+    m_protected(m, 0);
+    v->nmi_pending = true;
+    interp_step(v);
+    CHECK_EQ(m_vector(m), VEC_NMI);
+    m_put(m, AT_HANDLER + 16 * VEC_NMI, 0xcf, 1); /* iret */
+    v->nmi_pending = true;
+    interp_step(v); /* blocked until IRET */
+    CHECK_EQ(v->rip, AT_CODE);
+    interp_step(v);
+    CHECK_EQ(m_vector(m), VEC_NMI);
+}
+
+/* --- Debug ------------------------------------------------------------------------------------------- */
+
+static void test_single_step(struct machine *m)
+{
+    struct vcpu *v = m->vcpu;
+
+    m_protected(m, 0);
+    v->eflags |= EFLAGS_TF;
+    M_RUN(m, "\xfa");
+    CHECK_EQ(m_vector(m), VEC_DB);
+    CHECK_EQ(m_frame(m, 0, 4), AT_CODE + 1);
+    CHECK_EQ(m_frame(m, 2, 4), EFLAGS_R1 | EFLAGS_TF);
+    CHECK_EQ(v->dr[6], DR6_RESET | DR6_BS);
+
+    m_protected(m, 0); /* popf sets TF: the next instruction traps; popf clears it: it traps itself */
+    v->gpr[RSP] = AT_DATA;
+    m_put(m, AT_DATA, EFLAGS_R1 | EFLAGS_TF, 4);
+    m_put(m, AT_DATA + 4, EFLAGS_R1, 4);
+    m_code(m, "\x9d\x9d", 2);
+    interp_step(v);
+    CHECK_EQ(v->rip, AT_CODE + 1);
+    interp_step(v);
+    CHECK_EQ(m_vector(m), VEC_DB);
+    CHECK_EQ(m_frame(m, 0, 4), AT_CODE + 2);
+    CHECK_EQ(m_frame(m, 2, 4), EFLAGS_R1);
+
+    m_protected(m, 0); /* an INT n clears TF, and nothing traps in the handler */
+    v->eflags |= EFLAGS_TF;
+    M_RUN(m, "\xcd\x40");
+    CHECK_EQ(m_vector(m), 0x40);
+
+    m_protected(m, 0); /* a fault: its handler, not #DB */
+    v->eflags |= EFLAGS_TF;
+    M_RUN(m, "\x0f\x0b");
+    CHECK_EQ(m_vector(m), VEC_UD);
+
+    m_protected(m, 0); /* mov ss holds the trap back */
+    v->eflags |= EFLAGS_TF;
+    v->gpr[RAX] = DATA0;
+    m_code(m, "\x8e\xd0\xfa", 3);
+    interp_step(v);
+    CHECK_EQ(v->rip, AT_CODE + 2);
+    interp_step(v);
+    CHECK_EQ(m_vector(m), VEC_DB);
+    CHECK_EQ(m_frame(m, 0, 4), AT_CODE + 3);
+}
+
+static void test_code_breakpoint(struct machine *m)
+{
+    struct vcpu *v = m->vcpu;
+
+    m_protected(m, 0);
+    v->dr[2] = AT_CODE;
+    v->dr[7] = DR7_RESET | 1 << 4;
+    M_RUN(m, "\xfa");
+    CHECK_EQ(m_vector(m), VEC_DB);
+    CHECK_EQ(m_frame(m, 0, 4), AT_CODE); /* a fault, with RF clear in its frame */
+    CHECK_EQ(m_frame(m, 2, 4), EFLAGS_R1);
+    CHECK_EQ(v->dr[6] & 0xf, 4);
+    m_put(m, v->gpr[RSP] + 8, EFLAGS_R1 | EFLAGS_RF, 4); /* resume */
+    m_put(m, AT_HANDLER + 16, 0xcf, 1);
+    interp_step(v);
+    CHECK_EQ(v->rip, AT_CODE);
+    interp_step(v);
+    CHECK_EQ(v->rip, AT_CODE + 1);
+    CHECK_EQ(v->eflags & EFLAGS_RF, 0);
+    v->rip = AT_CODE;
+    interp_step(v);
+    CHECK_EQ(m_vector(m), VEC_DB);
+}
+
+/* A data breakpoint on ports (CR4.DE) and on memory. */
+static void test_data_breakpoint(struct machine *m)
+{
+    struct vcpu *v = m->vcpu;
+
+    m_protected(m, 0);
+    v->cr4 = CR4_DE;
+    v->dr[0] = 0x50;
+    v->dr[7] = DR7_RESET | 1 | 2 << 16;
+    M_RUN(m, "\xe4\x50");
+    CHECK_EQ(m_vector(m), VEC_DB);
+    CHECK_EQ(m_frame(m, 0, 4), AT_CODE + 2);
+    CHECK_EQ(v->dr[6] & 0xf, 1);
+
+    for (unsigned off = 0; off < 8; off++) { /* pushf writes 4 bytes; watch 2 at AT_DATA + 4 */
+        int hit = off >= 1 && off <= 5;
+
+        m_protected(m, 0);
+        M_RUN(m, "\x9c"); /* the TLB knows the page */
+        v->rip = AT_CODE;
+        v->gpr[RBX] = AT_DATA + 4;
+        m_run(m, "\x0f\x23\xdb", 3); /* mov dr3, ebx */
+        v->rip = AT_CODE;
+        v->gpr[RBX] = 1u << 6 | 1u << 28 | 1u << 30; /* write, 2 bytes */
+        m_run(m, "\x0f\x23\xfb", 3);
+        v->rip = AT_CODE;
+        v->gpr[RSP] = AT_DATA + off + 4;
+        M_RUN(m, "\x9c");
+        CHECK_EQ(m_vector(m), hit && off != 0 ? VEC_DB : -1);
+        CHECK_EQ(m_get(m, AT_DATA + off, 4), EFLAGS_R1);
+        if (hit)
+            CHECK_EQ(v->dr[6] & 0xf, 8);
+    }
+}
+
+/* --- Port strings -------------------------------------------------------------------------------------- */
+
+static void test_ins(struct machine *m)
+{
+    struct vcpu *v = m->vcpu;
+
+    m_protected(m, 3); /* rep insw into a page that is missing after 3 words */
+    map_all(m);
+    m_put(m, 0x101000 + 4 * (AT_DATA >> 12) + 4, 0, 4);
+    v->eflags |= EFLAGS_IOPL;
+    v->gpr[RCX] = 10;
+    v->gpr[RDI] = AT_DATA + 0x1000 - 6;
+    v->gpr[RDX] = 0x1f0;
+    m->next_read = 0x1111;
+    m->port_reads = 0;
+    M_RUN(m, "\xf3\x66\x6d");
+    CHECK_EQ(m_vector(m), VEC_PF);
+    CHECK_EQ(v->cr2, AT_DATA + 0x1000);
+    CHECK_EQ(m->port_reads, 3); /* the fourth has not been taken from the device */
+    CHECK_EQ(v->gpr[RCX], 7);
+    CHECK_EQ(v->gpr[RDI], AT_DATA + 0x1000);
+    CHECK_EQ(m_get(m, AT_DATA + 0x1000 - 2, 2), 0x1113);
+
+    m_protected(m, 0); /* rep outsb backwards, interrupted after the first */
+    v->eflags |= EFLAGS_DF | EFLAGS_IF;
+    v->gpr[RCX] = 4;
+    v->gpr[RSI] = AT_DATA + 3;
+    v->gpr[RDX] = 0xe9;
+    m_put(m, AT_DATA, 0x64636261, 4);
+    m->port_writes = 0;
+    m_code(m, "\xf3\x6e", 2);
+    v->exit_request = true;
+    interp_step(v);
+    CHECK_EQ(m->port_writes, 1);
+    CHECK_EQ(m->last_value, 0x64);
+    CHECK_EQ(v->rip, AT_CODE);
+    CHECK_EQ(v->gpr[RCX], 3);
+    v->exit_request = false;
+    interp_step(v);
+    CHECK_EQ(m->port_writes, 4);
+    CHECK_EQ(m->last_value, 0x61);
+    CHECK_EQ(v->gpr[RSI], AT_DATA - 1);
+    CHECK_EQ(v->rip, AT_CODE + 2);
+}
+
+/* LOCK where it does not belong (row 23). */
+static void test_lock(struct machine *m)
+{
+    m_protected(m, 0);
+    M_RUN(m, "\xf0\xfa");
+    CHECK_EQ(m_vector(m), VEC_UD);
+    m_protected(m, 0);
+    M_RUN(m, "\xf0\x0f\x22\xc0");
+    CHECK_EQ(m_vector(m), VEC_UD);
+}
+
+int main(void)
+{
+    struct machine m;
+
+    m_create(&m);
+    test_limit(&m);
+    test_page_end(&m);
+    test_rewritten(&m);
+    test_shadow(&m);
+    test_nmi(&m);
+    test_single_step(&m);
+    test_code_breakpoint(&m);
+    test_data_breakpoint(&m);
+    test_ins(&m);
+    test_lock(&m);
+    m_destroy(&m);
+    return CHECK_DONE();
+}
