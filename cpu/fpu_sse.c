@@ -9,11 +9,24 @@
 #include "cpu/fpu_thunk.h"
 #include "cpu/mem.h"
 
-static uint64_t components_of(uint32_t attr)
+/* An MMX register is involved: not so where CVTPI2PS and the like read memory. */
+static bool uses_mmx(const struct insn *in)
 {
-    if (!(attr & A_MMX))
-        return XCR0_SSE;
-    return attr & A_SSE ? XCR0_SSE | XCR0_X87 : XCR0_X87;
+    if (!(in->info->attr & A_MMX))
+        return false;
+    for (unsigned i = 0; i < 3; i++) {
+        switch (in->info->operand[i]) {
+        case OPND_Pq: case OPND_Nq:
+            return true;
+        case OPND_Qq: case OPND_Qd:
+            if (!in->has_mem)
+                return true;
+            break;
+        default:
+            break;
+        }
+    }
+    return false;
 }
 
 /* Before anything is read: control registers, a pending x87 error where MMX registers are used. */
@@ -22,12 +35,12 @@ static enum step begin(struct vcpu *vcpu, const struct insn *in)
     if (fpu_check(vcpu, in) == STEP_FAULT)
         return STEP_FAULT;
     fpu_sync(vcpu);
-    return in->info->attr & A_MMX ? fpu_wait(vcpu) : STEP_NEXT;
+    return uses_mmx(in) ? fpu_wait(vcpu) : STEP_NEXT;
 }
 
 static enum step run_sse(struct vcpu *vcpu, const struct insn *in, uint64_t offset)
 {
-    uint64_t components = components_of(in->info->attr);
+    uint64_t components = (uses_mmx(in) ? XCR0_X87 : 0) | (in->info->attr & A_SSE ? XCR0_SSE : 0);
     bool guard = components & XCR0_SSE && fpu_unmasked(vcpu);
     uint8_t code[THUNK_SIZE];
     struct fpu_frame frame;
@@ -144,6 +157,7 @@ enum step interp_ldmxcsr(struct vcpu *vcpu, const struct insn *in)
     if (value & ~(uint64_t)vcpu->fpu_unit->mxcsr_mask)
         return fault_gp(vcpu, 0);
     __builtin_memcpy(vcpu->fpu + FPU_MXCSR, &value, 4);
+    vcpu->fpu[FPU_XSTATE_BV] |= XCR0_SSE; /* it counts as a use */
     return STEP_NEXT;
 }
 

@@ -294,5 +294,6 @@ enum step interp_fwait(struct vcpu *vcpu, const struct insn *in)
     if (fpu_check(vcpu, in) == STEP_FAULT)
         return STEP_FAULT;
     fpu_sync(vcpu);
+    vcpu->fpu[FPU_XSTATE_BV] |= XCR0_X87; /* it counts as a use */
     return fpu_wait(vcpu);
 }

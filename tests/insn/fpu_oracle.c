@@ -1,0 +1,210 @@
+/*
+ * Executes 32-bit instructions on the CPU in compatibility mode, inside this 64-bit process.
+ *
+ *   oracle_enter (64-bit)  --ljmp 23h-->  stub32: load state, jmp ORACLE_INSN
+ *   the instruction, then  --ljmp 33h-->  stub64: store state, back to oracle_enter's caller
+ *   a signal meanwhile: the handler notes the vector and goes on at stub64
+ */
+#include "tests/insn/fpu_oracle.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+/* At ORACLE_STATE; the assembler knows the offsets. */
+struct shared {
+    uint32_t gpr[8];    /* 0: in the order of POPA: edi, esi, ebp, -, ebx, edx, ecx, eax */
+    uint32_t flags;     /* 32 */
+    uint32_t esp;       /* 36 */
+    uint64_t host_rsp;  /* 40 */
+    uint32_t out[9];    /* 48: eax, ecx, edx, ebx, esp, ebp, esi, edi, eflags */
+    uint32_t stack[8];  /* 84: for PUSHF */
+    uint8_t pad[12];
+    uint8_t in_fpu[832] __attribute__((aligned(64)));  /* 128 */
+    uint8_t out_fpu[832] __attribute__((aligned(64))); /* 960 */
+};
+
+_Static_assert(__builtin_offsetof(struct shared, in_fpu) == 128, "");
+_Static_assert(__builtin_offsetof(struct shared, out_fpu) == 960, "");
+
+__asm__(
+    ".set S, 0x10004000\n"
+    ".set MXCSR_DEFAULT, S + 124\n"
+    /* 32-bit: what is copied to ORACLE_CODE */
+    "    .pushsection .rodata\n"
+    "    .code32\n"
+    "oracle_stub32:\n"
+    "    movl $7, %eax\n"
+    "    xorl %edx, %edx\n"
+    "    xrstor S + 128\n"
+    "    movl $S + 32, %esp\n"
+    "    popfl\n"
+    "    movl $S, %esp\n"
+    "    popal\n"
+    "    movl S + 36, %esp\n"
+    "    .byte 0xe9\n"
+    "    .long 0x10000800 - (0x10000000 + 1f - oracle_stub32)\n"
+    "1:\n"
+    "oracle_stub32_end:\n"
+    /* 64-bit: what is copied to ORACLE_CODE + 400h */
+    "    .code64\n"
+    "oracle_stub64:\n"
+    "    movl %eax, S + 48\n"
+    "    movl %ecx, S + 52\n"
+    "    movl %edx, S + 56\n"
+    "    movl %ebx, S + 60\n"
+    "    movl %esp, S + 64\n"
+    "    movl %ebp, S + 68\n"
+    "    movl %esi, S + 72\n"
+    "    movl %edi, S + 76\n"
+    "    movl $S + 116, %esp\n"
+    "    pushfq\n"
+    "    popq %rax\n"
+    "    movl %eax, S + 80\n"
+    "    movl $7, %eax\n"
+    "    xorl %edx, %edx\n"
+    "    xsave S + 960\n"
+    "    fninit\n"
+    "    ldmxcsr MXCSR_DEFAULT\n"
+    "    vzeroupper\n"
+    "    movq S + 40, %rsp\n"
+    "    popq %rax\n"
+    "    jmp *%rax\n"
+    "oracle_stub64_end:\n"
+    "    .popsection\n"
+    "    .pushsection .text\n"
+    "oracle_enter:\n"
+    "    push %rbx\n    push %rbp\n    push %r12\n    push %r13\n    push %r14\n    push %r15\n"
+    "    lea 1f(%rip), %rax\n"
+    "    push %rax\n"
+    "    movq %rsp, S + 40\n"
+    "    movl $7, %eax\n"
+    "    xorl %edx, %edx\n"
+    "    xrstor S + 960\n" /* zeroes: the registers that 32-bit code cannot reach */
+    "    movl $0x2b, %ecx\n"
+    "    movl %ecx, %ds\n"
+    "    movl %ecx, %es\n"
+    "    movl $0x10000000, %ecx\n"
+    "    movl $S + 84, %eax\n"
+    "    movl %ecx, (%rax)\n"
+    "    movl $0x23, 4(%rax)\n"
+    "    ljmpl *(%rax)\n"
+    "1:  cld\n"
+    "    pop %r15\n    pop %r14\n    pop %r13\n    pop %r12\n    pop %rbp\n    pop %rbx\n"
+    "    ret\n"
+    "    .popsection\n");
+
+extern const uint8_t oracle_stub32[], oracle_stub32_end[], oracle_stub64[], oracle_stub64_end[];
+void oracle_enter(void);
+
+#define STUB64 (ORACLE_CODE + 0x400)
+#define SHARED ((struct shared *)ORACLE_STATE)
+
+static volatile int caught_vector;
+static uint8_t *code_alias; /* ORACLE_CODE, writable */
+
+/* The three selectors share a word in the signal frame: CS is the lowest. */
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+    greg_t *reg = ((ucontext_t *)context)->uc_mcontext.gregs;
+
+    (void)info;
+    if ((reg[REG_CSGSFS] & 0xffff) != 0x23) {
+        signal(sig, SIG_DFL);
+        return;
+    }
+    caught_vector = (int)reg[REG_TRAPNO];
+    reg[REG_RIP] = STUB64;
+    reg[REG_CSGSFS] = (reg[REG_CSGSFS] & ~0xffffll) | 0x33;
+}
+
+static int catch_signals(void)
+{
+    static const int signals[] = { SIGILL, SIGFPE, SIGSEGV, SIGBUS, SIGTRAP };
+    static uint8_t alternate[65536];
+    stack_t stack = { .ss_sp = alternate, .ss_size = sizeof(alternate) };
+    struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+    if (sigaltstack(&stack, NULL))
+        return -1;
+    for (unsigned i = 0; i < 5; i++) {
+        if (sigaction(signals[i], &action, NULL))
+            return -1;
+    }
+    return 0;
+}
+
+static void *map_low(uint32_t at, size_t size, int prot, int flags, int fd)
+{
+    void *got = mmap((void *)(uintptr_t)at, size, prot, flags | MAP_FIXED_NOREPLACE, fd, 0);
+
+    return got == (void *)(uintptr_t)at ? got : NULL;
+}
+
+int oracle_create(void)
+{
+    int fd = memfd_create("oracle", 0);
+    uint32_t mxcsr = 0x1f80;
+
+    if (fd < 0 || ftruncate(fd, 4096) || catch_signals())
+        return -1;
+    code_alias = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (code_alias == MAP_FAILED ||
+        !map_low(ORACLE_CODE, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd) ||
+        !map_low(ORACLE_STATE, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1) ||
+        !map_low(ORACLE_DATA, 16384, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1))
+        return -1;
+    close(fd);
+    memcpy(code_alias, oracle_stub32, (size_t)(oracle_stub32_end - oracle_stub32));
+    memcpy(code_alias + 0x400, oracle_stub64, (size_t)(oracle_stub64_end - oracle_stub64));
+    memcpy((void *)(uintptr_t)(ORACLE_STATE + 124), &mxcsr, 4);
+    return 0;
+}
+
+/* The instruction and the far jump behind it. */
+static void put_code(const uint8_t *insn, unsigned len)
+{
+    uint8_t *at = code_alias + (ORACLE_INSN - ORACLE_CODE);
+    uint32_t back = STUB64;
+
+    memcpy(at, insn, len);
+    at[len] = 0xea;
+    memcpy(at + len + 1, &back, 4);
+    at[len + 5] = 0x33;
+    at[len + 6] = 0;
+}
+
+void oracle_run(const uint8_t *insn, unsigned len, const struct oracle_state *in,
+                struct oracle_state *out)
+{
+    for (unsigned i = 0; i < 8; i++)
+        SHARED->gpr[7 - i] = in->gpr[i];
+    SHARED->esp = in->gpr[4];
+    SHARED->flags = (in->eflags & 0x8d5) | 2;
+    memcpy(SHARED->in_fpu, in->fpu, sizeof(in->fpu));
+    memset(SHARED->out_fpu, 0, sizeof(SHARED->out_fpu));
+    put_code(insn, len);
+    caught_vector = -1;
+    oracle_enter();
+    memcpy(out->gpr, SHARED->out, sizeof(out->gpr));
+    out->eflags = SHARED->out[8];
+    out->vector = caught_vector;
+    memcpy(out->fpu, SHARED->out_fpu, sizeof(out->fpu));
+}
+
+void oracle_normalize(uint8_t *fpu)
+{
+    uint32_t mxcsr = 0x1f80;
+
+    memcpy(SHARED->in_fpu, fpu, sizeof(SHARED->in_fpu));
+    memset(SHARED->out_fpu, 0, sizeof(SHARED->out_fpu));
+    __asm__ volatile("xrstor (%0)\n\txsave (%1)\n\tfninit\n\tldmxcsr %2\n\tvzeroupper"
+                     :
+                     : "r"(SHARED->in_fpu), "r"(SHARED->out_fpu), "m"(mxcsr), "a"(7), "d"(0)
+                     : "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+                       "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+    memcpy(fpu, SHARED->out_fpu, sizeof(SHARED->out_fpu));
+}

@@ -1,0 +1,30 @@
+/* The CPU executes one 32-bit instruction: for test_fpu.c. */
+#ifndef TESTS_INSN_FPU_ORACLE_H
+#define TESTS_INSN_FPU_ORACLE_H
+
+#include <stdint.h>
+
+/* Fixed addresses below 4 GiB. */
+#define ORACLE_CODE 0x10000000u
+#define ORACLE_INSN (ORACLE_CODE + 0x800) /* where the instruction runs */
+#define ORACLE_STATE 0x10004000u
+#define ORACLE_DATA 0x10010000u           /* 16 KiB */
+
+struct oracle_state {
+    uint32_t gpr[8];
+    uint32_t eflags;
+    int vector;        /* out: the exception, or -1 */
+    uint8_t fpu[832] __attribute__((aligned(64))); /* XSAVE, standard format, 32-bit pointers */
+};
+
+/* Maps what is needed. 0 or -1. */
+int oracle_create(void);
+
+/* Runs the instruction on in. */
+void oracle_run(const uint8_t *insn, unsigned len, const struct oracle_state *in,
+                struct oracle_state *out);
+
+/* What the CPU makes of an image: loads and stores it. */
+void oracle_normalize(uint8_t *fpu);
+
+#endif

@@ -1,0 +1,324 @@
+/*
+ * x87, MMX, SSE and AVX instructions: the interpreter against the CPU.
+ *
+ * Every encoding whose row of opcodes.def is the FPU's is executed with random and special states: by
+ * the interpreter, and by this process in compatibility mode (a far jump to the 32-bit code segment and
+ * back), with code, data and states below 4 GiB. Registers, flags, memory, the XSAVE image and the
+ * exception must be equal.
+ *
+ * test_fpu [rounds [seed]]: states per encoding.
+ */
+#include <cpuid.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tests/insn/fpu_oracle.h"
+#include "tests/insn/fpu_states.h"
+
+#include "cpu/fault.h"
+#include "cpu/fpu.h"
+#include "cpu/mem.h"
+
+#define DATA_BYTES 8192
+#define FLAT_CODE 0xc09bu
+#define FLAT_DATA 0xc093u
+
+struct test {
+    struct vcpu *vcpu;
+    struct physmem mem;
+    struct oracle_state in, real;
+    uint8_t data[DATA_BYTES];  /* before */
+    unsigned long cases, faults, differences;
+    uint64_t xcr0;
+};
+
+/* --- Which instructions ----------------------------------------------------------- */
+
+static bool is_fpu(const struct insn *in)
+{
+    interp_fn *fn = in->info->interp;
+
+    return fn == interp_x87 || fn == interp_sse || fn == interp_fwait || fn == interp_fxsave ||
+           fn == interp_fxrstor || fn == interp_ldmxcsr || fn == interp_stmxcsr ||
+           fn == interp_xsave || fn == interp_xsaveopt || fn == interp_xrstor;
+}
+
+/* EDX:EAX selects components. */
+static bool takes_mask(const struct insn *in)
+{
+    return in->id == M_XSAVE || in->id == M_XSAVEOPT || in->id == M_XRSTOR;
+}
+
+/* --- The guest ----------------------------------------------------------------------- */
+
+static void guest_setup(struct test *t)
+{
+    struct vcpu *vcpu = t->vcpu;
+
+    vcpu->cr0 = CR0_PE | CR0_ET | CR0_NE;
+    vcpu->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
+    vcpu->xcr0 = t->xcr0;
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        vcpu->seg[i] = (struct segment){ 0x2b, FLAT_DATA, UINT32_MAX, 0 };
+    vcpu->seg[SEG_CS] = (struct segment){ 0x23, FLAT_CODE, UINT32_MAX, 0 };
+}
+
+static void guest_load(struct test *t)
+{
+    struct vcpu *vcpu = t->vcpu;
+
+    for (unsigned i = 0; i < 8; i++)
+        vcpu->gpr[i] = t->in.gpr[i];
+    vcpu->eflags = (t->in.eflags & EFLAGS_ARITH) | EFLAGS_R1;
+    vcpu->rip = ORACLE_INSN;
+    memcpy(vcpu->fpu, t->in.fpu, sizeof(t->in.fpu));
+    memcpy(physmem_ptr(&t->mem, ORACLE_DATA), t->data, DATA_BYTES);
+}
+
+/* --- Comparing --------------------------------------------------------------------------- */
+
+static void print_bytes(const char *what, const uint8_t *p, unsigned from, unsigned to)
+{
+    printf("  %-8s", what);
+    for (unsigned i = from; i < to; i++)
+        printf("%02x%s", p[i], i % 4 == 3 ? " " : "");
+    printf("\n");
+}
+
+/* Compares [from, to) of two areas; prints and counts a difference. */
+static bool same(const char *what, const void *got, const void *want, const void *before,
+                 unsigned from, unsigned to)
+{
+    if (!memcmp((const uint8_t *)got + from, (const uint8_t *)want + from, to - from))
+        return true;
+    for (unsigned i = from & ~15u; i < to; i += 16) {
+        if (!memcmp((const uint8_t *)got + i, (const uint8_t *)want + i, 16))
+            continue;
+        printf(" %s +%u\n", what, i);
+        print_bytes("before", before, i, i + 16);
+        print_bytes("novt", got, i, i + 16);
+        print_bytes("cpu", want, i, i + 16);
+    }
+    return false;
+}
+
+static bool same_registers(const struct test *t)
+{
+    bool ok = true;
+
+    for (unsigned i = 0; i < 8; i++) {
+        if ((uint32_t)t->vcpu->gpr[i] == t->real.gpr[i])
+            continue;
+        printf(" gpr[%u] novt %lx cpu %x\n", i, (unsigned long)t->vcpu->gpr[i], t->real.gpr[i]);
+        ok = false;
+    }
+    if ((t->vcpu->eflags ^ t->real.eflags) & EFLAGS_ARITH) {
+        printf(" eflags novt %x cpu %x\n", t->vcpu->eflags, t->real.eflags);
+        ok = false;
+    }
+    return ok;
+}
+
+static bool same_state(const struct test *t)
+{
+    const uint8_t *got = t->vcpu->fpu, *want = t->real.fpu;
+    bool ok = same_registers(t);
+
+    ok &= same("x87", got, want, t->in.fpu, 0, 160);
+    ok &= same("xmm", got, want, t->in.fpu, 160, 288);
+    if (t->xcr0 & XCR0_AVX)
+        ok &= same("ymm", got, want, t->in.fpu, 576, 704);
+    ok &= same("memory", physmem_ptr(&t->mem, ORACLE_DATA), (void *)ORACLE_DATA, t->data, 0,
+               DATA_BYTES);
+    return ok;
+}
+
+/*
+ * XSTATE_BV: which components are in use. A signal's way through the kernel marks some, and so does being
+ * preempted between loading and storing: one right answer in a few tries is right.
+ */
+static bool same_use(struct test *t, const struct insn *in)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        if (t->real.vector >= 0 || !memcmp(t->vcpu->fpu + 512, t->real.fpu + 512, 8))
+            return true;
+        guest_load(t);
+        memcpy((void *)ORACLE_DATA, t->data, DATA_BYTES);
+        oracle_run(in->bytes, in->len, &t->in, &t->real);
+        if (in->info->interp(t->vcpu, in) == STEP_FAULT)
+            return false;
+    }
+    return same("header", t->vcpu->fpu, t->real.fpu, t->in.fpu, 512, 520);
+}
+
+static void print_case(const struct test *t, const struct insn *in, enum step step)
+{
+    printf("%s", in->info->mnemonic);
+    for (unsigned i = 0; i < in->len; i++)
+        printf(" %02x", in->bytes[i]);
+    printf(": novt %s %u, cpu fault %d, cw %04x sw %04x mxcsr %x\n",
+           step == STEP_FAULT ? "fault" : "ok", step == STEP_FAULT ? t->vcpu->fault.vector : 0,
+           t->real.vector, t->in.fpu[0] | t->in.fpu[1] << 8, t->in.fpu[2] | t->in.fpu[3] << 8,
+           *(const uint32_t *)(const void *)(t->in.fpu + 24));
+}
+
+static void run_case(struct test *t, const struct insn *in)
+{
+    enum step step;
+    bool ok;
+
+    guest_load(t);
+    memcpy((void *)ORACLE_DATA, t->data, DATA_BYTES);
+    oracle_run(in->bytes, in->len, &t->in, &t->real);
+    step = in->info->interp(t->vcpu, in);
+    ok = step == STEP_FAULT ? t->vcpu->fault.vector == t->real.vector : t->real.vector < 0;
+    if (!ok)
+        print_case(t, in, step);
+    ok = same_state(t) && ok && same_use(t, in);
+    if (!ok) {
+        print_case(t, in, step);
+        t->differences++;
+    }
+    t->cases++;
+    t->faults += step == STEP_FAULT;
+}
+
+/* --- Making cases ---------------------------------------------------------------------------- */
+
+/* Where the memory operand is: aligned mostly, across the page end sometimes. */
+static uint32_t pick_target(void)
+{
+    static const uint16_t base[] = { 0x100, 0x100, 0x240, 0xfc0, 0xff8 };
+    uint32_t target = ORACLE_DATA + base[states_random() % 5];
+
+    return states_random() % 4 ? target & ~63u : target + states_random() % 64;
+}
+
+/* Gives insn bytes at code a memory operand at target: absolute or by a register. */
+static unsigned put_memory(struct test *t, uint8_t *code, uint8_t modrm, uint32_t target)
+{
+    unsigned base = states_random() & 7;
+
+    if (base == RSP || base == RBP) {
+        code[0] = (modrm & 0x38) | 5;
+        memcpy(code + 1, &target, 4);
+        return 5;
+    }
+    t->in.gpr[base] = target;
+    code[0] = (uint8_t)((modrm & 0x38) | base);
+    return 1;
+}
+
+/* One state for the encoding head[0..count) and modrm; imm follows. */
+static void one_case(struct test *t, const uint8_t *head, unsigned count, uint8_t modrm)
+{
+    uint8_t code[INSN_MAX];
+    uint32_t target = pick_target();
+    struct insn in;
+    unsigned n = count;
+
+    states_fill(&t->in, t->data, DATA_BYTES, t->xcr0);
+    t->in.gpr[RDI] = target;
+    memcpy(code, head, count);
+    if (modrm < 0xc0)
+        n += put_memory(t, code + n, modrm, target);
+    else
+        code[n++] = modrm;
+    for (unsigned i = n; i < INSN_MAX; i++)
+        code[i] = (uint8_t)states_random();
+    if (decode(&in, code, INSN_MAX, MODE_32) <= 0 || !is_fpu(&in))
+        return;
+    if (takes_mask(&in) && (in.base == RAX || in.base == RDX))
+        return; /* the mask would ask for components that only the host has */
+    states_operand(in.id, t->data + (target - ORACLE_DATA), &t->in);
+    run_case(t, &in);
+}
+
+/* Every ModRM byte that means something else: reg with memory, and all registers. */
+static void all_modrm(struct test *t, const uint8_t *head, unsigned count, unsigned rounds)
+{
+    for (unsigned modrm = 0; modrm < 0xc0; modrm += 8) {
+        for (unsigned i = 0; i < rounds && modrm < 0x40; i++)
+            one_case(t, head, count, (uint8_t)modrm);
+    }
+    for (unsigned modrm = 0xc0; modrm < 0x100; modrm++) {
+        for (unsigned i = 0; i < (rounds + 7) / 8; i++)
+            one_case(t, head, count, (uint8_t)modrm);
+    }
+}
+
+static void legacy_cases(struct test *t, unsigned rounds)
+{
+    static const uint8_t prefix[] = { 0, 0x66, 0xf3, 0xf2 };
+
+    for (unsigned p = 0; p < 4; p++) {
+        for (unsigned op = 0; op < 256; op++) {
+            uint8_t head[4] = { prefix[p], 0x0f };
+            unsigned at = p ? 0 : 1;
+
+            head[2] = (uint8_t)op;
+            if (op != 0x38 && op != 0x3a)
+                all_modrm(t, head + at, 3 - at, rounds);
+            head[3] = (uint8_t)op;
+            head[2] = 0x38;
+            all_modrm(t, head + at, 4 - at, rounds);
+            head[2] = 0x3a;
+            all_modrm(t, head + at, 4 - at, rounds);
+        }
+    }
+}
+
+static void x87_cases(struct test *t, unsigned rounds)
+{
+    for (unsigned op = 0xd8; op < 0xe0; op++) {
+        uint8_t head[2] = { 0x66, (uint8_t)op };
+
+        all_modrm(t, head + 1, 1, rounds * 4);
+        all_modrm(t, head, 2, rounds); /* the 16-bit environment */
+    }
+    for (unsigned i = 0; i < rounds * 8; i++)
+        one_case(t, &(uint8_t){ 0x9b }, 1, 0xc0);
+}
+
+/* --- Life ----------------------------------------------------------------------------------------- */
+
+static int setup(struct test *t)
+{
+    if (physmem_init(&t->mem, 0x11000000) || oracle_create())
+        return -1;
+    t->vcpu = vcpu_create();
+    if (!t->vcpu)
+        return -1;
+    t->vcpu->mem = &t->mem;
+    if (mem_create(t->vcpu))
+        return -1;
+    t->xcr0 = fpu_offered_xcr0();
+    guest_setup(t);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static struct test test;
+    unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : 16;
+    struct test *t = &test;
+
+    states_seed(argc > 2 ? strtoull(argv[2], NULL, 0) : 1);
+    if (setup(t)) {
+        printf("cannot set up\n");
+        return 1;
+    }
+    if (!t->xcr0) {
+        printf("SKIPPED: the host has no XSAVE\n");
+        return 0;
+    }
+    x87_cases(t, rounds);
+    legacy_cases(t, rounds);
+    printf("xcr0 %lx: %lu cases, %lu faults, %lu differences\n", (unsigned long)t->xcr0, t->cases,
+           t->faults, t->differences);
+    return t->differences != 0 || t->cases < 1000;
+}
