@@ -28,6 +28,7 @@ enum {
     SYS_mprotect = 125,
     SYS_mremap = 163,
     SYS_rt_sigaction = 174,
+    SYS_sigaltstack = 186,
     SYS_mmap2 = 192,
     SYS_futex = 240,
     SYS_set_thread_area = 243,

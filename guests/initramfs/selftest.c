@@ -107,7 +107,7 @@ static void integer_round(uint32_t a, uint32_t b, uint32_t shift, uint32_t start
     INTEGER("sahf", ARITH);
     INTEGER("cwtl; cltd", ARITH);
     INTEGER("pushal; popal", ARITH);
-    INTEGER("std; pushfl; cld; addl $4, %%esp", ARITH);
+    INTEGER("std; pushfl; cld; leal 4(%%esp), %%esp", ARITH);
     INTEGER("movl $0x10000, %%ecx; orl %%edx, %%ecx; xorl %%edx, %%edx; divl %%ecx; "
             "movl $1, %%ecx", 0);
 }
@@ -317,6 +317,7 @@ struct context {
 typedef void handler(int signal, void *info, struct context *context);
 
 #define SA_SIGINFO 4u
+#define SA_ONSTACK 0x08000000u
 #define SA_RESTART 0x10000000u
 #define SA_NODEFER 0x40000000u
 
@@ -325,14 +326,21 @@ static void on_signal(int signal, handler *handle)
     struct {
         handler *handle;
         uint32_t flags, restorer, mask[2];
-    } action = { handle, SA_SIGINFO | SA_NODEFER | SA_RESTART, 0, { 0, 0 } };
-    long result = sys4(SYS_rt_sigaction, signal, &action, 0, 8);
+    } action = { handle, SA_SIGINFO | SA_NODEFER | SA_RESTART | SA_ONSTACK, 0, { 0, 0 } };
+    static uint8_t stack[16 * PAGE];
+    const struct {
+        void *base;
+        uint32_t flags, size;
+    } elsewhere = { stack, 0, sizeof(stack) };
+    long result = sys2(SYS_sigaltstack, &elsewhere, 0);
 
+    if (!result)
+        result = sys4(SYS_rt_sigaction, signal, &action, 0, 8);
     if (result)
         rt_fail("rt_sigaction", result);
 }
 
-static volatile uint32_t fault_count, fault_resume, fault_base;
+static volatile uint32_t fault_count, fault_resume, fault_base, fault_esp;
 
 /* Notes the fault and goes on at fault_resume with the stack as it was. */
 static void note_fault(int signal, void *info, struct context *context)
@@ -343,7 +351,7 @@ static void note_fault(int signal, void *info, struct context *context)
     mix32(context->trapno);
     mix32(context->err & 7);
     mix32(context->trapno == 14 ? context->cr2 - fault_base : 0);
-    mix32(context->eip - fault_resume);
+    mix32(context->eip - (context->eip == context->cr2 ? fault_base : fault_resume));
     mix32(context->eflags & (CF | PF | AF | ZF | SF | OF | 0x400));
     context->eip = fault_resume;
 }
@@ -352,13 +360,13 @@ static void note_fault(int signal, void *info, struct context *context)
  * the general registers hold afterwards. */
 #define FAULT(insn, base)                                                                          \
     do {                                                                                           \
-        uint32_t a = 0x11223344, c = 5, d = 0x55667788, s, t, f;                                   \
+        uint32_t a = 0x11223344, c = 5, d = 0x55667788, s, t;                                      \
         fault_base = (uint32_t)(base);                                                             \
         s = t = fault_base + PAGE - 8;                                                             \
         __asm__ volatile("movl $1f, %5\n movl %%esp, %6\n cmpl %%eax, %%edx\n" insn "\n"           \
                          "1: movl %6, %%esp\n cld\n"                                               \
                          : "+a"(a), "+c"(c), "+d"(d), "+S"(s), "+D"(t), "=m"(fault_resume),        \
-                           "=m"(f)                                                                 \
+                           "=m"(fault_esp)                                                                 \
                          : "b"(fault_base) : "cc", "memory");                                      \
         mix32(a);                                                                                  \
         mix32(c);                                                                                  \
@@ -380,16 +388,15 @@ static void memory_faults(char *base)
     FAULT("leal 4096(%%ebx), %%esp; popl %%eax", base);
     FAULT("leal 8192(%%ebx), %%esp; pushl %%eax", base);
     FAULT("leal 8194(%%ebx), %%esp; pushal", base);
-    FAULT("leal 4092(%%ebx), %%esp; popal", base);
+    FAULT("leal 4096(%%ebx), %%esp; popal", base);
     FAULT("leal 4094(%%ebx), %%esp; popl (%%ebx)", base);
     FAULT("leal 8192(%%ebx), %%esp; call *%%ebx", base);
     FAULT("leal 4096(%%ebx), %%esp; ret", base);
     FAULT("leal 4096(%%ebx), %%esp; popfl", base);
-    FAULT("leal 4096(%%ebx), %%eax; jmp *%%eax", base);
+    FAULT("leal 4096(%%ebx), %%edi; jmp *%%edi", base);
     FAULT("fldl 4092(%%ebx)", base);
     FAULT("movups 4088(%%ebx), %%xmm0", base);
     FAULT("cmpxchg8b 4092(%%ebx)", base);
-    FAULT("movl 0xc0000000, %%eax", 0);
 }
 
 static void part_faults(void)
