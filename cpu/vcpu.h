@@ -79,6 +79,8 @@ struct bt_registers {
     uint32_t fault_gla;    /* where, */
     uint32_t system_flags; /* EFLAGS without the arithmetic flags, IF and DF */
     uint64_t host_rip;     /* of the fault: which host instruction */
+    uint64_t saved[2];     /* of a light call: where it goes on */
+    uint64_t seg_tlb[2];   /* FS, GS: the TLB, or one that never hits while the segment is not whole */
 };
 
 struct vcpu {

@@ -40,9 +40,9 @@ bool access_possible(const struct builder *b, const struct insn *in, enum mem_ac
     if (in->addrsize != 4)
         return false;
     if (in->seg == SEG_FS)
-        return b->key & KEY_FS;
+        return b->key & KEY_FS || !(b->key & KEY_USER);
     if (in->seg == SEG_GS)
-        return b->key & KEY_GS;
+        return b->key & KEY_GS || !(b->key & KEY_USER);
     return in->seg != SEG_CS || access == MEM_READ;
 }
 
@@ -80,15 +80,28 @@ static void pages(struct builder *b, unsigned size)
     }
 }
 
-static void probe(struct builder *b, enum mem_access access, unsigned size, uint32_t retry, bool fpu)
+/* mov rcx, [tag]: of the TLB, or for a kernel's FS and GS of the one that stands for their state. */
+static void load_tag(struct builder *b, enum mem_access access, unsigned seg)
+{
+    if ((b->key & KEY_USER) || segment_flat(seg)) {
+        EMIT(b, 0x4b, 0x8b, 0x8c, 0xd5);       /* mov rcx, [r13 + r10*8 + tag] */
+    } else {
+        EMIT(b, 0x49, 0x8b, 0x8f);             /* mov rcx, [seg_tlb] */
+        emit32(b, OFF_SEG_TLB + 8 * (seg - SEG_FS));
+        EMIT(b, 0x4a, 0x8b, 0x8c, 0xd1);       /* mov rcx, [rcx + r10*8 + tag] */
+    }
+    emit32(b, TLB_TAG(access));
+}
+
+static void probe(struct builder *b, enum mem_access access, unsigned size, uint32_t retry, bool fpu,
+                  unsigned seg)
 {
     struct slow_end *slow = &b->slow[b->slows++];
 
     pages(b, size);
     EMIT(b, 0x45, 0x0f, 0xb6, 0xd2);           /* movzx r10d, r10b */
     EMIT(b, 0x49, 0x89, 0xcb);                 /* mov r11, rcx */
-    EMIT(b, 0x4b, 0x8b, 0x8c, 0xd5);           /* mov rcx, [r13 + r10*8 + tag] */
-    emit32(b, TLB_TAG(access));
+    load_tag(b, access, seg);
     EMIT(b, 0x4a, 0x8d, 0x0c, 0x09);           /* lea rcx, [rcx + r9] */
     EMIT(b, 0xe3, 5, 0xe9);                    /* jrcxz hit; jmp slow */
     slow->field = here(b);
@@ -127,9 +140,10 @@ void access_operand(struct builder *b, const struct insn *in, enum mem_access ac
         return;
     }
     address(b, in);
-    b->form = windowed(b) ? FORM_WINDOW_R8 : FORM_TLB;
+    b->form = windowed(b) && (b->key & KEY_USER) ? FORM_WINDOW_R8 : FORM_TLB;
     if (b->form == FORM_TLB)
-        probe(b, access, size, retry, in->info->attr & (A_X87 | A_MMX | A_SSE | A_AVX));
+        probe(b, access, size, retry, in->info->attr & (A_X87 | A_MMX | A_SSE | A_AVX),
+              in->seg);
 }
 
 void access_at(struct builder *b, unsigned base, int32_t disp, enum mem_access access, unsigned size)
@@ -139,7 +153,7 @@ void access_at(struct builder *b, unsigned base, int32_t disp, enum mem_access a
     emit_lea(b, R8, base, REG_NONE, 0, disp);
     b->form = windowed(b) ? FORM_WINDOW_R8 : FORM_TLB;
     if (b->form == FORM_TLB)
-        probe(b, access, size, retry, false);
+        probe(b, access, size, retry, false, SEG_SS);
 }
 
 /* ModRM and SIB of the operand in a TLB or window-in-r8 form. */
@@ -226,4 +240,17 @@ void access_load(struct builder *b, const struct insn *in, unsigned reg)
     }
     EMIT(b, 0x65, 0x67, 0x40 | (reg >> 3) << 2, 0x8b);
     emit_modrm_mem(b, reg & 7, in->base, in->index, in->scale, (int32_t)in->disp);
+}
+
+void access_load16(struct builder *b, const struct insn *in, unsigned reg)
+{
+    if (b->form == FORM_WINDOW) {
+        EMIT(b, 0x65, 0x67, 0x40 | (reg >> 3) << 2, 0x0f, 0xb7);
+        emit_modrm_mem(b, reg & 7, in->base, in->index, in->scale, (int32_t)in->disp);
+        return;
+    }
+    if (b->form == FORM_WINDOW_R8)
+        EMIT(b, 0x65, 0x67);
+    EMIT(b, (b->form == FORM_TLB ? 0x43 : 0x41) | (reg >> 3) << 2, 0x0f, 0xb7);
+    operand_r8(b, reg);
 }

@@ -95,6 +95,7 @@ static const void *go_on(struct vcpu *vcpu)
     jumps = shadowmm_jump_table(t->sm, key & KEY_USER, key);
     *(volatile uint64_t *)&vcpu->bt.jump_table = (uint64_t)(uintptr_t)jumps;
     vcpu->bt.tlb = (uint64_t)(uintptr_t)vcpu->tlb[key & KEY_USER];
+    segments_refresh(vcpu);
     if (must_leave(vcpu)) /* after the table: a kick that comes later poisons it */
         return NULL;
     if (key & KEY_FPU)
@@ -234,6 +235,7 @@ const void *bt_call_site(struct vcpu *vcpu, struct unit_site *site)
     if (step != STEP_NEXT || !site->resume || vcpu->bt.leave || must_leave(vcpu) ||
         engine_key(vcpu) != (unit->key & ~(uint32_t)KEY_WINDOW) || vcpu->rip != (uint32_t)(site->eip + site->in.len))
         return go_on(vcpu);
+    segments_refresh(vcpu);
     if (unit->key & KEY_FPU)
         bt_fpu_in(vcpu);
     return unit->host + site->resume;

@@ -72,7 +72,7 @@ void emit64(struct builder *b, uint64_t value);
 /* Sets the rel32 at field to reach position to / the executable address to. */
 void emit_patch(struct builder *b, uint32_t field, uint32_t to);
 /* jmp to one of switch.S's stubs, by its thunk in the cache. */
-enum thunk { THUNK_LOOKUP, THUNK_CHAIN, THUNK_SLOW, THUNK_CALLOUT, THUNK_COUNT };
+enum thunk { THUNK_LOOKUP, THUNK_CHAIN, THUNK_SLOW, THUNK_CALLOUT, THUNK_SEGMENT, THUNK_COUNT };
 void emit_jump_thunk(struct builder *b, enum thunk thunk);
 
 /* ModRM (with SIB and displacement) for memory at guest registers; reg: the ModRM reg field, 0 to 7. */
@@ -102,6 +102,8 @@ bool access_possible(const struct builder *b, const struct insn *in, enum mem_ac
 void access_emit_insn(struct builder *b, const struct insn *in, unsigned reg);
 /* mov reg32, operand (of in). */
 void access_load(struct builder *b, const struct insn *in, unsigned reg);
+/* movzx reg32, word operand. */
+void access_load16(struct builder *b, const struct insn *in, unsigned reg);
 /* After access_at(): mov reg32, operand; mov operand, reg32; mov dword operand, imm. */
 void access_load_at(struct builder *b, unsigned reg);
 void access_store_at(struct builder *b, unsigned reg);

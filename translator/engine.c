@@ -21,6 +21,8 @@ _Static_assert(offsetof(struct vcpu, bt.flag_if) == OFF_FLAG_IF, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.flag_df) == OFF_FLAG_DF, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.fpu_loaded) == OFF_FPU_LOADED, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.system_flags) == OFF_SYSTEM_FLAGS, "offsets.h");
+_Static_assert(offsetof(struct vcpu, bt.saved) == OFF_SAVED, "offsets.h");
+_Static_assert(offsetof(struct vcpu, bt.seg_tlb) == OFF_SEG_TLB, "offsets.h");
 _Static_assert(sizeof(((struct jump_table *)0)->tag) == JUMP_HOST, "offsets.h");
 
 #define CACHE_SIZE (32u << 20)
@@ -28,18 +30,9 @@ _Static_assert(sizeof(((struct jump_table *)0)->tag) == JUMP_HOST, "offsets.h");
 
 /* --- The mode key ----------------------------------------------------------- */
 
-#define DATA_MASK (SEG_S | SEG_CODE | SEG_P | SEG_EXPDOWN | SEG_WRITABLE | SEG_UNUSABLE)
-#define DATA_OK (SEG_S | SEG_P | SEG_WRITABLE)
-
-/* A present, writable, expand-up data segment of 4 GiB. */
-static inline bool whole(const struct segment *s)
-{
-    return (s->attr & DATA_MASK) == DATA_OK && s->limit == UINT32_MAX;
-}
-
 static inline bool flat(const struct segment *s)
 {
-    return whole(s) && !s->base;
+    return segment_whole(s) && !s->base;
 }
 
 static inline bool flat_code(const struct segment *s)
@@ -63,9 +56,9 @@ uint32_t engine_key(const struct vcpu *vcpu)
         return 0;
     if (key && vcpu->eflags & EFLAGS_AC && vcpu->cr0 & CR0_AM)
         return 0;
-    if (whole(&seg[SEG_FS]))
+    if (key && segment_whole(&seg[SEG_FS]))
         key |= KEY_FS;
-    if (whole(&seg[SEG_GS]))
+    if (key && segment_whole(&seg[SEG_GS]))
         key |= KEY_GS;
     if (!(vcpu->cr0 & (CR0_EM | CR0_TS)) && vcpu->cr4 & CR4_OSFXSR)
         key |= KEY_FPU;

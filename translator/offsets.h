@@ -15,6 +15,8 @@
 #define OFF_LEAVE 186
 #define OFF_FPU_LOADED 187
 #define OFF_SYSTEM_FLAGS 196
+#define OFF_SAVED 208
+#define OFF_SEG_TLB 224
 
 /* struct jump_table (view.h): tags, then host addresses. */
 #define JUMP_SLOTS 65536

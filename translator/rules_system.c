@@ -69,22 +69,6 @@ bool rule_std(struct builder *b, const struct insn *in)
     return true;
 }
 
-/* MOV r32, Sreg zero-extends. */
-bool rule_mov_from_seg(struct builder *b, const struct insn *in)
-{
-    uint32_t offset = (uint32_t)(offsetof(struct vcpu, seg) + in->reg * sizeof(struct segment) +
-                                 offsetof(struct segment, selector));
-
-    if (in->has_mem || in->reg >= SEG_COUNT || in->prefixes & PREFIX_LOCK)
-        return false;
-    if (in->opsize == 2)
-        EMIT(b, 0x66, 0x41, 0x8b, 0x87 | in->rm << 3);
-    else
-        EMIT(b, 0x41, 0x0f, 0xb7, 0x87 | in->rm << 3);
-    emit32(b, offset);
-    return true;
-}
-
 /* op r32, dword or byte of struct vcpu with a two-byte opcode (0F op). */
 static void vcpu_0f(struct builder *b, uint8_t op, unsigned reg, uint32_t offset)
 {

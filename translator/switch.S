@@ -165,4 +165,44 @@ bt_exit_window:
     call    bt_window
     jmp     resume
 
+/*
+ * A light call: the C behind it changes none of the guest's registers, and only those that C may clobber are
+ * saved. r8d = selector, r9d = segment register; on to r11 when it is loaded, to r10 when not.
+ */
+    .globl  bt_light_segment
+bt_light_segment:
+    mov     %rax, GPR(0)
+    mov     %rcx, GPR(1)
+    mov     %rdx, GPR(2)
+    mov     %rsi, GPR(6)
+    mov     %rdi, GPR(7)
+    mov     %r10, OFF_SAVED(%r15)
+    mov     %r11, OFF_SAVED+8(%r15)
+    mov     %rsp, GPR(4)
+    seto    %al
+    lahf
+    mov     OFF_HOST_RSP(%r15), %rsp
+    push    %rax
+    push    %rax
+    mov     %r15, %rdi
+    mov     %r9d, %esi
+    mov     %r8d, %edx
+    call    bt_load_segment
+    movzbl  %al, %ecx
+    mov     OFF_SAVED(%r15,%rcx,8), %r11
+    pop     %rax
+    add     $8, %rsp
+    add     $0x7f, %al
+    sahf
+    mov     GPR(0), %rax
+    mov     GPR(1), %rcx
+    mov     GPR(2), %rdx
+    mov     GPR(6), %rsi
+    mov     GPR(7), %rdi
+    mov     GPR(4), %rsp
+    mov     OFF_JUMP_TABLE(%r15), %r14
+    .globl  bt_jump_3
+bt_jump_3:
+    jmp     *%r11
+
     .section .note.GNU-stack,"",@progbits

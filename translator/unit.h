@@ -38,8 +38,8 @@
 enum {
     KEY_USER = 1,      /* CPL 3 */
     KEY_FPU = 2,       /* CR0.EM and TS clear, CR4.OSFXSR set: FPU and SSE code runs natively */
-    KEY_FS = 4,        /* FS is a 4 GiB data segment with some base */
-    KEY_GS = 8,
+    KEY_FS = 4,        /* user code: FS is a 4 GiB data segment with some base. A kernel changes FS and */
+    KEY_GS = 8,        /* GS all the time: its code checks them by bt.seg_tlb */
     KEY_WINDOW = 0x10, /* memory through the view's window */
     KEY_OK = 0x80,     /* flat CS, DS, ES, SS; 32 bits; nothing that only the interpreter does */
 };
@@ -195,6 +195,22 @@ void smc_written(struct translator *t, uint64_t gpa, uint64_t size);
 int precise_install(struct translator *t);
 void precise_kick(struct vcpu *vcpu, void *ucontext);
 
+/* --- segments.c --- */
+#define DATA_MASK (SEG_S | SEG_CODE | SEG_P | SEG_EXPDOWN | SEG_WRITABLE | SEG_UNUSABLE)
+#define DATA_WHOLE (SEG_S | SEG_P | SEG_WRITABLE)
+
+/* A present, writable, expand-up data segment of 4 GiB. */
+static inline bool segment_whole(const struct segment *s)
+{
+    return (s->attr & DATA_MASK) == DATA_WHOLE && s->limit == UINT32_MAX;
+}
+
+/* bt.seg_tlb for FS and GS as they are now. */
+void segments_refresh(struct vcpu *vcpu);
+/* A light call, from switch.S: loads DS, ES, FS or GS at CPL 0 if nothing special is about it. False:
+ * nothing was done, ask the interpreter. */
+bool bt_load_segment(struct vcpu *vcpu, unsigned seg, uint16_t selector);
+
 /* --- callouts.c: called from switch.S; each returns where to go on, or NULL to leave --- */
 const void *bt_lookup(struct vcpu *vcpu);
 const void *bt_chain(struct vcpu *vcpu, uint32_t exit_number);
@@ -208,8 +224,8 @@ void bt_fpu_out(struct vcpu *vcpu);
 /* --- switch.S --- */
 uint64_t bt_enter(struct vcpu *vcpu, const void *host);
 extern const char bt_exit_lookup[], bt_exit_chain[], bt_slow_access[], bt_callout[], bt_exit_fault[];
-extern const char bt_exit_window[];
-extern const char bt_jump_1[], bt_jump_2[];
+extern const char bt_exit_window[], bt_light_segment[];
+extern const char bt_jump_1[], bt_jump_2[], bt_jump_3[];
 
 #define JUMP_POISON 0x8000000000000000ull
 
