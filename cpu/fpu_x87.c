@@ -29,6 +29,11 @@ static bool is_nonwaiting(unsigned id)
     }
 }
 
+static bool is_control(const struct insn *in)
+{
+    return is_nonwaiting(in->id) || in->id == M_FLDCW || in->info->attr & A_MMX;
+}
+
 /* --- Instruction and data pointers ------------------------------------------------- */
 
 struct pointers {
@@ -63,25 +68,27 @@ static uint16_t make_fop(uint8_t opcode, uint8_t modrm)
     return (uint16_t)((opcode & 7) << 8 | modrm);
 }
 
-/* Makes what the thunk set the guest's. */
+/* Makes what the thunk set the guest's. Stores no more than it must: XRSTOR reads it soon. */
 static void fix_pointers(struct vcpu *vcpu, const struct insn *in, uint64_t offset, uint16_t old_fop,
                          uint8_t thunk_modrm)
 {
-    struct pointers p = get_pointers(vcpu);
-    uint16_t ours = make_fop(in->opcode, thunk_modrm);
+    const struct fpu_unit *unit = vcpu->fpu_unit;
+    uint16_t fop = fpu_get16(vcpu, FPU_FOP);
     bool failed = fpu_get16(vcpu, FPU_SW) & SW_ES;
 
-    if (p.fip >> 32) {
-        p.fip = vcpu->rip;
-        p.fcs = vcpu->seg[SEG_CS].selector;
+    if (fpu_get64(vcpu, FPU_FIP) >> 32) {
+        fpu_put64(vcpu, FPU_FIP, vcpu->rip);
+        if (unit->selectors)
+            fpu_put16(vcpu, FPU_FCS, vcpu->seg[SEG_CS].selector);
     }
-    if (p.fdp >> 32) {
-        p.fdp = offset;
-        p.fds = vcpu->seg[in->seg].selector;
+    if (fpu_get64(vcpu, FPU_FDP) >> 32) {
+        fpu_put64(vcpu, FPU_FDP, offset);
+        if (unit->selectors)
+            fpu_put16(vcpu, FPU_FDS, vcpu->seg[in->seg].selector);
     }
-    if (p.fop == ours && (p.fop != old_fop || failed || vcpu->fpu_unit->fop_always))
-        p.fop = make_fop(in->opcode, in->modrm);
-    put_pointers(vcpu, &p);
+    if (in->modrm != thunk_modrm && fop == make_fop(in->opcode, thunk_modrm) &&
+        (fop != old_fop || failed || unit->fop_always))
+        fpu_put16(vcpu, FPU_FOP, make_fop(in->opcode, in->modrm));
 }
 
 /* --- The usual instruction ----------------------------------------------------------- */
@@ -106,8 +113,9 @@ static void keep_pointers(struct vcpu *vcpu, const struct pointers *before)
 
 static enum step run_x87(struct vcpu *vcpu, const struct insn *in)
 {
-    struct pointers before = get_pointers(vcpu);
     struct fpu_gpr gpr = { .reg = REG_NONE };
+    bool control = is_control(in);
+    struct pointers before = { .fop = fpu_get16(vcpu, FPU_FOP) };
     uint64_t offset = in->has_mem ? fpu_offset(vcpu, in) : 0;
     uint8_t code[THUNK_SIZE];
     struct fpu_frame frame;
@@ -115,6 +123,8 @@ static enum step run_x87(struct vcpu *vcpu, const struct insn *in)
 
     if (fpu_prepare(vcpu, in, offset, in->memsize))
         return STEP_FAULT;
+    if (control)
+        before = get_pointers(vcpu);
     if (in->info->operand[0] == OPND_AX)
         gpr = (struct fpu_gpr){ RAX, true, true };
     fpu_thunk_encode(in, &(struct fpu_gpr){ .reg = REG_NONE }, code);
@@ -122,7 +132,7 @@ static enum step run_x87(struct vcpu *vcpu, const struct insn *in)
     trap = fpu_thunk_run(vcpu, code, false, &frame);
     if (trap)
         return fpu_thunk_fault(vcpu, trap);
-    if (is_nonwaiting(in->id) || in->id == M_FLDCW || in->info->attr & A_MMX)
+    if (control)
         keep_pointers(vcpu, &before);
     else
         fix_pointers(vcpu, in, offset, before.fop, code[1]);
