@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""Boots Debian's kernel to a shell, works in it, and powers off.
+
+The self-test in the guest must print what the same script prints on this host,
+the kernel may warn of nothing that it does not also warn of under QEMU
+(qemu-warnings.txt), and poweroff must end novt with status 0.
+
+Exit status 77: the guests or what runs them are not there (ctest: skipped).
+"""
+import argparse
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from console import Console, Failure
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+SKIP = 77
+
+# QEMU's TCG is not exact in these parts; the harness is tried with it.
+QEMU_INEXACT = {"x87", "sse", "faults", "limits"}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--novt", help="the program (default: QEMU, to try this script)")
+    parser.add_argument("--kernel", required=True, choices=["686", "686-pae"])
+    parser.add_argument("--engine", default="bt")
+    parser.add_argument("--memory", default="512M")
+    parser.add_argument("--selftest", action="store_true")
+    parser.add_argument("--slow", type=float, default=1, help="multiplies every time limit")
+    return parser.parse_args()
+
+
+def skip(why):
+    print(f"SKIPPED: {why}")
+    sys.exit(SKIP)
+
+
+def fetch(kernel):
+    """The directory of the guests."""
+    got = subprocess.run([ROOT / "guests/fetch", kernel], stdout=subprocess.PIPE, text=True)
+    if got.returncode:
+        skip("Debian's packages are out of reach, so nothing was booted")
+    return Path(got.stdout.strip())
+
+
+def command(args, guest):
+    files = ["-kernel", guest / f"vmlinuz-{args.kernel}", "-initrd", guest / "initramfs.gz",
+             "-append", "console=ttyS0", "-nographic", "-m", args.memory]
+    if args.novt:
+        return [args.novt, "run", "-engine", args.engine, *files]
+    return ["qemu-system-i386", "-accel", "tcg", "-cpu", "max", "-no-reboot", *files]
+
+
+def megabytes(text):
+    return int(text[:-1]) * (1024 if text[-1] == "G" else 1)
+
+
+def selftest_lines(text):
+    """name -> checksum of each self-test line."""
+    return dict(re.findall(r"^SELFTEST (\S+) (.+)$", text, re.M))
+
+
+def host_selftest(guest):
+    environment = dict(os.environ, BUSYBOX=str(guest / "busybox"),
+                       SELFTEST=str(guest / "selftest-cpu"))
+    try:
+        got = subprocess.run([guest / "busybox", "sh", ROOT / "guests/initramfs/selftest", "all"],
+                             env=environment, stdout=subprocess.PIPE, text=True, timeout=120)
+    except OSError as error:
+        skip(f"this host runs no 32-bit programs, so there is nothing to compare with: {error}")
+    return selftest_lines(got.stdout)
+
+
+def check_shell(console, slow):
+    """Typed commands, job control, and Ctrl-C."""
+    console.expect("# ", 20 * slow)
+    console.answer("echo sum-$((6 * 7))", "sum-42", 20 * slow)
+    console.answer("sleep 1000 & jobs; kill %1; echo killed-$((1 + 1))", "killed-2", 20 * slow)
+    start = len(console.text)
+    console.type("echo waiting-$((1 + 2)); sleep 1000\r")
+    console.expect("waiting-3", 20 * slow, start)
+    console.type("\x03")
+    console.answer("echo status-$?-$((3 + 3))", "status-130-6", 20 * slow)
+    if "can't access tty" in console.text:
+        raise Failure("the shell has no controlling terminal")
+
+
+def check_memory(console, wanted, slow):
+    """MemTotal is what was asked for, less what the kernel keeps."""
+    start = len(console.text)
+    end = console.answer("grep MemTotal /proc/meminfo", " kB", 20 * slow)
+    total = int(re.search(r"MemTotal: +(\d+) kB", console.text[start:end]).group(1)) // 1024
+    # The kernel itself, and 32 bytes for each page.
+    if not wanted * 0.96 - 36 <= total <= wanted:
+        raise Failure(f"the guest sees {total} MiB of memory, not about {wanted}")
+
+
+def check_selftest(console, guest, inexact, slow):
+    start = len(console.text)
+    end = console.answer("selftest all; echo SELFTEST the-end-$((1 + 1))", "the-end-2", 240 * slow)
+    got, want = selftest_lines(console.text[start:end]), host_selftest(guest)
+    wrong = [f"{name}: host {want[name]}, guest {got.get(name)}"
+             for name in want if got.get(name) != want[name] and name not in inexact]
+    if wrong or not want:
+        raise Failure("the self-test differs from the host's:\n  " + "\n  ".join(wrong))
+
+
+def check_warnings(console, slow):
+    known = [line for line in (HERE / "qemu-warnings.txt").read_text().splitlines()
+             if line and not line.startswith("#")]
+    start = len(console.text)
+    end = console.answer("dmesg -r | grep '^<[0-4]>'; echo dmesg-$((2 + 2))", "dmesg-4", 20 * slow)
+    warnings = re.findall(r"^<[0-4]>\[[^]]*\] (.*)$", console.text[start:end], re.M)
+    new = [w for w in warnings if not any(re.search(k, w) for k in known)]
+    if new:
+        raise Failure("the kernel warns of what it does not warn of under QEMU:\n  "
+                      + "\n  ".join(new))
+
+
+def check(console, args, guest):
+    slow = args.slow
+    console.expect("novt-init:", 60 * slow)
+    console.expect("This is a shell", 20 * slow)
+    check_shell(console, slow)
+    check_memory(console, megabytes(args.memory), slow)
+    if args.selftest:
+        check_selftest(console, guest, set() if args.novt else QEMU_INEXACT, slow)
+    check_warnings(console, slow)
+    console.type("poweroff -f\r")
+    status = console.status(30 * slow)
+    if status:
+        raise Failure(f"poweroff ended it with status {status}, not 0")
+    if not console.terminal_restored():
+        raise Failure("the terminal's modes were not restored")
+
+
+def main():
+    args = arguments()
+    guest = fetch(args.kernel)
+    console = Console([str(word) for word in command(args, guest)])
+    try:
+        check(console, args, guest)
+    except Failure as failure:
+        console.show()
+        print(f"FAILED: {failure}")
+        sys.exit(1)
+    finally:
+        console.kill()
+    print("ok")
+
+
+if __name__ == "__main__":
+    main()
