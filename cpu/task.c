@@ -233,10 +233,8 @@ static bool load_segments(struct vcpu *vcpu, const struct image *im, uint32_t ex
     if (vcpu_v86(vcpu)) {
         for (unsigned i = 0; i < SEG_COUNT; i++)
             segment_load_v86(vcpu, i, (uint16_t)im->seg[i]);
-        vcpu->cpl = 3;
         return false;
     }
-    vcpu->cpl = im->seg[SEG_CS] & SELECTOR_RPL;
     if (load_code(vcpu, (uint16_t)im->seg[SEG_CS], ext) ||
         load_stack(vcpu, (uint16_t)im->seg[SEG_SS], ext))
         return true;
@@ -297,7 +295,7 @@ static bool enter_new(struct vcpu *vcpu, const struct task_switch *ts, const str
     load_registers(vcpu, im, ts->selector, d);
     if (ts->reason == TASK_CALL || ts->reason == TASK_EVENT)
         vcpu->eflags |= EFLAGS_NT;
-    vcpu->cpl = 0; /* until CS is known, faults are delivered as if at CPL 0 */
+    vcpu->cpl = vcpu_v86(vcpu) ? 3 : im->seg[SEG_CS] & SELECTOR_RPL;
     if (im->wide && vcpu->cr0 & CR0_PG && control_load_root(vcpu, (uint32_t)im->cr3))
         return true;
     if (load_segments(vcpu, im, ts->ext))

@@ -107,6 +107,8 @@ static inline uint64_t m_get(const struct machine *m, uint64_t gpa, unsigned siz
 {
     uint64_t value = 0;
 
+    if (gpa > m->pm.size - 8)
+        return 0xbadbadbadbad;
     memcpy(&value, m->pm.ram + gpa, size);
     return value;
 }

@@ -1,0 +1,94 @@
+/* CPU models: parsing with its errors, leaves, and that no model promises what is not implemented. */
+#include <errno.h>
+
+#include "cpu/cpuid.h"
+#include "tests/unit/cpu_machine.h"
+
+static void check_error(const char *spec, const char *word)
+{
+    struct cpu_model *model;
+    const char *error = NULL;
+
+    CHECK_EQ(cpu_model_parse(spec, &model, &error), -EINVAL);
+    CHECK_EQ(model != NULL, 0);
+    if (!error || !strstr(error, word))
+        printf("%s: \"%s\" does not name %s\n", spec, error ? error : "", word), check_failures++;
+    free((char *)error);
+}
+
+static void read_leaf(const char *spec, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    struct vcpu *v = vcpu_create();
+    struct cpu_model *model;
+    const char *error;
+
+    CHECK_EQ(cpu_model_parse(spec, &model, &error), 0);
+    v->model = model;
+    cpuid_read(v, leaf, subleaf, out);
+    vcpu_destroy(v);
+    cpu_model_destroy(model);
+}
+
+static void test_errors(void)
+{
+    check_error("hots", "\"host\"");
+    check_error("pentiun3", "\"pentium3\"");
+    check_error("", "486");
+    check_error("host,+ssse4.2", "\"sse4.2\"");
+    check_error("host,sse2", "neither");
+    check_error("host,+", "neither");
+    check_error("pentium,+vme", "not implemented");
+}
+
+static void test_leaves(void)
+{
+    uint32_t r[4];
+
+    read_leaf("486", 1, 0, r);
+    CHECK_EQ(r[0], 0x480);
+    CHECK_EQ(r[3], 1);
+    read_leaf("486", 0, 0, r);
+    CHECK_EQ(r[0], 1);
+    CHECK_EQ(r[1], 0x756e6547); /* Genu */
+    CHECK_EQ(r[2], 0x6c65746e); /* ntel */
+    CHECK_EQ(r[3], 0x49656e69); /* ineI */
+    read_leaf("pentium3", 1, 0, r);
+    CHECK_EQ(r[3] & (1 << 25 | 1 << 26), 1 << 25);
+    read_leaf("pentium3,-sse,+sse2", 1, 0, r);
+    CHECK_EQ(r[3] & (1 << 25 | 1 << 26), 1 << 26);
+    read_leaf("486", 0x77777777, 0, r); /* beyond: the highest basic leaf */
+    CHECK_EQ(r[0], 0x480);
+    read_leaf("qemu32", 0x80000001, 0, r);
+    CHECK_EQ(r[3] >> 20 & 1, 1); /* NX */
+    read_leaf("pentium,+nx", 0x80000000, 0, r);
+    CHECK_EQ(r[0], 0x80000001);
+}
+
+/* What no model may offer: the monitor has no such thing. */
+static void test_promises(void)
+{
+    static const char *const specs[] = { "host", "486", "pentium", "pentium3", "qemu32" };
+    uint32_t r[4];
+
+    for (unsigned i = 0; i < 5; i++) {
+        read_leaf(specs[i], 1, 0, r);
+        CHECK_EQ(r[3] & (1 << 1 | 1 << 7 | 1 << 9 | 1 << 14 | 1 << 28), 0); /* VME MCE APIC MCA HTT */
+        /* MONITOR, VMX, CX16, PCID, X2APIC, TSC deadline, hypervisor */
+        CHECK_EQ(r[2] & (1u << 3 | 1u << 5 | 1u << 13 | 1u << 17 | 1u << 21 | 1u << 24 | 1u << 31), 0);
+        read_leaf(specs[i], 7, 0, r);
+        if (i == 0) /* FSGSBASE, SMEP, INVPCID, SMAP, AVX-512F */
+            CHECK_EQ(r[1] & (1 << 0 | 1 << 7 | 1 << 10 | 1 << 20 | 1 << 16), 0);
+        read_leaf(specs[i], 0x80000001, 0, r);
+        CHECK_EQ(specs[i][0] == 'h' && r[3] >> 29 & 1, 0); /* long mode */
+    }
+    read_leaf("host", 0x80000008, 0, r);
+    CHECK_EQ(r[0], 36 | 32 << 8);
+}
+
+int main(void)
+{
+    test_errors();
+    test_leaves();
+    test_promises();
+    return CHECK_DONE();
+}
