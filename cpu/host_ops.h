@@ -1,0 +1,110 @@
+/*
+ * host_add(), host_shl(), ...: one instruction of the host on zero-extended values of size bytes,
+ * for each row of host_ops.def. *flags has the guest's flags as host_flags_pack() makes them, before and after.
+ */
+#ifndef CPU_HOST_OPS_H
+#define CPU_HOST_OPS_H
+
+#include <stdint.h>
+
+#include "cpu/host_flags.h"
+
+typedef uint64_t host_unary_fn(unsigned size, uint64_t a, uint16_t *flags);
+typedef uint64_t host_binary_fn(unsigned size, uint64_t a, uint64_t b, uint16_t *flags);
+
+/* Statements: execute the text on a (and b, count), flags behind it. */
+#define HOST_ASM_FRESH(text)                                                                       \
+    __asm__(text HOST_FLAGS_STORE : "+r"(a), "=&a"(*flags) : "r"(b) : "cc")
+#define HOST_ASM(text)                                                                             \
+    __asm__(HOST_FLAGS_LOAD text HOST_FLAGS_STORE : "+r"(a), "+&a"(*flags) : "r"(b) : "cc")
+#define HOST_ASM_UNARY(text)                                                                       \
+    __asm__(HOST_FLAGS_LOAD text HOST_FLAGS_STORE : "+r"(a), "+&a"(*flags) : : "cc")
+#define HOST_ASM_SHIFT(text)                                                                       \
+    __asm__(HOST_FLAGS_LOAD text HOST_FLAGS_STORE : "+r"(a), "+&a"(*flags) : "c"(count) : "cc")
+#define HOST_ASM_DOUBLE(text)                                                                      \
+    __asm__(HOST_FLAGS_LOAD text HOST_FLAGS_STORE                                                  \
+            : "+r"(a), "+&a"(*flags)                                                               \
+            : "r"(b), "c"(count)                                                                   \
+            : "cc")
+
+#define HOST_ALU(name)                                                                             \
+    static inline uint64_t host_##name(unsigned size, uint64_t a, uint64_t b, uint16_t *flags)     \
+    {                                                                                              \
+        switch (size) {                                                                            \
+        case 1: HOST_ASM_FRESH(#name "b %b2, %b0"); return a;                                      \
+        case 2: HOST_ASM_FRESH(#name "w %w2, %w0"); return a;                                      \
+        default: HOST_ASM_FRESH(#name "l %k2, %k0"); return a;                                     \
+        }                                                                                          \
+    }
+
+#define HOST_ALU_FLAGS(name)                                                                       \
+    static inline uint64_t host_##name(unsigned size, uint64_t a, uint64_t b, uint16_t *flags)     \
+    {                                                                                              \
+        switch (size) {                                                                            \
+        case 1: HOST_ASM(#name "b %b2, %b0"); return a;                                            \
+        case 2: HOST_ASM(#name "w %w2, %w0"); return a;                                            \
+        default: HOST_ASM(#name "l %k2, %k0"); return a;                                           \
+        }                                                                                          \
+    }
+
+#define HOST_WIDE(name)                                                                            \
+    static inline uint64_t host_##name(unsigned size, uint64_t a, uint64_t b, uint16_t *flags)     \
+    {                                                                                              \
+        if (size == 2)                                                                             \
+            HOST_ASM(#name "w %w2, %w0");                                                          \
+        else                                                                                       \
+            HOST_ASM(#name "l %k2, %k0");                                                          \
+        return a;                                                                                  \
+    }
+
+#define HOST_UNARY(name)                                                                           \
+    static inline uint64_t host_##name(unsigned size, uint64_t a, uint16_t *flags)                 \
+    {                                                                                              \
+        switch (size) {                                                                            \
+        case 1: HOST_ASM_UNARY(#name "b %b0"); return a;                                           \
+        case 2: HOST_ASM_UNARY(#name "w %w0"); return a;                                           \
+        default: HOST_ASM_UNARY(#name "l %k0"); return a;                                          \
+        }                                                                                          \
+    }
+
+#define HOST_SHIFT(name)                                                                           \
+    static inline uint64_t host_##name(unsigned size, uint64_t a, uint64_t count, uint16_t *flags) \
+    {                                                                                              \
+        switch (size) {                                                                            \
+        case 1: HOST_ASM_SHIFT(#name "b %%cl, %b0"); return a;                                     \
+        case 2: HOST_ASM_SHIFT(#name "w %%cl, %w0"); return a;                                     \
+        default: HOST_ASM_SHIFT(#name "l %%cl, %k0"); return a;                                    \
+        }                                                                                          \
+    }
+
+#define HOST_DOUBLE(name)                                                                          \
+    static inline uint64_t host_##name(unsigned size, uint64_t a, uint64_t b, uint64_t count,      \
+                                       uint16_t *flags)                                            \
+    {                                                                                              \
+        if (size == 2)                                                                             \
+            HOST_ASM_DOUBLE(#name "w %%cl, %w2, %w0");                                             \
+        else                                                                                       \
+            HOST_ASM_DOUBLE(#name "l %%cl, %k2, %k0");                                             \
+        return a;                                                                                  \
+    }
+
+#define HOST_VEX2(name)                                                                            \
+    static inline uint64_t host_##name(unsigned size, uint64_t a, uint16_t *flags)                 \
+    {                                                                                              \
+        (void)size;                                                                                \
+        HOST_ASM_UNARY(#name " %k0, %k0");                                                         \
+        return a;                                                                                  \
+    }
+
+/* AT&T's order is the reverse of Intel's. */
+#define HOST_VEX3(name)                                                                            \
+    static inline uint64_t host_##name(unsigned size, uint64_t a, uint64_t b, uint16_t *flags)     \
+    {                                                                                              \
+        (void)size;                                                                                \
+        HOST_ASM(#name " %k2, %k0, %k0");                                                          \
+        return a;                                                                                  \
+    }
+
+#include "cpu/host_ops.def"
+
+#endif

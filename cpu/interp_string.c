@@ -1,0 +1,389 @@
+/*
+ * MOVS, CMPS, STOS, LODS, SCAS and their REP forms. Reference: SDM volume 2, the instructions' pages
+ * and REP; volume 1, 7.3.9.
+ *
+ * S1. A repeated instruction is restartable: registers always tell how far it has come, rip stays until
+ *     it is finished. After a fault the flags are those before the instruction.
+ * S2. Forward runs that lie in RAM are done by the host's own string instruction, up to a page at a
+ *     time: overlapping copies replicate as the element-wise definition says.
+ * S3. Between runs it yields (STEP_JUMPED with rip unchanged) to interrupts, traps and requests.
+ *
+ * Not yet: 64-bit mode; backward runs go element by element.
+ */
+#include "cpu/fault.h"
+#include "cpu/host_ops.h"
+#include "cpu/operand.h"
+
+/* A string instruction under way. */
+struct string {
+    unsigned size;      /* of an element */
+    uint64_t mask;      /* of SI, DI and CX */
+    uint64_t step;      /* plus or minus size */
+    unsigned seg;       /* of the source */
+    bool repeated, compares;
+    bool stop_zf;       /* REPE stops when ZF is 0, REPNE when it is 1 */
+    bool compared;      /* flags hold a result */
+    uint16_t flags;     /* as host_flags_pack() makes them */
+};
+
+/* What one kind of instruction does; both return true when they faulted with nothing done. */
+struct string_ops {
+    bool (*element)(struct vcpu *vcpu, struct string *s);
+    /* Up to count elements forward, by host pointers; *done of them: 0 when element() must. */
+    bool (*run)(struct vcpu *vcpu, struct string *s, uint64_t count, uint64_t *done);
+    bool compares;
+};
+
+static uint64_t index_get(const struct vcpu *vcpu, const struct string *s, unsigned reg)
+{
+    return vcpu->gpr[reg] & s->mask;
+}
+
+static void index_add(struct vcpu *vcpu, const struct string *s, unsigned reg, uint64_t by)
+{
+    uint64_t *gpr = &vcpu->gpr[reg];
+
+    *gpr = (*gpr & ~s->mask) | ((*gpr + by) & s->mask);
+}
+
+/* Host pointer to the elements at seg:reg; *count becomes what it is good for, 0 for none. */
+MUST_CHECK static bool elements_at(struct vcpu *vcpu, const struct string *s, unsigned seg,
+                                   unsigned reg, bool write, uint64_t *count, uint8_t **host)
+{
+    uint64_t offset = index_get(vcpu, s, reg), bytes = *count * s->size;
+
+    if (bytes > s->mask - offset + 1)
+        bytes = s->mask - offset + 1;
+    if (mem_span(vcpu, seg, offset, write, &bytes, host))
+        return true;
+    *count = *host ? bytes / s->size : 0;
+    return false;
+}
+
+/* --- repetition -------------------------------------------------------------------------- */
+
+static struct string string_begin(const struct vcpu *vcpu, const struct insn *in,
+                                  const struct string_ops *ops)
+{
+    unsigned size = in->opcode & 1 ? in->opsize : 1;
+
+    return (struct string){
+        .size = size,
+        .mask = operand_mask(in->addrsize),
+        .step = vcpu->eflags & EFLAGS_DF ? -(uint64_t)size : size,
+        .seg = in->seg,
+        .repeated = in->prefixes & (PREFIX_REP | PREFIX_REPNE),
+        .compares = ops->compares,
+        .stop_zf = in->prefixes & PREFIX_REPNE,
+    };
+}
+
+static void commit_flags(struct vcpu *vcpu, const struct string *s)
+{
+    if (s->compared)
+        host_flags_set(vcpu, s->flags);
+}
+
+/* Somebody wants the CPU, or a trap is due. */
+static bool must_yield(const struct vcpu *vcpu)
+{
+    return vcpu->exit_request || vcpu->debug_pending || vcpu->eflags & EFLAGS_TF ||
+           vcpu_can_interrupt(vcpu) || (vcpu->nmi_pending && !vcpu->nmi_blocked);
+}
+
+/* Runs check neither alignment nor, one element at a time, the trap flag. */
+static bool runs_allowed(const struct vcpu *vcpu, const struct string *s)
+{
+    bool checks_alignment =
+        vcpu->eflags & EFLAGS_AC && vcpu->cr0 & CR0_AM && vcpu->cpl == 3;
+
+    return s->step == s->size && !checks_alignment && !(vcpu->eflags & EFLAGS_TF);
+}
+
+/* Some of count elements: *done, at least 1. */
+MUST_CHECK static bool string_some(struct vcpu *vcpu, struct string *s,
+                                   const struct string_ops *ops, uint64_t count, uint64_t *done)
+{
+    *done = 0;
+    if (runs_allowed(vcpu, s)) {
+        if (ops->run(vcpu, s, count < PAGE_SIZE ? count : PAGE_SIZE, done))
+            return true;
+        if (*done)
+            return false;
+    }
+    *done = 1;
+    return ops->element(vcpu, s);
+}
+
+static bool condition_ended(const struct string *s)
+{
+    return s->compares && !!(host_flags_unpack(s->flags) & EFLAGS_ZF) == s->stop_zf;
+}
+
+static enum step string_execute(struct vcpu *vcpu, const struct insn *in,
+                                const struct string_ops *ops)
+{
+    struct string s = string_begin(vcpu, in, ops);
+    uint64_t count, done;
+
+    if (!s.repeated) {
+        if (ops->element(vcpu, &s))
+            return STEP_FAULT;
+        commit_flags(vcpu, &s);
+        return STEP_NEXT;
+    }
+    for (count = index_get(vcpu, &s, RCX); count; count -= done) {
+        if (string_some(vcpu, &s, ops, count, &done))
+            return STEP_FAULT;
+        index_add(vcpu, &s, RCX, -done);
+        if (count == done || condition_ended(&s))
+            break;
+        if (must_yield(vcpu)) {
+            commit_flags(vcpu, &s);
+            return STEP_JUMPED;
+        }
+    }
+    commit_flags(vcpu, &s);
+    return STEP_NEXT;
+}
+
+/* --- the host's string instructions, on n > 0 elements ---------------------------------------- */
+
+static void host_movs(unsigned size, uint8_t *to, const uint8_t *from, uint64_t n)
+{
+    switch (size) {
+    case 1: __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory"); break;
+    case 2: __asm__ volatile("rep movsw" : "+D"(to), "+S"(from), "+c"(n) : : "memory"); break;
+    default: __asm__ volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(n) : : "memory"); break;
+    }
+}
+
+static void host_stos(unsigned size, uint8_t *to, uint64_t value, uint64_t n)
+{
+    switch (size) {
+    case 1: __asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(value) : "memory"); break;
+    case 2: __asm__ volatile("rep stosw" : "+D"(to), "+c"(n) : "a"(value) : "memory"); break;
+    default: __asm__ volatile("rep stosl" : "+D"(to), "+c"(n) : "a"(value) : "memory"); break;
+    }
+}
+
+#define HOST_CMPS(text)                                                                            \
+    __asm__ volatile(text HOST_FLAGS_STORE : "+S"(a), "+D"(b), "+c"(n), "=&a"(*flags) : : "cc",    \
+                     "memory")
+
+/* Returns how many of n elements were not looked at. */
+static uint64_t host_cmps(unsigned size, bool until_equal, const uint8_t *a, const uint8_t *b,
+                          uint64_t n, uint16_t *flags)
+{
+    switch (size << 1 | until_equal) {
+    case 2: HOST_CMPS("repe cmpsb"); break;
+    case 3: HOST_CMPS("repne cmpsb"); break;
+    case 4: HOST_CMPS("repe cmpsw"); break;
+    case 5: HOST_CMPS("repne cmpsw"); break;
+    case 8: HOST_CMPS("repe cmpsl"); break;
+    default: HOST_CMPS("repne cmpsl"); break;
+    }
+    return n;
+}
+
+#define HOST_SCAS(text)                                                                            \
+    __asm__ volatile(text HOST_FLAGS_STORE : "+a"(value), "+D"(at), "+c"(n) : : "cc", "memory")
+
+static uint64_t host_scas(unsigned size, bool until_equal, uint64_t value, const uint8_t *at,
+                          uint64_t n, uint16_t *flags)
+{
+    switch (size << 1 | until_equal) {
+    case 2: HOST_SCAS("repe scasb"); break;
+    case 3: HOST_SCAS("repne scasb"); break;
+    case 4: HOST_SCAS("repe scasw"); break;
+    case 5: HOST_SCAS("repne scasw"); break;
+    case 8: HOST_SCAS("repe scasl"); break;
+    default: HOST_SCAS("repne scasl"); break;
+    }
+    *flags = (uint16_t)value;
+    return n;
+}
+
+/* --- MOVS -------------------------------------------------------------------------------------- */
+
+static bool movs_element(struct vcpu *vcpu, struct string *s)
+{
+    uint64_t value;
+
+    if (mem_read(vcpu, s->seg, index_get(vcpu, s, RSI), s->size, &value) ||
+        mem_write(vcpu, SEG_ES, index_get(vcpu, s, RDI), s->size, value))
+        return true;
+    index_add(vcpu, s, RSI, s->step);
+    index_add(vcpu, s, RDI, s->step);
+    return false;
+}
+
+/* The destination last: its walk may take the source's write permission, not its read permission. */
+static bool movs_run(struct vcpu *vcpu, struct string *s, uint64_t count, uint64_t *done)
+{
+    uint8_t *from, *to;
+
+    if (elements_at(vcpu, s, s->seg, RSI, false, &count, &from))
+        return true;
+    if (!count)
+        return false;
+    if (elements_at(vcpu, s, SEG_ES, RDI, true, &count, &to))
+        return true;
+    if (!count)
+        return false;
+    host_movs(s->size, to, from, count);
+    index_add(vcpu, s, RSI, count * s->size);
+    index_add(vcpu, s, RDI, count * s->size);
+    *done = count;
+    return false;
+}
+
+enum step interp_movs(struct vcpu *vcpu, const struct insn *in)
+{
+    static const struct string_ops ops = {movs_element, movs_run, false};
+
+    return string_execute(vcpu, in, &ops);
+}
+
+/* --- STOS -------------------------------------------------------------------------------------- */
+
+static bool stos_element(struct vcpu *vcpu, struct string *s)
+{
+    uint64_t value = operand_register(vcpu, RAX, s->size);
+
+    if (mem_write(vcpu, SEG_ES, index_get(vcpu, s, RDI), s->size, value))
+        return true;
+    index_add(vcpu, s, RDI, s->step);
+    return false;
+}
+
+static bool stos_run(struct vcpu *vcpu, struct string *s, uint64_t count, uint64_t *done)
+{
+    uint8_t *to;
+
+    if (elements_at(vcpu, s, SEG_ES, RDI, true, &count, &to))
+        return true;
+    if (count)
+        host_stos(s->size, to, vcpu->gpr[RAX], count);
+    index_add(vcpu, s, RDI, count * s->size);
+    *done = count;
+    return false;
+}
+
+enum step interp_stos(struct vcpu *vcpu, const struct insn *in)
+{
+    static const struct string_ops ops = {stos_element, stos_run, false};
+
+    return string_execute(vcpu, in, &ops);
+}
+
+/* --- LODS -------------------------------------------------------------------------------------- */
+
+static bool lods_element(struct vcpu *vcpu, struct string *s)
+{
+    uint64_t value;
+
+    if (mem_read(vcpu, s->seg, index_get(vcpu, s, RSI), s->size, &value))
+        return true;
+    operand_set_register(vcpu, RAX, s->size, value);
+    index_add(vcpu, s, RSI, s->step);
+    return false;
+}
+
+/* Of RAM only the last element is ever seen. */
+static bool lods_run(struct vcpu *vcpu, struct string *s, uint64_t count, uint64_t *done)
+{
+    uint8_t *from;
+
+    if (elements_at(vcpu, s, s->seg, RSI, false, &count, &from))
+        return true;
+    if (count < 2)
+        return false;
+    index_add(vcpu, s, RSI, (count - 1) * s->size);
+    *done = count;
+    return lods_element(vcpu, s);
+}
+
+enum step interp_lods(struct vcpu *vcpu, const struct insn *in)
+{
+    static const struct string_ops ops = {lods_element, lods_run, false};
+
+    return string_execute(vcpu, in, &ops);
+}
+
+/* --- CMPS -------------------------------------------------------------------------------------- */
+
+static bool cmps_element(struct vcpu *vcpu, struct string *s)
+{
+    uint64_t a, b;
+
+    if (mem_read(vcpu, s->seg, index_get(vcpu, s, RSI), s->size, &a) ||
+        mem_read(vcpu, SEG_ES, index_get(vcpu, s, RDI), s->size, &b))
+        return true;
+    host_sub(s->size, a, b, &s->flags);
+    s->compared = true;
+    index_add(vcpu, s, RSI, s->step);
+    index_add(vcpu, s, RDI, s->step);
+    return false;
+}
+
+static bool cmps_run(struct vcpu *vcpu, struct string *s, uint64_t count, uint64_t *done)
+{
+    uint8_t *a, *b;
+
+    if (elements_at(vcpu, s, s->seg, RSI, false, &count, &a))
+        return true;
+    if (!count)
+        return false;
+    if (elements_at(vcpu, s, SEG_ES, RDI, false, &count, &b))
+        return true;
+    if (!count)
+        return false;
+    *done = count - host_cmps(s->size, s->stop_zf, a, b, count, &s->flags);
+    s->compared = true;
+    index_add(vcpu, s, RSI, *done * s->size);
+    index_add(vcpu, s, RDI, *done * s->size);
+    return false;
+}
+
+enum step interp_cmps(struct vcpu *vcpu, const struct insn *in)
+{
+    static const struct string_ops ops = {cmps_element, cmps_run, true};
+
+    return string_execute(vcpu, in, &ops);
+}
+
+/* --- SCAS -------------------------------------------------------------------------------------- */
+
+static bool scas_element(struct vcpu *vcpu, struct string *s)
+{
+    uint64_t value;
+
+    if (mem_read(vcpu, SEG_ES, index_get(vcpu, s, RDI), s->size, &value))
+        return true;
+    host_sub(s->size, operand_register(vcpu, RAX, s->size), value, &s->flags);
+    s->compared = true;
+    index_add(vcpu, s, RDI, s->step);
+    return false;
+}
+
+static bool scas_run(struct vcpu *vcpu, struct string *s, uint64_t count, uint64_t *done)
+{
+    uint8_t *at;
+
+    if (elements_at(vcpu, s, SEG_ES, RDI, false, &count, &at))
+        return true;
+    if (!count)
+        return false;
+    *done = count - host_scas(s->size, s->stop_zf, vcpu->gpr[RAX], at, count, &s->flags);
+    s->compared = true;
+    index_add(vcpu, s, RDI, *done * s->size);
+    return false;
+}
+
+enum step interp_scas(struct vcpu *vcpu, const struct insn *in)
+{
+    static const struct string_ops ops = {scas_element, scas_run, true};
+
+    return string_execute(vcpu, in, &ops);
+}
