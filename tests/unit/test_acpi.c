@@ -1,0 +1,151 @@
+#include "frontend/acpi.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/check.h"
+
+#define GPA 0xe0000
+
+static uint8_t blob[ACPI_BLOB_MAX];
+
+static const struct acpi_config config = {
+    .pm_base = 0x600,
+    .sci = 9,
+    .reset_port = 0xcf9,
+    .reset_value = 6,
+    .century = 0x32,
+    .rtc_base = 0x70,
+    .rtc_irq = 8,
+    .keyboard_data = 0x60,
+    .keyboard_command = 0x64,
+    .keyboard_irq = 1,
+    .mouse_irq = 12,
+    .serial_base = { 0x3f8, 0, 0x3e8 },
+    .serial_irq = { 4, 3, 4 },
+    .pvpanic_base = 0x505,
+};
+
+static uint64_t at(const uint8_t *bytes, unsigned offset, unsigned size)
+{
+    uint64_t value = 0;
+
+    memcpy(&value, bytes + offset, size);
+    return value;
+}
+
+static uint8_t sum(const uint8_t *bytes, size_t size)
+{
+    uint8_t total = 0;
+
+    while (size--)
+        total += *bytes++;
+    return total;
+}
+
+/* The table at gpa, after looking at its header. */
+static const uint8_t *table(uint64_t gpa, const char *signature)
+{
+    const uint8_t *t = blob + (gpa - GPA);
+
+    CHECK_EQ(gpa > GPA && gpa < GPA + ACPI_BLOB_MAX, 1);
+    CHECK_EQ(memcmp(t, signature, 4), 0);
+    if (strcmp(signature, "FACS"))
+        CHECK_EQ(sum(t, at(t, 4, 4)), 0);
+    return t;
+}
+
+static bool holds(const uint8_t *t, const void *bytes, size_t size)
+{
+    return memmem(t, at(t, 4, 4), bytes, size) != NULL;
+}
+
+static const uint8_t *find_fadt(void)
+{
+    const uint8_t *xsdt, *rsdt;
+
+    CHECK_EQ(memcmp(blob, "RSD PTR ", 8), 0);
+    CHECK_EQ(sum(blob, 20), 0);
+    CHECK_EQ(sum(blob, 36), 0);
+    CHECK_EQ(blob[15], 2);
+    rsdt = table(at(blob, 16, 4), "RSDT");
+    xsdt = table(at(blob, 24, 8), "XSDT");
+    CHECK_EQ(at(rsdt, 4, 4), 40);
+    CHECK_EQ(at(xsdt, 4, 4), 44);
+    CHECK_EQ(at(rsdt, 36, 4), at(xsdt, 36, 8));
+    return table(at(xsdt, 36, 8), "FACP");
+}
+
+static void test_fadt(const uint8_t *fadt)
+{
+    CHECK_EQ(at(fadt, 4, 4), 244);
+    CHECK_EQ(fadt[8], 3);
+    CHECK_EQ(at(fadt, 36, 4) % 64, 0);
+    CHECK_EQ(at(table(at(fadt, 36, 4), "FACS"), 4, 4), 64);
+    CHECK_EQ(at(fadt, 40, 4), at(fadt, 140, 8));
+    CHECK_EQ(at(fadt, 46, 2), 9);
+    CHECK_EQ(at(fadt, 48, 4), 0); /* no SMI: always in ACPI mode */
+    CHECK_EQ(at(fadt, 56, 4), 0x600);
+    CHECK_EQ(at(fadt, 64, 4), 0x604);
+    CHECK_EQ(at(fadt, 76, 4), 0x608);
+    CHECK_EQ(at(fadt, 109, 2) & 3, 3);
+    CHECK_EQ(at(fadt, 112, 4) >> 10 & 1, 1);
+    CHECK_EQ(at(fadt, 120, 8), 0xcf9);
+    CHECK_EQ(fadt[128], 6);
+    /* each extended address says the same as the old one, width included */
+    CHECK_EQ(at(fadt, 152, 8), at(fadt, 56, 4));
+    CHECK_EQ(fadt[149], fadt[88] * 8);
+    CHECK_EQ(at(fadt, 176, 8), at(fadt, 64, 4));
+    CHECK_EQ(fadt[173], fadt[89] * 8);
+    CHECK_EQ(at(fadt, 212, 8), at(fadt, 76, 4));
+    CHECK_EQ(fadt[209], fadt[91] * 8);
+}
+
+static void test_dsdt(const uint8_t *dsdt)
+{
+    CHECK_EQ(holds(dsdt, "\x08_S5_\x12\x48\x00\x04\x0a\x05", 11), 1);
+    CHECK_EQ(holds(dsdt, "\x0c\x41\xd0\x0b\x00", 5), 1); /* PNP0B00 */
+    CHECK_EQ(holds(dsdt, "\x0c\x41\xd0\x03\x03", 5), 1);
+    CHECK_EQ(holds(dsdt, "COM1", 4), 1);
+    CHECK_EQ(holds(dsdt, "COM2", 4), 0); /* not there */
+    CHECK_EQ(holds(dsdt, "COM3", 4), 1);
+    CHECK_EQ(holds(dsdt, "\x47\x01\xf8\x03\xf8\x03\x01\x08\x22\x10\x00\x79\x00", 13), 1);
+    CHECK_EQ(holds(dsdt, "QEMU0001", 9), 1);
+}
+
+/* ACPI's own compiler, where it is installed (acpica-tools), reads and compiles the DSDT. */
+static void test_with_iasl(const uint8_t *dsdt)
+{
+    char dir[] = "/tmp/novt-acpi-XXXXXX", command[256];
+    FILE *file;
+
+    if (system("command -v iasl >/dev/null 2>&1")) {
+        puts("iasl is not installed: the DSDT is checked by this test alone");
+        return;
+    }
+    CHECK_EQ(mkdtemp(dir) != NULL, 1);
+    CHECK_EQ(chdir(dir), 0);
+    file = fopen("dsdt.dat", "wb");
+    CHECK_EQ(fwrite(dsdt, at(dsdt, 4, 4), 1, file), 1);
+    fclose(file);
+    CHECK_EQ(system("iasl -d dsdt.dat >log 2>&1"), 0);
+    CHECK_EQ(system("iasl -we dsdt.dsl >>log 2>&1"), 0);
+    CHECK_EQ(system("grep -q ' 0 Errors, 0 Warnings' log"), 0);
+    snprintf(command, sizeof(command), "rm -r %s", dir);
+    CHECK_EQ(system(command), 0);
+}
+
+int main(void)
+{
+    size_t size = acpi_build(&config, GPA, blob);
+    const uint8_t *fadt, *dsdt;
+
+    CHECK_EQ(size > 500 && size <= ACPI_BLOB_MAX, 1);
+    fadt = find_fadt();
+    test_fadt(fadt);
+    dsdt = table(at(fadt, 40, 4), "DSDT");
+    test_dsdt(dsdt);
+    test_with_iasl(dsdt);
+    return CHECK_DONE();
+}

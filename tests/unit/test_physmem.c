@@ -1,0 +1,130 @@
+#include "base/physmem.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/check.h"
+
+static struct physmem pm;
+static struct {
+    unsigned writes, watches;
+    uint64_t gpa, size, gfn, total;
+} heard;
+
+static void on_write(void *arg, uint64_t gpa, uint64_t size)
+{
+    (void)arg;
+    heard.writes++;
+    heard.gpa = gpa;
+    heard.size = size;
+    heard.total += size;
+    CHECK_EQ(gpa >> PAGE_SHIFT, (gpa + size - 1) >> PAGE_SHIFT); /* never across frames */
+}
+
+static void on_watch(void *arg, uint64_t gfn)
+{
+    (void)arg;
+    heard.watches++;
+    heard.gfn = gfn;
+    CHECK_EQ(physmem_watched(&pm, gfn), 0); /* told before */
+}
+
+static void test_ram(void)
+{
+    uint8_t bytes[16];
+    struct stat st;
+    uint8_t *alias;
+
+    CHECK_EQ(pm.size, 2 << 20);
+    CHECK_EQ(pm.frames, 512);
+    CHECK_EQ(physmem_write(&pm, 0x1ffc, "abcdefgh", 8), 1);
+    CHECK_EQ(physmem_read(&pm, 0x1ffe, bytes, 4), 1);
+    CHECK_EQ(memcmp(bytes, "cdef", 4), 0);
+    CHECK_EQ(fstat(pm.fd, &st), 0);
+    CHECK_EQ(st.st_size, 2 << 20);
+    alias = mmap(NULL, PAGE_SIZE, PROT_READ, MAP_SHARED, pm.fd, 0x2000); /* offset = gpa */
+    CHECK_EQ(memcmp(alias, "efgh", 4), 0);
+    munmap(alias, PAGE_SIZE);
+}
+
+static void test_holes(void)
+{
+    uint8_t bytes[32];
+
+    pm.hole_start = 0xa0000;
+    pm.hole_end = 0xc0000;
+    CHECK_EQ(physmem_is_ram(&pm, 0x9ffff), 1);
+    CHECK_EQ(physmem_is_ram(&pm, 0xa0000), 0);
+    CHECK_EQ(physmem_is_ram(&pm, 0xbffff), 0);
+    CHECK_EQ(physmem_is_ram(&pm, 0xc0000), 1);
+    CHECK_EQ(physmem_is_ram(&pm, 0x1fffff), 1);
+    CHECK_EQ(physmem_is_ram(&pm, 0x200000), 0);
+    CHECK_EQ(physmem_is_ram(&pm, ~0ull), 0);
+    memset(bytes, 0x11, sizeof(bytes));
+    CHECK_EQ(physmem_write(&pm, 0x9fff8, bytes, 16), 0); /* the half that is RAM is written */
+    CHECK_EQ(physmem_read(&pm, 0x9fff8, bytes, 16), 0);
+    CHECK_EQ(bytes[7], 0x11);
+    CHECK_EQ(bytes[8], 0xff);
+    memset(bytes, 0x22, sizeof(bytes));
+    CHECK_EQ(physmem_write(&pm, 0xbfff8, bytes, 16), 0);
+    CHECK_EQ(*physmem_ptr(&pm, 0xc0000), 0x22);
+    CHECK_EQ(*physmem_ptr(&pm, 0xbffff), 0x00); /* nothing went into the hole */
+    CHECK_EQ(physmem_write(&pm, 0x1ffff8, bytes, 32), 0);
+    CHECK_EQ(physmem_read(&pm, 0x1ffff8, bytes, 32), 0);
+    CHECK_EQ(bytes[7], 0x22);
+    CHECK_EQ(bytes[8], 0xff);
+    CHECK_EQ(physmem_read(&pm, 1ull << 40, bytes, 32), 0);
+    CHECK_EQ(bytes[31], 0xff);
+    CHECK_EQ(physmem_read(&pm, 0x200000, bytes, 0), 1); /* nothing is no byte outside */
+}
+
+static void test_watches(void)
+{
+    uint8_t bytes[3 * 4096] = { 0 };
+
+    pm.on_write = on_write;
+    pm.on_watch = on_watch;
+    physmem_write(&pm, 0x5000, bytes, 16);
+    CHECK_EQ(heard.writes, 0);
+    physmem_watch(&pm, 5, WATCH_CODE);
+    CHECK_EQ(heard.watches, 1);
+    CHECK_EQ(heard.gfn, 5);
+    physmem_watch(&pm, 5, WATCH_TABLE); /* it is write-protected already */
+    CHECK_EQ(heard.watches, 1);
+    CHECK_EQ(physmem_watched(&pm, 5), WATCH_CODE | WATCH_TABLE);
+    physmem_write(&pm, 0x4ff0, bytes, 0x20);
+    CHECK_EQ(heard.writes, 1);
+    CHECK_EQ(heard.gpa, 0x5000);
+    CHECK_EQ(heard.size, 0x10);
+    physmem_watch(&pm, 6, WATCH_CODE);
+    physmem_write(&pm, 0x4800, bytes, sizeof(bytes));
+    CHECK_EQ(heard.writes, 3);
+    CHECK_EQ(heard.total, 0x10 + 2 * 4096);
+    physmem_unwatch(&pm, 5, WATCH_CODE);
+    physmem_written(&pm, 0x5fff, 1);
+    CHECK_EQ(heard.writes, 4);
+    physmem_unwatch(&pm, 5, WATCH_TABLE);
+    physmem_written(&pm, 0x5fff, 2);
+    CHECK_EQ(heard.writes, 5);
+    CHECK_EQ(heard.gpa, 0x6000);
+    physmem_watch(&pm, 512, WATCH_CODE); /* not a frame */
+    physmem_unwatch(&pm, ~0ull, WATCH_CODE);
+    CHECK_EQ(physmem_watched(&pm, 512), 0);
+    CHECK_EQ(heard.watches, 2);
+}
+
+int main(void)
+{
+    struct physmem huge;
+
+    CHECK_EQ(physmem_init(&pm, (2 << 20) + 100), 0); /* whole frames only */
+    test_ram();
+    test_holes();
+    test_watches();
+    physmem_destroy(&pm);
+    CHECK_EQ(pm.fd == -1, 1);
+    CHECK_EQ(physmem_init(&huge, 1ull << 62) < 0, 1); /* an error, not a crash */
+    return CHECK_DONE();
+}
