@@ -1,11 +1,15 @@
 /*
  * The decoder: bytes to struct insn, driven by the tables that decode_table.c makes of opcodes.def.
- * Reference: SDM volume 2, chapter 2 (formats, prefixes, ModRM and SIB: tables 2-1 to 2-3, VEX: 2.3).
+ * Reference: SDM volume 2, chapter 2 (prefixes, ModRM and SIB: tables 2-1 to 2-3, VEX: 2.3, EVEX: 2.7).
  * EVEX-encoded instructions get their length and A_UNDEFINED. 64-bit mode decodes, but the rows
  * that exist only there have no interpreter function yet.
  *
  * Undefined encodings have the length of their defined neighbours: this is where the CPU's own
  * length decoder ends them, and the bytes up to there must be fetched before #UD is raised.
+ *
+ * Speed: at first everything is read straight from the caller's bytes, displacements and immediates as
+ * four bytes whatever their length. Where that could touch more than 15 bytes, decoding starts again
+ * from a copy with zeros behind it, and lengths beyond the end tell what is missing.
  */
 #include "cpu/decode.h"
 
@@ -13,134 +17,153 @@
 
 #include "cpu/decode_table.h"
 
+#define HOT static inline __attribute__((always_inline))
+#define COLD static __attribute__((noinline, cold))
+
 enum { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8 };
 
-/* Where the decoder is. */
+enum {
+    FEW_PREFIXES = 4, /* behind so many, opcode, ModRM and SIB end before byte 15 */
+    PADDED_SIZE = 48,
+};
+
 struct scan {
-    const uint8_t *start, *at, *end;
-    uint8_t rex;      /* REX, or the same bits of VEX and EVEX */
-    uint8_t map;      /* MAP_ */
-    uint8_t pfx;      /* mandatory prefix: 0, 1 (66), 2 (F3), 3 (F2) */
-    bool invalid;     /* prefixes or VEX fields that make any opcode undefined */
-    bool short_of;    /* ran into end */
+    const uint8_t *start, *at;
+    const uint8_t *last_wide; /* last place where four bytes can be read */
+    unsigned max_prefixes;
+    enum cpu_mode mode;
+    unsigned prefixes, seg, opcode;
+    unsigned map;  /* MAP_ */
+    unsigned pfx;  /* mandatory prefix: 0, 1 (66), 2 (F3), 3 (F2) */
+    unsigned rex;  /* REX, or the same bits of VEX */
+    unsigned vector_map, vvvv, vl;
+    bool invalid;  /* something that makes any opcode undefined */
 };
 
-/* Prefix bytes by class. */
-enum { CLASS_NONE, CLASS_SEG, CLASS_OPSIZE, CLASS_ADDRSIZE, CLASS_LOCK, CLASS_REPNE, CLASS_REP };
-static const uint8_t prefix_class[256] = {
-    [0x26] = CLASS_SEG, [0x2e] = CLASS_SEG, [0x36] = CLASS_SEG, [0x3e] = CLASS_SEG,
-    [0x64] = CLASS_SEG, [0x65] = CLASS_SEG, [0x66] = CLASS_OPSIZE, [0x67] = CLASS_ADDRSIZE,
-    [0xf0] = CLASS_LOCK, [0xf2] = CLASS_REPNE, [0xf3] = CLASS_REP,
+/* Prefix bytes, as PREFIX_ bits. */
+static const uint8_t prefix_bits[256] = {
+    [0x26] = PREFIX_SEG,    [0x2e] = PREFIX_SEG,      [0x36] = PREFIX_SEG,  [0x3e] = PREFIX_SEG,
+    [0x64] = PREFIX_SEG,    [0x65] = PREFIX_SEG,      [0xf0] = PREFIX_LOCK, [0xf2] = PREFIX_REPNE,
+    [0x66] = PREFIX_OPSIZE, [0x67] = PREFIX_ADDRSIZE, [0xf3] = PREFIX_REP,
 };
 
-/* SIZE_ codes for operand sizes of 2, 4 and 8 bytes. */
-static const uint8_t size_by_opsize[][3] = {
-    [SIZE_V - SIZE_FIRST] = {2, 4, 8},
-    [SIZE_Z - SIZE_FIRST] = {2, 4, 4},
-    [SIZE_Y - SIZE_FIRST] = {4, 4, 8},
-    [SIZE_P - SIZE_FIRST] = {4, 6, 10},
-    [SIZE_A - SIZE_FIRST] = {4, 8, 16},
-    [SIZE_S - SIZE_FIRST] = {6, 6, 10},
-    [SIZE_ENV - SIZE_FIRST] = {14, 28, 28},
-    [SIZE_STATE - SIZE_FIRST] = {94, 108, 108},
+/* Bytes by SIZE_ code, for operand sizes of 2, 4 and 8; 32-byte vectors. */
+static const uint8_t size_bytes[][4] = {
+    [SIZE_0] = {0, 0, 0},        [SIZE_1] = {1, 1, 1},
+    [SIZE_2] = {2, 2, 2},        [SIZE_4] = {4, 4, 4},
+    [SIZE_8] = {8, 8, 8},        [SIZE_10] = {10, 10, 10},
+    [SIZE_16] = {16, 16, 16},    [SIZE_32] = {32, 32, 32},
+    [SIZE_64] = {64, 64, 64},    [SIZE_V] = {2, 4, 8},
+    [SIZE_Z] = {2, 4, 4},        [SIZE_Y] = {4, 4, 8},
+    [SIZE_P] = {4, 6, 10},       [SIZE_A] = {4, 8, 16},
+    [SIZE_S] = {6, 6, 10},       [SIZE_ENV] = {14, 28, 28},
+    [SIZE_STATE] = {94, 108, 108}, [SIZE_X] = {32, 32, 32},
+    [SIZE_XH] = {16, 16, 16},    [SIZE_XQ] = {8, 8, 8},
+    [SIZE_XE] = {4, 4, 4},
 };
 
-/* Table 2-1: base, index and default segment of 16-bit effective addresses, by ModRM.rm. */
+/* Immediates by IMM_ code. bytes: for operand sizes of 2, 4 and 8. */
 static const struct {
-    uint8_t base, index, seg;
-} address16[8] = {
-    {RBX, RSI, SEG_DS},      {RBX, RDI, SEG_DS},      {RBP, RSI, SEG_SS},
-    {RBP, RDI, SEG_SS},      {RSI, REG_NONE, SEG_DS}, {RDI, REG_NONE, SEG_DS},
-    {RBP, REG_NONE, SEG_SS}, {RBX, REG_NONE, SEG_DS},
+    uint8_t bytes[3];
+    bool sign;
+} immediate[] = {
+    [IMM_0] = {{0, 0, 0}, false}, [IMM_1] = {{1, 1, 1}, false}, [IMM_2] = {{2, 2, 2}, false},
+    [IMM_S1] = {{1, 1, 1}, true}, [IMM_4] = {{4, 4, 4}, false}, [IMM_Z] = {{2, 4, 4}, false},
+    [IMM_JZ] = {{2, 4, 4}, true}, [IMM_V] = {{2, 4, 8}, false},
+    [IMM_ENTER] = {{3, 3, 3}, false}, [IMM_AP] = {{4, 6, 6}, false}, [IMM_O] = {{0, 0, 0}, false},
 };
 
-/* The next n bytes (1, 2, 4 or 8), zero-extended; 0 when they are not all there. */
-static inline uint64_t take(struct scan *s, unsigned n)
-{
-    const uint8_t *at = s->at;
+/* Effective addresses by ModRM.mod and rm. */
+struct address {
+    uint8_t base, index, seg, disp_len;
+};
+#define SIB 0x80 /* in disp_len */
+#define NO REG_NONE
+#define DS_ SEG_DS
+#define SS_ SEG_SS
 
-    if (n > (size_t)(s->end - at)) {
-        s->short_of = true;
-        return 0;
-    }
-    s->at = at + n;
-    if (n == 1)
-        return *at;
-    if (n == 4) {
-        uint32_t value;
-        __builtin_memcpy(&value, at, 4);
-        return value;
-    }
-    if (n == 2) {
-        uint16_t value;
-        __builtin_memcpy(&value, at, 2);
-        return value;
-    }
-    uint64_t value;
-    __builtin_memcpy(&value, at, 8);
+/* Table 2-1 */
+static const struct address address16[4][8] = {
+    {{RBX, RSI, DS_, 0}, {RBX, RDI, DS_, 0}, {RBP, RSI, SS_, 0}, {RBP, RDI, SS_, 0},
+     {RSI, NO, DS_, 0}, {RDI, NO, DS_, 0}, {NO, NO, DS_, 2}, {RBX, NO, DS_, 0}},
+    {{RBX, RSI, DS_, 1}, {RBX, RDI, DS_, 1}, {RBP, RSI, SS_, 1}, {RBP, RDI, SS_, 1},
+     {RSI, NO, DS_, 1}, {RDI, NO, DS_, 1}, {RBP, NO, SS_, 1}, {RBX, NO, DS_, 1}},
+    {{RBX, RSI, DS_, 2}, {RBX, RDI, DS_, 2}, {RBP, RSI, SS_, 2}, {RBP, RDI, SS_, 2},
+     {RSI, NO, DS_, 2}, {RDI, NO, DS_, 2}, {RBP, NO, SS_, 2}, {RBX, NO, DS_, 2}},
+    {{NO, NO, DS_, 0}, {NO, NO, DS_, 0}, {NO, NO, DS_, 0}, {NO, NO, DS_, 0},
+     {NO, NO, DS_, 0}, {NO, NO, DS_, 0}, {NO, NO, DS_, 0}, {NO, NO, DS_, 0}},
+};
+
+/* Table 2-2 */
+static const struct address address32[4][8] = {
+    {{RAX, NO, DS_, 0}, {RCX, NO, DS_, 0}, {RDX, NO, DS_, 0}, {RBX, NO, DS_, 0},
+     {NO, NO, DS_, SIB}, {NO, NO, DS_, 4}, {RSI, NO, DS_, 0}, {RDI, NO, DS_, 0}},
+    {{RAX, NO, DS_, 1}, {RCX, NO, DS_, 1}, {RDX, NO, DS_, 1}, {RBX, NO, DS_, 1},
+     {NO, NO, DS_, SIB | 1}, {RBP, NO, SS_, 1}, {RSI, NO, DS_, 1}, {RDI, NO, DS_, 1}},
+    {{RAX, NO, DS_, 4}, {RCX, NO, DS_, 4}, {RDX, NO, DS_, 4}, {RBX, NO, DS_, 4},
+     {NO, NO, DS_, SIB | 4}, {RBP, NO, SS_, 4}, {RSI, NO, DS_, 4}, {RDI, NO, DS_, 4}},
+    {{NO, NO, DS_, 0}, {NO, NO, DS_, 0}, {NO, NO, DS_, 0}, {NO, NO, DS_, 0},
+     {NO, NO, DS_, 0}, {NO, NO, DS_, 0}, {NO, NO, DS_, 0}, {NO, NO, DS_, 0}},
+};
+
+HOT uint32_t read4(const uint8_t *at)
+{
+    uint32_t value;
+
+    __builtin_memcpy(&value, at, 4);
     return value;
 }
 
-static inline int64_t take_signed(struct scan *s, unsigned n)
+/* The low n bytes (0 to 4) of raw. */
+HOT uint64_t extend(uint32_t raw, unsigned n, bool sign)
 {
-    uint64_t value = take(s, n);
+    unsigned shift = 32 - 8 * n;
+    uint64_t high = (uint64_t)raw << shift << 32; /* n bytes at the top, nothing when n is 0 */
 
-    return n == 1 ? (int8_t)value : n == 2 ? (int16_t)value : (int32_t)value;
+    return sign ? (uint64_t)((int64_t)high >> 32 >> shift) : high >> 32 >> shift;
 }
 
-static inline uint8_t peek(const struct scan *s)
+HOT unsigned segment_of(const struct scan *s, unsigned prefix)
 {
-    return s->at < s->end ? *s->at : 0;
-}
-
-static void see_segment(struct insn *in, uint8_t prefix)
-{
-    /* ES, CS, SS and DS overrides mean nothing in 64-bit mode. */
     if (prefix >= 0x64)
-        in->seg = prefix == 0x64 ? SEG_FS : SEG_GS;
-    else if (in->mode != MODE_64)
-        in->seg = prefix >> 3 & 3;
-    else
-        return;
-    in->prefixes |= PREFIX_SEG;
+        return prefix == 0x64 ? SEG_FS : SEG_GS;
+    /* ES, CS, SS and DS overrides mean nothing in 64-bit mode. */
+    return s->mode == MODE_64 ? SEG_NONE : prefix >> 3 & 3;
 }
 
-/* Consumes prefixes; returns the first byte behind them. */
-static uint8_t take_prefixes(struct scan *s, struct insn *in)
+/* REX counts only directly before the opcode; otherwise it is skipped. */
+HOT unsigned take_rex(struct scan *s, unsigned byte)
+{
+    unsigned next = *s->at;
+
+    s->rex = prefix_bits[next] || (next & 0xf0) == 0x40 ? 0 : byte;
+    return *s->at++;
+}
+
+/* Consumes prefixes; returns the first byte behind them, or -1 when there are too many. */
+HOT int take_prefixes(struct scan *s)
 {
     for (;;) {
-        uint8_t byte = (uint8_t)take(s, 1);
+        unsigned byte = *s->at++, bits = prefix_bits[byte];
 
-        switch (prefix_class[byte]) {
-        case CLASS_SEG:
-            see_segment(in, byte);
-            break;
-        case CLASS_OPSIZE:
-            in->prefixes |= PREFIX_OPSIZE;
-            break;
-        case CLASS_ADDRSIZE:
-            in->prefixes |= PREFIX_ADDRSIZE;
-            break;
-        case CLASS_LOCK:
-            in->prefixes |= PREFIX_LOCK;
-            break;
-        case CLASS_REPNE:
-            in->prefixes = (in->prefixes & ~PREFIX_REP) | PREFIX_REPNE;
-            break;
-        case CLASS_REP:
-            in->prefixes = (in->prefixes & ~PREFIX_REPNE) | PREFIX_REP;
-            break;
-        default:
-            if (in->mode != MODE_64 || (byte & 0xf0) != 0x40)
-                return byte;
-            /* REX counts only directly before the opcode. */
-            s->rex = byte;
-            if (prefix_class[peek(s)] == CLASS_NONE && (peek(s) & 0xf0) != 0x40)
-                return (uint8_t)take(s, 1);
-            s->rex = 0;
+        if (!bits) {
+            if (s->mode != MODE_64 || (byte & 0xf0) != 0x40)
+                return (int)byte;
+            byte = take_rex(s, byte);
+            if (s->rex)
+                return (int)byte;
+            s->at--;
         }
-        if (s->short_of)
-            return 0;
+        if (bits & (PREFIX_REP | PREFIX_REPNE))
+            s->prefixes &= ~(unsigned)(PREFIX_REP | PREFIX_REPNE);
+        if (bits & PREFIX_SEG) {
+            unsigned seg = segment_of(s, byte);
+            s->seg = seg == SEG_NONE ? s->seg : seg;
+            bits = seg == SEG_NONE ? 0 : bits;
+        }
+        s->prefixes |= bits;
+        if (s->at > s->start + s->max_prefixes)
+            return -1;
     }
 }
 
@@ -148,88 +171,88 @@ static uint8_t take_prefixes(struct scan *s, struct insn *in)
  * The map field of VEX and EVEX. 1 to 3 exist; the length decoder looks at the low two bits only, and no
  * further than here where these are 0.
  */
-static bool set_vector_map(struct scan *s, struct insn *in, unsigned field, bool evex)
+static bool set_vector_map(struct scan *s, unsigned field, bool evex)
 {
-    in->map = field;
-    if (evex || field < 1 || field > 3)
-        s->invalid = true;
-    s->map = field & 3 ? (evex ? MAP_E0F + (field & 3) - 1 : MAP_V0F + 2 * ((field & 3) - 1))
-                       : MAP_NONE;
-    return field & 3;
+    unsigned low = field & 3;
+
+    s->vector_map = field;
+    s->invalid |= evex || field < 1 || field > 3;
+    s->map = low == 0 ? MAP_NONE : evex ? MAP_E0F + low - 1 : MAP_V0F + 2 * (low - 1);
+    return low;
 }
 
-/* C4 or C5: the rest of the VEX prefix (SDM 2, 2.3.5), and the opcode. */
-static uint8_t take_vex(struct scan *s, struct insn *in, uint8_t first)
+/* C4 or C5: the rest of the VEX prefix, and the opcode. */
+COLD unsigned take_vex(struct scan *s, unsigned first)
 {
-    uint8_t byte1 = (uint8_t)take(s, 1), byte2 = byte1;
+    unsigned byte1 = *s->at++, byte2 = byte1;
+    unsigned bad = PREFIX_LOCK | PREFIX_REP | PREFIX_REPNE | PREFIX_OPSIZE;
 
-    in->prefixes |= PREFIX_VEX;
-    s->invalid = s->rex || in->prefixes & (PREFIX_LOCK | PREFIX_REP | PREFIX_REPNE | PREFIX_OPSIZE);
+    s->invalid = s->rex || s->prefixes & bad;
+    s->prefixes |= PREFIX_VEX;
     s->rex = byte1 & 0x80 ? 0 : REX_R;
-    if (!set_vector_map(s, in, first == 0xc4 ? byte1 & 31 : 1, false))
+    if (!set_vector_map(s, first == 0xc4 ? byte1 & 31 : 1, false))
         return 0;
     if (first == 0xc4) {
-        byte2 = (uint8_t)take(s, 1);
-        in->w = byte2 & 0x80;
-        s->map += in->w;
-        s->rex |= (byte1 & 0x40 ? 0 : REX_X) | (byte1 & 0x20 ? 0 : REX_B) | (in->w ? REX_W : 0);
+        byte2 = *s->at++;
+        s->map += byte2 >> 7;
+        s->rex |= (byte1 & 0x40 ? 0 : REX_X) | (byte1 & 0x20 ? 0 : REX_B) |
+                  (byte2 & 0x80 ? REX_W : 0);
     }
     s->pfx = byte2 & 3;
-    in->vl = byte2 & 4 ? 32 : 16;
-    in->vvvv = ~byte2 >> 3 & 15;
-    if (in->mode != MODE_64) {
-        s->rex = 0;
-        in->vvvv &= 7;
+    s->vl = byte2 & 4 ? 32 : 16;
+    s->vvvv = ~byte2 >> 3 & 15;
+    if (s->mode != MODE_64) {
+        s->rex &= REX_W;
+        s->vvvv &= 7;
     }
-    return (uint8_t)take(s, 1);
+    return *s->at++;
 }
 
 /* 62: the rest of the EVEX prefix, and the opcode. */
-static uint8_t take_evex(struct scan *s, struct insn *in)
+COLD unsigned take_evex(struct scan *s)
 {
-    in->prefixes |= PREFIX_EVEX;
-    if (!set_vector_map(s, in, (uint8_t)take(s, 1) & 7, true))
+    s->prefixes |= PREFIX_EVEX;
+    if (!set_vector_map(s, *s->at++ & 7, true))
         return 0;
-    take(s, 2);
-    return (uint8_t)take(s, 1);
+    s->at += 2;
+    return *s->at++;
 }
 
-/* Everything up to and with the last opcode byte. */
-static uint8_t take_opcode(struct scan *s, struct insn *in)
+HOT unsigned mandatory_prefix(unsigned prefixes)
 {
-    uint8_t byte = take_prefixes(s, in);
+    return prefixes & PREFIX_REPNE ? 3 : prefixes & PREFIX_REP ? 2
+           : prefixes & PREFIX_OPSIZE ? 1 : 0;
+}
 
-    if (byte != 0x0f) {
-        /* LES, LDS and BOUND have no register form: those are VEX and EVEX. */
-        bool vector = (byte == 0xc4 || byte == 0xc5 || byte == 0x62) &&
-                      (in->mode == MODE_64 || peek(s) >= 0xc0);
-        if (vector)
-            return byte == 0x62 ? take_evex(s, in) : take_vex(s, in, byte);
-        if (byte == 0x63 && in->mode == MODE_64)
-            s->map = MAP_ONE64;
-        return byte;
-    }
-    byte = (uint8_t)take(s, 1);
+/* 0F and the bytes behind it. */
+HOT unsigned take_escaped(struct scan *s)
+{
+    unsigned byte = *s->at++;
+
     s->map = MAP_TWO;
-    if ((byte & 0xf8) == 0x38) {
-        /* 38 and 3A are the maps in use; the other six are as long as those. */
-        s->map = byte & 2 ? MAP_T3A : MAP_T38;
-        s->invalid = byte != 0x38 && byte != 0x3a;
-        byte = (uint8_t)take(s, 1);
-    }
-    in->map = s->map;
-    return byte;
+    s->pfx = mandatory_prefix(s->prefixes);
+    if ((byte & 0xf8) != 0x38)
+        return byte;
+    /* 38 and 3A are the maps in use; the other six are as long as those. */
+    s->map = byte & 2 ? MAP_T3A : MAP_T38;
+    s->invalid = byte != 0x38 && byte != 0x3a;
+    return *s->at++;
+}
+
+/* LES, LDS and BOUND have no register form: those are VEX and EVEX. */
+HOT bool is_vector(const struct scan *s, unsigned byte)
+{
+    return (byte == 0xc4 || byte == 0xc5 || byte == 0x62) && (s->mode == MODE_64 || *s->at >= 0xc0);
 }
 
 /*
  * The form of an encoding that no row claims: that of any row of the same opcode, else of its map. The
  * 0F map under VEX and EVEX is as long as under 0F.
  */
-static const struct form *find_neighbour(const struct scan *s, uint8_t opcode)
+static const struct form *find_neighbour(unsigned map, unsigned opcode)
 {
     static const struct form no_modrm = {0}, modrm = {.traits = FORM_MODRM},
                              modrm_imm = {.traits = FORM_MODRM, .imm = IMM_1};
-    unsigned map = s->map;
 
     if (map == MAP_V0F || map == MAP_V0F + 1 || map == MAP_E0F)
         map = MAP_TWO;
@@ -244,236 +267,273 @@ static const struct form *find_neighbour(const struct scan *s, uint8_t opcode)
     return map == MAP_ONE || map == MAP_TWO || map == MAP_NONE ? &no_modrm : &modrm;
 }
 
-/* The row for the opcode, and in *form its length rules. */
-static unsigned find_row(const struct scan *s, uint8_t opcode, uint8_t modrm,
-                         const struct form **form)
+/* The FIX row, or 0. */
+static unsigned find_fixed(unsigned map, unsigned opcode, unsigned pfx, unsigned modrm)
 {
-    unsigned row = 0;
-
-    if (s->map < MAP_COUNT)
-        row = decode_index[s->map][opcode][s->pfx][modrm >> 3 & 7][modrm >= 0xc0];
-    if (!row && modrm >= 0xc0) {
-        if (s->map == MAP_ONE && (opcode & 0xf8) == 0xd8)
-            row = decode_fixed[FIXED_XD8 + (opcode & 7)][modrm - 0xc0];
-        else if (s->map == MAP_TWO && opcode == 0x01)
-            row = decode_fixed[FIXED_F01_NP + s->pfx][modrm - 0xc0];
-    }
-    *form = row ? &decode_forms[row] : find_neighbour(s, opcode);
-    return row;
+    if (modrm >= 0xc0 && map == MAP_ONE && (opcode & 0xf8) == 0xd8)
+        return decode_fixed[FIXED_XD8 + (opcode & 7)][modrm - 0xc0];
+    if (modrm >= 0xc0 && map == MAP_TWO && opcode == 0x01)
+        return decode_fixed[FIXED_F01_NP + pfx][modrm - 0xc0];
+    return 0;
 }
 
-/* ModRM.rm with a 16-bit address. */
-static void set_address16(struct insn *in, uint8_t *seg)
+HOT unsigned operand_size(const struct scan *s, unsigned traits)
 {
-    unsigned rm = in->modrm & 7;
+    bool other = s->prefixes & PREFIX_OPSIZE;
 
-    if (in->mod == 0 && rm == 6) {
-        in->disp_len = 2;
-    } else {
-        in->base = address16[rm].base;
-        in->index = address16[rm].index;
-        *seg = address16[rm].seg;
-        in->disp_len = in->mod;
-    }
+    if (s->prefixes & (PREFIX_VEX | PREFIX_EVEX))
+        other = false;
+    if (s->mode != MODE_64)
+        return (s->mode == MODE_16) == other ? 4 : 2;
+    if (s->rex & REX_W || traits & FORM_F64 || (traits & FORM_D64 && !other))
+        return 8;
+    return other ? 2 : 4;
 }
 
-/* ModRM.rm and SIB with a 32- or 64-bit address: tables 2-2 and 2-3. */
-static void take_address32(struct scan *s, struct insn *in, uint8_t *seg)
+HOT unsigned address_size(const struct scan *s)
 {
-    static const uint8_t disp_len[4] = {0, 1, 4, 0};
-    unsigned base = in->modrm & 7;
-    bool sib = base == 4;
+    bool other = s->prefixes & PREFIX_ADDRSIZE;
 
-    in->disp_len = disp_len[in->mod];
-    if (sib) {
-        uint8_t byte = (uint8_t)take(s, 1);
-        unsigned index = (byte >> 3 & 7) | (s->rex & REX_X ? 8 : 0);
-        base = byte & 7;
-        if (index != 4) {
-            in->index = index;
-            in->scale = byte >> 6;
-        }
+    if (s->mode == MODE_64)
+        return other ? 4 : 8;
+    return (s->mode == MODE_16) == other ? 4 : 2;
+}
+
+/* Table 2-3. */
+HOT void take_sib(struct scan *s, struct insn *in, struct address *address)
+{
+    unsigned byte = *s->at++;
+    unsigned index = (byte >> 3 & 7) | (s->rex & REX_X ? 8 : 0), base = byte & 7;
+
+    address->disp_len &= ~SIB;
+    if (index != 4) {
+        address->index = index;
+        in->scale = byte >> 6;
     }
     if (base == 5 && in->mod == 0) {
-        in->disp_len = 4;
-        if (!sib && in->mode == MODE_64)
-            in->base = REG_PC;
-        return;
+        address->disp_len = 4;
+    } else {
+        address->base = base;
+        address->seg = base == 4 || base == 5 ? SEG_SS : SEG_DS;
     }
-    if (base == 4 || base == 5)
-        *seg = SEG_SS;
-    in->base = base | (s->rex & REX_B ? 8 : 0);
-    if (in->base >= R8)
-        *seg = SEG_DS;
 }
 
-static void take_modrm(struct scan *s, struct insn *in, unsigned traits)
+/* The ModRM byte, SIB and displacement. */
+HOT void take_modrm(struct scan *s, struct insn *in, unsigned traits)
 {
-    uint8_t seg = SEG_DS;
+    unsigned modrm = *s->at, rm = modrm & 7;
 
     in->has_modrm = true;
-    in->modrm_at = s->at - s->start;
-    in->modrm = (uint8_t)take(s, 1);
-    in->mod = traits & FORM_MOD_IGNORED ? 3 : in->modrm >> 6;
-    in->reg = (in->modrm >> 3 & 7) | (s->rex & REX_R ? 8 : 0);
-    in->rm = (in->modrm & 7) | (s->rex & REX_B ? 8 : 0);
-    if (in->mod == 3)
-        return;
-    in->has_mem = true;
-    if (in->addrsize == 2)
-        set_address16(in, &seg);
-    else
-        take_address32(s, in, &seg);
-    if (in->disp_len) {
-        in->disp_at = s->at - s->start;
-        in->disp = take_signed(s, in->disp_len);
+    in->modrm_at = s->at++ - s->start;
+    in->modrm = modrm;
+    in->mod = traits & FORM_MOD_IGNORED ? 3 : modrm >> 6;
+    in->reg = (modrm >> 3 & 7) | (s->rex & REX_R ? 8 : 0);
+    in->rm = rm | (s->rex & REX_B ? 8 : 0);
+    in->has_mem = in->mod != 3;
+
+    struct address address = in->addrsize == 2 ? address16[in->mod][rm] : address32[in->mod][rm];
+    if (address.disp_len & SIB)
+        take_sib(s, in, &address);
+    else if (s->mode == MODE_64 && in->mod == 0 && rm == 5)
+        address.base = REG_PC;
+    if (s->rex & REX_B && address.base < R8) {
+        address.base |= R8;
+        address.seg = SEG_DS;
     }
-    if (!(in->prefixes & PREFIX_SEG))
-        in->seg = seg;
+    in->base = address.base;
+    in->index = address.index;
+    if (!(s->prefixes & PREFIX_SEG))
+        s->seg = address.seg;
+    in->disp_len = address.disp_len;
 }
 
-static void take_moffs(struct scan *s, struct insn *in)
+/* Immediates that are not one value of at most four bytes. */
+COLD void split_immediate(struct insn *in, const uint8_t *at, unsigned kind)
 {
-    in->has_mem = true;
-    in->disp_at = s->at - s->start;
-    in->disp_len = in->addrsize;
-    in->disp = (int64_t)take(s, in->addrsize);
-}
-
-static void take_immediate(struct scan *s, struct insn *in, unsigned kind)
-{
-    unsigned z = in->opsize == 2 ? 2 : 4;
-    const uint8_t *at = s->at;
-
-    switch (kind) {
-    case IMM_1:
-        in->imm = take(s, 1);
-        break;
-    case IMM_S1:
-    case IMM_J1:
-        in->imm = take_signed(s, 1);
-        break;
-    case IMM_2:
-        in->imm = take(s, 2);
-        break;
-    case IMM_2 | IMM_1: /* ENTER */
-        in->imm = take(s, 2);
-        in->imm2 = take(s, 1);
-        break;
-    case IMM_V:
-        in->imm = take(s, in->opsize);
-        break;
-    case IMM_Z:
-        in->imm = in->opsize == 8 ? (uint64_t)take_signed(s, 4) : take(s, z);
-        break;
-    case IMM_JZ:
-        in->imm = take_signed(s, z);
-        break;
-    case IMM_AP:
-        in->imm = take(s, z);
-        in->imm2 = take(s, 2);
-        break;
-    case IMM_O:
-        take_moffs(s, in);
-        return;
+    if (kind == IMM_ENTER) {
+        in->imm = read4(at) & 0xffff;
+        in->imm2 = at[2];
+    } else if (kind == IMM_AP) {
+        in->imm = extend(read4(at), in->imm_len - 2u, false);
+        in->imm2 = (uint16_t)read4(at + in->imm_len - 2);
+    } else if (in->opsize == 8 && kind == IMM_V) {
+        in->imm = read4(at) | (uint64_t)read4(at + 4) << 32;
+    } else if (in->opsize == 8 && kind == IMM_Z) {
+        in->imm = (uint64_t)(int32_t)read4(at);
     }
-    in->imm_at = at - s->start;
-    in->imm_len = s->at - at;
 }
 
-static unsigned memory_size(const struct insn *in, unsigned size)
+/* Displacement (or moffs) and immediate; false when they cannot be read here. */
+HOT bool take_values(struct scan *s, struct insn *in, const struct form *form)
 {
-    if (size < SIZE_FIRST)
-        return size;
-    if (size >= SIZE_X)
-        return in->vl >> (size - SIZE_X);
-    return size_by_opsize[size - SIZE_FIRST][in->opsize >> 2];
-}
+    const unsigned special = 1u << IMM_ENTER | 1u << IMM_AP | 1u << IMM_V | 1u << IMM_Z;
+    unsigned n = in->disp_len;
 
-/* Sizes before ModRM and the immediates can be read. */
-static void set_opsize(const struct scan *s, struct insn *in, unsigned traits)
-{
-    bool other = in->prefixes & PREFIX_OPSIZE && !(in->prefixes & (PREFIX_VEX | PREFIX_EVEX));
-
-    if (in->mode != MODE_64)
-        in->opsize = (in->mode == MODE_16) == other ? 4 : 2;
-    else if (s->rex & REX_W || traits & FORM_F64 || (traits & FORM_D64 && !other))
-        in->opsize = 8;
-    else
-        in->opsize = other ? 2 : 4;
-}
-
-static void set_addrsize(struct insn *in)
-{
-    bool other = in->prefixes & PREFIX_ADDRSIZE;
-
-    if (in->mode == MODE_64)
-        in->addrsize = other ? 4 : 8;
-    else
-        in->addrsize = (in->mode == MODE_16) == other ? 4 : 2;
+    if (s->at > s->last_wide)
+        return false;
+    in->disp_at = n ? s->at - s->start : 0;
+    in->disp = (int64_t)extend(read4(s->at), n & 7, !(form->traits & FORM_MOFFS));
+    if (n == 8)
+        in->disp = (int64_t)(read4(s->at) | (uint64_t)read4(s->at + 4) << 32);
+    s->at += n;
+    if (!form->imm)
+        return true;
+    if (s->at > s->last_wide)
+        return false;
+    n = immediate[form->imm].bytes[in->opsize >> 2];
+    in->imm_at = n ? s->at - s->start : 0;
+    in->imm_len = n;
+    in->imm = extend(read4(s->at), n < 4 ? n : 4, immediate[form->imm].sign);
+    if (special >> form->imm & 1 && (n != in->opsize || n == 8))
+        split_immediate(in, s->at, form->imm);
+    s->at += n;
+    return true;
 }
 
 /* Is the row not for this mode, or excluded by a VEX field? */
-static bool is_excluded(const struct scan *s, const struct insn *in, unsigned traits)
+HOT bool is_excluded(const struct scan *s, unsigned traits)
 {
-    if (s->invalid || traits & (in->mode == MODE_64 ? FORM_NO64 : FORM_ONLY64))
+    if (s->invalid || traits & (s->mode == MODE_64 ? FORM_NO64 : FORM_ONLY64))
         return true;
-    if (!(in->prefixes & PREFIX_VEX))
+    if (!(s->prefixes & PREFIX_VEX))
         return false;
-    return (!(traits & FORM_VVVV) && in->vvvv) || (traits & FORM_L0 && in->vl != 16) ||
-           (traits & FORM_L1 && in->vl != 32);
+    return (!(traits & FORM_VVVV) && s->vvvv) || (traits & FORM_L0 && s->vl != 16) ||
+           (traits & FORM_L1 && s->vl != 32);
 }
 
-static void copy_bytes(struct insn *in, const uint8_t *code, unsigned avail)
+HOT unsigned memory_size(const struct scan *s, unsigned code, unsigned opsize)
 {
-    if (avail >= INSN_MAX) {
-        __builtin_memcpy(in->bytes, code, INSN_MAX);
-        return;
+    unsigned size = size_bytes[code][opsize >> 2];
+
+    return code >= SIZE_X && s->vl == 16 ? size / 2 : size;
+}
+
+/* Everything up to and with the last opcode byte; false when there are too many prefixes. */
+HOT bool take_opcode(struct scan *s)
+{
+    int first = take_prefixes(s);
+    unsigned byte = (unsigned)first;
+
+    if (first < 0)
+        return false;
+    if (byte == 0x0f) {
+        byte = take_escaped(s);
+    } else if (is_vector(s, byte)) {
+        struct scan copy = *s; /* so that *s can stay in registers */
+        byte = byte == 0x62 ? take_evex(&copy) : take_vex(&copy, byte);
+        *s = copy;
+    } else if (byte == 0x63 && s->mode == MODE_64) {
+        s->map = MAP_ONE64;
     }
+    s->opcode = byte;
+    return true;
+}
+
+HOT unsigned find_row(const struct scan *s)
+{
+    unsigned modrm = *s->at, row = 0;
+
+    if (s->map < MAP_COUNT)
+        row = decode_index[s->map][s->opcode][s->pfx][modrm >> 3 & 7][modrm >= 0xc0];
+    return row ? row : find_fixed(s->map, s->opcode, s->pfx, modrm);
+}
+
+/* The whole instruction but for its bytes; false when it cannot be read where it is. */
+HOT bool decode_scan(struct insn *in, struct scan *s)
+{
+    const struct form *form;
+    unsigned row;
+
+    if (!take_opcode(s))
+        return false;
+    in->opcode_at = s->at - s->start - 1;
+    row = find_row(s);
+    form = row ? &decode_forms[row] : find_neighbour(s->map, s->opcode);
+    in->opsize = operand_size(s, form->traits);
+    in->addrsize = address_size(s);
+    if (form->traits & FORM_MODRM) {
+        take_modrm(s, in, form->traits);
+    } else if (form->traits & FORM_MOFFS) {
+        in->has_mem = true;
+        in->disp_len = in->addrsize;
+    }
+    if (!take_values(s, in, form))
+        return false;
+    if (in->has_mem)
+        in->memsize = memory_size(s, form->size, in->opsize);
+    in->info = &decode_rows[is_excluded(s, form->traits) ? 0 : row];
+    in->id = in->info->id;
+    in->len = s->at - s->start;
+    in->mode = s->mode;
+    in->prefixes = s->prefixes;
+    in->map = s->vector_map ? s->vector_map : s->map < MAP_ONE64 ? s->map : 0;
+    in->opcode = s->opcode;
+    in->seg = s->seg;
+    in->vvvv = s->vvvv;
+    in->vl = s->vl;
+    in->w = s->rex & REX_W;
+    return true;
+}
+
+/* Stores word by word: for an assignment the compiler may use rep stos, which is slow to start. */
+HOT void clear(struct insn *in)
+{
+    uint64_t zero = 0;
+
+    _Static_assert(sizeof(*in) == 80, "as many words as below");
+#pragma GCC unroll 10
+    for (unsigned i = 0; i < 10; i++)
+        __builtin_memcpy((char *)in + 8 * i, &zero, 8);
+    in->base = REG_NONE;
+    in->index = REG_NONE;
+}
+
+/* avail bytes at code (at most 15), with zeros behind them. */
+COLD bool decode_padded(struct insn *in, const uint8_t *code, unsigned avail, enum cpu_mode mode)
+{
+    uint8_t padded[PADDED_SIZE] = {0};
+    struct scan s = {
+        .start = padded,
+        .at = padded,
+        .last_wide = padded + PADDED_SIZE - 8,
+        .max_prefixes = INSN_MAX - 1,
+        .mode = mode,
+        .seg = SEG_DS,
+    };
+
+    for (unsigned i = 0; i < avail; i++)
+        padded[i] = code[i];
+    clear(in);
     for (unsigned i = 0; i < avail; i++)
         in->bytes[i] = code[i];
+    return decode_scan(in, &s) && in->len <= avail;
 }
 
-int decode(struct insn *in, const uint8_t *code, unsigned avail, enum cpu_mode mode)
+/* 15 bytes or more at code. */
+HOT int decode_direct(struct insn *in, const uint8_t *code, enum cpu_mode mode)
 {
     struct scan s = {
         .start = code,
         .at = code,
-        .end = code + (avail < INSN_MAX ? avail : INSN_MAX),
-    };
-    const struct form *form;
-    unsigned row;
-
-    *in = (struct insn){
+        .last_wide = code + INSN_MAX - 4,
+        .max_prefixes = FEW_PREFIXES,
         .mode = mode,
         .seg = SEG_DS,
-        .base = REG_NONE,
-        .index = REG_NONE,
     };
-    copy_bytes(in, code, avail);
-    in->opcode = take_opcode(&s, in);
-    if (s.short_of)
-        return avail < INSN_MAX ? 0 : -1;
-    in->opcode_at = s.at - s.start - 1;
-    if (!(in->prefixes & (PREFIX_VEX | PREFIX_EVEX))) {
-        in->w = s.rex & REX_W;
-        s.pfx = in->prefixes & PREFIX_REPNE ? 3 : in->prefixes & PREFIX_REP ? 2
-                : in->prefixes & PREFIX_OPSIZE ? 1 : 0;
-    }
-    row = find_row(&s, in->opcode, peek(&s), &form);
-    set_opsize(&s, in, form->traits);
-    set_addrsize(in);
-    if (form->traits & FORM_MODRM)
-        take_modrm(&s, in, form->traits);
-    if (form->imm)
-        take_immediate(&s, in, form->imm);
-    if (s.short_of)
-        return avail < INSN_MAX ? 0 : -1;
-    in->memsize = in->has_mem ? memory_size(in, form->size) : 0;
-    if (is_excluded(&s, in, form->traits))
-        row = 0;
-    in->info = &decode_rows[row];
-    in->id = in->info->id;
-    in->len = s.at - s.start;
-    return in->len;
+
+    clear(in);
+    __builtin_memcpy(in->bytes, code, INSN_MAX);
+    if (decode_scan(in, &s) || decode_padded(in, code, INSN_MAX, mode))
+        return in->len <= INSN_MAX ? in->len : -1;
+    return -1;
+}
+
+int decode(struct insn *in, const uint8_t *code, unsigned avail, enum cpu_mode mode)
+{
+    if (avail < INSN_MAX)
+        return decode_padded(in, code, avail, mode) ? in->len : 0;
+    /* One copy of the code for each mode. */
+    if (mode == MODE_32)
+        return decode_direct(in, code, MODE_32);
+    return mode == MODE_16 ? decode_direct(in, code, MODE_16) : decode_direct(in, code, MODE_64);
 }

@@ -65,14 +65,12 @@ enum {
 #include "cpu/opcodes.def"
 
 /* The columns of OPERAND: SIZE_OF_Ev, ... */
-enum { SIZE_0, SIZE_1, SIZE_2, SIZE_4 = 4, SIZE_8 = 8, SIZE_10 = 10, SIZE_16 = 16, SIZE_32 = 32,
-       SIZE_64 = 64 };
 enum {
     TRAITS_NONE = 0,
     TRAITS_OTHER = 0,
     TRAITS_OP = 0,
     TRAITS_OPB = 0,
-    TRAITS_MOFFS = 0,
+    TRAITS_MOFFS = FORM_MOFFS,
     TRAITS_RM = FORM_MODRM,
     TRAITS_RMB = FORM_MODRM,
     TRAITS_ALIGN = FORM_MODRM,

@@ -16,36 +16,35 @@ enum {
 enum { FIXED_F01_NP, FIXED_F01_66, FIXED_F01_F3, FIXED_F01_F2, FIXED_XD8, FIXED_XD9, FIXED_XDA,
        FIXED_XDB, FIXED_XDC, FIXED_XDD, FIXED_XDE, FIXED_XDF, FIXED_COUNT };
 
-/* Sizes that depend on the operand size; smaller values are bytes. */
+/* Codes of memory operand sizes, OPERAND's column. */
 enum {
-    SIZE_FIRST = 128,
-    SIZE_V = SIZE_FIRST, SIZE_Z, SIZE_Y, SIZE_P, SIZE_A, SIZE_S, SIZE_ENV, SIZE_STATE,
-    SIZE_X, SIZE_XH, SIZE_XQ, SIZE_XE, /* vector length, a half, a quarter, an eighth of it */
+    SIZE_0, SIZE_1, SIZE_2, SIZE_4, SIZE_8, SIZE_10, SIZE_16, SIZE_32, SIZE_64,
+    SIZE_V, SIZE_Z, SIZE_Y, SIZE_P, SIZE_A, SIZE_S, SIZE_ENV, SIZE_STATE,
+    SIZE_X, SIZE_XH, SIZE_XQ, SIZE_XE, /* the vector length, a half, a quarter, an eighth of it */
 };
 
-/* Immediates: a bit set, because ENTER has two. */
-enum {
-    IMM_0 = 0, IMM_1 = 1, IMM_2 = 2, IMM_4 = 4, IMM_V = 8, IMM_Z = 16, IMM_S1 = 32, IMM_J1 = 64,
-    IMM_JZ = 128, IMM_AP = 256, IMM_O = 512,
-};
+/* Codes of immediates, OPERAND's column. ENTER's two are IMM_2 | IMM_1. */
+enum { IMM_0, IMM_1, IMM_2, IMM_ENTER, IMM_S1, IMM_J1 = IMM_S1, IMM_4, IMM_Z, IMM_JZ, IMM_V, IMM_AP,
+       IMM_O };
 
 enum {
     FORM_MODRM = 1,
     FORM_MOD_IGNORED = 2, /* as if mod were 3 */
-    FORM_ONLY64 = 4,
-    FORM_NO64 = 8,
-    FORM_D64 = 16,
-    FORM_F64 = 32,
-    FORM_VVVV = 64, /* VEX.vvvv names an operand: else it must be 1111 */
-    FORM_L0 = 128,  /* VEX.L must be 0 */
-    FORM_L1 = 256,  /* VEX.L must be 1 */
+    FORM_MOFFS = 4,
+    FORM_ONLY64 = 8,
+    FORM_NO64 = 16,
+    FORM_D64 = 32,
+    FORM_F64 = 64,
+    FORM_VVVV = 128, /* VEX.vvvv names an operand: else it must be 1111 */
+    FORM_L0 = 256,   /* VEX.L must be 0 */
+    FORM_L1 = 512,   /* VEX.L must be 1 */
 };
 
 /* What the decoder needs of a row beyond struct opcode. */
 struct form {
-    uint16_t imm;    /* IMM_ */
     uint16_t traits; /* FORM_ */
-    uint8_t size;    /* of the memory operand: bytes or SIZE_ */
+    uint8_t imm;     /* IMM_ */
+    uint8_t size;    /* SIZE_: of the memory operand */
 };
 
 /* Row numbers index the first two; row 0 is "no such encoding". */
