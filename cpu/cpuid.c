@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/fpu.h"
 #include "cpu/paging.h"
 #include "cpu/vcpu.h"
 
@@ -188,6 +189,8 @@ static void make_host(struct cpu_model *m)
     implemented_words(can);
     for (unsigned i = 0; i < WORD_COUNT; i++)
         m->word[i] &= can[i];
+    if (!(fpu_offered_xcr0() & XCR0_SSE)) /* and what hangs on it */
+        m->word[WORD_1_ECX] &= ~(1u << BIT_XSAVE | 1u << BIT_AVX | 1u << BIT_FMA | 1u << BIT_F16C);
     if (!is_amd(m->vendor)) /* SYSCALL exists on Intel's CPUs in 64-bit mode only */
         m->word[WORD_X1_EDX] &= ~(1u << BIT_SYSCALL);
     host_cpuid(1, 0, r);
@@ -437,9 +440,9 @@ uint64_t cpuid_xcr0_bits(const struct cpu_model *model)
     uint64_t bits = 0;
 
     if (cpuid_has(model, CPUID_XSAVE))
-        bits = 3;
+        bits = XCR0_X87 | XCR0_SSE;
     if (bits && cpuid_has(model, CPUID_AVX))
-        bits |= 4;
+        bits |= XCR0_AVX;
     return bits;
 }
 
@@ -465,7 +468,7 @@ static void leaf_1(const struct vcpu *vcpu, uint32_t out[4])
     out[EDX] = m->word[WORD_1_EDX];
 }
 
-/* XSAVE, SDM 1, 13.2. The standard format's sizes: 576 bytes, AVX's 256 behind them. */
+/* XSAVE, SDM 1, 13.2. */
 static void leaf_d(const struct vcpu *vcpu, uint32_t subleaf, uint32_t out[4])
 {
     uint64_t can = cpuid_xcr0_bits(vcpu->model);
@@ -474,13 +477,13 @@ static void leaf_d(const struct vcpu *vcpu, uint32_t subleaf, uint32_t out[4])
         return;
     if (subleaf == 0) {
         out[EAX] = (uint32_t)can;
-        out[EBX] = vcpu->xcr0 & 4 ? 832 : 576;
-        out[ECX] = can & 4 ? 832 : 576;
+        out[EBX] = fpu_xsave_size(vcpu->xcr0);
+        out[ECX] = fpu_xsave_size(can);
     } else if (subleaf == 1) {
         out[EAX] = vcpu->model->word[WORD_D1_EAX];
-    } else if (subleaf == 2 && can & 4) {
-        out[EAX] = 256;
-        out[EBX] = 576;
+    } else if (subleaf == 2 && can & XCR0_AVX) {
+        out[EAX] = FPU_END - FPU_YMM;
+        out[EBX] = FPU_YMM;
     }
 }
 

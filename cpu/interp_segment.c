@@ -83,7 +83,7 @@ static enum step load_pointer(struct vcpu *vcpu, const struct insn *in, unsigned
         rm_read_at(vcpu, in, in->opsize, 2, &selector) ||
         segment_load(vcpu, seg, (uint16_t)selector))
         return STEP_FAULT;
-    rm_set_register(vcpu, in->reg, in->opsize, offset);
+    operand_set_register(vcpu, in->reg, in->opsize, offset);
     shadow_stack_load(vcpu, seg);
     return STEP_NEXT;
 }
@@ -127,7 +127,7 @@ enum step interp_arpl(struct vcpu *vcpu, const struct insn *in)
 
     if (!has_descriptors(vcpu))
         return fault_ud(vcpu);
-    if (in->has_mem ? mem_read_modify(vcpu, in->seg, rm_offset(vcpu, in, 0), 2, &to)
+    if (in->has_mem ? operand_load_modify(vcpu, in, 2, &to)
                     : rm_read(vcpu, in, 2, &to))
         return STEP_FAULT;
     lower = (to & SELECTOR_RPL) < from;
@@ -193,7 +193,7 @@ enum step interp_lar(struct vcpu *vcpu, const struct insn *in)
     if (found == FOUND_FAULT)
         return STEP_FAULT;
     if (found == FOUND) /* bits 16 to 19 are undefined; the CPUs give the limit's */
-        rm_set_register(vcpu, in->reg, in->opsize, d >> 32 & 0x00ffff00);
+        operand_set_register(vcpu, in->reg, in->opsize, d >> 32 & 0x00ffff00);
     set_zf(vcpu, found == FOUND);
     return STEP_NEXT;
 }
@@ -206,7 +206,7 @@ enum step interp_lsl(struct vcpu *vcpu, const struct insn *in)
     if (found == FOUND_FAULT)
         return STEP_FAULT;
     if (found == FOUND)
-        rm_set_register(vcpu, in->reg, in->opsize, descriptor_limit(d));
+        operand_set_register(vcpu, in->reg, in->opsize, descriptor_limit(d));
     set_zf(vcpu, found == FOUND);
     return STEP_NEXT;
 }

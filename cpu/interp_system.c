@@ -101,7 +101,7 @@ static enum step store_table(struct vcpu *vcpu, const struct insn *in,
 
     __builtin_memcpy(image, &table->limit, 2);
     __builtin_memcpy(image + 2, &base, 4);
-    return done(mem_write_bytes(vcpu, in->seg, rm_offset(vcpu, in, 0), image, 6));
+    return done(mem_write_bytes(vcpu, in->seg, operand_address(vcpu, in), image, 6));
 }
 
 enum step interp_sgdt(struct vcpu *vcpu, const struct insn *in)
@@ -120,7 +120,7 @@ static enum step load_table(struct vcpu *vcpu, const struct insn *in, struct tab
     uint32_t base;
 
     if (unprivileged(vcpu) ||
-        mem_read_bytes(vcpu, in->seg, rm_offset(vcpu, in, 0), image, 6))
+        mem_read_bytes(vcpu, in->seg, operand_address(vcpu, in), image, 6))
         return STEP_FAULT;
     __builtin_memcpy(&table->limit, image, 2);
     __builtin_memcpy(&base, image + 2, 4);
@@ -281,7 +281,7 @@ enum step interp_mov_to_dr(struct vcpu *vcpu, const struct insn *in)
 
 enum step interp_invlpg(struct vcpu *vcpu, const struct insn *in)
 {
-    uint64_t gla = (vcpu->seg[in->seg].base + rm_offset(vcpu, in, 0)) & UINT32_MAX;
+    uint64_t gla = (vcpu->seg[in->seg].base + operand_address(vcpu, in)) & UINT32_MAX;
 
     if (unprivileged(vcpu))
         return STEP_FAULT;
