@@ -1,8 +1,8 @@
 /*
  * The FPU's state: life, moving it between the image and the host's registers, and what the control
  * registers say about using it. Reference: SDM volume 1, 8.1.8, 10.5 and 13; volume 3, 2.5 and 9.
- * Modelled: CR0.EM, MP, TS, NE; CR4.OSFXSR, OSXSAVE; XCR0; FERR#. Not modelled: IGNNE# (a board
- * that raises IRQ 13 once per error behaves as if it were).
+ * Modelled: CR0.EM, MP, TS, NE; CR4.OSFXSR, OSXSAVE; XCR0; FERR#. IGNNE# counts as asserted while the
+ * interrupt that FERR# causes cannot be taken: the guest goes on instead of freezing.
  */
 #include "cpu/fpu.h"
 
@@ -11,6 +11,9 @@
 
 #include "cpu/fault.h"
 #include "cpu/fpu_thunk.h"
+
+#define SW_FLAGS 0x3fu
+#define SW_BUSY  0x8000u
 
 /* --- The host ---------------------------------------------------------------- */
 
@@ -211,12 +214,32 @@ enum step fpu_check(struct vcpu *vcpu, const struct insn *in)
 
 enum step fpu_wait(struct vcpu *vcpu)
 {
-    if (!(fpu_get16(vcpu, FPU_SW) & ~fpu_get16(vcpu, FPU_CW) & 0x3f))
+    uint16_t sw = fpu_get16(vcpu, FPU_SW);
+    uint16_t pending = sw & ~fpu_get16(vcpu, FPU_CW) & SW_FLAGS;
+
+    if (__builtin_expect(!pending, 1))
         return STEP_NEXT;
     if (vcpu->cr0 & CR0_NE)
         return fault_raise(vcpu, VEC_MF);
     if (vcpu->env && vcpu->env->ferr)
         vcpu->env->ferr(vcpu->env->board);
     /* The CPU freezes until the interrupt (SDM 3, 9.2.2); the instruction comes after it. */
-    return vcpu_can_interrupt(vcpu) ? STEP_JUMPED : STEP_NEXT;
+    if (vcpu_can_interrupt(vcpu))
+        return STEP_JUMPED;
+    vcpu->fpu_unit->ignored = pending;
+    fpu_put16(vcpu, FPU_SW, sw & ~(pending | SW_ES | SW_BUSY));
+    return STEP_NEXT;
+}
+
+void fpu_wait_done(struct vcpu *vcpu)
+{
+    uint16_t sw;
+
+    if (__builtin_expect(!vcpu->fpu_unit->ignored, 1))
+        return;
+    sw = fpu_get16(vcpu, FPU_SW) | vcpu->fpu_unit->ignored;
+    vcpu->fpu_unit->ignored = 0;
+    if (sw & ~fpu_get16(vcpu, FPU_CW) & SW_FLAGS)
+        sw |= SW_ES | SW_BUSY;
+    fpu_put16(vcpu, FPU_SW, sw);
 }

@@ -125,14 +125,11 @@ static enum step run_maskmov(struct vcpu *vcpu, const struct insn *in)
 
 /* --- Entry --------------------------------------------------------------------------------- */
 
-enum step interp_sse(struct vcpu *vcpu, const struct insn *in)
+static enum step execute(struct vcpu *vcpu, const struct insn *in)
 {
     bool write = in->info->attr & A_WRITES_MEM;
-    enum step step = begin(vcpu, in);
     uint64_t offset = 0;
 
-    if (step != STEP_NEXT)
-        return step;
     if (in->info->attr & A_IMPLICIT_MEM)
         return run_maskmov(vcpu, in);
     if (in->has_mem) {
@@ -141,6 +138,17 @@ enum step interp_sse(struct vcpu *vcpu, const struct insn *in)
             return STEP_FAULT;
     }
     return run_sse(vcpu, in, offset);
+}
+
+enum step interp_sse(struct vcpu *vcpu, const struct insn *in)
+{
+    enum step step = begin(vcpu, in);
+
+    if (step != STEP_NEXT)
+        return step;
+    step = execute(vcpu, in);
+    fpu_wait_done(vcpu);
+    return step;
 }
 
 /* Also for VEX-encoded forms, which run the legacy one: neither touches a vector register. */

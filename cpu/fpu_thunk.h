@@ -27,6 +27,7 @@ struct fpu_unit {
     bool selectors;      /* the host keeps FCS and FDS */
     bool fop_always;     /* FOP is set by every instruction, not only by those that fail */
     uint32_t mxcsr_mask;
+    uint16_t ignored;    /* x87 errors taken out of SW during a waiting instruction */
     uint8_t (*write)[THUNK_SIZE];
     const uint8_t (*exec)[THUNK_SIZE];
     bool ready[THUNK_COUNT]; /* T3 */
@@ -67,8 +68,12 @@ static inline void fpu_sync(struct vcpu *vcpu)
         fpu_save(vcpu);
 }
 
-/* What a waiting instruction does first: #MF, FERR#, or STEP_NEXT. */
+/*
+ * What a waiting instruction does first: #MF, FERR#, or STEP_NEXT; then fpu_wait_done must follow. A
+ * pending error that is ignored is out of sight in between, so that the host does not trap.
+ */
 enum step fpu_wait(struct vcpu *vcpu);
+void fpu_wait_done(struct vcpu *vcpu);
 
 /* --- fpu_operand.c: operands of x87, SSE and AVX instructions ----------------------------------------- */
 
@@ -126,6 +131,7 @@ static inline void fpu_put64(struct vcpu *vcpu, unsigned at, uint64_t value)
     __builtin_memcpy(vcpu->fpu + at, &value, 8);
 }
 
+#define SW_ES 0x80u /* x87 status word: an unmasked exception is pending */
 #define MXCSR_MASKS 0x1f80u /* all exceptions masked */
 
 /* Does MXCSR let exceptions through? */

@@ -13,7 +13,6 @@
 #include "cpu/fpu_thunk.h"
 #include "cpu/mem.h"
 
-#define SW_ES 0x80u
 /* Unmasked, these leave the destination alone: invalid operation, overflow, underflow. */
 #define NO_STORE 0x19u
 
@@ -236,6 +235,7 @@ static enum step load_env(struct vcpu *vcpu, const struct insn *in, unsigned reg
     if (mem_read_bytes(vcpu, in->seg, fpu_offset(vcpu, in), memory, size + registers))
         return STEP_FAULT;
     import_env(vcpu, memory, size, &p, env);
+    vcpu->fpu_unit->ignored = 0; /* the status word is replaced */
     memcpy(operand, env, ENV_BYTES);
     memcpy(operand + ENV_BYTES, memory + size, registers);
     trap = run_env(vcpu, in);
@@ -273,18 +273,8 @@ static enum step store_env(struct vcpu *vcpu, const struct insn *in, unsigned re
 
 /* --- Entry ------------------------------------------------------------------------------ */
 
-enum step interp_x87(struct vcpu *vcpu, const struct insn *in)
+static enum step execute(struct vcpu *vcpu, const struct insn *in)
 {
-    enum step step;
-
-    if (fpu_check(vcpu, in) == STEP_FAULT)
-        return STEP_FAULT;
-    fpu_sync(vcpu);
-    if (!is_nonwaiting(in->id)) {
-        step = fpu_wait(vcpu);
-        if (step != STEP_NEXT)
-            return step;
-    }
     switch (in->id) {
     case M_FLDENV:
         return load_env(vcpu, in, 0);
@@ -299,11 +289,32 @@ enum step interp_x87(struct vcpu *vcpu, const struct insn *in)
     }
 }
 
+enum step interp_x87(struct vcpu *vcpu, const struct insn *in)
+{
+    enum step step;
+
+    if (fpu_check(vcpu, in) == STEP_FAULT)
+        return STEP_FAULT;
+    fpu_sync(vcpu);
+    if (is_nonwaiting(in->id))
+        return execute(vcpu, in);
+    step = fpu_wait(vcpu);
+    if (step != STEP_NEXT)
+        return step;
+    step = execute(vcpu, in);
+    fpu_wait_done(vcpu);
+    return step;
+}
+
 enum step interp_fwait(struct vcpu *vcpu, const struct insn *in)
 {
+    enum step step;
+
     if (fpu_check(vcpu, in) == STEP_FAULT)
         return STEP_FAULT;
     fpu_sync(vcpu);
     vcpu->fpu[FPU_XSTATE_BV] |= XCR0_X87; /* it counts as a use */
-    return fpu_wait(vcpu);
+    step = fpu_wait(vcpu);
+    fpu_wait_done(vcpu);
+    return step;
 }
