@@ -87,7 +87,7 @@ static void control_write(struct acpi_pm *pm, uint16_t value)
     if (type == ACPI_S5_TYPE)
         irq_set(&pm->config.poweroff, true);
     else
-        log_print(LOG_guest_errors, "acpi_pm: sleep type %u is none that \\_Sx objects offer\n", type);
+        log_print(LOG_guest_errors, "acpi_pm: sleep type %u is not offered\n", type);
 }
 
 /* --- Ports -------------------------------------------------------------- */

@@ -1,9 +1,9 @@
 /*
  * PCI configuration ports where there is no PCI, and the reset control register.
  *
- * Reference: PCI Local Bus Specification 2.2, 3.2.2.3 (the address register answers to 32-bit accesses
- *            only, so that a byte at 0xcf9 can be another register); Intel 82371AB (PIIX4) data
- *            sheet, 4.1.4.
+ * Reference: PCI Local Bus Specification 2.2, 3.2.2.3 (the address register answers to 32-bit
+ *            accesses only, so that a byte at 0xcf9 can be another register); Intel 82371AB
+ *            (PIIX4) data sheet, 4.1.4.
  * Modelled:  everything reads as ones, so that no probe finds PCI; the register resets.
  */
 #include "devices/cf9.h"

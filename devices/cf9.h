@@ -1,4 +1,5 @@
-/* Ports 0xcf8-0xcff: a board without PCI, but with the chip sets' reset control register at 0xcf9. */
+/* Ports 0xcf8-0xcff: a board without PCI, but with the chip sets' reset control register at
+ * 0xcf9. */
 #ifndef DEVICES_CF9_H
 #define DEVICES_CF9_H
 

@@ -14,8 +14,8 @@
  *                   host->accept() when the window is open again (it may be called more often).
  *
  * A back end is: a struct with a struct chardev in it, a filled-in struct chardev_host, and
- * chardev_init(). A chip attaches itself with chardev_attach(); bytes that arrive before that, or on
- * a line that is not attached, wait in the host (the window is 0).
+ * chardev_init(). A chip attaches itself with chardev_attach(); bytes that arrive before that, or
+ * on a line that is not attached, wait in the host (the window is 0).
  */
 #ifndef DEVICES_CHARDEV_H
 #define DEVICES_CHARDEV_H
@@ -43,7 +43,7 @@ struct chardev_device {
     void (*receive)(void *dev, const uint8_t *bytes, size_t size); /* size <= window */
     void (*writable)(void *dev);
     void (*receive_break)(void *dev);
-    /* Somebody is (not) at the other end: DCD, DSR and CTS. On until the back end says otherwise. */
+    /* Somebody is (not) at the other end: DCD, DSR and CTS. On until the back end says else. */
     void (*carrier)(void *dev, bool on);
 };
 

@@ -1,7 +1,7 @@
 /*
  * The PC's 14.31818 MHz crystal (exactly 315/22 MHz) and what is divided down from it: the timer
- * chip's clock (a twelfth) and the ACPI timer's (a quarter), in exact arithmetic, so that guests that
- * calibrate one against the other find them in step for ever.
+ * chip's clock (a twelfth) and the ACPI timer's (a quarter), in exact arithmetic, so that guests
+ * that calibrate one against the other find them in step for ever.
  */
 #ifndef DEVICES_CRYSTAL_H
 #define DEVICES_CRYSTAL_H

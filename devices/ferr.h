@@ -1,4 +1,5 @@
-/* The AT's latch between the coprocessor's error output and IRQ 13; a write to port 0xf0 clears it. */
+/* The AT's latch between the coprocessor's error output and IRQ 13; a write to port 0xf0 clears
+ * it. */
 #ifndef DEVICES_FERR_H
 #define DEVICES_FERR_H
 

@@ -11,8 +11,8 @@
  * whatever is asked follows from the ticks since then. Only channel 0 has a host timer, at its next
  * rising edge.
  *
- * Missed ticks. In the periodic modes, an edge that comes while the one before it still waits for the
- * guest is owed, not lost: the guest may count its time by them, and it was the host that was
+ * Missed ticks. In the periodic modes, an edge that comes while the one before it still waits for
+ * the guest is owed, not lost: the guest may count its time by them, and it was the host that was
  * busy. Owed ticks follow each taken one after a quarter period, so the guest catches up at up to
  * five times the rate and still gets to run; more than OWED_NS of them are forgiven.
  */

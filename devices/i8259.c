@@ -5,7 +5,7 @@
  * Reference: Intel 8259A data sheet (order 231468); names of registers and modes are the sheet's.
  *            ELCR: Intel 82371AB (PIIX4) data sheet, 4.2.6.
  * Modelled:  everything in 8086 mode: priorities and their rotation, automatic EOI, special mask
- *            mode, special fully nested mode, poll, level and edge triggering, spurious IRQ 7 and 15.
+ *            mode, special fully nested mode, poll, level and edge triggering, spurious vectors.
  * Not:       8080/8085 mode (CALL), buffered mode (no visible effect), more than one slave.
  */
 #include "devices/i8259.h"
@@ -150,7 +150,7 @@ static void told_taken(struct i8259 *pic, unsigned irq)
         pic->config.taken(pic->config.taken_arg, irq);
 }
 
-/* The cascade line drops with the request that is taken, so that the slave's next one is an edge. */
+/* The cascade line drops with the request that is taken, so the slave's next one is an edge. */
 static uint8_t ack_slave(struct i8259 *pic)
 {
     struct chip *slave = &pic->chip[1];

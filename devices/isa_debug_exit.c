@@ -2,7 +2,7 @@
  * isa-debug-exit, as QEMU has it.
  *
  * Reference: QEMU's documentation of -device isa-debug-exit (iobase, iosize).
- * Modelled:  all of it. A process's exit status keeps eight bits of what is written. It has no state.
+ * Modelled:  all of it. A process's exit status keeps eight bits of what is written. No state.
  */
 #include "devices/isa_debug_exit.h"
 

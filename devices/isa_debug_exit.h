@@ -1,4 +1,5 @@
-/* isa-debug-exit: a guest that writes a value ends the machine with exit status (value << 1) | 1. */
+/* isa-debug-exit: a guest that writes a value ends the machine with exit status
+ * (value << 1) | 1. */
 #ifndef DEVICES_ISA_DEBUG_EXIT_H
 #define DEVICES_ISA_DEBUG_EXIT_H
 

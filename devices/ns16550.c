@@ -1,23 +1,24 @@
 /*
  * 16550A UART.
  *
- * Reference: National Semiconductor PC16550D data sheet; names of registers and bits are the sheet's.
+ * Reference: National Semiconductor PC16550D data sheet; names of registers and bits are its.
  * Modelled:  both FIFOs and their trigger levels, every interrupt with its priority, the receiver
  *            time-out, loopback, breaks, modem lines.
- * Not:       OUT2 does not gate the interrupt (one wire, one chip: guests that forget it work, too);
- *            DMA mode; parity and framing errors, which no line here can have.
+ * Not:       OUT2 does not gate the interrupt (one wire, one chip: guests that forget it work,
+ *            too); DMA mode; parity and framing errors, which no line here can have.
  *
- * Sending takes no time: a byte written is in the output buffer (outbuf.h) at once, and THR is empty
- * again, until the host has too many bytes waiting: then THRE stays off until it takes them.
+ * Sending takes no time: a byte written is in the output buffer (outbuf.h) at once, and THR is
+ * empty again, until the host has too many bytes waiting: then THRE stays off until it takes them.
  *
  * Receiving takes as long as the programmed line speed says. It must: a driver that finds the next
  * byte there whenever it has read one never leaves its interrupt handler, and a guest overruns its
  * own buffers. Bytes are asked for (chardev.h: the window) when all of this holds:
  *  - the FIFO has room,
  *  - the bytes before them have had their time on the line,
- *  - the guest listens: RTS is on; or it never was, and the guest has receiver interrupts on or polls.
- *    A driver clears the FIFOs before it raises RTS, and drops RTS to make the sender wait. So
- *    nothing sent too early or too fast is lost.
+ *  - the guest listens: RTS is on; or it never was, and the guest has receiver interrupts on, or
+ *    polls.
+ * A driver clears the FIFOs before it raises RTS, and drops RTS to make the sender wait. So nothing
+ * sent too early or too fast is lost.
  */
 #include "devices/ns16550.h"
 
@@ -186,8 +187,8 @@ static void expect_more(struct ns16550 *uart)
         timer_arm(&uart->more, clock, uart->ready_ns > now ? uart->ready_ns : now + char_ns(uart));
 }
 
-/* The time-out runs from the last byte received or read. A fire that comes too early moves the timer
- * on: a guest that empties the FIFO does not move it with each byte. */
+/* The time-out runs from the last byte received or read. A fire that comes too early moves the
+ * timer on: a guest that empties the FIFO does not move it with each byte. */
 static void restart_timeout(struct ns16550 *uart)
 {
     struct clock *clock = uart->config.clock;

@@ -57,7 +57,7 @@ static bool make_room(struct outbuf *buf)
 void outbuf_put(struct outbuf *buf, uint8_t byte)
 {
     if (!make_room(buf)) {
-        log_print(LOG_guest_errors, "output dropped: the host takes none, the guest does not wait\n");
+        log_print(LOG_guest_errors, "output dropped: the host takes none\n");
         return;
     }
     buf->bytes[buf->start + buf->size++] = byte;

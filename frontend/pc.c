@@ -1,6 +1,6 @@
 /*
- * The board: which chips there are, at which addresses, on which wires, and what firmware would have
- * left in memory.
+ * The board: which chips there are, at which addresses, on which wires, and what firmware would
+ * have left in memory.
  *
  * Reference: IBM AT Technical Reference (ports, interrupts, CMOS and BIOS data area); the ACPI
  *            tables are acpi.c's.
@@ -258,10 +258,10 @@ static void fill_cmos(struct pc *pc)
     uint8_t cmos[0x40] = { [0x14] = equipment(pc) & 0xff };
     unsigned sum = 0;
 
-    put16(cmos + 0x15, GPA_DISPLAY >> 10);                 /* base memory, KiB */
-    put16(cmos + 0x17, extended_kib);                      /* above 1 MiB */
-    put16(cmos + 0x30, extended_kib);                      /* the same, as the memory test found it */
-    put16(cmos + 0x34, at_most(above_16m >> 16, 0xffff));  /* above 16 MiB, 64 KiB */
+    put16(cmos + 0x15, GPA_DISPLAY >> 10);                /* base memory, KiB */
+    put16(cmos + 0x17, extended_kib);                     /* above 1 MiB */
+    put16(cmos + 0x30, extended_kib);                     /* the same, as tested */
+    put16(cmos + 0x34, at_most(above_16m >> 16, 0xffff)); /* above 16 MiB, 64 KiB */
     for (unsigned i = 0x10; i < 0x2e; i++)
         sum += cmos[i];
     cmos[0x2e] = sum >> 8; /* high byte first, here alone */

@@ -19,7 +19,7 @@ struct vm_stop;
 
 #define PC_SERIAL_COUNT 2
 #define PC_RAM_MIN (2ull << 20)
-#define PC_RAM_MAX (0xe0000000ull) /* RAM is one run from 0, below the addresses firmware and chips use */
+#define PC_RAM_MAX 0xe0000000ull /* RAM is one run from 0, below where chips may be mapped */
 
 /* All pointers stay the caller's and outlive the board. */
 struct pc_config {
@@ -45,7 +45,8 @@ struct pc_e820 {
 enum { E820_RAM = 1, E820_RESERVED = 2 };
 #define PC_E820_MAX 8
 
-/* Sets vcpu->env and mem's hole, and powers the chips on. NULL with *error a sentence for the user. */
+/* Sets vcpu->env and mem's hole, and powers the chips on. NULL with *error a sentence for the
+ * user. */
 struct pc *pc_create(const struct pc_config *config, const char **error);
 void pc_destroy(struct pc *pc);
 

@@ -319,8 +319,8 @@ static void test_interrupts(void)
     CHECK_EQ(irq0.edges - before <= 200, 1);
 }
 
-/* A guest that is now and then kept from taking its ticks, 60 s long: in the end it has counted them
- * all, and it never gets them in a storm. */
+/* A guest that is now and then kept from taking its ticks, 60 s long: in the end it has counted
+ * them all, and it never gets them in a storm. */
 static void test_missed_ticks(void)
 {
     uint64_t start = host.now_ns, busy_until = 0;
