@@ -5,19 +5,6 @@
 
 /* --- Addresses -------------------------------------------------------------------- */
 
-uint64_t fpu_offset(const struct vcpu *vcpu, const struct insn *in)
-{
-    uint64_t offset = (uint64_t)in->disp;
-
-    if (in->base != REG_NONE)
-        offset += vcpu->gpr[in->base];
-    if (in->index != REG_NONE)
-        offset += vcpu->gpr[in->index] << in->scale;
-    if (in->addrsize == 8)
-        return offset;
-    return offset & (in->addrsize == 4 ? UINT32_MAX : UINT16_MAX);
-}
-
 bool fpu_misaligned(struct vcpu *vcpu, const struct insn *in, uint64_t offset, unsigned size,
                     bool write)
 {

@@ -8,6 +8,7 @@
 #include "cpu/fault.h"
 #include "cpu/fpu_thunk.h"
 #include "cpu/mem.h"
+#include "cpu/operand.h"
 
 /* An MMX register is involved: not so where CVTPI2PS and the like read memory. */
 static bool uses_mmx(const struct insn *in)
@@ -133,7 +134,7 @@ static enum step execute(struct vcpu *vcpu, const struct insn *in)
     if (in->info->attr & A_IMPLICIT_MEM)
         return run_maskmov(vcpu, in);
     if (in->has_mem) {
-        offset = fpu_offset(vcpu, in);
+        offset = operand_address(vcpu, in);
         if (in->info->attr & A_ALIGN16 && fpu_misaligned(vcpu, in, offset, in->memsize, write))
             return STEP_FAULT;
     }
@@ -154,7 +155,7 @@ enum step interp_sse(struct vcpu *vcpu, const struct insn *in)
 /* Also for VEX-encoded forms, which run the legacy one: neither touches a vector register. */
 enum step interp_ldmxcsr(struct vcpu *vcpu, const struct insn *in)
 {
-    uint64_t offset = fpu_offset(vcpu, in);
+    uint64_t offset = operand_address(vcpu, in);
     uint64_t value;
 
     if (fpu_check(vcpu, in) == STEP_FAULT)
@@ -174,7 +175,7 @@ enum step interp_stmxcsr(struct vcpu *vcpu, const struct insn *in)
     if (fpu_check(vcpu, in) == STEP_FAULT)
         return STEP_FAULT;
     fpu_sync(vcpu);
-    if (mem_write(vcpu, in->seg, fpu_offset(vcpu, in), 4, fpu_get32(vcpu, FPU_MXCSR)))
+    if (mem_write(vcpu, in->seg, operand_address(vcpu, in), 4, fpu_get32(vcpu, FPU_MXCSR)))
         return STEP_FAULT;
     return STEP_NEXT;
 }

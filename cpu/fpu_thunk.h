@@ -77,7 +77,6 @@ void fpu_wait_done(struct vcpu *vcpu);
 
 /* --- fpu_operand.c: operands of x87, SSE and AVX instructions ----------------------------------------- */
 
-uint64_t fpu_offset(const struct vcpu *vcpu, const struct insn *in);
 void fpu_find_gpr(const struct insn *in, struct fpu_gpr *gpr);
 
 /* #GP(0) unless offset in in's segment is aligned to size (a power of 2). True: raised. */

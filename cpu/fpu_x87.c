@@ -12,6 +12,7 @@
 #include "cpu/fault.h"
 #include "cpu/fpu_thunk.h"
 #include "cpu/mem.h"
+#include "cpu/operand.h"
 
 /* Unmasked, these leave the destination alone: invalid operation, overflow, underflow. */
 #define NO_STORE 0x19u
@@ -115,7 +116,7 @@ static enum step run_x87(struct vcpu *vcpu, const struct insn *in)
     struct fpu_gpr gpr = { .reg = REG_NONE };
     bool control = is_control(in);
     struct pointers before = { .fop = fpu_get16(vcpu, FPU_FOP) };
-    uint64_t offset = in->has_mem ? fpu_offset(vcpu, in) : 0;
+    uint64_t offset = in->has_mem ? operand_address(vcpu, in) : 0;
     uint8_t code[THUNK_SIZE];
     struct fpu_frame frame;
     enum fpu_trap trap;
@@ -232,7 +233,7 @@ static enum step load_env(struct vcpu *vcpu, const struct insn *in, unsigned reg
     uint32_t env[7];
     enum fpu_trap trap;
 
-    if (mem_read_bytes(vcpu, in->seg, fpu_offset(vcpu, in), memory, size + registers))
+    if (mem_read_bytes(vcpu, in->seg, operand_address(vcpu, in), memory, size + registers))
         return STEP_FAULT;
     import_env(vcpu, memory, size, &p, env);
     vcpu->fpu_unit->ignored = 0; /* the status word is replaced */
@@ -251,7 +252,7 @@ static enum step store_env(struct vcpu *vcpu, const struct insn *in, unsigned re
     unsigned size = in->opsize == 2 ? 14 : ENV_BYTES;
     const uint8_t *operand = vcpu->fpu_unit->operand;
     struct pointers before = get_pointers(vcpu);
-    uint64_t offset = fpu_offset(vcpu, in);
+    uint64_t offset = operand_address(vcpu, in);
     uint8_t memory[STATE_BYTES];
     uint32_t env[7];
     enum fpu_trap trap;

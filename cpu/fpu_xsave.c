@@ -11,6 +11,7 @@
 #include "cpu/fault.h"
 #include "cpu/fpu_thunk.h"
 #include "cpu/mem.h"
+#include "cpu/operand.h"
 
 #define LEGACY_BYTES 512
 #define HEADER_END 576
@@ -103,7 +104,7 @@ static bool bad_mxcsr(const struct vcpu *vcpu)
 
 enum step interp_fxsave(struct vcpu *vcpu, const struct insn *in)
 {
-    uint64_t offset = fpu_offset(vcpu, in);
+    uint64_t offset = operand_address(vcpu, in);
 
     if (fpu_check(vcpu, in) == STEP_FAULT)
         return STEP_FAULT;
@@ -121,7 +122,7 @@ enum step interp_fxsave(struct vcpu *vcpu, const struct insn *in)
 
 enum step interp_fxrstor(struct vcpu *vcpu, const struct insn *in)
 {
-    uint64_t offset = fpu_offset(vcpu, in);
+    uint64_t offset = operand_address(vcpu, in);
 
     if (fpu_check(vcpu, in) == STEP_FAULT)
         return STEP_FAULT;
@@ -148,7 +149,7 @@ static uint64_t requested(const struct vcpu *vcpu)
 static enum step save_state(struct vcpu *vcpu, const struct insn *in, unsigned reg)
 {
     uint8_t *operand = vcpu->fpu_unit->operand;
-    uint64_t offset = fpu_offset(vcpu, in), rfbm = requested(vcpu);
+    uint64_t offset = operand_address(vcpu, in), rfbm = requested(vcpu);
     unsigned size = fpu_xsave_size(rfbm);
 
     if (fpu_check(vcpu, in) == STEP_FAULT)
@@ -194,7 +195,7 @@ static bool bad_header(const struct vcpu *vcpu, uint64_t rfbm)
 enum step interp_xrstor(struct vcpu *vcpu, const struct insn *in)
 {
     uint8_t *operand = vcpu->fpu_unit->operand;
-    uint64_t offset = fpu_offset(vcpu, in), rfbm = requested(vcpu);
+    uint64_t offset = operand_address(vcpu, in), rfbm = requested(vcpu);
     unsigned size = fpu_xsave_size(rfbm);
 
     if (fpu_check(vcpu, in) == STEP_FAULT)
