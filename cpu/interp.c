@@ -15,6 +15,7 @@
 #include "cpu/fault.h"
 #include "cpu/interp_cache.h"
 #include "cpu/mem.h"
+#include "cpu/tlb.h"
 
 /* --- The decode cache ------------------------------------------------------------ */
 
@@ -105,6 +106,18 @@ static inline bool unchanged(const struct cached *c, const uint64_t now[2])
     return !(((now[0] & low) ^ c->bytes[0]) | ((now[1] & high) ^ c->bytes[1]));
 }
 
+/* mem_fetch_ptr() with the TLB's hit in line. */
+static inline bool locate_code(struct vcpu *vcpu, uint64_t gla, const uint8_t **host, uint64_t *gpa)
+{
+    const struct tlb *tlb = vcpu->tlb[vcpu->cpl == 3];
+
+    if (__builtin_expect(!tlb_hit(tlb, MEM_EXEC, gla), 0))
+        return mem_fetch_ptr(vcpu, gla, host, gpa);
+    *host = (const uint8_t *)(uintptr_t)(tlb->addend[tlb_index(gla)] + gla);
+    *gpa = (uint64_t)(*host - vcpu->mem->ram);
+    return false;
+}
+
 /* The instruction at CS:rip, or NULL with the fault raised. */
 static inline const struct insn *fetch(struct vcpu *vcpu)
 {
@@ -116,7 +129,7 @@ static inline const struct insn *fetch(struct vcpu *vcpu)
     if (rip > cs->limit || cs->limit - rip < FETCH_BYTES ||
         (gla & PAGE_MASK) > PAGE_SIZE - FETCH_BYTES)
         return fetch_slow(vcpu);
-    if (mem_fetch_ptr(vcpu, gla, &host, &gpa))
+    if (locate_code(vcpu, gla, &host, &gpa))
         return NULL;
     if (!host)
         return fetch_slow(vcpu);
