@@ -1,7 +1,7 @@
 /*
  * CPUID: see cpuid.h. Reference: SDM volume 2, CPUID; AMD APM volume 3, appendix E.
- * Modelled: the leaves that 32-bit systems ask for; caches, brand and frequencies of model "host" are
- * the host's. Not offered: local APIC, MCE, SMEP, SMAP, UMIP, long mode, virtualization.
+ * Modelled: the leaves that 32-bit systems ask for; caches, brand and frequencies of model "host"
+ * are the host's. Not offered: local APIC, MCE, SMEP, SMAP, UMIP, long mode, virtualization.
  */
 #include "cpu/cpuid.h"
 
@@ -34,7 +34,7 @@ struct cpu_model {
     unsigned hosts;
 };
 
-/* --- The tables ------------------------------------------------------------------- */
+/* --- The tables ----------------------------------------------------------- */
 
 static const struct feature {
     const char *name;
@@ -67,7 +67,7 @@ static const struct model_row {
 
 static const char host_help[] = "the host's own CPU, as far as it is implemented (the default)";
 
-/* --- The host ------------------------------------------------------------------------ */
+/* --- The host ------------------------------------------------------------- */
 
 static void host_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t r[4])
 {
@@ -221,7 +221,7 @@ static void make_row(struct cpu_model *m, const struct model_row *row)
         m->word[i] &= can[i];
 }
 
-/* --- Parsing -cpu ---------------------------------------------------------------------- */
+/* --- Parsing -cpu --------------------------------------------------------- */
 
 static unsigned min3(unsigned a, unsigned b, unsigned c)
 {
@@ -411,7 +411,7 @@ void cpu_model_list(void (*put)(void *arg, const char *name, const char *text), 
         put(arg, rows[i].name, rows[i].help);
 }
 
-/* --- Questions --------------------------------------------------------------------------- */
+/* --- Questions ------------------------------------------------------------ */
 
 bool cpuid_has(const struct cpu_model *model, enum cpuid_feature feature)
 {
@@ -446,7 +446,7 @@ uint64_t cpuid_xcr0_bits(const struct cpu_model *model)
     return bits;
 }
 
-/* --- CPUID --------------------------------------------------------------------------------- */
+/* --- CPUID ---------------------------------------------------------------- */
 
 static void leaf_0(const struct cpu_model *m, uint32_t max, uint32_t out[4])
 {

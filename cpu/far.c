@@ -1,7 +1,7 @@
 /*
  * Far transfers: JMP, CALL, RET and IRET between segments, privileges and tasks.
- * Reference: SDM volume 2, the instructions' pseudocode, whose order of checks is followed; volume 3,
- * 5.8 (gates and privilege), 20.2 (virtual-8086 mode).
+ * Reference: SDM volume 2, the instructions' pseudocode, whose order of checks is followed;
+ * volume 3, 5.8 (gates and privilege), 20.2 (virtual-8086 mode).
  * Modelled: real, protected and virtual-8086 mode, call gates with parameters, task gates, TSS.
  * Not yet: 64-bit mode, shadow stacks.
  */
@@ -41,7 +41,7 @@ static void load_cs(struct vcpu *vcpu, uint16_t selector, uint64_t d, unsigned c
     vcpu->cpl = (uint8_t)cpl;
 }
 
-/* --- JMP and CALL ------------------------------------------------------------------- */
+/* --- JMP and CALL --------------------------------------------------------- */
 
 static bool push_return(struct vcpu *vcpu, struct stack *st, unsigned size, uint64_t rip)
 {
@@ -112,8 +112,8 @@ static bool copy_parameters(struct vcpu *vcpu, struct stack *st, unsigned count,
 }
 
 /* CALL through a gate to a more privileged segment. */
-static bool gate_inner(struct vcpu *vcpu, const struct transfer *t, uint64_t gate, uint16_t selector,
-                       uint64_t d)
+static bool gate_inner(struct vcpu *vcpu, const struct transfer *t, uint64_t gate,
+                       uint16_t selector, uint64_t d)
 {
     unsigned dpl = descriptor_dpl(d), count = gate >> 32 & 31;
     struct stack st;
@@ -251,7 +251,7 @@ enum step interp_call_far(struct vcpu *vcpu, const struct insn *in)
     return far_branch(vcpu, in, true);
 }
 
-/* --- RET and IRET ----------------------------------------------------------------------- */
+/* --- RET and IRET --------------------------------------------------------- */
 
 static bool peek_selector(struct vcpu *vcpu, uint64_t skip, unsigned size, uint16_t *selector)
 {
@@ -323,7 +323,8 @@ static bool return_to(struct vcpu *vcpu, const struct frame *f)
     if (rpl > vcpu->cpl) {
         uint64_t at = f->popped + f->release;
 
-        if (stack_peek(vcpu, at, f->size, &sp) || peek_selector(vcpu, at + f->size, f->size, &selector) ||
+        if (stack_peek(vcpu, at, f->size, &sp) ||
+            peek_selector(vcpu, at + f->size, f->size, &selector) ||
             return_stack(vcpu, selector, rpl, &ss))
             return true;
     } else {
@@ -360,7 +361,8 @@ static bool return_real(struct vcpu *vcpu, const struct frame *f)
 
 enum step interp_ret_far(struct vcpu *vcpu, const struct insn *in)
 {
-    struct frame f = { .size = in->opsize, .popped = 2u * in->opsize, .release = (uint16_t)in->imm };
+    struct frame f = { .size = in->opsize, .popped = 2u * in->opsize,
+                       .release = (uint16_t)in->imm };
     bool faulted;
 
     if (stack_peek(vcpu, 0, f.size, &f.rip) || peek_selector(vcpu, f.size, f.size, &f.cs))

@@ -22,7 +22,7 @@ struct event {
     uint32_t eflags;     /* pushed */
 };
 
-/* --- Raising ------------------------------------------------------------------ */
+/* --- Raising -------------------------------------------------------------- */
 
 enum step fault_raise(struct vcpu *vcpu, uint8_t vector)
 {
@@ -42,7 +42,7 @@ enum step fault_page(struct vcpu *vcpu, uint64_t gla, uint32_t error)
     return STEP_FAULT;
 }
 
-/* --- Real mode ------------------------------------------------------------------- */
+/* --- Real mode ------------------------------------------------------------ */
 
 static bool deliver_real(struct vcpu *vcpu, const struct event *ev)
 {
@@ -65,7 +65,7 @@ static bool deliver_real(struct vcpu *vcpu, const struct event *ev)
     return false;
 }
 
-/* --- Interrupt and trap gates -------------------------------------------------------- */
+/* --- Interrupt and trap gates --------------------------------------------- */
 
 /* What a gate leads to, checked but not entered. */
 struct entry {
@@ -207,7 +207,7 @@ static bool deliver(struct vcpu *vcpu, const struct event *ev)
     return false;
 }
 
-/* --- Exceptions ------------------------------------------------------------------------ */
+/* --- Exceptions ----------------------------------------------------------- */
 
 /* SDM 3, table 6-4. */
 enum fault_class { BENIGN, CONTRIBUTORY, PAGE_FAULT, DOUBLE_FAULT };
@@ -254,7 +254,8 @@ static void triple_fault(struct vcpu *vcpu)
             f->vector, f->error, (unsigned long long)vcpu->first_fault_rip);
 }
 
-/* Faults push RF set, so that their instruction's breakpoint does not hit again (SDM 3, 17.3.1.1). */
+/* Faults push RF set, so that their instruction's breakpoint does not hit again
+ * (SDM 3, 17.3.1.1). */
 static uint32_t pushed_eflags(const struct vcpu *vcpu, const struct fault *f)
 {
     bool traps = f->trap || f->no_rf || f->vector == VEC_DF || f->vector == VEC_MC;
@@ -295,7 +296,7 @@ void fault_deliver(struct vcpu *vcpu)
     }
 }
 
-/* --- Interrupts -------------------------------------------------------------------------- */
+/* --- Interrupts ----------------------------------------------------------- */
 
 void fault_interrupt(struct vcpu *vcpu, uint8_t vector)
 {

@@ -17,7 +17,7 @@
 #include "cpu/mem.h"
 #include "cpu/tlb.h"
 
-/* --- The decode cache ------------------------------------------------------------ */
+/* --- The decode cache ----------------------------------------------------- */
 
 #define CACHE_BITS 12
 #define CACHE_ENTRIES (1u << CACHE_BITS)
@@ -50,7 +50,7 @@ void interp_cache_destroy(struct vcpu *vcpu)
     vcpu->decode_cache = NULL;
 }
 
-/* --- Fetching ---------------------------------------------------------------------- */
+/* --- Fetching ------------------------------------------------------------- */
 
 static enum cpu_mode code_mode(const struct vcpu *vcpu)
 {
@@ -141,7 +141,7 @@ static inline const struct insn *fetch(struct vcpu *vcpu)
     return fetch_miss(vcpu, c, key, now);
 }
 
-/* --- Executing ------------------------------------------------------------------------ */
+/* --- Executing ------------------------------------------------------------ */
 
 /* LOCK is for read-modify-write instructions with a memory destination (SDM 2, LOCK). */
 static bool lock_allowed(const struct insn *in)
@@ -256,7 +256,7 @@ void interp_step(struct vcpu *vcpu)
     step(vcpu);
 }
 
-/* --- The engine -------------------------------------------------------------------------- */
+/* --- The engine ----------------------------------------------------------- */
 
 static void *engine_create(struct vcpu *vcpu, const char **error)
 {

@@ -69,7 +69,7 @@ enum step interp_out(struct vcpu *vcpu, const struct insn *in)
     return STEP_NEXT;
 }
 
-/* --- Strings -------------------------------------------------------------------------------- */
+/* --- Strings -------------------------------------------------------------- */
 
 /* rSI, rDI or rCX plus n, in the address size. */
 static void advance(struct vcpu *vcpu, const struct insn *in, unsigned reg, int64_t n)

@@ -13,7 +13,7 @@ static bool has_descriptors(const struct vcpu *vcpu)
     return vcpu_protected(vcpu) && !vcpu_v86(vcpu);
 }
 
-/* --- Moves ---------------------------------------------------------------------------- */
+/* --- Moves ---------------------------------------------------------------- */
 
 /* Interrupts and debug traps wait for the instruction after a load of SS (SDM 3, 6.8.3). */
 static void shadow_stack_load(struct vcpu *vcpu, unsigned seg)
@@ -113,7 +113,7 @@ enum step interp_lgs(struct vcpu *vcpu, const struct insn *in)
     return load_pointer(vcpu, in, SEG_GS);
 }
 
-/* --- Questions about descriptors --------------------------------------------------------- */
+/* --- Questions about descriptors ------------------------------------------ */
 
 static void set_zf(struct vcpu *vcpu, bool zf)
 {
@@ -159,7 +159,7 @@ static bool privileged_enough(const struct vcpu *vcpu, uint16_t selector, uint64
     return descriptor_dpl(d) >= vcpu->cpl && descriptor_dpl(d) >= (selector & SELECTOR_RPL);
 }
 
-/* System descriptor types that LAR and LSL answer for, as bit masks by type (SDM 2, LAR and LSL). */
+/* System descriptor types that LAR and LSL answer for, as bit masks by type. */
 #define TYPES_LSL                                                                                  \
     (1u << DESC_TSS16 | 1u << DESC_LDT | 1u << DESC_TSS16_BUSY | 1u << DESC_TSS32 |                \
      1u << DESC_TSS32_BUSY)
@@ -244,7 +244,7 @@ enum step interp_verw(struct vcpu *vcpu, const struct insn *in)
     return verify(vcpu, in, true);
 }
 
-/* --- Software interrupts -------------------------------------------------------------------- */
+/* --- Software interrupts -------------------------------------------------- */
 
 static uint64_t next_rip(const struct vcpu *vcpu, const struct insn *in)
 {

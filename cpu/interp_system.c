@@ -29,7 +29,7 @@ static enum step done(bool faulted)
     return faulted ? STEP_FAULT : STEP_NEXT;
 }
 
-/* --- Flags ------------------------------------------------------------------------------ */
+/* --- Flags ---------------------------------------------------------------- */
 
 static bool iopl_denies(const struct vcpu *vcpu)
 {
@@ -91,7 +91,7 @@ enum step interp_popf(struct vcpu *vcpu, const struct insn *in)
     return STEP_NEXT;
 }
 
-/* --- Descriptor tables -------------------------------------------------------------------- */
+/* --- Descriptor tables ---------------------------------------------------- */
 
 static enum step store_table(struct vcpu *vcpu, const struct insn *in,
                              const struct table_register *table)
@@ -180,7 +180,7 @@ enum step interp_ltr(struct vcpu *vcpu, const struct insn *in)
     return done(segment_load_tr(vcpu, (uint16_t)selector));
 }
 
-/* --- Control registers ----------------------------------------------------------------------- */
+/* --- Control registers ---------------------------------------------------- */
 
 enum step interp_smsw(struct vcpu *vcpu, const struct insn *in)
 {
@@ -277,7 +277,7 @@ enum step interp_mov_to_dr(struct vcpu *vcpu, const struct insn *in)
     return STEP_NEXT;
 }
 
-/* --- Caches, TLB, halt --------------------------------------------------------------------- */
+/* --- Caches, TLB, halt ---------------------------------------------------- */
 
 enum step interp_invlpg(struct vcpu *vcpu, const struct insn *in)
 {
@@ -335,7 +335,7 @@ enum step interp_hlt(struct vcpu *vcpu, const struct insn *in)
     return STEP_NEXT;
 }
 
-/* --- MSRs, counters, CPUID ------------------------------------------------------------------ */
+/* --- MSRs, counters, CPUID ------------------------------------------------ */
 
 static void set_edx_eax(struct vcpu *vcpu, uint64_t value)
 {
@@ -421,7 +421,7 @@ enum step interp_cpuid(struct vcpu *vcpu, const struct insn *in)
     return STEP_NEXT;
 }
 
-/* --- Fast system calls -------------------------------------------------------------------------- */
+/* --- Fast system calls ---------------------------------------------------- */
 
 /* Flat segments without looking at any descriptor (SDM 3, 5.8.7). */
 static void load_flat(struct vcpu *vcpu, uint16_t cs, uint16_t ss, unsigned cpl)

@@ -1,6 +1,6 @@
 /*
- * Model-specific registers: see msr.h and the table msr.def. Reference: SDM volume 4; volume 3, 11.11
- * (MTRR) and 11.12 (PAT).
+ * Model-specific registers: see msr.h and the table msr.def. Reference: SDM volume 4; volume 3,
+ * 11.11 (MTRR) and 11.12 (PAT).
  * Modelled: what 32-bit systems write and read; memory types are kept and have no effect.
  * Not yet: performance counters, machine check, debug control.
  */
@@ -20,7 +20,7 @@ static bool gp(struct vcpu *vcpu)
     return fault_gp(vcpu, 0) == STEP_FAULT;
 }
 
-/* --- Registers with behaviour ------------------------------------------------------- */
+/* --- Registers with behaviour --------------------------------------------- */
 
 uint64_t msr_tsc(const struct vcpu *vcpu)
 {
@@ -96,7 +96,7 @@ static bool write_pat(struct vcpu *vcpu, uint32_t index, uint64_t value)
     return false;
 }
 
-/* --- MTRRs: kept, without effect ------------------------------------------------------ */
+/* --- MTRRs: kept, without effect ------------------------------------------ */
 
 #define MTRR_DEF_TYPE 0x2ff
 
@@ -139,7 +139,7 @@ static bool write_mtrr(struct vcpu *vcpu, uint32_t index, uint64_t value)
     return false;
 }
 
-/* --- The table ------------------------------------------------------------------------ */
+/* --- The table ------------------------------------------------------------ */
 
 /* Who has a register: a feature, everybody, or a vendor. */
 enum { ANY = CPUID_FEATURE_COUNT, INTEL, AMD };

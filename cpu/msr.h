@@ -1,4 +1,4 @@
-/* Model-specific registers, by the table msr.def. Reference: SDM volume 4; volume 3, chapter 11 (MTRR). */
+/* Model-specific registers, by the table msr.def. Reference: SDM volume 4; volume 3, 11.11. */
 #ifndef CPU_MSR_H
 #define CPU_MSR_H
 
@@ -15,8 +15,8 @@ MUST_CHECK bool msr_write(struct vcpu *vcpu, uint32_t index, uint64_t value);
 /* The values after RESET#. */
 void msr_reset(struct vcpu *vcpu);
 
-/* The MTRRs as a PC's firmware leaves them: write-back, but for the VGA window, the BIOS area and the
- * hole [hole, 4 GiB) above RAM. */
+/* The MTRRs as a PC's firmware leaves them: write-back, but for the VGA window, the BIOS area and
+ * the hole [hole, 4 GiB) above RAM. */
 void msr_firmware_mtrrs(struct vcpu *vcpu, uint32_t hole);
 
 /* The guest's time-stamp counter. */

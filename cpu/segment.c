@@ -191,7 +191,7 @@ bool segment_load_tr(struct vcpu *vcpu, uint16_t selector)
     return false;
 }
 
-/* --- Stacks ----------------------------------------------------------------- */
+/* --- Stacks --------------------------------------------------------------- */
 
 void stack_current(const struct vcpu *vcpu, uint32_t error, struct stack *st)
 {

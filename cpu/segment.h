@@ -1,8 +1,8 @@
 /*
  * Segment registers and descriptors. Reference: SDM volume 3, chapter 3 and 5.
  *
- * Functions returning bool return true when they faulted (vcpu->fault is then filled in). ext is the
- * error code's EXT bit, 0 or 1: set while an external event or an exception is being delivered.
+ * Functions returning bool return true when they faulted (vcpu->fault is then filled in). ext is
+ * the error code's EXT bit, 0 or 1: set while an external event or an exception is being delivered.
  */
 #ifndef CPU_SEGMENT_H
 #define CPU_SEGMENT_H
@@ -39,7 +39,7 @@ enum {
 #define ATTR_FLAT_CODE(dpl) (0xc09bu | (dpl) << 5)
 #define ATTR_FLAT_DATA(dpl) (0xc093u | (dpl) << 5)
 
-/* --- fields of a descriptor as memory holds it ---------------------------------------------------- */
+/* --- fields of a descriptor as memory holds it ---------------------------- */
 
 static inline uint32_t descriptor_attr(uint64_t d)
 {
@@ -97,13 +97,14 @@ static inline unsigned descriptor_system_type(uint64_t d)
 
 static inline struct segment segment_unpack(uint16_t selector, uint64_t d)
 {
-    return (struct segment){ selector, descriptor_attr(d), descriptor_limit(d), descriptor_base(d) };
+    return (struct segment){ selector, descriptor_attr(d), descriptor_limit(d),
+                             descriptor_base(d) };
 }
 
 /* Are offset to offset + size - 1 inside (SDM 3, 5.3)? */
 bool segment_within(const struct segment *s, uint64_t offset, unsigned size);
 
-/* --- loading ---------------------------------------------------------------------------------------- */
+/* --- loading -------------------------------------------------------------- */
 
 /*
  * Reads the descriptor that selector names; *gla is where it is. Outside its table: vector with the
@@ -132,10 +133,11 @@ void segment_load_null(struct vcpu *vcpu, unsigned seg, uint16_t selector);
 void segment_drop_inner(struct vcpu *vcpu);
 
 /* LLDT and LTR, in protected mode at CPL 0; vector and ext are those of failed checks. */
-MUST_CHECK bool segment_load_ldtr(struct vcpu *vcpu, uint16_t selector, uint8_t vector, uint32_t ext);
+MUST_CHECK bool segment_load_ldtr(struct vcpu *vcpu, uint16_t selector, uint8_t vector,
+                                  uint32_t ext);
 MUST_CHECK bool segment_load_tr(struct vcpu *vcpu, uint16_t selector);
 
-/* --- stacks ------------------------------------------------------------------------------------------ */
+/* --- stacks --------------------------------------------------------------- */
 
 /* A stack that a frame is pushed on before anybody sees the change. */
 struct stack {
@@ -155,10 +157,11 @@ static inline uint64_t stack_mask(const struct segment *ss)
 void stack_current(const struct vcpu *vcpu, uint32_t error, struct stack *st);
 
 /* Room for count values of size bytes? True: no, #SS is raised. */
-MUST_CHECK bool stack_check(struct vcpu *vcpu, const struct stack *st, unsigned count, unsigned size);
+MUST_CHECK bool stack_check(struct vcpu *vcpu, const struct stack *st, unsigned count,
+                            unsigned size);
 MUST_CHECK bool stack_push(struct vcpu *vcpu, struct stack *st, unsigned size, uint64_t value);
 
-/* The current stack, with the current rights: reads the value skip bytes above its top; pushes one. */
+/* The current stack, with the current rights: reads the value skip bytes above its top; pushes. */
 MUST_CHECK bool stack_peek(struct vcpu *vcpu, uint64_t skip, unsigned size, uint64_t *value);
 MUST_CHECK bool stack_push_current(struct vcpu *vcpu, unsigned size, uint64_t value);
 

@@ -36,7 +36,7 @@ static bool tss_is_32(uint32_t attr)
     return attr & 8;
 }
 
-/* --- Inner stacks and the I/O bitmap ---------------------------------------- */
+/* --- Inner stacks and the I/O bitmap -------------------------------------- */
 
 /* SDM 2, INT n, INTER-PRIVILEGE-LEVEL-INTERRUPT: the new stack segment's checks. */
 static bool inner_stack_segment(struct vcpu *vcpu, uint16_t selector, unsigned dpl, uint32_t ext,
@@ -102,7 +102,7 @@ bool task_port_denied(struct vcpu *vcpu, uint16_t port, unsigned size)
     return bits >> (port & 7) & ((1u << size) - 1) ? deny(vcpu) : false;
 }
 
-/* --- Task switches ------------------------------------------------------------ */
+/* --- Task switches -------------------------------------------------------- */
 
 /* A TSS's contents, whatever its width. Segments in the order of SEG_. */
 struct image {
@@ -126,9 +126,13 @@ static bool image_read(struct vcpu *vcpu, uint64_t base, struct image *im)
     for (unsigned i = 0; i < segments; i++)
         if (mem_read_system(vcpu, seg + i * size, 2, &im->seg[i]))
             return true;
-    return mem_read_system(vcpu, base + (im->wide ? TSS32_EIP : TSS16_IP), size, &im->eip) ||
-           mem_read_system(vcpu, base + (im->wide ? TSS32_EFLAGS : TSS16_FLAGS), size, &im->eflags) ||
-           mem_read_system(vcpu, base + (im->wide ? TSS32_LDT : TSS16_LDT), 2, &im->ldt);
+    if (im->wide)
+        return mem_read_system(vcpu, base + TSS32_EIP, 4, &im->eip) ||
+               mem_read_system(vcpu, base + TSS32_EFLAGS, 4, &im->eflags) ||
+               mem_read_system(vcpu, base + TSS32_LDT, 2, &im->ldt);
+    return mem_read_system(vcpu, base + TSS16_IP, 2, &im->eip) ||
+           mem_read_system(vcpu, base + TSS16_FLAGS, 2, &im->eflags) ||
+           mem_read_system(vcpu, base + TSS16_LDT, 2, &im->ldt);
 }
 
 /* Saves the outgoing task. Its first and last words are written first: should its second page
@@ -184,7 +188,7 @@ static bool check_descriptor(struct vcpu *vcpu, const struct task_switch *ts, ui
     return false;
 }
 
-/* --- In the new task's context: steps 5 and on of table 7-1 ---------------------- */
+/* --- In the new task's context: steps 5 and on of table 7-1 --------------- */
 
 static bool load_code(struct vcpu *vcpu, uint16_t selector, uint32_t ext)
 {

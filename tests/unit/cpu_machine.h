@@ -117,7 +117,8 @@ static inline uint64_t m_get(const struct machine *m, uint64_t gpa, unsigned siz
 static inline uint64_t m_descriptor(uint32_t base, uint32_t limit, unsigned access, unsigned flags)
 {
     return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)access << 40 |
-           (uint64_t)(limit >> 16 & 15) << 48 | (uint64_t)flags << 52 | (uint64_t)(base >> 24) << 56;
+           (uint64_t)(limit >> 16 & 15) << 48 | (uint64_t)flags << 52 |
+           (uint64_t)(base >> 24) << 56;
 }
 
 static inline uint64_t m_gate(uint16_t selector, uint32_t offset, unsigned access, unsigned count)

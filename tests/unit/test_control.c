@@ -7,7 +7,7 @@
 #include "cpu/paging.h"
 #include "tests/unit/cpu_machine.h"
 
-/* --- The matrix ---------------------------------------------------------------------------- */
+/* --- The matrix ----------------------------------------------------------- */
 
 enum rule {
     PRIVILEGED,  /* #GP(0) unless CPL 0 */
@@ -147,7 +147,7 @@ static void test_matrix(struct machine *m)
         }
 }
 
-/* --- popf, pushf: which bits -------------------------------------------------------------------- */
+/* --- popf, pushf: which bits ---------------------------------------------- */
 
 static void check_popf(struct machine *m, unsigned cpl, unsigned iopl, uint32_t may)
 {
@@ -178,7 +178,7 @@ static void test_popf(struct machine *m)
     check_popf(m, 2, 1, user);
 }
 
-/* --- Control registers ----------------------------------------------------------------------------- */
+/* --- Control registers ---------------------------------------------------- */
 
 static int write_cr(struct machine *m, const char *bytes, uint32_t value)
 {
@@ -230,8 +230,8 @@ static void test_cr4(struct machine *m)
 static void test_pdptes(struct machine *m)
 {
     struct vcpu *v = m->vcpu;
-    static const uint64_t bad[] = { 1 << 1, 1 << 2, 1 << 5, 1 << 6, 1 << 7, 1 << 8, 1ull << PHYS_BITS,
-                                    1ull << 63 };
+    static const uint64_t bad[] = { 1 << 1, 1 << 2, 1 << 5, 1 << 6, 1 << 7, 1 << 8,
+                                    1ull << PHYS_BITS, 1ull << 63 };
 
     m_protected(m, 0);
     CHECK_EQ(write_cr(m, CR4, CR4_PAE), -1);
@@ -255,7 +255,7 @@ static void test_pdptes(struct machine *m)
     CHECK_EQ(write_cr(m, CR3, 0x100020), -1);
 }
 
-/* --- Debug registers ---------------------------------------------------------------------------------- */
+/* --- Debug registers ------------------------------------------------------ */
 
 static void test_dr(struct machine *m)
 {

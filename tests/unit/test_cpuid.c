@@ -1,4 +1,4 @@
-/* CPU models: parsing with its errors, leaves, and that no model promises what is not implemented. */
+/* CPU models: parsing with its errors, leaves, and that no model promises what is missing. */
 #include <errno.h>
 
 #include "cpu/cpuid.h"
@@ -72,9 +72,11 @@ static void test_promises(void)
 
     for (unsigned i = 0; i < 5; i++) {
         read_leaf(specs[i], 1, 0, r);
-        CHECK_EQ(r[3] & (1 << 1 | 1 << 7 | 1 << 9 | 1 << 14 | 1 << 28), 0); /* VME MCE APIC MCA HTT */
+        /* VME, MCE, APIC, MCA, HTT */
+        CHECK_EQ(r[3] & (1 << 1 | 1 << 7 | 1 << 9 | 1 << 14 | 1 << 28), 0);
         /* MONITOR, VMX, CX16, PCID, X2APIC, TSC deadline, hypervisor */
-        CHECK_EQ(r[2] & (1u << 3 | 1u << 5 | 1u << 13 | 1u << 17 | 1u << 21 | 1u << 24 | 1u << 31), 0);
+        CHECK_EQ(r[2] & (1u << 3 | 1u << 5 | 1u << 13 | 1u << 17 | 1u << 21 | 1u << 24 | 1u << 31),
+                 0);
         read_leaf(specs[i], 7, 0, r);
         if (i == 0) /* FSGSBASE, SMEP, INVPCID, SMAP, AVX-512F */
             CHECK_EQ(r[1] & (1 << 0 | 1 << 7 | 1 << 10 | 1 << 20 | 1 << 16), 0);

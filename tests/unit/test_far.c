@@ -19,7 +19,7 @@ static void far32(struct machine *m, int call, uint16_t selector, uint32_t offse
     m_run(m, (const char *)code, 7);
 }
 
-/* --- Direct: SDM 2, JMP and CALL, CONFORMING- and NONCONFORMING-CODE-SEGMENT ------------------------ */
+/* --- Direct: SDM 2, JMP and CALL, CONFORMING- and NONCONFORMING-CODE-SEGMENT --- */
 
 static int want_direct(unsigned access, unsigned rpl, unsigned cpl)
 {
@@ -89,7 +89,7 @@ static void test_bad_types(struct machine *m)
     CHECK_EQ(m_frame(m, 1, 4), AT_CODE);
 }
 
-/* --- Call gates --------------------------------------------------------------------------------------- */
+/* --- Call gates ----------------------------------------------------------- */
 
 /* Gate DPL x RPL x CPL x target DPL x conforming; -1: through, at target DPL or the same CPL. */
 static void check_gate(struct machine *m, int call, unsigned gdpl, unsigned rpl, unsigned cpl,
@@ -164,7 +164,7 @@ static void check_parameters(struct machine *m, unsigned access, unsigned size)
     CHECK_EQ(v->seg[SEG_SS].selector, DATA3);
 }
 
-/* --- Returns -------------------------------------------------------------------------------------------- */
+/* --- Returns -------------------------------------------------------------- */
 
 /* retf to a segment of this kind from this CPL (SDM 2, RET). */
 static void check_return(struct machine *m, unsigned access, unsigned rpl, unsigned cpl)
@@ -219,7 +219,7 @@ static void test_returns(struct machine *m)
     }
 }
 
-/* --- IRET -------------------------------------------------------------------------------------------------- */
+/* --- IRET ----------------------------------------------------------------- */
 
 static void check_iret(struct machine *m, unsigned cpl, unsigned iopl, unsigned to, uint32_t may)
 {

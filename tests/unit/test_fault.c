@@ -6,7 +6,7 @@
 
 #define FLAGS (EFLAGS_R1 | EFLAGS_CF | EFLAGS_IF)
 
-/* --- Frames -------------------------------------------------------------------------------- */
+/* --- Frames --------------------------------------------------------------- */
 
 /* Gates: type, does it clear IF, the frame's word size. */
 static const struct gate_kind {
@@ -104,7 +104,7 @@ static void test_real(struct machine *m)
     CHECK_EQ(v->shutdown, 1);
 }
 
-/* --- Checks on the way ------------------------------------------------------------------------- */
+/* --- Checks on the way ---------------------------------------------------- */
 
 /* int 40h at CPL 3 after spoil(): which fault, with which error code? */
 static void check_spoiled(struct machine *m, void (*spoil)(struct machine *), int vector,
@@ -226,7 +226,7 @@ static void test_external(struct machine *m)
     CHECK_EQ(m_frame(m, 0, 4), SPARE | 1);
 }
 
-/* --- What is pushed for faults and traps ------------------------------------------------------- */
+/* --- What is pushed for faults and traps ---------------------------------- */
 
 static void test_flags(struct machine *m)
 {
@@ -261,7 +261,7 @@ static void test_flags(struct machine *m)
     CHECK_EQ(v->rip, AT_CODE + 1);
 }
 
-/* --- Double and triple faults ------------------------------------------------------------------- */
+/* --- Double and triple faults --------------------------------------------- */
 
 /* Makes delivering vector raise how: a contributory fault (its gate is absent), a page fault (its
  * gate's handler stack is not mapped: simulated by raising), or nothing. */
@@ -312,7 +312,7 @@ static void test_double(struct machine *m)
     CHECK_EQ(v->first_fault_rip, AT_CODE);
 }
 
-/* --- Paging: a frame that cannot be written, CR2, error codes ------------------------------------- */
+/* --- Paging: a frame that cannot be written, CR2, error codes ------------- */
 
 /* Identity-maps the 2 MiB with a 32-bit table at 0x100000 (directory) and 0x101000. */
 static void map_all(struct machine *m, uint32_t bits)

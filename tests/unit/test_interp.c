@@ -5,7 +5,7 @@
 #include "cpu/debug.h"
 #include "tests/unit/cpu_machine.h"
 
-/* --- Fetch ------------------------------------------------------------------------------------ */
+/* --- Fetch ---------------------------------------------------------------- */
 
 /* Instructions of 1 to 15 bytes: CLI behind DS prefixes, all of which are legal. */
 static void put_cli(struct machine *m, uint32_t at, unsigned len)
@@ -99,7 +99,7 @@ static void test_rewritten(struct machine *m)
         }
 }
 
-/* --- Shadows, interrupts, NMI, HLT ---------------------------------------------------------------- */
+/* --- Shadows, interrupts, NMI, HLT ---------------------------------------- */
 
 static void interrupt(struct machine *m, uint8_t vector)
 {
@@ -171,7 +171,7 @@ static void test_nmi(struct machine *m)
     CHECK_EQ(m_vector(m), VEC_NMI);
 }
 
-/* --- Debug ------------------------------------------------------------------------------------------- */
+/* --- Debug ---------------------------------------------------------------- */
 
 static void test_single_step(struct machine *m)
 {
@@ -185,7 +185,7 @@ static void test_single_step(struct machine *m)
     CHECK_EQ(m_frame(m, 2, 4), EFLAGS_R1 | EFLAGS_TF);
     CHECK_EQ(v->dr[6], DR6_RESET | DR6_BS);
 
-    m_protected(m, 0); /* popf sets TF: the next instruction traps; popf clears it: it traps itself */
+    m_protected(m, 0); /* popf sets TF: the next instruction traps; the popf that clears it too */
     v->gpr[RSP] = AT_DATA;
     m_put(m, AT_DATA, EFLAGS_R1 | EFLAGS_TF, 4);
     m_put(m, AT_DATA + 4, EFLAGS_R1, 4);
@@ -277,7 +277,7 @@ static void test_data_breakpoint(struct machine *m)
     }
 }
 
-/* --- Port strings -------------------------------------------------------------------------------------- */
+/* --- Port strings --------------------------------------------------------- */
 
 static void test_ins(struct machine *m)
 {

@@ -1,4 +1,4 @@
-/* MSRs: the ones that exist, the ones that do not, reserved bits, and that none upsets the monitor. */
+/* MSRs: those that exist, those that do not, reserved bits, and that none upsets the monitor. */
 #include "cpu/msr.h"
 #include "cpu/paging.h"
 #include "tests/unit/cpu_machine.h"
@@ -74,7 +74,8 @@ static void test_tsc(struct machine *m)
 /* Every number that has a meaning somewhere, with ones and zeroes: a fault or not, never worse. */
 static void test_all(struct machine *m)
 {
-    static const uint32_t bases[] = { 0, 0x40000000, 0x4b564d00, 0xc0000000, 0xc0010000, 0xc0011000 };
+    static const uint32_t bases[] = { 0, 0x40000000, 0x4b564d00,
+                                      0xc0000000, 0xc0010000, 0xc0011000 };
     static const uint64_t values[] = { UINT64_MAX, 0x5555555555555555, 0 };
 
     m_protected(m, 0);

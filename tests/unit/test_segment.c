@@ -123,7 +123,7 @@ static void test_straddle(struct machine *m)
     check_access(m, 0x97, 4, 0x1000, 0xfffd, -1);
 }
 
-/* --- Against the host ----------------------------------------------------------------------- */
+/* --- Against the host ----------------------------------------------------- */
 
 struct answers {
     uint32_t lar, lsl, zf;

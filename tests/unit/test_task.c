@@ -165,7 +165,7 @@ static void test_trap(struct machine *m)
     CHECK_EQ(m->vcpu->dr[6] & DR6_BT, DR6_BT);
 }
 
-/* --- The I/O permission bitmap ------------------------------------------------------------------------- */
+/* --- The I/O permission bitmap -------------------------------------------- */
 
 static int denied(struct machine *m, uint32_t limit, uint16_t map, uint16_t port, unsigned size)
 {
