@@ -1,0 +1,200 @@
+/* Reading the kernel and its files, picking the format, and the CPU's state at the entry. */
+#include "frontend/boot.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/physmem.h"
+#include "cpu/mem.h"
+#include "cpu/vcpu.h"
+#include "frontend/error.h"
+
+#define CODE_SELECTOR 0x10
+#define DATA_SELECTOR 0x18
+#define GDT_SIZE 32
+
+/* --- For the loaders ---------------------------------------------------------- */
+
+bool boot_is_free(const struct boot_target *target, uint64_t gpa, uint64_t size)
+{
+    for (unsigned i = 0; i < target->map_count; i++) {
+        const struct pc_e820 *run = &target->map[i];
+
+        if (run->type == E820_RAM && gpa >= run->base && gpa - run->base <= run->size &&
+            size <= run->size - (gpa - run->base))
+            return true;
+    }
+    return false;
+}
+
+uint64_t boot_place_high(const struct boot_target *target, uint64_t size, uint64_t low,
+                         uint64_t high)
+{
+    uint64_t best = 0;
+
+    for (unsigned i = 0; i < target->map_count; i++) {
+        const struct pc_e820 *run = &target->map[i];
+        uint64_t end = run->base + run->size < high ? run->base + run->size : high;
+        uint64_t start = run->base > low ? run->base : low;
+
+        if (run->type != E820_RAM || end < size)
+            continue;
+        if (((end - size) & ~PAGE_MASK) >= start && ((end - size) & ~PAGE_MASK) > best)
+            best = (end - size) & ~PAGE_MASK;
+    }
+    return best;
+}
+
+void boot_write_gdt(const struct boot_target *target, uint64_t gpa)
+{
+    /* SDM 3, figure 3-8: base 0, limit 4 GiB, 32-bit, present, accessed; execute/read, read/write */
+    static const uint64_t gdt[GDT_SIZE / 8] = { 0, 0, 0x00cf9b000000ffff, 0x00cf93000000ffff };
+
+    physmem_write(target->mem, gpa, gdt, sizeof(gdt));
+}
+
+int boot_no_room(const struct boot *boot, const struct boot_target *target, uint64_t high,
+                 struct error *error)
+{
+    return error_set(error, EX_DATAERR,
+                     "kernel '%s': needs memory up to %lluM, and the guest has %lluM; "
+                     "give it more with -m",
+                     boot->kernel_path, (unsigned long long)((high + (1u << 20) - 1) >> 20),
+                     (unsigned long long)(target->mem->size >> 20));
+}
+
+/* --- The files ------------------------------------------------------------------ */
+
+/* The text up to the next single comma, with doubled ones halved, in memory of its own. *at is NULL
+ * after the last one. */
+static char *next_name(const char **at)
+{
+    const char *from = *at;
+    char *name = malloc(strlen(from) + 1), *to = name;
+
+    if (!name)
+        return NULL;
+    while (*from && (*from != ',' || from[1] == ',')) {
+        from += *from == ',';
+        *to++ = *from++;
+    }
+    *to = '\0';
+    *at = *from ? from + 1 : NULL;
+    return name;
+}
+
+/* Multiboot: what follows the first space are the module's arguments. */
+static void split_arguments(struct boot_file *file)
+{
+    char *space = strchr(file->path, ' ');
+
+    file->arguments = file->path + strlen(file->path);
+    if (!space)
+        return;
+    *space = '\0';
+    file->arguments = space + 1;
+}
+
+static int add_file(struct boot *boot, const char **at, bool modules, uint64_t limit,
+                    struct error *error)
+{
+    struct boot_file *file = &boot->file[boot->files];
+
+    if (boot->files == BOOT_FILES_MAX)
+        return error_set(error, EX_USAGE, "-initrd: more than %d files; join some of them",
+                         BOOT_FILES_MAX);
+    file->path = next_name(at);
+    if (!file->path)
+        return error_set(error, EX_OSERR, "-initrd: no host memory; free some");
+    boot->files++;
+    file->arguments = "";
+    if (modules)
+        split_arguments(file);
+    if (!*file->path)
+        return error_set(error, EX_USAGE, "-initrd: a file name is empty; write FILE[,FILE...]");
+    return image_read(&file->image, file->path, modules ? "module" : "initrd", limit, error);
+}
+
+static int read_files(struct boot *boot, const char *initrd, uint64_t limit, struct error *error)
+{
+    bool modules = !boot_linux_is(&boot->kernel);
+    const char *at = initrd;
+
+    if (!initrd || (modules && !boot_multiboot_is(&boot->kernel) && !boot_elf_is(&boot->kernel)))
+        return 0; /* no kernel at all: load() says so */
+    if (modules && !boot_multiboot_is(&boot->kernel))
+        return error_set(error, EX_USAGE,
+                         "-initrd: '%s' is a plain ELF kernel and takes none; leave it out",
+                         boot->kernel_path);
+    while (at)
+        if (add_file(boot, &at, modules, limit, error))
+            return -1;
+    return 0;
+}
+
+static int load(const struct boot *boot, const struct boot_target *target,
+                struct boot_entry *entry, struct error *error)
+{
+    if (boot_linux_is(&boot->kernel))
+        return boot_linux_load(boot, target, entry, error);
+    if (boot_multiboot_is(&boot->kernel))
+        return boot_multiboot_load(boot, target, entry, error);
+    if (boot_elf_is(&boot->kernel))
+        return boot_elf_load(boot, target, entry, error);
+    return error_set(error, EX_DATAERR,
+                     "kernel '%s': neither a Linux bzImage nor a multiboot 1 or ELF kernel; "
+                     "name one of these",
+                     boot->kernel_path);
+}
+
+static void boot_free(struct boot *boot)
+{
+    image_free(&boot->kernel);
+    for (unsigned i = 0; i < boot->files; i++) {
+        image_free(&boot->file[i].image);
+        free(boot->file[i].path);
+    }
+}
+
+int boot_load(const char *kernel, const char *initrd, const char *append,
+              const struct boot_target *target, struct boot_entry *entry, struct error *error)
+{
+    struct boot boot = { .kernel_path = kernel, .append = append };
+    uint64_t limit = target->mem->size;
+    int err;
+
+    err = image_read(&boot.kernel, kernel, "kernel", limit, error);
+    if (!err)
+        err = image_unzip(&boot.kernel, kernel, "kernel", limit, error);
+    if (!err)
+        err = read_files(&boot, initrd, limit, error);
+    if (!err)
+        err = load(&boot, target, entry, error);
+    boot_free(&boot);
+    return err;
+}
+
+/* --- The CPU ---------------------------------------------------------------------- */
+
+void boot_enter(struct vcpu *vcpu, const struct boot_entry *entry)
+{
+    const uint32_t common = SEG_S | SEG_P | SEG_ACCESSED | SEG_DB | SEG_G;
+    struct segment data = { DATA_SELECTOR, common | SEG_WRITABLE, UINT32_MAX, 0 };
+
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        vcpu->seg[i] = data;
+    vcpu->seg[SEG_CS] = (struct segment){ CODE_SELECTOR, common | SEG_CODE | SEG_READABLE,
+                                          UINT32_MAX, 0 };
+    vcpu->gdtr = (struct table_register){ entry->gdt, GDT_SIZE - 1 };
+    vcpu->idtr = (struct table_register){ 0, 0 };
+    vcpu->cr0 = CR0_PE | CR0_ET;
+    memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
+    vcpu->gpr[RAX] = entry->eax;
+    vcpu->gpr[RBX] = entry->ebx;
+    vcpu->gpr[RSI] = entry->esi;
+    vcpu->gpr[RSP] = entry->esp;
+    vcpu->rip = entry->eip;
+    vcpu->eflags = EFLAGS_R1;
+    mem_mode_changed(vcpu);
+}

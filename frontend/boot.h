@@ -1,0 +1,95 @@
+/*
+ * Loading a kernel into guest memory: what it is, where it goes, and how the CPU enters it.
+ *
+ * Each format has its file (boot_linux.c, boot_multiboot.c, boot_elf.c); boot.c reads the files and picks the
+ * format. Loaders see guest memory, the board's memory map and bytes, never a CPU: a test gives
+ * them memory of its own. All of them enter flat 32-bit protected mode, paging off, interrupts off,
+ * with a GDT of selectors 0x10 (code) and 0x18 (data).
+ */
+#ifndef FRONTEND_BOOT_H
+#define FRONTEND_BOOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frontend/image.h"
+#include "frontend/pc.h"
+
+struct error;
+struct vcpu;
+
+#define BOOT_FILES_MAX 32
+
+struct boot_target {
+    struct physmem *mem;
+    struct pc_e820 map[PC_E820_MAX];
+    unsigned map_count;
+    uint64_t rsdp;
+};
+
+/* One -initrd file: for Linux a part of the RAM disk, for multiboot a module. */
+struct boot_file {
+    char *path, *arguments; /* arguments "" when there are none */
+    struct image image;
+};
+
+struct boot {
+    const char *kernel_path, *append;
+    struct image kernel;
+    struct boot_file file[BOOT_FILES_MAX];
+    unsigned files;
+};
+
+/* The CPU at the kernel's first instruction: general registers that matter, the others are 0. */
+struct boot_entry {
+    uint32_t eip, eax, ebx, esi, esp;
+    uint32_t gdt; /* gpa */
+};
+
+/* The formats. is() looks at the first bytes only; load() checks the rest. */
+bool boot_linux_is(const struct image *kernel);
+int boot_linux_load(const struct boot *boot, const struct boot_target *target,
+                    struct boot_entry *entry, struct error *error);
+bool boot_multiboot_is(const struct image *kernel);
+int boot_multiboot_load(const struct boot *boot, const struct boot_target *target,
+                        struct boot_entry *entry, struct error *error);
+bool boot_elf_is(const struct image *kernel);
+int boot_elf_load(const struct boot *boot, const struct boot_target *target,
+                  struct boot_entry *entry, struct error *error);
+
+/*
+ * Reads the files that kernel, initrd (-initrd's value, may be NULL) and append name, loads them
+ * and fills in *entry. 0, or -1 with *error; guest memory is undefined then.
+ */
+int boot_load(const char *kernel, const char *initrd, const char *append,
+              const struct boot_target *target, struct boot_entry *entry, struct error *error);
+
+/* Puts a CPU fresh from its reset at the entry. */
+void boot_enter(struct vcpu *vcpu, const struct boot_entry *entry);
+
+/* --- For the loaders ---------------------------------------------------------- */
+
+/* Is [gpa, gpa + size) all RAM that the memory map says is free? */
+bool boot_is_free(const struct boot_target *target, uint64_t gpa, uint64_t size);
+
+/* The highest place for size bytes, page-aligned, in free RAM, at or above low and ending at or below
+ * high; 0 when there is none. */
+uint64_t boot_place_high(const struct boot_target *target, uint64_t size, uint64_t low,
+                         uint64_t high);
+
+/* The GDT above, at gpa (32 bytes). */
+void boot_write_gdt(const struct boot_target *target, uint64_t gpa);
+
+/* An ELF file's segments at their physical addresses. */
+struct boot_span {
+    uint64_t low, high; /* gpa of all that was loaded */
+    uint32_t entry;
+};
+int boot_elf_segments(const struct boot *boot, const struct boot_target *target,
+                      struct boot_span *span, struct error *error);
+
+/* "give it more memory", for a kernel that needs all of up to gpa high. */
+int boot_no_room(const struct boot *boot, const struct boot_target *target, uint64_t high,
+                 struct error *error);
+
+#endif

@@ -1,0 +1,505 @@
+/* The command line: options.def is the table, the take_ functions check the values. */
+#include "frontend/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/physmem.h"
+#include "frontend/error.h"
+#include "frontend/nearest.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+typedef int take_fn(struct config *config, const char *value, struct error *error);
+
+/* --- Numbers ---------------------------------------------------------------- */
+
+/* A decimal number at text, up to limit; the end in *end. False when there is none or it is larger. */
+static bool decimal(const char *text, uint64_t limit, uint64_t *value, const char **end)
+{
+    const char *at = text;
+
+    for (*value = 0; *at >= '0' && *at <= '9'; at++) {
+        unsigned digit = (unsigned)(*at - '0');
+
+        if (*value > (limit - digit) / 10)
+            return false;
+        *value = *value * 10 + digit;
+    }
+    *end = at;
+    return at > text;
+}
+
+static int shift_of(const char *suffix)
+{
+    if (!*suffix)
+        return 20;
+    if (suffix[1])
+        return -1;
+    switch (*suffix) {
+    case 'k': case 'K': return 10;
+    case 'm': case 'M': return 20;
+    case 'g': case 'G': return 30;
+    default: return -1;
+    }
+}
+
+static int take_memory(struct config *config, const char *value, struct error *error)
+{
+    const char *end;
+    uint64_t number;
+    int shift;
+
+    if (!decimal(value, UINT64_MAX >> 30, &number, &end) || (shift = shift_of(end)) < 0)
+        return error_set(error, EX_USAGE, "-m %s: not a size; write 512, 512M, 1G or 65536k", value);
+    config->memory = number << shift & ~PAGE_MASK;
+    if (config->memory < PC_RAM_MIN)
+        return error_set(error, EX_USAGE, "-m %s: too small, a guest needs %lluM or more", value,
+                         PC_RAM_MIN >> 20);
+    if (config->memory > PC_RAM_MAX)
+        return error_set(error, EX_USAGE, "-m %s: too large, a 32-bit PC has room for %lluM", value,
+                         PC_RAM_MAX >> 20);
+    return 0;
+}
+
+static int take_timeout(struct config *config, const char *value, struct error *error)
+{
+    const uint64_t most = UINT64_MAX / NS_PER_SEC / 4;
+    uint64_t seconds, fraction = 0;
+    const char *end;
+    bool ok = decimal(value, most, &seconds, &end);
+
+    if (ok && *end == '.') {
+        uint64_t unit = NS_PER_SEC / 10;
+
+        for (end++; *end >= '0' && *end <= '9'; end++, unit /= 10)
+            fraction += (uint64_t)(*end - '0') * unit;
+    }
+    if (!ok || *end || !(seconds + fraction))
+        return error_set(error, EX_USAGE,
+                         "-timeout %s: not a time; write a number of seconds above 0", value);
+    config->timeout_ns = seconds * NS_PER_SEC + fraction;
+    return 0;
+}
+
+/* A 16-bit number in C's notation. */
+static bool number16(const char *text, unsigned long *value)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    *value = strtoul(text, &end, 0);
+    return !*end && *value <= UINT16_MAX;
+}
+
+/* --- Words ------------------------------------------------------------------ */
+
+static int unknown(const char *option, const char *value, size_t len, const char *const *names,
+                   size_t count, struct error *error)
+{
+    return error_set(error, EX_USAGE, "%s %s: unknown; did you mean %s?", option, value,
+                     nearest_name(value, len, names, count));
+}
+
+static int note(const char *option, const char *text)
+{
+    fprintf(stderr, "novt: note: %s: %s\n", option, text);
+    return 0;
+}
+
+static int take_engine(struct config *config, const char *value, struct error *error)
+{
+    static const char *const names[] = { "bt", "interp" };
+
+    for (size_t i = 0; i < COUNT(names); i++) {
+        if (!strcmp(value, names[i])) {
+            config->engine = names[i];
+            return 0;
+        }
+    }
+    return unknown("-engine", value, strlen(value), names, COUNT(names), error);
+}
+
+static int take_cpu(struct config *config, const char *value, struct error *error)
+{
+    (void)error;
+    if (!strcmp(value, "help") || !strcmp(value, "?"))
+        config->command = COMMAND_CPU_LIST;
+    config->cpu = value;
+    return 0;
+}
+
+static int take_smp(struct config *config, const char *value, struct error *error)
+{
+    (void)config;
+    if (strcmp(value, "1") && strcmp(value, "cpus=1"))
+        return error_set(error, EX_USAGE, "-smp %s: a guest has one CPU here; write -smp 1", value);
+    return 0;
+}
+
+static int take_log(struct config *config, const char *value, struct error *error)
+{
+    static const char *const names[] = {
+        "all", "help",
+#define LOG_TOPIC(name, text) #name,
+#include "base/log.def"
+    };
+    const char *at = value;
+
+    if (!strcmp(value, "help")) {
+        config->command = COMMAND_LOG_LIST;
+        return 0;
+    }
+    while (*at) {
+        size_t len = strcspn(at, ","), i = 0;
+
+        while (i < COUNT(names) && (strlen(names[i]) != len || memcmp(names[i], at, len)))
+            i++;
+        if (i == COUNT(names) || !strcmp(names[i], "help"))
+            return unknown("-d", value, len, names, COUNT(names), error);
+        at += len + (at[len] == ',');
+    }
+    config->log = value;
+    return 0;
+}
+
+static int debug_exit_property(struct config *config, const char *text, const char *value,
+                               struct error *error)
+{
+    unsigned long number;
+
+    if (!strncmp(text, "iobase=", 7) && number16(text + 7, &number)) {
+        config->debug_exit_base = (uint16_t)number;
+        return 0;
+    }
+    if (!strncmp(text, "iosize=", 7) && number16(text + 7, &number) && number >= 1 && number <= 4) {
+        config->debug_exit_size = (uint16_t)number;
+        return 0;
+    }
+    return error_set(error, EX_USAGE,
+                     "-device %s: '%s' is wrong; write iobase=0xf4 (a port) or iosize=4 (1 to 4)",
+                     value, text);
+}
+
+static int take_device(struct config *config, const char *value, struct error *error)
+{
+    static const char *const names[] = { "isa-debug-exit", "pvpanic" };
+    size_t len = strcspn(value, ",");
+    char properties[64], *save = NULL;
+
+    if (!strcmp(value, names[1]))
+        return note("-device pvpanic", "it is always on the board");
+    if (len != strlen(names[0]) || memcmp(value, names[0], len))
+        return unknown("-device", value, len, names, COUNT(names), error);
+    config->debug_exit = true;
+    config->debug_exit_base = 0x501;
+    config->debug_exit_size = 2;
+    if (strlen(value + len) >= sizeof(properties))
+        return error_set(error, EX_USAGE, "-device %s: too long", value);
+    strcpy(properties, value + len);
+    for (char *p = strtok_r(properties, ",", &save); p; p = strtok_r(NULL, ",", &save))
+        if (debug_exit_property(config, p, value, error))
+            return -1;
+    if (config->debug_exit_base + config->debug_exit_size > 0x10000)
+        return error_set(error, EX_USAGE, "-device %s: the ports end at 0xffff", value);
+    return 0;
+}
+
+/* --- Consoles --------------------------------------------------------------- */
+
+static int console_of(struct console_spec *spec, const char *option, const char *value,
+                      bool debugcon, struct error *error)
+{
+    static const struct {
+        const char *name;
+        struct console_spec spec;
+        bool debugcon; /* good for output alone */
+    } words[] = {
+        { "stdio", { .kind = CONSOLE_STDIO }, true },
+        { "mon:stdio", { .kind = CONSOLE_STDIO, .raw = true }, false },
+        { "none", { .kind = CONSOLE_NONE }, true },
+        { "null", { .kind = CONSOLE_NULL }, true },
+        { "pty", { .kind = CONSOLE_PTY }, false },
+    };
+    static const char *const names[] = { "stdio", "file:PATH", "none", "null", "pty", "unix:PATH" };
+
+    for (size_t i = 0; i < COUNT(words); i++) {
+        if (!strcmp(value, words[i].name) && (words[i].debugcon || !debugcon)) {
+            *spec = words[i].spec;
+            return 0;
+        }
+    }
+    spec->path = strchr(value, ':') ? strchr(value, ':') + 1 : "";
+    if (!strncmp(value, "file:", 5))
+        spec->kind = CONSOLE_FILE;
+    else if (!strncmp(value, "unix:", 5) && !debugcon)
+        spec->kind = CONSOLE_UNIX;
+    else
+        return unknown(option, value, strlen(value), names, debugcon ? 4 : COUNT(names), error);
+    if (!*spec->path)
+        return error_set(error, EX_USAGE, "%s %s: the path is missing after the colon", option,
+                         value);
+    return 0;
+}
+
+static int take_serial(struct config *config, const char *value, struct error *error)
+{
+    if (config->serials == PC_SERIAL_COUNT)
+        return error_set(error, EX_USAGE, "-serial %s: one too many, the board has %u serial lines",
+                         value, PC_SERIAL_COUNT);
+    return console_of(&config->serial[config->serials++], "-serial", value, false, error);
+}
+
+static int take_debugcon(struct config *config, const char *value, struct error *error)
+{
+    return console_of(&config->debugcon, "-debugcon", value, true, error);
+}
+
+/* --- The plain ones --------------------------------------------------------- */
+
+#define TAKE_STRING(function, field)                                                               \
+    static int function(struct config *config, const char *value, struct error *error)             \
+    {                                                                                              \
+        (void)error;                                                                               \
+        config->field = value;                                                                     \
+        return 0;                                                                                  \
+    }
+
+TAKE_STRING(take_initrd, initrd)
+TAKE_STRING(take_append, append)
+TAKE_STRING(take_stats_json, stats_json)
+TAKE_STRING(take_log_file, log_file)
+#undef TAKE_STRING
+
+#define TAKE_FLAG(function, field, to)                                                             \
+    static int function(struct config *config, const char *value, struct error *error)             \
+    {                                                                                              \
+        (void)value;                                                                               \
+        (void)error;                                                                               \
+        config->field = to;                                                                        \
+        return 0;                                                                                  \
+    }
+
+TAKE_FLAG(take_no_reboot, no_reboot, true)
+TAKE_FLAG(take_nographic, nographic, true)
+TAKE_FLAG(take_stats, stats, true)
+TAKE_FLAG(take_help, command, COMMAND_HELP)
+TAKE_FLAG(take_version, command, COMMAND_VERSION)
+#undef TAKE_FLAG
+
+static int take_kernel(struct config *config, const char *value, struct error *error)
+{
+    if (config->kernel)
+        return error_set(error, EX_USAGE, "two kernels: '%s' and '%s'; name one", config->kernel,
+                         value);
+    config->kernel = value;
+    return 0;
+}
+
+static int take_expect(struct config *config, const char *value, struct error *error)
+{
+    if (!*value)
+        return error_set(error, EX_USAGE, "-expect: the string is empty; say what to wait for");
+    config->expect = value;
+    return 0;
+}
+
+static int note_kvm(struct config *config, const char *value, struct error *error)
+{
+    (void)config, (void)value, (void)error;
+    return note("-enable-kvm", "novt does without KVM; the guest is translated (-engine bt)");
+}
+
+static int note_accel(struct config *config, const char *value, struct error *error)
+{
+    (void)config, (void)value, (void)error;
+    return note("-accel", "novt picks the engine by -engine (bt or interp)");
+}
+
+static int note_machine(struct config *config, const char *value, struct error *error)
+{
+    (void)config, (void)value, (void)error;
+    return note("-machine", "novt has one machine, an ISA PC; options of it are ignored");
+}
+
+/* --- The table -------------------------------------------------------------- */
+
+enum { RUN = 1, DOCTOR = 2 };
+
+static const struct option_row {
+    unsigned commands;
+    const char *name; /* NULL: a heading, in help */
+    const char *value;
+    take_fn *take;
+    const char *help;
+} rows[] = {
+#define GROUP(heading) { .help = heading },
+#define OPTION(commands, name, value, take, help) { commands, name, value, take, help },
+#include "frontend/options.def"
+};
+
+static const struct option_row *find(const char *name, unsigned command)
+{
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (rows[i].name && rows[i].commands & command && !strcmp(rows[i].name, name))
+            return &rows[i];
+    return NULL;
+}
+
+static int unknown_option(const char *arg, const char *name, unsigned command, struct error *error)
+{
+    const char *names[COUNT(rows)];
+    size_t count = 0;
+
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (rows[i].name && rows[i].commands & command)
+            names[count++] = rows[i].name;
+    return error_set(error, EX_USAGE, "%s: unknown option; did you mean -%s? (novt -h lists all)",
+                     arg, nearest_name(name, strlen(name), names, count));
+}
+
+/* Takes argv[0] and, where it has one, its value; returns how many words that was, or -1. */
+static int take_option(struct config *config, char **argv, int argc, unsigned command,
+                       struct error *error)
+{
+    const char *name = argv[0] + (argv[0][1] == '-' ? 2 : 1);
+    const struct option_row *row = find(name, command);
+
+    if (!row)
+        return unknown_option(argv[0], name, command, error);
+    if (!row->value)
+        return row->take(config, NULL, error) ? -1 : 1;
+    if (argc < 2)
+        return error_set(error, EX_USAGE, "-%s: its value is missing: -%s %s", row->name, row->name,
+                         row->value);
+    return row->take(config, argv[1], error) ? -1 : 2;
+}
+
+static void print_row(const struct option_row *row)
+{
+    int at = row->value ? printf("  -%s %s", row->name, row->value) : printf("  -%s", row->name);
+    const char *line = row->help;
+
+    if (at > 26)
+        at = printf("\n") - 1;
+    while (line) {
+        const char *end = strchr(line, '\n');
+
+        printf("%*s%.*s\n", 28 - at, "", end ? (int)(end - line) : (int)strlen(line), line);
+        line = end ? end + 1 : NULL;
+        at = 0;
+    }
+}
+
+void config_help(void)
+{
+    printf("novt runs a 32-bit x86 guest in an ordinary process, without VT-x or KVM.\n\n"
+           "  novt run [options] [KERNEL]  boot a kernel\n"
+           "  novt doctor                  say what this host offers and what novt will use\n\n"
+           "Options are written -option or --option.\n");
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        if (rows[i].name)
+            print_row(&rows[i]);
+        else
+            printf("\n%s:\n", rows[i].help);
+    }
+    printf("\nExit status:\n"
+           "  0         the guest powered off, or -expect was met\n"
+           "  odd       what the guest wrote to isa-debug-exit, (V << 1) | 1\n"
+           "  64 to 74  a mistake of the user or the host, as in sysexits.h\n"
+           "  76        the guest powered off, and -expect was not met\n"
+           "  80        triple fault (with -no-reboot)    81  the guest's kernel panicked\n"
+           "  82        halted for ever, interrupts off   83  reboot (with -no-reboot)\n"
+           "  124       -timeout                          128+n  ended by signal n\n"
+           "  130       quit by Ctrl-A x, as by Ctrl-C\n");
+}
+
+/* --- All of it -------------------------------------------------------------- */
+
+static void set_defaults(struct config *config)
+{
+    *config = (struct config){
+        .memory = 512ull << 20,
+        .cpu = "host",
+        .engine = "bt",
+        .append = "",
+        .serial[0] = { .kind = CONSOLE_STDIO, .raw = true },
+    };
+}
+
+static int check_together(struct config *config, struct error *error)
+{
+    const struct console_spec *serial = config->serial;
+
+    if (config->command != COMMAND_RUN)
+        return 0;
+    if (config->nographic && serial[0].kind == CONSOLE_STDIO)
+        config->serial[0].raw = true;
+    if (serial[0].kind == CONSOLE_STDIO && serial[1].kind == CONSOLE_STDIO)
+        return error_set(error, EX_USAGE, "-serial stdio: only one line can be on the terminal");
+    if (config->expect && serial[0].kind == CONSOLE_NONE)
+        return error_set(error, EX_USAGE,
+                         "-expect: there is no serial line to watch; leave out -serial none");
+    if (!config->kernel)
+        return error_set(error, EX_USAGE, "no kernel: novt run [options] KERNEL (novt -h says more)");
+    return 0;
+}
+
+static int parse_words(struct config *config, char **argv, int argc, unsigned command,
+                       struct error *error)
+{
+    bool options = true;
+
+    while (argc > 0) {
+        int taken = 1;
+
+        if (options && !strcmp(argv[0], "--"))
+            options = false;
+        else if (options && argv[0][0] == '-' && argv[0][1])
+            taken = take_option(config, argv, argc, command, error);
+        else if (command == RUN)
+            taken = take_kernel(config, argv[0], error) ? -1 : 1;
+        else
+            taken = error_set(error, EX_USAGE, "%s: novt doctor takes no arguments", argv[0]);
+        if (taken < 0)
+            return -1;
+        argv += taken;
+        argc -= taken;
+    }
+    return 0;
+}
+
+int config_parse(struct config *config, int argc, char **argv, struct error *error)
+{
+    static const char *const commands[] = { "run", "doctor", "help" };
+    const char *word = argc > 1 ? argv[1] : "";
+
+    set_defaults(config);
+    if (!strcmp(word, "help")) {
+        config->command = COMMAND_HELP;
+        return 0;
+    }
+    if (!strcmp(word, "doctor")) {
+        config->command = COMMAND_DOCTOR;
+        return parse_words(config, argv + 2, argc - 2, DOCTOR, error);
+    }
+    if (!strcmp(word, "run"))
+        return parse_words(config, argv + 2, argc - 2, RUN, error) ? -1
+                                                                   : check_together(config, error);
+    if (!*word)
+        return error_set(error, EX_USAGE, "no command: novt run KERNEL, novt doctor or novt -h");
+    if (word[0] == '-' && find(word + (word[1] == '-' ? 2 : 1), DOCTOR)) {
+        parse_words(config, argv + 1, 1, DOCTOR, error);
+        return 0;
+    }
+    if (word[0] == '-')
+        return error_set(error, EX_USAGE, "%s: options come after the command: novt run %s ...", word,
+                         word);
+    return error_set(error, EX_USAGE, "%s: unknown command; did you mean novt %s?", word,
+                     nearest_name(word, strlen(word), commands, COUNT(commands)));
+}

@@ -1,0 +1,52 @@
+/*
+ * What the command line asks for, with every value checked that can be checked without the host.
+ * Strings are the command line's own.
+ */
+#ifndef FRONTEND_CONFIG_H
+#define FRONTEND_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frontend/console.h"
+#include "frontend/pc.h"
+
+struct error;
+
+enum command {
+    COMMAND_RUN,
+    COMMAND_DOCTOR,
+    COMMAND_HELP,
+    COMMAND_VERSION,
+    COMMAND_CPU_LIST,
+    COMMAND_LOG_LIST,
+};
+
+struct config {
+    enum command command;
+
+    const char *kernel, *initrd, *append; /* append "" when not given; the others NULL */
+    uint64_t memory; /* bytes */
+    const char *cpu, *engine;
+    bool debug_exit;
+    uint16_t debug_exit_base, debug_exit_size;
+    bool no_reboot;
+
+    struct console_spec serial[PC_SERIAL_COUNT], debugcon;
+    unsigned serials; /* how many -serial there were */
+    bool nographic;
+
+    const char *expect;  /* NULL: nothing */
+    uint64_t timeout_ns; /* 0: none */
+
+    bool stats;
+    const char *stats_json, *log, *log_file;
+};
+
+/* 0, or -1 with *error. Notes about options that are accepted only for QEMU's sake go to stderr. */
+int config_parse(struct config *config, int argc, char **argv, struct error *error);
+
+/* The help, from the table of options. */
+void config_help(void);
+
+#endif

@@ -1,0 +1,98 @@
+/*
+ * -serial stdio: standard input and output, whatever they are.
+ *
+ * On a terminal (both ends, and in the foreground) every key goes to the guest at once; with
+ * -nographic also those that send signals, and Ctrl-A is ours:
+ *   Ctrl-A x  quits
+ *   Ctrl-A h  prints this list
+ *   Ctrl-A Ctrl-A  sends one Ctrl-A
+ *
+ * Writing must not block the guest's timers. O_NONBLOCK belongs to the open file and not to our
+ * descriptor of it, and the shell has the same one: so a terminal or pipe is opened again. Where
+ * that is not allowed, poll() is asked before each small write.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/kill.h"
+#include "frontend/console_host.h"
+#include "frontend/error.h"
+#include "frontend/terminal.h"
+
+#define ESCAPE 1 /* Ctrl-A */
+
+static const char help[] = "\r\n"
+                           "Ctrl-A x       quit novt\r\n"
+                           "Ctrl-A h       this help\r\n"
+                           "Ctrl-A Ctrl-A  send Ctrl-A to the guest\r\n";
+
+static void command(struct console *console, uint8_t key)
+{
+    if (key == 'x' || key == 'X')
+        vm_stop(console->config.stop, VM_QUIT, 0, "quit by Ctrl-A x");
+    else if ((key == 'h' || key == '?') && write(STDERR_FILENO, help, sizeof(help) - 1) < 0)
+        return;
+}
+
+static size_t filter(struct console *console, uint8_t *bytes, size_t size)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        if (!console->escape && bytes[i] == ESCAPE) {
+            console->escape = true;
+            continue;
+        }
+        if (!console->escape || bytes[i] == ESCAPE)
+            bytes[kept++] = bytes[i];
+        else
+            command(console, bytes[i]);
+        console->escape = false;
+    }
+    return kept;
+}
+
+/* A descriptor of standard output that does not block; STDOUT_FILENO itself where there is none. */
+static int private_output(struct console *console)
+{
+    struct stat st;
+    int fd;
+
+    if (fstat(STDOUT_FILENO, &st))
+        return -1;
+    if (!S_ISFIFO(st.st_mode) && !isatty(STDOUT_FILENO)) {
+        console->careful = S_ISSOCK(st.st_mode);
+        return STDOUT_FILENO;
+    }
+    fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    console->careful = fd < 0;
+    return fd < 0 ? STDOUT_FILENO : fd;
+}
+
+static int stdio_open(struct console *console, struct error *error)
+{
+    bool raw = console->config.spec.raw;
+    int out = private_output(console);
+
+    if (out < 0)
+        return error_set(error, EX_IOERR, "%s: standard output is closed; redirect it somewhere",
+                         console->config.name);
+    if (console->config.input && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+        console->filter = terminal_take(STDIN_FILENO, raw) && raw ? filter : NULL;
+    console_attach(console, STDIN_FILENO, out);
+    return 0;
+}
+
+static void stdio_close(struct console *console)
+{
+    if (console->config.input)
+        terminal_restore();
+    if (console->out.fd > STDERR_FILENO)
+        close(console->out.fd);
+}
+
+const struct console_ops console_stdio = { .open = stdio_open, .close = stdio_close };

@@ -1,0 +1,210 @@
+/*
+ * What the host offers. Everything is tried, not looked up: a flag in /proc/cpuinfo says nothing
+ * about what a container lets through.
+ */
+#include "frontend/doctor.h"
+
+#include <asm/hwcap2.h>
+#include <cpuid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <linux/seccomp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define MAPS_WANTED 65530 /* Linux's default for vm.max_map_count */
+
+struct host {
+    bool fsgsbase, memfd, exec, vt;
+    long maps;
+};
+
+__attribute__((format(printf, 2, 3))) static void line(const char *what,
+                                                       const char *format, ...)
+{
+    va_list ap;
+
+    printf("  %-22s ", what);
+    va_start(ap, format);
+    vprintf(format, ap);
+    va_end(ap);
+    printf("\n");
+}
+
+/* --- Hardware virtualization --------------------------------------------------------- */
+
+static const char *vt_flag(void)
+{
+    unsigned a, b, c, d;
+
+    if (__get_cpuid(1, &a, &b, &c, &d) && c & 1u << 5)
+        return "VT-x";
+    if (__get_cpuid(0x80000001, &a, &b, &c, &d) && c & 1u << 2)
+        return "SVM";
+    return NULL;
+}
+
+static void look_at_vt(struct host *host)
+{
+    const char *flag = vt_flag();
+
+    host->vt = flag;
+    line("VT-x, SVM", "%s", flag ? flag : "not offered by this CPU (or by the host of this VM)");
+}
+
+static void look_into_kvm(const struct host *host, int fd)
+{
+    int version = ioctl(fd, KVM_GET_API_VERSION, 0);
+    int vm = version == 12 ? ioctl(fd, KVM_CREATE_VM, 0) : -1;
+
+    if (version != 12)
+        line("/dev/kvm", "there, but its interface is unknown (version %d)", version);
+    else if (vm < 0)
+        line("/dev/kvm", "there, but makes no VM: %s", strerror(errno));
+    else if (host->vt)
+        line("/dev/kvm", "works");
+    else
+        line("/dev/kvm", "makes a VM without VT-x or SVM: a paravirtual kind, which need not run an "
+                         "unmodified guest");
+    if (vm >= 0)
+        close(vm);
+}
+
+static void look_at_kvm(const struct host *host)
+{
+    int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+    if (fd < 0) {
+        line("/dev/kvm", "cannot be opened: %s", strerror(errno));
+        return;
+    }
+    look_into_kvm(host, fd);
+    close(fd);
+}
+
+/* --- The CPU --------------------------------------------------------------------------- */
+
+static void look_at_cpu(struct host *host)
+{
+    char brand[49] = "unknown";
+    unsigned words[12];
+    bool known = true;
+
+    for (unsigned i = 0; i < 3; i++)
+        known &= __get_cpuid(0x80000002 + i, &words[4 * i], &words[4 * i + 1], &words[4 * i + 2],
+                             &words[4 * i + 3]);
+    if (known)
+        memcpy(brand, words, sizeof(words));
+    line("CPU", "%s", brand);
+    host->fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
+    line("FSGSBASE", "%s", host->fsgsbase ? "yes" : "no");
+    line("BMI2", "%s", __builtin_cpu_supports("bmi2") ? "yes" : "no");
+    line("signal frame", "%lu bytes at least%s", getauxval(AT_MINSIGSTKSZ),
+         __builtin_cpu_supports("avx512f") ? " (AVX-512)" : "");
+}
+
+/* --- The kernel -------------------------------------------------------------------------- */
+
+static long read_number(const char *path)
+{
+    char text[32] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+    if (fd >= 0)
+        close(fd);
+    return n > 0 ? strtol(text, NULL, 10) : -1;
+}
+
+static void look_at_memfd(struct host *host)
+{
+    int fd = memfd_create("novt-doctor", MFD_CLOEXEC);
+    void *at = MAP_FAILED;
+
+    host->memfd = fd >= 0;
+    line("memfd", "%s", host->memfd ? "yes" : strerror(errno));
+    if (fd >= 0 && !ftruncate(fd, 4096))
+        at = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    host->exec = at != MAP_FAILED;
+    line("executable mappings", "%s", host->exec ? "yes" : "refused");
+    if (host->exec)
+        munmap(at, 4096);
+    if (fd >= 0)
+        close(fd);
+}
+
+static void look_at_seccomp(void)
+{
+    unsigned action = SECCOMP_RET_TRAP;
+
+    if (!syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action))
+        line("seccomp filters", "yes");
+    else
+        line("seccomp filters", "no: %s", strerror(errno));
+}
+
+static void look_at_limits(struct host *host)
+{
+    static const char *const overcommit[] = { "heuristic", "always", "never" };
+    long mode = read_number("/proc/sys/vm/overcommit_memory");
+    struct rlimit space;
+    struct sysinfo info;
+
+    host->maps = read_number("/proc/sys/vm/max_map_count");
+    line("vm.max_map_count", "%ld", host->maps);
+    line("vm.overcommit_memory", "%ld (%s)", mode, mode >= 0 && mode <= 2 ? overcommit[mode] : "?");
+    if (!sysinfo(&info))
+        line("memory", "%llu MiB, %llu MiB of it free",
+             (unsigned long long)info.totalram * info.mem_unit >> 20,
+             (unsigned long long)info.freeram * info.mem_unit >> 20);
+    if (!getrlimit(RLIMIT_AS, &space) && space.rlim_cur != RLIM_INFINITY)
+        line("ulimit -v", "%llu MiB; a guest takes 4096 and more",
+             (unsigned long long)space.rlim_cur >> 20);
+}
+
+/* --- The verdict ----------------------------------------------------------------------------- */
+
+static int verdict(const struct host *host)
+{
+    printf("\nnovt will use:\n");
+    if (!host->memfd) {
+        line("nothing", "novt needs memfd_create(): a Linux kernel of 3.17 or newer that allows it");
+        return EX_UNAVAILABLE;
+    }
+    if (host->exec)
+        line("-engine bt", "guest code is translated; switching address spaces costs %s",
+             host->fsgsbase ? "one wrgsbase" : "a system call (no FSGSBASE)");
+    else
+        line("-engine interp", "must be asked for: this host maps no code that novt makes");
+    if (host->exec && host->maps >= 0 && host->maps < MAPS_WANTED)
+        line("few maps", "vm.max_map_count is low: sysctl vm.max_map_count=%d is faster",
+             MAPS_WANTED);
+    line("VT-x, SVM, /dev/kvm", "not used");
+    return EX_OK;
+}
+
+int doctor_run(void)
+{
+    struct host host = { 0 };
+
+    printf("This host:\n");
+    look_at_cpu(&host);
+    look_at_vt(&host);
+    look_at_kvm(&host);
+    look_at_memfd(&host);
+    look_at_seccomp();
+    look_at_limits(&host);
+    return verdict(&host);
+}

@@ -1,0 +1,8 @@
+/* novt doctor: what this host offers, and what novt will use. */
+#ifndef FRONTEND_DOCTOR_H
+#define FRONTEND_DOCTOR_H
+
+/* Prints it; 0 when novt can run here, else a status of sysexits.h. */
+int doctor_run(void);
+
+#endif

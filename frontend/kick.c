@@ -1,0 +1,158 @@
+/* Signals to the vcpu's thread. */
+#include "frontend/kick.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cpu/vcpu.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+#define GUARD 4096u
+
+static const int end_signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+
+struct kick {
+    struct vcpu *vcpu;
+    void (*on_kick)(struct vcpu *vcpu, void *ucontext);
+    pid_t thread;
+    timer_t timer;
+    volatile uint64_t armed_ns; /* CLOCK_NEVER: not armed */
+    volatile sig_atomic_t signal;
+    uint8_t *stack; /* with the guard below */
+    size_t stack_size;
+    stack_t old_stack;
+    struct sigaction old_kick, old_end[COUNT(end_signals)];
+};
+
+static struct kick *the_kick; /* for the handlers, which get no argument of ours */
+
+static void kicked(int sig, siginfo_t *info, void *ucontext)
+{
+    struct kick *kick = the_kick;
+
+    if (!kick)
+        return;
+    if (sig != KICK_SIGNAL)
+        kick->signal = sig;
+    else if (info->si_code == SI_TIMER)
+        kick->armed_ns = CLOCK_NEVER;
+    vcpu_kick(kick->vcpu);
+    if (kick->on_kick)
+        kick->on_kick(kick->vcpu, ucontext);
+}
+
+static int make_stack(struct kick *kick)
+{
+    size_t size = (size_t)sysconf(_SC_SIGSTKSZ) + (64u << 10);
+    stack_t stack;
+
+    kick->stack_size = GUARD + ((size + GUARD - 1) & ~(size_t)(GUARD - 1));
+    kick->stack = mmap(NULL, kick->stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                       -1, 0);
+    if (kick->stack == MAP_FAILED) {
+        kick->stack = NULL;
+        return -errno;
+    }
+    if (mprotect(kick->stack, GUARD, PROT_NONE))
+        return -errno;
+    stack = (stack_t){ .ss_sp = kick->stack + GUARD, .ss_size = kick->stack_size - GUARD };
+    return sigaltstack(&stack, &kick->old_stack) ? -errno : 0;
+}
+
+static int make_timer(struct kick *kick)
+{
+    struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = KICK_SIGNAL };
+
+    event._sigev_un._tid = kick->thread;
+    kick->armed_ns = CLOCK_NEVER;
+    return timer_create(CLOCK_MONOTONIC, &event, &kick->timer) ? -errno : 0;
+}
+
+static void catch_signals(struct kick *kick)
+{
+    struct sigaction action = { .sa_sigaction = kicked,
+                                .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
+
+    sigfillset(&action.sa_mask); /* one handler at a time on the stack, except for host faults */
+    sigdelset(&action.sa_mask, SIGSEGV);
+    sigdelset(&action.sa_mask, SIGBUS);
+    sigaction(KICK_SIGNAL, &action, &kick->old_kick);
+    for (size_t i = 0; i < COUNT(end_signals); i++) {
+        sigaction(end_signals[i], &action, &kick->old_end[i]);
+        if (kick->old_end[i].sa_handler == SIG_IGN) /* nohup, or a shell's background job */
+            sigaction(end_signals[i], &kick->old_end[i], NULL);
+    }
+}
+
+int kick_create(struct kick **out, struct vcpu *vcpu,
+                void (*on_kick)(struct vcpu *vcpu, void *ucontext))
+{
+    struct kick *kick = calloc(1, sizeof(*kick));
+    int err;
+
+    if (!kick)
+        return -ENOMEM;
+    kick->vcpu = vcpu;
+    kick->on_kick = on_kick;
+    kick->thread = (pid_t)syscall(SYS_gettid);
+    err = make_timer(kick);
+    if (err) {
+        free(kick);
+        return err;
+    }
+    err = make_stack(kick);
+    if (err) {
+        timer_delete(kick->timer);
+        if (kick->stack)
+            munmap(kick->stack, kick->stack_size);
+        free(kick);
+        return err;
+    }
+    the_kick = kick;
+    catch_signals(kick);
+    *out = kick;
+    return 0;
+}
+
+void kick_destroy(struct kick *kick)
+{
+    if (!kick)
+        return;
+    timer_delete(kick->timer);
+    for (size_t i = 0; i < COUNT(end_signals); i++)
+        sigaction(end_signals[i], &kick->old_end[i], NULL);
+    signal(KICK_SIGNAL, SIG_IGN); /* one may be on its way still */
+    the_kick = NULL;
+    if (kick->old_stack.ss_flags & SS_DISABLE)
+        kick->old_stack = (stack_t){ .ss_flags = SS_DISABLE };
+    sigaltstack(&kick->old_stack, NULL);
+    munmap(kick->stack, kick->stack_size);
+    free(kick);
+}
+
+void kick_at(struct kick *kick, uint64_t ns)
+{
+    struct itimerspec when = { .it_value = { (time_t)(ns / NS_PER_SEC), (long)(ns % NS_PER_SEC) } };
+
+    if (ns >= kick->armed_ns)
+        return;
+    kick->armed_ns = ns;
+    if (!ns)
+        when.it_value.tv_nsec = 1; /* all 0 would disarm */
+    timer_settime(kick->timer, TIMER_ABSTIME, &when, NULL);
+}
+
+void kick_now(struct kick *kick)
+{
+    syscall(SYS_tgkill, getpid(), kick->thread, KICK_SIGNAL);
+}
+
+int kick_signal(const struct kick *kick)
+{
+    return kick->signal;
+}

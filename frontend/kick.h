@@ -1,0 +1,35 @@
+/*
+ * How a running engine is interrupted: one signal to the vcpu's thread, sent by an absolute host
+ * timer, by other threads, or by hand; and the signals that end novt.
+ *
+ * The handler calls vcpu_kick(), which every engine notices at its own pace, and then the engine's
+ * on_kick. It runs on an alternate stack with a guard page, since translated code keeps the guest's
+ * ESP in rsp.
+ */
+#ifndef FRONTEND_KICK_H
+#define FRONTEND_KICK_H
+
+#include <signal.h>
+#include <stdint.h>
+
+struct kick;
+struct vcpu;
+
+#define KICK_SIGNAL SIGUSR1
+
+/* For the calling thread, the vcpu's; there is one per process. 0 or -errno. */
+int kick_create(struct kick **kick, struct vcpu *vcpu,
+                void (*on_kick)(struct vcpu *vcpu, void *ucontext));
+void kick_destroy(struct kick *kick);
+
+/* Kicks when CLOCK_MONOTONIC reaches ns. A kick that is due earlier already is left alone: it comes
+ * too early then, once. */
+void kick_at(struct kick *kick, uint64_t ns);
+
+/* From any thread. */
+void kick_now(struct kick *kick);
+
+/* The number of the signal that asked novt to end (SIGTERM, SIGINT, SIGHUP, SIGQUIT), or 0. */
+int kick_signal(const struct kick *kick);
+
+#endif

@@ -1,0 +1,325 @@
+/* Building a machine and taking it apart; see run.c for running it. */
+#include "frontend/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "cpu/cpuid.h"
+#include "cpu/engine.h"
+#include "cpu/mem.h"
+#include "cpu/vcpu.h"
+#include "frontend/boot.h"
+#include "frontend/error.h"
+#include "frontend/expect.h"
+#include "frontend/kick.h"
+#include "frontend/poller.h"
+#include "frontend/terminal.h"
+
+#define FLUSH_MS 2000 /* for a run that was told to end; others wait as long as it takes */
+#define FLUSH_SLICE_MS 100
+
+uint64_t machine_host_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+/* --- Time ----------------------------------------------------------------------------- */
+
+/* clock_gettime() reads the TSC in user space: 18 ns, so nothing faster is needed. */
+static uint64_t read_clock(void *arg)
+{
+    return machine_host_ns() - ((struct machine *)arg)->base_ns;
+}
+
+static void timer_nearer(void *arg)
+{
+    struct machine *m = arg;
+
+    if (m->kick)
+        kick_at(m->kick, m->base_ns + clock_next_due_ns(&m->clock));
+}
+
+static void timed_out(void *arg)
+{
+    struct machine *m = arg;
+
+    vm_stop(&m->stop, VM_TIMEOUT, 0, "the guest has not ended within %g s (-timeout)",
+            (double)m->config->timeout_ns / NS_PER_SEC);
+}
+
+static void create_clock(struct machine *m)
+{
+    m->base_ns = m->stats.start_ns = machine_host_ns();
+    m->clock = (struct clock){
+        .boot_epoch_s = (uint64_t)time(NULL),
+        .read_ns = read_clock,
+        .host_arg = m,
+        .nearer = timer_nearer,
+        .nearer_arg = m,
+    };
+    m->timeout = (struct timer){ .fire = timed_out, .arg = m };
+    if (m->config->timeout_ns)
+        timer_arm(&m->timeout, &m->clock, m->config->timeout_ns);
+}
+
+/* --- Memory and CPU -------------------------------------------------------------------- */
+
+static int create_memory(struct machine *m, struct error *error)
+{
+    uint64_t size = m->config->memory;
+    struct sysinfo host;
+    int err;
+
+    if (!sysinfo(&host) && size > (host.totalram + (uint64_t)host.totalswap) * host.mem_unit)
+        return error_set(error, EX_OSERR,
+                         "-m: %lluM is more than this host has (%lluM); give the guest less",
+                         (unsigned long long)(size >> 20),
+                         (unsigned long long)(host.totalram * (uint64_t)host.mem_unit >> 20));
+    err = physmem_init(&m->mem, size);
+    if (err)
+        return error_set(error, EX_OSERR, "-m: no %lluM of host memory: %s; give the guest less",
+                         (unsigned long long)(size >> 20), strerror(-err));
+    return 0;
+}
+
+static int create_cpu(struct machine *m, struct error *error)
+{
+    const char *why = NULL;
+
+    if (cpu_model_parse(m->config->cpu, &m->model, &why)) {
+        error_set(error, EX_USAGE, "-cpu %s: %s", m->config->cpu, why ? why : "no memory");
+        free((char *)why);
+        return -1;
+    }
+    m->vcpu = vcpu_create();
+    if (!m->vcpu)
+        return error_set(error, EX_OSERR, "no host memory for the CPU; free some");
+    m->vcpu->mem = &m->mem;
+    m->vcpu->model = m->model;
+    m->vcpu->stop = &m->stop;
+    if (mem_create(m->vcpu))
+        return error_set(error, EX_OSERR, "no host memory for the CPU's TLB; free some");
+    return 0;
+}
+
+static int create_engine(struct machine *m, struct error *error)
+{
+    static const struct engine *const engines[] = { &engine_translator, &engine_interp };
+    const char *why = "";
+    int err;
+
+    for (size_t i = 0; i < sizeof(engines) / sizeof(*engines); i++)
+        if (!strcmp(engines[i]->name, m->config->engine))
+            m->engine = engines[i];
+    terminal_guard(); /* before the engine's own handlers */
+    if (m->engine->create) {
+        m->vcpu->engine_state = m->engine->create(m->vcpu, &why);
+        if (!m->vcpu->engine_state)
+            return error_set(error, EX_OSERR, "engine %s: %s", m->engine->name, why);
+    }
+    err = kick_create(&m->kick, m->vcpu, m->engine->on_kick);
+    if (err)
+        return error_set(error, EX_OSERR, "no host timer: %s; raise the limit (ulimit -i)",
+                         strerror(-err));
+    return 0;
+}
+
+/* --- Consoles ---------------------------------------------------------------------------- */
+
+static void serial_output(void *arg, const uint8_t *bytes, size_t size)
+{
+    struct machine *m = arg;
+
+    if (!expect_feed(m->expect, bytes, size))
+        return;
+    vm_stop(&m->stop, VM_EXPECTED, 0, "-expect was met");
+    vcpu_kick(m->vcpu);
+}
+
+static void poller_kick(void *arg)
+{
+    kick_now(((struct machine *)arg)->kick);
+}
+
+static int create_console(struct machine *m, struct console **console,
+                          const struct console_spec *spec, const char *name, bool serial,
+                          struct error *error)
+{
+    struct console_config config = {
+        .spec = *spec,
+        .name = name,
+        .input = serial,
+        .poller = m->poller,
+        .stop = &m->stop,
+        .output = serial && m->expect ? serial_output : NULL,
+        .output_arg = m,
+    };
+
+    if (spec->kind == CONSOLE_NONE)
+        return 0;
+    *console = console_create(&config);
+    return *console ? 0 : error_set(error, EX_OSERR, "no host memory for the %s; free some", name);
+}
+
+static int create_consoles(struct machine *m, struct error *error)
+{
+    const struct config *config = m->config;
+
+    m->poller = poller_create(poller_kick, m);
+    if (!m->poller)
+        return error_set(error, EX_OSERR, "no event descriptor: %s; raise the limit (ulimit -n)",
+                         strerror(errno));
+    if (config->expect) {
+        m->expect = expect_create(config->expect);
+        if (!m->expect)
+            return error_set(error, EX_OSERR, "-expect: no host memory; free some");
+    }
+    if (create_console(m, &m->serial[0], &config->serial[0], "serial line", true, error) ||
+        create_console(m, &m->debugcon, &config->debugcon, "debugcon", false, error))
+        return -1;
+    /* -expect watches the first line alone: two streams would be mixed up. */
+    return create_console(m, &m->serial[1], &config->serial[1], "second serial line", true, error);
+}
+
+static int create_board(struct machine *m, struct error *error)
+{
+    struct pc_config config = {
+        .vcpu = m->vcpu,
+        .mem = &m->mem,
+        .clock = &m->clock,
+        .stop = &m->stop,
+        .debugcon = m->debugcon ? console_line(m->debugcon) : NULL,
+        .debug_exit = m->config->debug_exit,
+        .debug_exit_base = m->config->debug_exit_base,
+        .debug_exit_size = m->config->debug_exit_size,
+    };
+    const char *why = "";
+
+    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
+        config.serial[i] = m->serial[i] ? console_line(m->serial[i]) : NULL;
+    m->pc = pc_create(&config, &why);
+    return m->pc ? 0 : error_set(error, EX_USAGE, "%s", why);
+}
+
+/* --- Booting -------------------------------------------------------------------------------- */
+
+static void clear_memory(struct physmem *mem)
+{
+    if (fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)mem->size))
+        memset(mem->ram, 0, mem->size);
+}
+
+int machine_boot(struct machine *m, struct error *error)
+{
+    const struct config *config = m->config;
+    uint64_t start = machine_host_ns();
+    struct boot_target target = { .mem = &m->mem };
+    struct boot_entry entry;
+
+    m->stop = (struct vm_stop){ 0 };
+    vcpu_reset(m->vcpu);
+    clear_memory(&m->mem);
+    pc_reset(m->pc);
+    target.map_count = pc_e820_map(m->pc, target.map);
+    target.rsdp = pc_rsdp(m->pc);
+    if (boot_load(config->kernel, config->initrd, config->append, &target, &entry, error))
+        return -1;
+    boot_enter(m->vcpu, &entry);
+    physmem_written(&m->mem, 0, m->mem.size); /* it was cleared behind everybody's back */
+    m->stats.boot_ns += machine_host_ns() - start;
+    return 0;
+}
+
+/* --- Life --------------------------------------------------------------------------------------- */
+
+int machine_create(struct machine *m, const struct config *config, struct error *error)
+{
+    memset(m, 0, sizeof(*m));
+    m->config = config;
+    m->mem.fd = -1;
+    create_clock(m);
+    if (create_cpu(m, error) || create_memory(m, error) || create_consoles(m, error) ||
+        create_board(m, error) || machine_boot(m, error))
+        return -1;
+    return create_engine(m, error);
+}
+
+int machine_open(struct machine *m, struct error *error)
+{
+    /* The terminal last: what goes wrong before is told on a sane one. */
+    struct console *all[] = { m->debugcon, m->serial[1], m->serial[0] };
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+        if (all[i] && console_open(all[i], error))
+            return -1;
+    return 0;
+}
+
+static bool in_a_hurry(const struct machine *m)
+{
+    return m->stop.end == VM_SIGNAL || m->stop.end == VM_QUIT || m->stop.end == VM_TIMEOUT ||
+           kick_signal(m->kick);
+}
+
+/* A reader that stopped reading is waited for, as by every program; a signal ends that. */
+static bool flush(const struct machine *m, struct console *console)
+{
+    int left = FLUSH_MS;
+
+    while (!console_flush(console, FLUSH_SLICE_MS)) {
+        if (in_a_hurry(m))
+            left -= FLUSH_SLICE_MS;
+        if (left <= 0)
+            return false;
+    }
+    return true;
+}
+
+int machine_close(struct machine *m, struct error *error)
+{
+    struct console *all[] = { m->serial[0], m->serial[1], m->debugcon };
+    int err = 0;
+
+    pc_idle(m->pc);
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+        if (!all[i])
+            continue;
+        if (!flush(m, all[i]))
+            err = error_set(error, EX_IOERR, "the guest's last output is lost: nobody reads it");
+        if (!console_close(all[i], error))
+            err = -1;
+    }
+    terminal_restore();
+    return err;
+}
+
+void machine_destroy(struct machine *m)
+{
+    timer_cancel(&m->timeout);
+    if (m->pc)
+        pc_destroy(m->pc);
+    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
+        console_destroy(m->serial[i]);
+    console_destroy(m->debugcon);
+    expect_destroy(m->expect);
+    poller_destroy(m->poller);
+    kick_destroy(m->kick);
+    if (m->engine && m->vcpu->engine_state && m->engine->destroy)
+        m->engine->destroy(m->vcpu);
+    if (m->vcpu) {
+        mem_destroy(m->vcpu);
+        vcpu_destroy(m->vcpu);
+    }
+    if (m->model)
+        cpu_model_destroy(m->model);
+    if (m->mem.fd >= 0)
+        physmem_destroy(&m->mem);
+}

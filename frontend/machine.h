@@ -1,0 +1,63 @@
+/*
+ * The whole machine: guest memory, CPU, board, consoles and engine, put together from a config and
+ * run until it ends. This is the only place that knows all of them.
+ */
+#ifndef FRONTEND_MACHINE_H
+#define FRONTEND_MACHINE_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/kill.h"
+#include "base/physmem.h"
+#include "frontend/config.h"
+#include "frontend/stats.h"
+
+struct cpu_model;
+struct engine;
+struct error;
+struct expect;
+struct kick;
+struct pc;
+struct poller;
+struct vcpu;
+
+struct machine {
+    const struct config *config;
+    struct vm_stop stop;
+    struct physmem mem;
+    struct clock clock;
+    uint64_t base_ns; /* CLOCK_MONOTONIC at the clock's 0 */
+    struct timer timeout;
+    struct cpu_model *model;
+    struct vcpu *vcpu;
+    const struct engine *engine;
+    struct pc *pc;
+    struct poller *poller;
+    struct kick *kick;
+    struct console *serial[PC_SERIAL_COUNT], *debugcon;
+    struct expect *expect; /* NULL: nothing to wait for */
+    struct run_stats stats;
+};
+
+/*
+ * Builds the machine, loads the kernel, and only then opens what the consoles need of the host. 0,
+ * or -1 with *error; machine_destroy() is due in both cases.
+ */
+int machine_create(struct machine *machine, const struct config *config, struct error *error);
+int machine_open(struct machine *machine, struct error *error);
+void machine_destroy(struct machine *machine);
+
+/* Power-on again: memory cleared, everything reset, the kernel loaded anew. */
+int machine_boot(struct machine *machine, struct error *error);
+
+/* Writes out what the guest has printed and gives the terminal back. 0, or -1 with *error. */
+int machine_close(struct machine *machine, struct error *error);
+
+/* run.c: runs the guest until machine->stop says why not any more. */
+void run_machine(struct machine *machine);
+
+uint64_t machine_host_ns(void);
+
+#endif

@@ -1,0 +1,135 @@
+/* novt: the command line, the log, and the only exit. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/log.h"
+#include "cpu/cpuid.h"
+#include "frontend/config.h"
+#include "frontend/disasm.h"
+#include "frontend/doctor.h"
+#include "frontend/error.h"
+#include "frontend/expect.h"
+#include "frontend/machine.h"
+#include "frontend/report.h"
+
+static void print_name(void *arg, const char *name, const char *text)
+{
+    (void)arg;
+    printf("  %-14s %s\n", name, text);
+}
+
+static void list_topics(void)
+{
+#define LOG_TOPIC(name, text) print_name(NULL, #name, text);
+#include "base/log.def"
+    print_name(NULL, "all", "all of these");
+}
+
+static int open_log(const struct config *config, struct error *error)
+{
+    const char *bad;
+
+    novt_log.disasm = disasm_print;
+    novt_log.out = stderr;
+    if (config->log && log_enable(config->log, &bad))
+        return error_set(error, EX_USAGE, "-d %s: unknown", bad);
+    if (!config->log_file)
+        return 0;
+    novt_log.out = fopen(config->log_file, "we");
+    if (novt_log.out)
+        return 0;
+    novt_log.out = stderr;
+    return error_set(error, EX_CANTCREAT, "-D: cannot open '%s': %s; name a file that can be written",
+                     config->log_file, strerror(errno));
+}
+
+static int close_log(const struct config *config, struct error *error)
+{
+    bool failed;
+
+    if (novt_log.out == stderr || !novt_log.out)
+        return 0;
+    failed = ferror(novt_log.out);
+    novt_log.topics = 0;
+    if (!fclose(novt_log.out) && !failed)
+        return 0;
+    return error_set(error, EX_IOERR, "-D: cannot write to '%s': %s; free some space",
+                     config->log_file, strerror(errno));
+}
+
+static bool unmet(const struct machine *m)
+{
+    return m->expect && !expect_met(m->expect);
+}
+
+static int finish(struct machine *m, struct error *error)
+{
+    const struct config *config = m->config;
+    int status, err = machine_close(m, error);
+    struct stats_source stats;
+
+    status = report_status(&m->stop, unmet(m));
+    report_end(stderr, &m->stop, m->vcpu, config->kernel, unmet(m));
+    stats = (struct stats_source){ &m->stats, m->vcpu, m->engine, report_end_name(m->stop.end),
+                                   status };
+    if (config->stats)
+        stats_print(stderr, &stats);
+    if (config->stats_json && stats_write_json(config->stats_json, &stats, error))
+        err = -1;
+    if (close_log(config, error))
+        err = -1;
+    if (err)
+        error_print(stderr, error);
+    return err && !status ? error->status : status;
+}
+
+static int run(const struct config *config, struct error *error)
+{
+    struct machine machine;
+    int status;
+
+    if (machine_create(&machine, config, error) ||
+        (config->stats_json && stats_check_json(config->stats_json, error)) ||
+        open_log(config, error) || machine_open(&machine, error)) {
+        machine_destroy(&machine);
+        error_print(stderr, error);
+        return error->status;
+    }
+    run_machine(&machine);
+    status = finish(&machine, error);
+    machine_destroy(&machine);
+    return status;
+}
+
+/* What was asked for on standard output must get there. */
+static int flush_output(int status)
+{
+    if (!fflush(stdout) && !ferror(stdout))
+        return status;
+    fprintf(stderr, "novt: standard output: cannot write: %s\n", strerror(errno));
+    return EX_IOERR;
+}
+
+int main(int argc, char **argv)
+{
+    struct error error = { 0 };
+    struct config config;
+
+    signal(SIGPIPE, SIG_IGN);
+    if (config_parse(&config, argc, argv, &error)) {
+        error_print(stderr, &error);
+        return error.status;
+    }
+    switch (config.command) {
+    case COMMAND_RUN: return run(&config, &error);
+    case COMMAND_DOCTOR: return flush_output(doctor_run());
+    case COMMAND_HELP: config_help(); break;
+    case COMMAND_VERSION: printf("novt %s\n", NOVT_VERSION); break;
+    case COMMAND_CPU_LIST: cpu_model_list(print_name, NULL); break;
+    case COMMAND_LOG_LIST: list_topics(); break;
+    }
+    return flush_output(EX_OK);
+}

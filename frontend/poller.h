@@ -1,0 +1,42 @@
+/*
+ * Host descriptors that somebody waits for.
+ *
+ * All callbacks run on the vcpu's thread: from poller_wait() while the guest sleeps, from
+ * poller_dispatch() while it runs. In between, a small thread watches the same descriptors and does
+ * nothing but call kick() when one is ready; it then waits until poller_dispatch() has looked. It is
+ * started by the first descriptor with events and blocks every signal.
+ */
+#ifndef FRONTEND_POLLER_H
+#define FRONTEND_POLLER_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+struct poller;
+
+/* Embedded in whoever waits; fd < 0 or events 0: not now. */
+struct poller_fd {
+    int fd;
+    short events; /* POLLIN, POLLOUT */
+    void (*ready)(void *arg, short revents);
+    void *arg;
+};
+
+/* kick(arg) is called on the poller's thread. NULL: errno says why. */
+struct poller *poller_create(void (*kick)(void *arg), void *arg);
+void poller_destroy(struct poller *poller);
+
+/* 0 or -ENOSPC. The entry stays the caller's, until poller_remove(). */
+int poller_add(struct poller *poller, struct poller_fd *entry);
+void poller_remove(struct poller *poller, struct poller_fd *entry);
+
+/* Waits for other events, or for another descriptor. */
+void poller_change(struct poller *poller, struct poller_fd *entry, int fd, short events);
+
+/* Calls back for what is ready, without waiting. Cheap when nothing has been seen to be ready. */
+void poller_dispatch(struct poller *poller);
+
+/* Waits for a descriptor or a signal, with this signal mask, and calls back. */
+void poller_wait(struct poller *poller, const sigset_t *mask);
+
+#endif

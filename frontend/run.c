@@ -1,0 +1,179 @@
+/*
+ * The monitor loop.
+ *
+ *            +---------------------------- guest runs -----------------------------+
+ *            v                                                                     |
+ *      engine->run() --EXIT_REQUEST--> service(): timers that are due, input ------+
+ *            |                                                                     |
+ *            +---------EXIT_HALT-----> sleep_until_needed() --an interrupt waits---+
+ *            |
+ *            +---------EXIT_STOP-----> reboot or the end
+ *
+ * What makes the engine return: the kick signal (frontend/kick.h), sent by a host timer armed for the nearest
+ * virtual timer, or by the poller's thread when a descriptor is ready. Everything that such a kick asks for happens
+ * here, on the vcpu's thread, in between two runs: devices need no locks.
+ *
+ * R1. When the engine starts to run, the host timer is armed for the nearest virtual timer or earlier.
+ * R2. While the guest sleeps, the signals are blocked except inside ppoll(): none is missed between
+ *     looking and sleeping.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "cpu/engine.h"
+#include "cpu/vcpu.h"
+#include "frontend/error.h"
+#include "frontend/kick.h"
+#include "frontend/machine.h"
+#include "frontend/poller.h"
+#include "frontend/report.h"
+#include "frontend/terminal.h"
+
+static bool is_running(const struct machine *m)
+{
+    return m->stop.end == VM_RUNNING;
+}
+
+static void arm(struct machine *m)
+{
+    uint64_t due = clock_next_due_ns(&m->clock);
+
+    if (due != CLOCK_NEVER)
+        kick_at(m->kick, m->base_ns + due);
+}
+
+static void look_for_signal(struct machine *m)
+{
+    int sig = kick_signal(m->kick);
+
+    if (sig)
+        vm_stop(&m->stop, VM_SIGNAL, sig, "ended by signal %d", sig);
+}
+
+static void service(struct machine *m)
+{
+    uint64_t start = machine_host_ns();
+
+    look_for_signal(m);
+    poller_dispatch(m->poller);
+    clock_run_due(&m->clock);
+    arm(m);
+    m->stats.service_ns += machine_host_ns() - start;
+}
+
+/* --- Sleeping ----------------------------------------------------------------------- */
+
+static void block_signals(sigset_t *old)
+{
+    sigset_t ours;
+
+    sigemptyset(&ours);
+    sigaddset(&ours, KICK_SIGNAL);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGHUP);
+    sigaddset(&ours, SIGQUIT);
+    pthread_sigmask(SIG_BLOCK, &ours, old);
+}
+
+static bool is_needed(const struct machine *m)
+{
+    return !is_running(m) || vcpu_can_interrupt(m->vcpu) || m->vcpu->nmi_pending;
+}
+
+static void sleep_until_needed(struct machine *m)
+{
+    uint64_t start = machine_host_ns();
+    sigset_t old;
+
+    m->stats.sleeps++;
+    if (!(m->vcpu->eflags & EFLAGS_IF) && !m->vcpu->nmi_pending) {
+        vm_stop(&m->stop, VM_HALTED, 0, "HLT with interrupts off");
+        return;
+    }
+    pc_idle(m->pc);
+    block_signals(&old);
+    for (;;) {
+        m->vcpu->exit_request = false;
+        service(m);
+        if (is_needed(m))
+            break;
+        poller_wait(m->poller, &old);
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    m->stats.asleep_ns += machine_host_ns() - start;
+}
+
+/* --- Starting again ------------------------------------------------------------------- */
+
+static bool is_reboot(const struct machine *m)
+{
+    return !m->config->no_reboot &&
+           (m->stop.end == VM_RESET || m->stop.end == VM_TRIPLE_FAULT);
+}
+
+/* A PC reboots after a triple fault. Told once, since a kernel that dies so may do it for ever. */
+static void tell_triple_fault(struct machine *m, bool *told)
+{
+    if (*told || m->stop.end != VM_TRIPLE_FAULT)
+        return;
+    *told = true;
+    pc_idle(m->pc);
+    fputs(terminal_is_raw() ? "\r" : "", stderr);
+    fprintf(stderr, "novt: triple fault at %04x:%08llx; the guest reboots (-no-reboot says more)%s\n",
+            m->vcpu->seg[SEG_CS].selector, (unsigned long long)m->vcpu->first_fault_rip,
+            terminal_is_raw() ? "\r" : "");
+}
+
+static void reboot(struct machine *m)
+{
+    struct error error = { 0 };
+
+    m->stats.resets++;
+    if (machine_boot(m, &error))
+        vm_stop(&m->stop, VM_HOST_ERROR, 0, "the guest rebooted, and then: %.200s", error.text);
+    look_for_signal(m);
+}
+
+/* --- The loop --------------------------------------------------------------------------- */
+
+static enum exit_reason run_engine(struct machine *m)
+{
+    uint64_t start = machine_host_ns();
+    enum exit_reason reason = m->engine->run(m->vcpu);
+
+    m->stats.engine_ns += machine_host_ns() - start;
+    m->stats.engine_exits++;
+    return reason;
+}
+
+static void run_once(struct machine *m)
+{
+    switch (run_engine(m)) {
+    case EXIT_REQUEST: service(m); break;
+    case EXIT_HALT: sleep_until_needed(m); break;
+    case EXIT_MODE:
+        vm_stop(&m->stop, VM_UNSUPPORTED, 0,
+                "engine %s does not run the mode the guest is in; use -engine interp",
+                m->engine->name);
+        break;
+    case EXIT_STOP: break;
+    }
+}
+
+void run_machine(struct machine *m)
+{
+    bool told = false;
+
+    service(m);
+    for (;;) {
+        while (is_running(m))
+            run_once(m);
+        if (!is_reboot(m))
+            return;
+        tell_triple_fault(m, &told);
+        reboot(m);
+    }
+}

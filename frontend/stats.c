@@ -1,0 +1,241 @@
+/* The counters of a run: gathered once, as a JSON object, and printed as text or as JSON. */
+#include "frontend/stats.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cpu/engine.h"
+#include "cpu/vcpu.h"
+#include "frontend/error.h"
+
+/* --- Gathering -------------------------------------------------------------------- */
+
+static void put(void *group, const char *name, uint64_t value)
+{
+    json_object_set_new(group, name, json_integer((json_int_t)value));
+}
+
+static void put_seconds(json_t *group, const char *name, uint64_t ns)
+{
+    json_object_set_new(group, name, json_real((double)ns / NS_PER_SEC));
+}
+
+static uint64_t ns_of(const struct timeval *time)
+{
+    return (uint64_t)time->tv_sec * NS_PER_SEC + (uint64_t)time->tv_usec * 1000;
+}
+
+static json_t *host_group(const struct run_stats *run)
+{
+    json_t *group = json_object();
+    struct rusage usage;
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    getrusage(RUSAGE_SELF, &usage);
+    put_seconds(group, "wall_s", (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec -
+                                     run->start_ns);
+    put_seconds(group, "boot_s", run->boot_ns);
+    put_seconds(group, "engine_s", run->engine_ns);
+    put_seconds(group, "asleep_s", run->asleep_ns);
+    put_seconds(group, "service_s", run->service_ns);
+    put_seconds(group, "user_s", ns_of(&usage.ru_utime));
+    put_seconds(group, "system_s", ns_of(&usage.ru_stime));
+    put(group, "max_resident_kib", (uint64_t)usage.ru_maxrss);
+    put(group, "engine_exits", run->engine_exits);
+    put(group, "sleeps", run->sleeps);
+    put(group, "resets", run->resets);
+    return group;
+}
+
+static json_t *cpu_group(const struct vcpu_stats *stats)
+{
+    static const char *const vectors[32] = {
+        "fault_de", "fault_db", "nmi", "fault_bp", "fault_of", "fault_br", "fault_ud", "fault_nm",
+        "fault_df", NULL, "fault_ts", "fault_np", "fault_ss", "fault_gp", "fault_pf", NULL,
+        "fault_mf", "fault_ac", "fault_mc", "fault_xm",
+    };
+    json_t *group = json_object();
+
+#define PUT(field) put(group, #field, stats->field)
+    PUT(insns_interp);
+    PUT(interrupts);
+    PUT(soft_interrupts);
+    PUT(halts);
+    PUT(port_reads);
+    PUT(port_writes);
+    PUT(mmio_reads);
+    PUT(mmio_writes);
+    PUT(tlb_fills);
+    PUT(tlb_flushes);
+    PUT(cr3_writes);
+#undef PUT
+    for (unsigned i = 0; i < 32; i++)
+        if (vectors[i] && stats->faults[i])
+            put(group, vectors[i], stats->faults[i]);
+    return group;
+}
+
+static json_t *gather(const struct stats_source *source)
+{
+    json_t *all = json_object(), *engine = json_object();
+
+    json_object_set_new(all, "engine_name", json_string(source->engine->name));
+    json_object_set_new(all, "end", json_string(source->end));
+    put(all, "status", (uint64_t)source->status);
+    json_object_set_new(all, "host", host_group(source->run));
+    json_object_set_new(all, "cpu", cpu_group(&source->vcpu->stats));
+    if (source->engine->stats && source->vcpu->engine_state)
+        source->engine->stats(source->vcpu, put, engine);
+    json_object_set_new(all, "engine", engine);
+    return all;
+}
+
+/* --- Text --------------------------------------------------------------------------- */
+
+static void print_value(FILE *out, const char *name, const json_t *value)
+{
+    if (json_is_real(value))
+        fprintf(out, "  %-24s %16.6f\n", name, json_real_value(value));
+    else if (json_is_integer(value))
+        fprintf(out, "  %-24s %16" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
+    else if (json_is_string(value))
+        fprintf(out, "  %-24s %16s\n", name, json_string_value(value));
+}
+
+void stats_print(FILE *out, const struct stats_source *source)
+{
+    json_t *all = gather(source), *group, *value;
+    const char *group_name, *name;
+
+    fprintf(out, "novt: statistics\n");
+    json_object_foreach(all, group_name, group) {
+        if (!json_is_object(group)) {
+            print_value(out, group_name, group);
+            continue;
+        }
+        if (json_object_size(group))
+            fprintf(out, " %s:\n", group_name);
+        json_object_foreach(group, name, value)
+            print_value(out, name, value);
+    }
+    json_decref(all);
+}
+
+/* --- JSON ----------------------------------------------------------------------------- */
+
+static int cannot_write(const char *path, int err, struct error *error)
+{
+    return error_set(error, err == ENOSPC || err == EIO ? EX_IOERR : EX_CANTCREAT,
+                     "-stats-json: cannot write '%s': %s; name a file that can be written", path,
+                     strerror(err));
+}
+
+/* The name of a new file beside path; the caller frees it. */
+static char *temporary_name(const char *path)
+{
+    size_t size = strlen(path) + sizeof(".XXXXXX");
+    char *name = malloc(size);
+
+    if (name)
+        snprintf(name, size, "%s.XXXXXX", path);
+    return name;
+}
+
+/* A file that is there and is no plain file (a device, a pipe) is written in place. */
+static bool in_place(const char *path)
+{
+    struct stat st;
+
+    return !stat(path, &st) && !S_ISREG(st.st_mode);
+}
+
+int stats_check_json(const char *path, struct error *error)
+{
+    char *copy = strdup(path);
+    struct stat st;
+    int err = 0;
+
+    if (!copy)
+        return error_set(error, EX_OSERR, "-stats-json: no host memory; free some");
+    if (!*path)
+        err = ENOENT;
+    else if (!stat(path, &st) && S_ISDIR(st.st_mode))
+        err = EISDIR;
+    else if (in_place(path))
+        err = access(path, W_OK) ? errno : 0;
+    else if (access(dirname(copy), W_OK | X_OK))
+        err = errno;
+    free(copy);
+    return err ? cannot_write(path, err, error) : 0;
+}
+
+static int write_all(int fd, const char *text)
+{
+    size_t size = strlen(text);
+
+    while (size) {
+        ssize_t n = write(fd, text, size);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        text += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+static int write_in_place(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), err;
+
+    if (fd < 0)
+        return -errno;
+    fcntl(fd, F_SETFL, 0);
+    err = write_all(fd, text);
+    return close(fd) && !err ? -errno : err;
+}
+
+static int write_beside(const char *path, const char *text)
+{
+    char *name = temporary_name(path);
+    int fd = name ? mkstemp(name) : -1, err;
+
+    if (fd < 0) {
+        err = name ? -errno : -ENOMEM;
+        free(name);
+        return err;
+    }
+    err = fchmod(fd, 0644) ? -errno : write_all(fd, text);
+    if (close(fd) && !err)
+        err = -errno;
+    if (!err && rename(name, path))
+        err = -errno;
+    if (err)
+        unlink(name);
+    free(name);
+    return err;
+}
+
+int stats_write_json(const char *path, const struct stats_source *source, struct error *error)
+{
+    json_t *all = gather(source);
+    char *text = json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    int err = !text ? -ENOMEM : in_place(path) ? write_in_place(path, text) : write_beside(path, text);
+
+    free(text);
+    json_decref(all);
+    return err ? cannot_write(path, -err, error) : 0;
+}

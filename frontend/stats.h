@@ -1,0 +1,38 @@
+/* -stats and -stats-json: what ran where, and how long it took. */
+#ifndef FRONTEND_STATS_H
+#define FRONTEND_STATS_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+struct engine;
+struct error;
+struct vcpu;
+
+/* Host time by what it went to, and what else the run loop counts. */
+struct run_stats {
+    uint64_t start_ns;      /* CLOCK_MONOTONIC at power-on */
+    uint64_t engine_ns;     /* the guest ran */
+    uint64_t asleep_ns;     /* it had nothing to do */
+    uint64_t service_ns;    /* timers and input */
+    uint64_t boot_ns;       /* loading the kernel */
+    uint64_t engine_exits, sleeps, resets;
+};
+
+struct stats_source {
+    const struct run_stats *run;
+    const struct vcpu *vcpu;
+    const struct engine *engine;
+    const char *end; /* why it ended, in words */
+    int status;
+};
+
+void stats_print(FILE *out, const struct stats_source *source);
+
+/* Can the file be written at the end? Touches nothing. 0, or -1 with *error. */
+int stats_check_json(const char *path, struct error *error);
+
+/* All of it or nothing: the file appears when it is complete. 0, or -1 with *error. */
+int stats_write_json(const char *path, const struct stats_source *source, struct error *error);
+
+#endif

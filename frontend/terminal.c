@@ -1,0 +1,98 @@
+/*
+ * Terminal modes. What was there before is kept here, and not in a struct of the caller's, because
+ * signal handlers need it.
+ */
+#include "frontend/terminal.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+static struct {
+    struct termios before, ours;
+    int fd;
+    volatile sig_atomic_t taken;
+} terminal;
+
+static const int fatal[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS };
+static struct sigaction before[COUNT(fatal)];
+
+void terminal_restore(void)
+{
+    if (!terminal.taken)
+        return;
+    terminal.taken = 0;
+    tcsetattr(terminal.fd, TCSANOW, &terminal.before);
+}
+
+/* Back in the foreground after a stop: the shell has put its own modes back meanwhile. */
+static void continued(int sig)
+{
+    (void)sig;
+    if (terminal.taken && tcgetpgrp(terminal.fd) == getpgrp())
+        tcsetattr(terminal.fd, TCSANOW, &terminal.ours);
+}
+
+static void set_modes(struct termios *modes, bool all_keys)
+{
+    modes->c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
+    modes->c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | IEXTEN);
+    modes->c_cflag &= ~(tcflag_t)(CSIZE | PARENB);
+    modes->c_cflag |= CS8;
+    modes->c_cc[VMIN] = 1;
+    modes->c_cc[VTIME] = 0;
+    if (all_keys) {
+        modes->c_lflag &= ~(tcflag_t)ISIG;
+        modes->c_oflag &= ~(tcflag_t)OPOST;
+    }
+}
+
+bool terminal_take(int fd, bool all_keys)
+{
+    struct sigaction action = { .sa_handler = continued, .sa_flags = SA_ONSTACK | SA_RESTART };
+
+    if (terminal.taken || tcgetattr(fd, &terminal.before) || tcgetpgrp(fd) != getpgrp())
+        return false;
+    terminal.fd = fd;
+    terminal.ours = terminal.before;
+    set_modes(&terminal.ours, all_keys);
+    terminal.taken = 1;
+    atexit(terminal_restore);
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGCONT, &action, NULL);
+    if (tcsetattr(fd, TCSANOW, &terminal.ours)) {
+        terminal.taken = 0;
+        return false;
+    }
+    return true;
+}
+
+bool terminal_is_raw(void)
+{
+    return terminal.taken && !(terminal.ours.c_oflag & OPOST);
+}
+
+/* The signal comes again to whoever had it before: by itself for a fault, else by our hand. */
+static void died(int sig, siginfo_t *info, void *ucontext)
+{
+    (void)ucontext;
+    terminal_restore();
+    for (size_t i = 0; i < COUNT(fatal); i++)
+        if (fatal[i] == sig)
+            sigaction(sig, &before[i], NULL);
+    if (info->si_code <= 0)
+        syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), sig);
+}
+
+void terminal_guard(void)
+{
+    struct sigaction action = { .sa_sigaction = died, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < COUNT(fatal); i++)
+        sigaction(fatal[i], &action, &before[i]);
+}
