@@ -1,7 +1,60 @@
 /* Traced page tables: the state machine and the invariants are in shadowmm.h. */
-#include <stdlib.h>
+#include <stddef.h>
+#include <sys/mman.h>
 
 #include "shadowmm/view.h"
+
+/*
+ * Tables come from chunks by mmap, not from malloc: a table is traced while the guest's vector state is in
+ * the host's registers, which malloc may use.
+ */
+struct table_chunk {
+    struct table_chunk *next;
+    struct table table[TABLES_PER_CHUNK];
+};
+
+static bool more_tables(struct shadowmm *sm)
+{
+    struct table_chunk *chunk = mmap(NULL, sizeof(*chunk), PROT_READ | PROT_WRITE,
+                                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (chunk == MAP_FAILED)
+        return false;
+    chunk->next = sm->chunks;
+    sm->chunks = chunk;
+    for (unsigned i = 0; i < TABLES_PER_CHUNK; i++) {
+        chunk->table[i].next_unsync = sm->free_tables;
+        sm->free_tables = &chunk->table[i];
+    }
+    return true;
+}
+
+static struct table *table_take(struct shadowmm *sm)
+{
+    struct table *t;
+
+    if (!sm->free_tables && !more_tables(sm))
+        return NULL;
+    t = sm->free_tables;
+    sm->free_tables = t->next_unsync;
+    return t;
+}
+
+static void table_give(struct shadowmm *sm, struct table *t)
+{
+    t->next_unsync = sm->free_tables;
+    sm->free_tables = t;
+}
+
+void sync_destroy(struct shadowmm *sm)
+{
+    while (sm->chunks) {
+        struct table_chunk *chunk = sm->chunks;
+
+        sm->chunks = chunk->next;
+        munmap(chunk, sizeof(*chunk));
+    }
+}
 
 static void copy_page(void *to, const void *from)
 {
@@ -70,7 +123,7 @@ static void forget(struct shadowmm *sm, struct table *t)
     physmem_unwatch(sm->vcpu->mem, t->gfn, WATCH_TABLE);
     sm->table_of[t->gfn] = NULL;
     sm->stats.tables_forgotten++;
-    free(t);
+    table_give(sm, t);
 }
 
 static void trace(struct shadowmm *sm, struct table *t)
@@ -119,9 +172,11 @@ static struct table *table_for(struct shadowmm *sm, const struct walk *walk, uns
 
     if (t)
         return t;
-    t = calloc(1, sizeof(*t));
+    t = table_take(sm);
     if (!t)
         return NULL;
+    t->several = false;
+    t->views = 0;
     t->gfn = gfn;
     t->base = walk->table_base[i];
     t->shift = walk->table_shift[i];

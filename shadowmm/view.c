@@ -234,8 +234,7 @@ void shadowmm_destroy(struct shadowmm *sm)
             if (sm->view[i].jumps[user].table)
                 munmap(sm->view[i].jumps[user].table, sizeof(struct jump_table));
     window_destroy(sm);
-    for (uint64_t gfn = 0; sm->table_of && gfn < sm->vcpu->mem->frames; gfn++)
-        free(sm->table_of[gfn]);
+    sync_destroy(sm);
     free(sm->view);
     free(sm->table_of);
     free(sm->writer);

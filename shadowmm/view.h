@@ -56,6 +56,10 @@ struct table {
     uint64_t copy[PAGE_SIZE / 8];
 };
 
+#define TABLES_PER_CHUNK 62 /* about 256 KiB */
+
+struct table_chunk;
+
 struct shadowmm {
     struct vcpu *vcpu;
     struct view *view;       /* all of them */
@@ -63,7 +67,8 @@ struct shadowmm {
     uint64_t mode;           /* the control bits all views were filled under */
     struct table **table_of; /* by gfn */
     uint8_t *writer;         /* by gfn: 0, view number + 1 or WRITER_MANY may hold a write right */
-    struct table *unsync;
+    struct table *unsync, *free_tables;
+    struct table_chunk *chunks;
     struct window pool[WINDOWS_MAX];
     unsigned area_limit;
     struct shadowmm_stats stats;
@@ -91,5 +96,6 @@ void window_destroy(struct shadowmm *sm);
 void sync_filled(struct shadowmm *sm, uint64_t gla, const struct walk *walk);
 void sync_all(struct shadowmm *sm);
 void sync_forget_all(struct shadowmm *sm);
+void sync_destroy(struct shadowmm *sm);
 
 #endif

@@ -9,12 +9,26 @@
 #include "cpu/interp.h"
 #include "translator/unit.h"
 
+/* The host's FPU has recorded the translated instruction's address: the guest's is its unit's. */
+static void guest_pointers(struct vcpu *vcpu, uint64_t host_ip)
+{
+    struct translator *t = translator_of(vcpu);
+    const void *host = (const void *)(uintptr_t)host_ip;
+    struct unit *unit = cache_holds(t, host_ip) ? cache_find(t, host) : NULL;
+
+    if (unit)
+        fpu_set_pointers(vcpu, unit->eip + unit->insn[unit_insn_at(unit, host)].guest, false, 0, 0);
+}
+
 void bt_fpu_out(struct vcpu *vcpu)
 {
+    uint64_t host_ip;
+
     if (!vcpu->bt.fpu_loaded)
         return;
-    fpu_save(vcpu);
-    vcpu->bt.fpu_loaded = 0;
+    host_ip = fpu_save(vcpu);
+    if (host_ip)
+        guest_pointers(vcpu, host_ip);
 }
 
 void bt_fpu_in(struct vcpu *vcpu)
@@ -22,7 +36,6 @@ void bt_fpu_in(struct vcpu *vcpu)
     if (vcpu->bt.fpu_loaded)
         return;
     fpu_load(vcpu);
-    vcpu->bt.fpu_loaded = 1;
 }
 
 /* Somebody must look before the guest goes on. */
@@ -166,7 +179,7 @@ const void *bt_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void
     unit = cache_find(t, resume);
     i = unit_insn_at(unit, resume);
     vcpu->rip = unit->eip + unit->insn[i].guest;
-    if (fill == MEM_FAULTED) {
+    if (fill == MEM_FAULTED && !(info & ACCESS_FPU)) { /* FPU: a pending #MF and the like come first */
         t->stats.slow_faults++;
         if (novt_log.topics)
             bt_fpu_out(vcpu);
@@ -175,7 +188,7 @@ const void *bt_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void
     }
     t->stats.slow_specials++;
     vcpu->bt.leave = 0;
-    if (interpret_one(vcpu, fill == MEM_DEVICE || info & 0x10000) != STEP_NEXT)
+    if (interpret_one(vcpu, fill == MEM_DEVICE || info & ACCESS_FPU) != STEP_NEXT)
         return go_on(vcpu);
     return after_insn(vcpu, unit, i);
 }

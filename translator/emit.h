@@ -26,7 +26,6 @@ struct slow_end {
 };
 
 #define ACCESS_SHIFT 8
-#define ACCESS_FPU 0x10000 /* the instruction uses the FPU or vector registers */
 
 /* A conditional transfer whose target wants more than a jump. */
 struct pad {

@@ -64,6 +64,10 @@ static bool same_memory(struct builder *b, const struct insn *in)
 
     if (!in->memsize || !access_possible(b, in, access) || (high && in->id == M_CMPXCHG))
         return false;
+    if (in->prefixes & PREFIX_LOCK && !(in->info->attr & A_LOCKABLE && access == MEM_WRITE))
+        return false; /* #UD comes before everything else */
+    if (high && b->key & KEY_WINDOW && (in->seg == SEG_FS || in->seg == SEG_GS))
+        return false; /* the exchange below must not be followed by a fault (U3) */
     access_operand(b, in, access, in->memsize);
     if (high)
         same_with_high_byte(b, in);

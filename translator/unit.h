@@ -211,6 +211,9 @@ void segments_refresh(struct vcpu *vcpu);
  * nothing was done, ask the interpreter. */
 bool bt_load_segment(struct vcpu *vcpu, unsigned seg, uint16_t selector);
 
+/* In bt_access's info, beside the access and its size: the instruction uses the FPU or vector registers. */
+#define ACCESS_FPU 0x10000
+
 /* --- callouts.c: called from switch.S; each returns where to go on, or NULL to leave --- */
 const void *bt_lookup(struct vcpu *vcpu);
 const void *bt_chain(struct vcpu *vcpu, uint32_t exit_number);

@@ -1,0 +1,37 @@
+/*
+ * A bare machine for tests of engines: 16 MiB of RAM mapped one to one by 4 KiB pages, flat 32-bit
+ * segments, and an IDT whose handlers are HLT instructions, so that rip tells which exception came.
+ */
+#ifndef TESTS_MACHINE_H
+#define TESTS_MACHINE_H
+
+#include "base/physmem.h"
+#include "cpu/engine.h"
+#include "cpu/vcpu.h"
+
+enum {
+    RAM = 16 << 20,
+    TABLES = 0x100000,  /* page directory, then page tables */
+    IDT = 0x80000,
+    GDT = 0x81000,      /* 8 code, 10 data */
+    TSS = 0x82000,
+    HANDLERS = 0x90000, /* one HLT for each vector, 16 bytes apart */
+};
+
+struct machine {
+    struct physmem mem;
+    struct vm_stop stop;
+    struct vcpu *vcpu;
+    const struct engine *engine;
+};
+
+/* 0, or -1 having said why. */
+int machine_create(struct machine *m, const struct engine *engine);
+
+/* Control registers and segments as machine_create leaves them. */
+void machine_flat(struct vcpu *v);
+
+/* Translated code needs one on its thread. */
+void machine_signal_stack(void);
+
+#endif

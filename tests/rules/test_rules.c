@@ -1,0 +1,133 @@
+/*
+ * Golden listings: what the translator makes of each sensitive instruction, of IRET, and of one instruction for
+ * each kind of rule, in both access forms. The listing is compared with golden/NAME.txt; what depends on where things are
+ * in memory is replaced by what it is.
+ *
+ *     test_rules DIRECTORY [--write]
+ */
+#include <capstone/capstone.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/machine.h"
+#include "translator/emit.h"
+
+enum { CODE = 0x200000 };
+
+static const struct sample {
+    const char *name;
+    uint8_t bytes[16];
+    unsigned len;
+} samples[] = {
+#define SAMPLE(name, ...) { name, { __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }) },
+#include "tests/rules/samples.def"
+};
+
+static FILE *out;
+
+static void print_host(csh cs, const struct translator *t, const struct unit *unit)
+{
+    cs_insn *insn;
+    size_t count = cs_disasm(cs, unit->host, unit->host_len, 0, 0, &insn);
+
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *at = unit->host + insn[i].address;
+        int32_t rel;
+
+        memcpy(&rel, at + 1, 4);
+        if (at[0] == 0x49 && at[1] == 0xb9)
+            fprintf(out, "    %4llx  movabs r9, site\n", (unsigned long long)insn[i].address);
+        else if (at[0] == 0xe9 && (at + 5 + rel < unit->host || at + 5 + rel > unit->host + unit->host_len))
+            fprintf(out, "    %4llx  jmp thunk %td\n", (unsigned long long)insn[i].address,
+                    (at + 5 + rel - t->exec) / 8);
+        else if (at[0] == 0x41 && at[1] == 0xb9 && i && insn[i - 1].bytes[1] == 0xb8)
+            fprintf(out, "    %4llx  mov r9d, exit\n", (unsigned long long)insn[i].address);
+        else
+            fprintf(out, "    %4llx  %s %s\n", (unsigned long long)insn[i].address, insn[i].mnemonic,
+                    insn[i].op_str);
+    }
+    cs_free(insn, count);
+}
+
+static void translate_sample(struct machine *m, csh cs32, csh cs64, const struct sample *s, uint32_t key)
+{
+    struct translator *t = m->vcpu->engine_state;
+    uint8_t *code = physmem_ptr(&m->mem, CODE);
+    struct unit *unit;
+    cs_insn *insn;
+
+    memset(code, 0xf4, 64);
+    memcpy(code, s->bytes, s->len);
+    unit = translate_unit(t, CODE, CODE, code, key);
+    fprintf(out, "%s, key %02x:\n", key & KEY_WINDOW ? "window" : "TLB", key);
+    if (cs_disasm(cs32, s->bytes, s->len, CODE, 1, &insn)) {
+        fprintf(out, "  %s %s\n", insn->mnemonic, insn->op_str);
+        cs_free(insn, 1);
+    }
+    print_host(cs64, t, unit);
+    unit_drop(t, unit);
+    unit_bury(t);
+}
+
+static int compare(const char *path, const char *text)
+{
+    static char golden[1 << 20];
+    FILE *f = fopen(path, "r");
+    size_t got;
+
+    if (!f) {
+        printf("FAIL %s is missing: run with --write and look at it\n", path);
+        return 1;
+    }
+    got = fread(golden, 1, sizeof(golden) - 1, f);
+    golden[got] = 0;
+    fclose(f);
+    if (strcmp(golden, text))
+        printf("FAIL %s differs; now it is:\n%s", path, text);
+    return !!strcmp(golden, text);
+}
+
+static int check(const char *directory, const char *name, const char *text, bool write)
+{
+    char path[512];
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/%s.txt", directory, name);
+    if (!write)
+        return compare(path, text);
+    f = fopen(path, "w");
+    if (!f)
+        return 1;
+    fputs(text, f);
+    fclose(f);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    bool write = argc > 2 && !strcmp(argv[2], "--write");
+    static struct machine m;
+    int failed = 0;
+    csh cs32, cs64;
+
+    if (argc < 2 || machine_create(&m, &engine_translator))
+        return 2;
+    ((struct translator *)m.vcpu->engine_state)->bmi2 = true; /* one form, whatever the host */
+    cs_open(CS_ARCH_X86, CS_MODE_32, &cs32);
+    cs_open(CS_ARCH_X86, CS_MODE_64, &cs64);
+    for (size_t i = 0; i < sizeof(samples) / sizeof(*samples); i++) {
+        size_t size;
+        char *text;
+
+        out = open_memstream(&text, &size);
+        translate_sample(&m, cs32, cs64, &samples[i], KEY_OK | KEY_FPU);
+        translate_sample(&m, cs32, cs64, &samples[i],
+                         KEY_OK | KEY_FPU | KEY_USER | KEY_FS | KEY_GS | KEY_WINDOW);
+        fclose(out);
+        failed += check(argv[1], samples[i].name, text, write);
+        free(text);
+    }
+    printf("%zu listings, %d failed\n", sizeof(samples) / sizeof(*samples), failed);
+    return failed != 0;
+}
