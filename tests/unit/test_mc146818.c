@@ -142,6 +142,23 @@ static void test_periodic(void)
     set(0x0a, 0x26);
 }
 
+/* The sheet's table of rates: how often PF comes in a second. */
+static void test_rates(void)
+{
+    for (unsigned rate = 1; rate < 16; rate++) {
+        unsigned hz = rate <= 2 ? 512 >> rate : 65536 >> rate, seen = 0;
+
+        set(0x0a, 0x20 | rate);
+        get(0x0c);
+        for (unsigned i = 0; i < 40000; i++) {
+            clock_advance(&host, 25000);
+            seen += get(0x0c) >> 6 & 1;
+        }
+        CHECK_EQ(seen >= hz - 1 && seen <= hz + 1, 1);
+    }
+    set(0x0a, 0x26);
+}
+
 /* To the start of the next second. */
 static void next_second(void)
 {
@@ -279,6 +296,7 @@ int main(void)
     test_setting();
     test_update_in_progress();
     test_periodic();
+    test_rates();
     test_update_interrupt();
     test_alarm();
     test_life();
