@@ -148,14 +148,36 @@ enum step interp_neg(struct vcpu *vcpu, const struct insn *in)
 
 /* --- shifts and rotates ------------------------------------------------------------------- */
 
+/* Does this CPU leave OF alone where it rotates a register by an immediate other than 1? Intel's do;
+ * in memory or by CL they compute it. */
+static bool immediate_keeps_of(void)
+{
+    uint16_t packed = 1, *flags = &packed; /* OF */
+    uint64_t a = 0;
+
+    HOST_ASM_UNARY("roll $2, %k0");
+    return packed & 1;
+}
+
+INLINE enum step rotate(struct vcpu *vcpu, const struct insn *in, host_binary_fn *op)
+{
+    uint32_t of = vcpu->eflags & EFLAGS_OF;
+    enum step step = binary(vcpu, in, op);
+
+    if (!in->has_mem && in->info->operand[1] == OPND_Ib && (in->imm & 31) != 1 &&
+        immediate_keeps_of())
+        vcpu->eflags = (vcpu->eflags & ~EFLAGS_OF) | of;
+    return step;
+}
+
 enum step interp_rol(struct vcpu *vcpu, const struct insn *in)
 {
-    return binary(vcpu, in, host_rol);
+    return rotate(vcpu, in, host_rol);
 }
 
 enum step interp_ror(struct vcpu *vcpu, const struct insn *in)
 {
-    return binary(vcpu, in, host_ror);
+    return rotate(vcpu, in, host_ror);
 }
 
 enum step interp_rcl(struct vcpu *vcpu, const struct insn *in)

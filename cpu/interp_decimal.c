@@ -28,7 +28,7 @@ static void set_flag(struct vcpu *vcpu, uint32_t flag, bool on)
     vcpu->eflags = on ? vcpu->eflags | flag : vcpu->eflags & ~flag;
 }
 
-/* AL += or -= adjustment; all flags by that operation but AF and CF. */
+/* AL += or -= adjustment; flags by that operation but AF and CF, and OF, which Intel's clear. */
 static void adjust_al(struct vcpu *vcpu, host_binary_fn *op, unsigned adjustment, bool af, bool cf)
 {
     uint16_t flags = 0;
@@ -37,6 +37,7 @@ static void adjust_al(struct vcpu *vcpu, host_binary_fn *op, unsigned adjustment
     host_flags_set(vcpu, flags);
     set_flag(vcpu, EFLAGS_AF, af);
     set_flag(vcpu, EFLAGS_CF, cf);
+    set_flag(vcpu, EFLAGS_OF, false);
 }
 
 /* The 6s that DAA adds and DAS subtracts. */

@@ -1,0 +1,18 @@
+/* The machine under test executes one 32-bit instruction at CPL 3, by any engine. */
+#ifndef TESTS_INSN_GUEST_H
+#define TESTS_INSN_GUEST_H
+
+#include "cpu/engine.h"
+#include "tests/insn/world.h"
+
+/* 0, or -1 having said why. */
+int guest_create(const struct engine *engine);
+
+/* A frame's memory; write it by guest_write(). */
+const uint8_t *guest_frame(unsigned frame);
+void guest_write(unsigned frame, unsigned offset, const void *from, unsigned size);
+
+/* Runs from *before until an exception. */
+void guest_run(const struct cpu_state *before, struct cpu_state *after);
+
+#endif

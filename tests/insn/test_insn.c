@@ -1,0 +1,335 @@
+/*
+ * Every unprivileged general instruction, on the host's CPU and on an engine: registers, flags,
+ * memory, exception, error code and CR2 must be the same.
+ *
+ *     test_insn [--engine interp|bt] [--cases N] [--seed N] [--only MNEMONIC] [--keep-going]
+ *
+ * A child process executes the cases, so that a CPU that does the unexpected is a failed test and not
+ * a dead one. Sequences of SEQUENCE cases have seeds of their own: a failure names its sequence's,
+ * and --seed with it and --cases SEQUENCE plays it again.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/physmem.h"
+#include "cpu/mem.h"
+#include "tests/insn/cases.h"
+#include "tests/insn/guest.h"
+#include "tests/insn/native.h"
+
+enum { SEQUENCE = 1000, MAX_REPORTS = 20, STALL_SECONDS = 30 };
+
+struct options {
+    const struct engine *engine;
+    unsigned long cases;
+    uint64_t seed;
+    const char *only;
+    bool keep_going;
+};
+
+/* Shared with the child. */
+struct progress {
+    volatile unsigned long cases, differences;
+    volatile uint64_t seed;
+    struct test_case current;
+    unsigned long by_vector[32];
+};
+
+static struct progress *progress;
+
+struct world_page world_pages[] = {
+    {WORLD_LOW, PAGE_WRITE, 5},
+    {WORLD_LOW + 0x1000, PAGE_WRITE, 6},
+    {WORLD_CODE, PAGE_CODE, WORLD_CODE_FRAME},
+    {WORLD_DATA + 0x1000, PAGE_WRITE, 1},
+    {WORLD_DATA + 0x2000, PAGE_WRITE, 2},
+    {WORLD_DATA + 0x4000, PAGE_READ, 3},
+    {WORLD_DATA + 0x5000, PAGE_WRITE, 4},
+    {WORLD_DATA + 0x7000, PAGE_WRITE, 1}, /* an alias */
+    {0, PAGE_ABSENT, 0},
+};
+
+/* --- Memory ------------------------------------------------------------------------------ */
+
+static void write_both(unsigned frame, unsigned offset, const void *from, unsigned size)
+{
+    memcpy(native_frame(frame) + offset, from, size);
+    guest_write(frame, offset, from, size);
+}
+
+static void write_world(uint32_t gla, const uint8_t *from, unsigned size)
+{
+    for (; size; size--, from++, gla++)
+        for (const struct world_page *p = world_pages; p->kind != PAGE_ABSENT; p++)
+            if (gla - p->gla < PAGE_SIZE && p->frame != WORLD_CODE_FRAME) {
+                write_both(p->frame, gla & PAGE_MASK, from, 1);
+                break;
+            }
+}
+
+static void randomize_world(struct rng *rng)
+{
+    uint64_t page[PAGE_SIZE / 8];
+
+    for (unsigned f = 1; f < WORLD_FRAMES; f++) {
+        for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
+            page[i] = rng_next(rng);
+        write_both(f, 0, page, sizeof(page));
+    }
+}
+
+static void write_case(const struct test_case *c)
+{
+    uint32_t offset = c->before.eip - WORLD_CODE;
+    unsigned size = offset + sizeof(c->code) > PAGE_SIZE ? PAGE_SIZE - offset : sizeof(c->code);
+
+    write_both(WORLD_CODE_FRAME, offset, c->code, size);
+    for (unsigned i = 0; i < 2; i++)
+        if (c->patch[i].size)
+            write_world(c->patch[i].gla, c->patch[i].bytes, c->patch[i].size);
+}
+
+static int differing_frame(void)
+{
+    for (int f = 0; f < WORLD_FRAMES; f++)
+        if (memcmp(native_frame((unsigned)f), guest_frame((unsigned)f), PAGE_SIZE))
+            return f;
+    return -1;
+}
+
+/* --- Comparison ---------------------------------------------------------------------------- */
+
+/* The host cannot compute what decimal instructions leave undefined: interp_decimal.c knows Intel. */
+static uint32_t masked_flags(const struct insn *in)
+{
+    bool decimal = in->id == M_DAA || in->id == M_DAS || in->id == M_AAA || in->id == M_AAS ||
+                   in->id == M_AAM || in->id == M_AAD;
+
+    return decimal && !__builtin_cpu_is("intel") ? in->info->flags_undefined : 0;
+}
+
+static void normalize(struct cpu_state *s, const struct insn *in)
+{
+    s->eflags &= EFLAGS_ALL & ~(EFLAGS_RF | EFLAGS_TF | EFLAGS_IF | masked_flags(in));
+    if (s->vector != VEC_PF)
+        s->cr2 = 0;
+    else
+        s->error &= ~PF_I; /* the guest has no NX */
+}
+
+/*
+ * CPUs leave what these have done before a fault midway, because starting again does the same; ours
+ * changes nothing (cpu/interp_stack.c): then only the fault is compared.
+ */
+static bool leaves_parts(const struct insn *in, const struct cpu_state *after)
+{
+    return after->vector != VEC_DB &&
+           (in->id == M_PUSHA || in->id == M_POPA || in->id == M_ENTER);
+}
+
+static void print_state(const char *name, const struct cpu_state *s)
+{
+    printf("  %-6s eax %08x ecx %08x edx %08x ebx %08x esp %08x ebp %08x esi %08x edi %08x\n"
+           "         eip %08x eflags %08x vector %u error %x cr2 %08x\n",
+           name, s->gpr[0], s->gpr[1], s->gpr[2], s->gpr[3], s->gpr[4], s->gpr[5], s->gpr[6],
+           s->gpr[7], s->eip, s->eflags, s->vector, s->error, s->cr2);
+}
+
+static void print_case(const struct test_case *c)
+{
+    printf("%s:", c->in.info->mnemonic);
+    for (unsigned i = 0; i < c->in.len; i++)
+        printf(" %02x", c->code[i]);
+    printf("   (sequence seed %#llx, case %lu)\n", (unsigned long long)progress->seed,
+           progress->cases % SEQUENCE);
+}
+
+static void print_memory(unsigned frame)
+{
+    const uint8_t *a = native_frame(frame), *b = guest_frame(frame);
+
+    for (unsigned i = 0; i < PAGE_SIZE; i++)
+        if (a[i] != b[i]) {
+            printf("  memory: frame %u offset %03x is %02x, on the CPU %02x\n", frame, i, b[i],
+                   a[i]);
+            return;
+        }
+}
+
+/* Both sides start the next case alike. */
+static void copy_memory(void)
+{
+    for (unsigned f = 0; f < WORLD_FRAMES; f++)
+        guest_write(f, 0, native_frame(f), PAGE_SIZE);
+}
+
+/* AddressSanitizer has its tables below 4 GiB: the native side must not go there. */
+static bool native_possible(const struct cpu_state *after)
+{
+#ifdef __SANITIZE_ADDRESS__
+    return after->vector != VEC_PF || after->cr2 < 0x7fff0000;
+#else
+    (void)after;
+    return true;
+#endif
+}
+
+static void run_case(const struct test_case *c)
+{
+    struct cpu_state want = {0}, got = {0};
+    int frame;
+
+    write_case(c);
+    guest_run(&c->before, &got);
+    if (!native_possible(&got))
+        return;
+    native_run(&c->before, &want);
+    normalize(&want, &c->in);
+    normalize(&got, &c->in);
+    frame = differing_frame();
+    if (leaves_parts(&c->in, &want)) {
+        memcpy(want.gpr, got.gpr, sizeof(want.gpr));
+        copy_memory();
+        frame = -1;
+    }
+    progress->by_vector[want.vector & 31]++;
+    if (frame < 0 && !memcmp(&want, &got, sizeof(want)))
+        return;
+    if (progress->differences++ < MAX_REPORTS) {
+        print_case(c);
+        print_state("before", &c->before);
+        print_state("CPU", &want);
+        print_state("engine", &got);
+        if (frame >= 0)
+            print_memory((unsigned)frame);
+        fflush(stdout);
+    }
+    copy_memory();
+}
+
+/* --- The child -------------------------------------------------------------------------------- */
+
+static void run_sequence(const struct options *o, unsigned long count)
+{
+    struct rng rng = {progress->seed};
+    unsigned rows = cases_rows();
+
+    randomize_world(&rng);
+    while (count) {
+        struct test_case *c = &progress->current;
+
+        if (!cases_make((unsigned)(rng_next(&rng) % rows), &rng, c))
+            continue;
+        if (o->only && strcmp(o->only, c->in.info->mnemonic))
+            continue;
+        run_case(c);
+        progress->cases++;
+        count--;
+    }
+}
+
+static int run_all(const struct options *o)
+{
+    int err = native_create();
+
+    if (err || guest_create(o->engine)) {
+        printf("cannot set up: %s\n", strerror(-err));
+        return 2;
+    }
+    if (guest_frame(0) == NULL)
+        return 2;
+    progress->seed = o->seed;
+    for (unsigned long left = o->cases; left;) {
+        unsigned long n = left < SEQUENCE ? left : SEQUENCE;
+
+        alarm(STALL_SECONDS);
+        run_sequence(o, n);
+        left -= n;
+        progress->seed++;
+        if (progress->differences && !o->keep_going)
+            break;
+    }
+    return progress->differences ? 1 : 0;
+}
+
+/* --- The parent -------------------------------------------------------------------------------- */
+
+static void report(int status)
+{
+    static const struct {
+        unsigned vector;
+        const char *name;
+    } ends[] = {{VEC_DE, "#DE"}, {VEC_DB, "ended"}, {VEC_BP, "ended"}, {VEC_BR, "#BR"},
+                {VEC_UD, "#UD"}, {VEC_SS, "#SS"},   {VEC_GP, "#GP"},   {VEC_PF, "#PF"},
+                {VEC_AC, "#AC"}};
+
+    if (WIFSIGNALED(status)) {
+        printf("signal %d (%s) in\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
+        print_case(&progress->current);
+        print_state("before", &progress->current.before);
+    }
+    for (unsigned i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+        printf("%s %lu  ", ends[i].name, progress->by_vector[ends[i].vector]);
+    printf("\n%lu cases, %lu differences\n", progress->cases, progress->differences);
+}
+
+static bool parse(int argc, char **argv, struct options *o)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+
+        if (!strcmp(argv[i], "--keep-going")) {
+            o->keep_going = true;
+            continue;
+        }
+        if (!value)
+            return false;
+        if (!strcmp(argv[i], "--cases"))
+            o->cases = strtoul(value, NULL, 0);
+        else if (!strcmp(argv[i], "--seed"))
+            o->seed = strtoull(value, NULL, 0);
+        else if (!strcmp(argv[i], "--only"))
+            o->only = value;
+        else if (!strcmp(argv[i], "--engine") && !strcmp(value, "interp"))
+            o->engine = &engine_interp;
+#ifdef HAVE_TRANSLATOR
+        else if (!strcmp(argv[i], "--engine") && !strcmp(value, "bt"))
+            o->engine = &engine_translator;
+#endif
+        else
+            return false;
+        i++;
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {&engine_interp, 1000000, (uint64_t)getpid() << 32, NULL, false};
+    int status;
+    pid_t child;
+
+    if (!parse(argc, argv, &o)) {
+        fprintf(stderr, "usage: %s [--engine interp|bt] [--cases N] [--seed N] [--only MNEMONIC] "
+                        "[--keep-going]\n", argv[0]);
+        return 2;
+    }
+    progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                    -1, 0);
+    if (progress == MAP_FAILED)
+        return 2;
+    printf("engine %s, seed %#llx\n", o.engine->name, (unsigned long long)o.seed);
+    fflush(stdout);
+    child = fork();
+    if (!child)
+        exit(run_all(&o));
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        return 2;
+    report(status);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
