@@ -201,10 +201,8 @@ COLD unsigned take_vex(struct scan *s, unsigned first)
     s->pfx = byte2 & 3;
     s->vl = byte2 & 4 ? 32 : 16;
     s->vvvv = ~byte2 >> 3 & 15;
-    if (s->mode != MODE_64) {
+    if (s->mode != MODE_64)
         s->rex &= REX_W;
-        s->vvvv &= 7;
-    }
     return *s->at++;
 }
 
@@ -469,7 +467,7 @@ HOT bool decode_scan(struct insn *in, struct scan *s)
     in->map = s->vector_map ? s->vector_map : s->map < MAP_ONE64 ? s->map : 0;
     in->opcode = s->opcode;
     in->seg = s->seg;
-    in->vvvv = s->vvvv;
+    in->vvvv = s->mode == MODE_64 ? s->vvvv : s->vvvv & 7; /* unused, all four bits must be set */
     in->vl = s->vl;
     in->w = s->rex & REX_W;
     return true;
