@@ -313,12 +313,13 @@ enum step interp_lods(struct vcpu *vcpu, const struct insn *in)
 
 /* --- CMPS -------------------------------------------------------------------------------------- */
 
+/* ES:rDI is read first, as the CPUs do. */
 static bool cmps_element(struct vcpu *vcpu, struct string *s)
 {
     uint64_t a, b;
 
-    if (mem_read(vcpu, s->seg, index_get(vcpu, s, RSI), s->size, &a) ||
-        mem_read(vcpu, SEG_ES, index_get(vcpu, s, RDI), s->size, &b))
+    if (mem_read(vcpu, SEG_ES, index_get(vcpu, s, RDI), s->size, &b) ||
+        mem_read(vcpu, s->seg, index_get(vcpu, s, RSI), s->size, &a))
         return true;
     host_sub(s->size, a, b, &s->flags);
     s->compared = true;
@@ -331,11 +332,11 @@ static bool cmps_run(struct vcpu *vcpu, struct string *s, uint64_t count, uint64
 {
     uint8_t *a, *b;
 
-    if (elements_at(vcpu, s, s->seg, RSI, false, &count, &a))
+    if (elements_at(vcpu, s, SEG_ES, RDI, false, &count, &b))
         return true;
     if (!count)
         return false;
-    if (elements_at(vcpu, s, SEG_ES, RDI, false, &count, &b))
+    if (elements_at(vcpu, s, s->seg, RSI, false, &count, &a))
         return true;
     if (!count)
         return false;
