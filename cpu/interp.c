@@ -19,13 +19,15 @@
 
 /* --- The decode cache ----------------------------------------------------- */
 
-#define CACHE_BITS 12
+#define CACHE_BITS 13
 #define CACHE_ENTRIES (1u << CACHE_BITS)
 #define FETCH_BYTES 16 /* compared at once; an instruction has at most 15 */
 
+/* Two cache lines: the first decides a hit and has what executing needs most. */
 struct cached {
-    uint64_t key;                    /* gpa and mode */
-    uint64_t bytes[FETCH_BYTES / 8]; /* the instruction's, zeroes behind it */
+    _Alignas(128) uint64_t key; /* gpa and mode */
+    uint64_t low, high;           /* the instruction's bytes, zeroes behind it */
+    uint64_t low_mask, high_mask; /* ones where it has bytes */
     struct insn in;
 };
 
@@ -36,7 +38,7 @@ struct decode_cache {
 
 int interp_cache_create(struct vcpu *vcpu)
 {
-    vcpu->decode_cache = malloc(sizeof(*vcpu->decode_cache));
+    vcpu->decode_cache = aligned_alloc(128, sizeof(*vcpu->decode_cache));
     if (!vcpu->decode_cache)
         return -ENOMEM;
     for (unsigned i = 0; i < CACHE_ENTRIES; i++)
@@ -58,7 +60,7 @@ static enum cpu_mode code_mode(const struct vcpu *vcpu)
 }
 
 /* Near the CS limit, a page end, or outside RAM: byte by byte exactness instead of speed. */
-static const struct insn *fetch_slow(struct vcpu *vcpu)
+static __attribute__((noinline)) const struct insn *fetch_slow(struct vcpu *vcpu)
 {
     struct insn *in = &vcpu->decode_cache->slow;
     uint8_t code[INSN_MAX];
@@ -76,13 +78,15 @@ static const struct insn *fetch_slow(struct vcpu *vcpu)
     return NULL;
 }
 
-static const struct insn *fetch_miss(struct vcpu *vcpu, struct cached *c, uint64_t key,
-                                     const uint64_t now[2])
+static __attribute__((noinline)) const struct insn *fetch_miss(struct vcpu *vcpu, struct cached *c,
+                                                               uint64_t key, uint64_t low,
+                                                               uint64_t high)
 {
     uint8_t code[FETCH_BYTES];
     int len;
 
-    __builtin_memcpy(code, now, sizeof(code));
+    __builtin_memcpy(code, &low, 8);
+    __builtin_memcpy(code + 8, &high, 8);
     len = decode(&c->in, code, INSN_MAX, code_mode(vcpu));
     if (len <= 0) {
         c->key = UINT64_MAX;
@@ -90,55 +94,47 @@ static const struct insn *fetch_miss(struct vcpu *vcpu, struct cached *c, uint64
         return NULL;
     }
     c->key = key;
-    for (unsigned i = (unsigned)len; i < FETCH_BYTES; i++)
-        code[i] = 0;
-    __builtin_memcpy(c->bytes, code, sizeof(code));
+    c->low_mask = len < 8 ? ~(UINT64_MAX << 8 * len) : UINT64_MAX;
+    c->high_mask = len > 8 ? ~(UINT64_MAX << 8 * (len - 8)) : 0;
+    c->low = low & c->low_mask;
+    c->high = high & c->high_mask;
     return &c->in;
 }
 
-/* Do the instruction's bytes still stand there? */
-static inline bool unchanged(const struct cached *c, const uint64_t now[2])
+/* The TLB does not know the code's page. Has it been filled? Else the rest is fetch_slow()'s. */
+static __attribute__((noinline)) bool fill_code(struct vcpu *vcpu, uint64_t gla)
 {
-    unsigned len = c->in.len;
-    uint64_t low = len < 8 ? ~(UINT64_MAX << 8 * len) : UINT64_MAX;
-    uint64_t high = len > 8 ? ~(UINT64_MAX << 8 * (len - 8)) : 0;
+    const uint8_t *host;
+    uint64_t gpa;
 
-    return !(((now[0] & low) ^ c->bytes[0]) | ((now[1] & high) ^ c->bytes[1]));
-}
-
-/* mem_fetch_ptr() with the TLB's hit in line. */
-static inline bool locate_code(struct vcpu *vcpu, uint64_t gla, const uint8_t **host, uint64_t *gpa)
-{
-    const struct tlb *tlb = vcpu->tlb[vcpu->cpl == 3];
-
-    if (__builtin_expect(!tlb_hit(tlb, MEM_EXEC, gla), 0))
-        return mem_fetch_ptr(vcpu, gla, host, gpa);
-    *host = (const uint8_t *)(uintptr_t)(tlb->addend[tlb_index(gla)] + gla);
-    *gpa = (uint64_t)(*host - vcpu->mem->ram);
-    return false;
+    return !mem_fetch_ptr(vcpu, gla, &host, &gpa) &&
+           tlb_hit(vcpu->tlb[vcpu->cpl == 3], MEM_EXEC, gla);
 }
 
 /* The instruction at CS:rip, or NULL with the fault raised. */
 static inline const struct insn *fetch(struct vcpu *vcpu)
 {
+    const struct tlb *tlb = vcpu->tlb[vcpu->cpl == 3];
     const struct segment *cs = &vcpu->seg[SEG_CS];
-    uint64_t rip = vcpu->rip, gla = (cs->base + rip) & UINT32_MAX, gpa, key, now[2];
+    uint64_t rip = vcpu->rip, gla = (cs->base + rip) & UINT32_MAX, gpa, key, low, high;
     const uint8_t *host;
     struct cached *c;
 
-    if (rip > cs->limit || cs->limit - rip < FETCH_BYTES ||
-        (gla & PAGE_MASK) > PAGE_SIZE - FETCH_BYTES)
+    if (__builtin_expect(rip > cs->limit || cs->limit - rip < FETCH_BYTES ||
+                             (gla & PAGE_MASK) > PAGE_SIZE - FETCH_BYTES, 0))
         return fetch_slow(vcpu);
-    if (locate_code(vcpu, gla, &host, &gpa))
-        return NULL;
-    if (!host)
+    if (__builtin_expect(!tlb_hit(tlb, MEM_EXEC, gla), 0) && !fill_code(vcpu, gla))
         return fetch_slow(vcpu);
+    host = (const uint8_t *)(uintptr_t)(tlb->addend[tlb_index(gla)] + gla);
+    gpa = (uint64_t)(host - vcpu->mem->ram);
     key = gpa << 1 | (code_mode(vcpu) == MODE_32);
-    c = &vcpu->decode_cache->entry[(gpa ^ gpa >> CACHE_BITS) & (CACHE_ENTRIES - 1)];
-    __builtin_memcpy(now, host, sizeof(now));
-    if (__builtin_expect(c->key == key && unchanged(c, now), 1))
+    c = &vcpu->decode_cache->entry[(gpa ^ gpa >> PAGE_SHIFT) & (CACHE_ENTRIES - 1)];
+    __builtin_memcpy(&low, host, 8);
+    __builtin_memcpy(&high, host + 8, 8);
+    if (__builtin_expect(c->key == key && !(((low & c->low_mask) ^ c->low) |
+                                            ((high & c->high_mask) ^ c->high)), 1))
         return &c->in;
-    return fetch_miss(vcpu, c, key, now);
+    return fetch_miss(vcpu, c, key, low, high);
 }
 
 /* --- Executing ------------------------------------------------------------ */
