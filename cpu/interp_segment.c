@@ -279,16 +279,20 @@ enum step interp_int1(struct vcpu *vcpu, const struct insn *in)
     return STEP_FAULT;
 }
 
+/* CPUs read the upper bound only after the lower one has been kept. */
 enum step interp_bound(struct vcpu *vcpu, const struct insn *in)
 {
     unsigned size = in->opsize, shift = 64 - 8 * size;
-    uint64_t lower, upper;
+    uint64_t bound;
     int64_t index = (int64_t)(vcpu->gpr[in->reg] << shift) >> shift;
 
-    if (rm_read_at(vcpu, in, 0, size, &lower) ||
-        rm_read_at(vcpu, in, size, size, &upper))
+    if (rm_read_at(vcpu, in, 0, size, &bound))
         return STEP_FAULT;
-    if (index < (int64_t)(lower << shift) >> shift || index > (int64_t)(upper << shift) >> shift)
+    if (index < (int64_t)(bound << shift) >> shift)
+        return fault_raise(vcpu, VEC_BR);
+    if (rm_read_at(vcpu, in, size, size, &bound))
+        return STEP_FAULT;
+    if (index > (int64_t)(bound << shift) >> shift)
         return fault_raise(vcpu, VEC_BR);
     return STEP_NEXT;
 }
