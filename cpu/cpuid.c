@@ -171,6 +171,19 @@ static void keep_leaves(struct cpu_model *m)
         keep_leaf(m, 4, sub);
 }
 
+/* Features whose register state the host (or its kernel) does not let us save. */
+static void drop_states(struct cpu_model *m)
+{
+    uint64_t states = fpu_offered_xcr0();
+
+    if (!states)
+        m->word[WORD_1_ECX] &= ~(1u << BIT_XSAVE);
+    if (!(states & XCR0_AVX)) {
+        m->word[WORD_1_ECX] &= ~(1u << BIT_AVX | 1u << BIT_FMA | 1u << BIT_F16C);
+        m->word[WORD_7_EBX] &= ~(1u << BIT_AVX2);
+    }
+}
+
 static void make_host(struct cpu_model *m)
 {
     uint32_t r[4], can[WORD_COUNT], max_leaf, max_extended;
@@ -189,8 +202,7 @@ static void make_host(struct cpu_model *m)
     implemented_words(can);
     for (unsigned i = 0; i < WORD_COUNT; i++)
         m->word[i] &= can[i];
-    if (!(fpu_offered_xcr0() & XCR0_SSE)) /* and what hangs on it */
-        m->word[WORD_1_ECX] &= ~(1u << BIT_XSAVE | 1u << BIT_AVX | 1u << BIT_FMA | 1u << BIT_F16C);
+    drop_states(m);
     if (!is_amd(m->vendor)) /* SYSCALL exists on Intel's CPUs in 64-bit mode only */
         m->word[WORD_X1_EDX] &= ~(1u << BIT_SYSCALL);
     host_cpuid(1, 0, r);

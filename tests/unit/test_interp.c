@@ -333,6 +333,66 @@ static void test_lock(struct machine *m)
     CHECK_EQ(m_vector(m), VEC_UD);
 }
 
+/* --- Who comes first (SDM 3, table 6-2; row 13) ------------------------------ */
+
+static void test_priority(struct machine *m)
+{
+    struct vcpu *v = m->vcpu;
+
+    m_protected(m, 3); /* an instruction breakpoint beats the fetch's page fault */
+    map_all(m);
+    m_put(m, 0x101000 + 4 * (AT_CODE >> 12), 0, 4);
+    v->dr[0] = AT_CODE;
+    v->dr[7] = DR7_RESET | 1;
+    interp_step(v);
+    CHECK_EQ(m_vector(m), VEC_DB);
+    CHECK_EQ(m_frame(m, 0, 4), AT_CODE);
+
+    m_protected(m, 0); /* the trap of the instruction before beats an interrupt */
+    v->eflags |= EFLAGS_TF | EFLAGS_IF;
+    interrupt(m, 0x40);
+    v->intr_shadow = true;
+    M_RUN(m, "\xf8");
+    CHECK_EQ(m_vector(m), VEC_DB);
+    CHECK_EQ(v->intr_line, 1);
+
+    m_protected(m, 0); /* an NMI beats an interrupt */
+    v->eflags |= EFLAGS_IF;
+    interrupt(m, 0x40);
+    v->nmi_pending = true;
+    M_RUN(m, "\xf8");
+    CHECK_EQ(m_vector(m), VEC_NMI);
+
+    m_v86(m, 0); /* #UD of a LOCK prefix beats the privilege's #GP */
+    M_RUN(m, "\xf0\x0f\x22\xc0");
+    CHECK_EQ(m_vector(m), VEC_UD);
+
+    m_protected(m, 3); /* a segment's limit beats its page */
+    map_all(m);
+    m_put(m, 0x101000 + 4 * (AT_DATA >> 12), 0, 4);
+    v->seg[SEG_DS].limit = AT_DATA + 2;
+    M_RUN(m, "\xa1\x00\x80\x01\x00");
+    CHECK_EQ(m_vector(m), VEC_GP);
+}
+
+/* #DE is a fault: the frame names the division itself, and nothing has changed. */
+static void test_divide(struct machine *m)
+{
+    struct vcpu *v = m->vcpu;
+
+    for (unsigned i = 0; i < 2; i++) {
+        m_protected(m, 0);
+        v->gpr[RAX] = 0x80000000;
+        v->gpr[RDX] = i ? 0xffffffff : 0;
+        v->gpr[RCX] = i ? 0xffffffff : 0;
+        m_run(m, i ? "\xf7\xf9" : "\xf7\xf1", 2);
+        CHECK_EQ(m_vector(m), VEC_DE);
+        CHECK_EQ(m_frame(m, 0, 4), AT_CODE);
+        CHECK_EQ(v->gpr[RAX], 0x80000000);
+        CHECK_EQ(v->gpr[RDX], i ? 0xffffffff : 0);
+    }
+}
+
 int main(void)
 {
     struct machine m;
@@ -348,6 +408,8 @@ int main(void)
     test_data_breakpoint(&m);
     test_ins(&m);
     test_lock(&m);
+    test_priority(&m);
+    test_divide(&m);
     m_destroy(&m);
     return CHECK_DONE();
 }
