@@ -342,6 +342,30 @@ static void set_relations(struct test_case *c, struct rng *rng)
     }
 }
 
+/*
+ * Without TF the case runs on into the INT3s behind the instruction, as translated code would: near
+ * branches must stay among them.
+ */
+static void set_free_running(struct test_case *c, struct rng *rng)
+{
+    uint32_t target = c->before.eip + c->in.len + below(rng, 8);
+    const struct insn *in = &c->in;
+
+    c->before.eflags &= ~EFLAGS_TF;
+    if (!(in->info->attr & A_BRANCH))
+        return;
+    if (in->id != M_RET && in->imm_len) {
+        put_field(c->code + in->imm_at, in->imm_len, target - c->before.eip - in->len);
+        decode(&c->in, c->code, INSN_MAX, MODE_32);
+    } else if (in->id != M_RET && !in->has_mem) {
+        c->before.gpr[in->rm] = target;
+    } else {
+        put_field(c->patch[in->has_mem ? 0 : 1].bytes, 4, target);
+        if (in->has_mem)
+            c->patch[1].size = 0; /* the stack may be the same memory */
+    }
+}
+
 bool cases_make(unsigned row, struct rng *rng, struct test_case *c)
 {
     uint32_t offset = one_in(rng, 32) ? 4096 - below(rng, 16) - 1 : below(rng, 4096 - 32);
@@ -361,5 +385,7 @@ bool cases_make(unsigned row, struct rng *rng, struct test_case *c)
         set_patch(&c->patch[1], c->before.gpr[4], rng);
     }
     set_relations(c, rng);
+    if (one_in(rng, 2) && !(c->in.info->attr & A_BRANCH && c->in.opsize == 2))
+        set_free_running(c, rng);
     return true;
 }

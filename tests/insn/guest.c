@@ -54,13 +54,16 @@ static void open_gate(unsigned vector)
     physmem_write(&machine.mem, IDT + 8 * vector + 5, &attributes, 1);
 }
 
+bool guest_private(uint32_t gla)
+{
+    return gla >= IDT && gla < HANDLERS + PAGE_SIZE;
+}
+
 /* Of the machine's own one-to-one map, what delivers exceptions stays, for CPL 0. */
 static void make_tables(void)
 {
     for (uint32_t i = 0; i < RAM >> 12; i++) {
-        bool kept = i >= IDT >> 12 && i < (HANDLERS >> 12) + 1;
-
-        put32(TABLES + PAGE_SIZE + 4 * i, kept ? i << 12 | PTE_P | PTE_W : 0);
+        put32(TABLES + PAGE_SIZE + 4 * i, guest_private(i << 12) ? i << 12 | PTE_P | PTE_W : 0);
     }
     put32(TABLES + 4 * (WORLD_CODE >> 22), CODE_TABLE | PTE_P | PTE_W | PTE_U);
     put32(TABLES + 4 * (WORLD_DATA >> 22), DATA_TABLE | PTE_P | PTE_W | PTE_U);

@@ -12,6 +12,9 @@ int guest_create(const struct engine *engine);
 const uint8_t *guest_frame(unsigned frame);
 void guest_write(unsigned frame, unsigned offset, const void *from, unsigned size);
 
+/* Is a page there that only the machine has, and only for CPL 0? */
+bool guest_private(uint32_t gla);
+
 /* Runs from *before until an exception. */
 void guest_run(const struct cpu_state *before, struct cpu_state *after);
 

@@ -118,8 +118,8 @@ static void normalize(struct cpu_state *s, const struct insn *in)
     s->eflags &= EFLAGS_ALL & ~(EFLAGS_RF | EFLAGS_TF | EFLAGS_IF | masked_flags(in));
     if (s->vector != VEC_PF)
         s->cr2 = 0;
-    else
-        s->error &= ~PF_I; /* the guest has no NX */
+    else /* the guest has no NX */
+        s->error &= guest_private(s->cr2) ? ~(PF_I | PF_P) : ~PF_I;
 }
 
 /*
