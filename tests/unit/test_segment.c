@@ -208,6 +208,50 @@ static void test_host(struct machine *m)
         printf("skipped: the host gives no LDT, LAR and LSL are not compared with the CPU\n");
 }
 
+/* --- Real mode (row 20) ----------------------------------------------------- */
+
+static void real_load(struct machine *m, uint16_t ds, uint32_t ebx)
+{
+    struct vcpu *v = m->vcpu;
+
+    v->gpr[RAX] = ds;
+    v->rip = 0;
+    M_RUN(m, "\x8e\xd8"); /* mov ds, ax */
+    v->gpr[RBX] = ebx;
+    v->rip = 0;
+    M_RUN(m, "\x67\x8b\x0b"); /* mov cx, [ebx] */
+}
+
+static void test_real(struct machine *m)
+{
+    struct vcpu *v = m->vcpu;
+
+    m_real(m); /* a word at offset ffff straddles the limit */
+    real_load(m, 0x1000, 0xffff);
+    CHECK_EQ(m_vector(m), VEC_GP);
+
+    m_real(m); /* ffff:0010 is 1 MiB, or 0 with A20 masked */
+    m_put(m, 0x100000, 0x1111, 2);
+    m_put(m, 0, 0x2222, 2);
+    real_load(m, 0xffff, 0x10);
+    CHECK_EQ(v->gpr[RCX] & 0xffff, 0x1111);
+    v->a20_masked = true;
+    mem_mode_changed(v);
+    real_load(m, 0xffff, 0x10);
+    CHECK_EQ(v->gpr[RCX] & 0xffff, 0x2222);
+    v->a20_masked = false;
+    mem_mode_changed(v);
+
+    m_protected(m, 0); /* big real mode: a limit loaded in protected mode outlives PE */
+    v->cr0 = CR0_ET;
+    v->seg[SEG_CS] = (struct segment){ AT_CODE >> 4, 0x93, 0xffff, AT_CODE };
+    v->idtr = (struct table_register){ 0, 0x3ff };
+    m_put(m, 0x180000, 0x3333, 2);
+    real_load(m, 0x1000, 0x170000);
+    CHECK_EQ(v->gpr[RCX] & 0xffff, 0x3333);
+    CHECK_EQ(v->seg[SEG_DS].limit, UINT32_MAX);
+}
+
 int main(void)
 {
     struct machine m;
@@ -217,6 +261,7 @@ int main(void)
     test_limits(&m);
     test_straddle(&m);
     test_host(&m);
+    test_real(&m);
     m_destroy(&m);
     return CHECK_DONE();
 }
