@@ -140,11 +140,16 @@ static int find_s5(const uint8_t *dsdt)
     return -1;
 }
 
+/* Without paging: the tables may be anywhere in memory. */
 void boot_poweroff(void)
 {
-    const uint8_t *fadt = find_fadt();
-    int type = fadt ? find_s5((const uint8_t *)get32(fadt + FADT_DSDT)) : -1;
+    const uint8_t *fadt;
+    int type;
 
+    cli();
+    write_cr0(read_cr0() & ~CR0_PG);
+    fadt = find_fadt();
+    type = fadt ? find_s5((const uint8_t *)get32(fadt + FADT_DSDT)) : -1;
     if (type >= 0)
         outw(get32(fadt + FADT_PM1A_CONTROL), type << 10 | SLP_EN);
 }
