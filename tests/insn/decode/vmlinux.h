@@ -1,0 +1,20 @@
+/* The .text of an uncompressed 32-bit kernel, as food for decoders. */
+#ifndef TESTS_INSN_DECODE_VMLINUX_H
+#define TESTS_INSN_DECODE_VMLINUX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vmlinux {
+    uint8_t *text;
+    size_t size;
+};
+
+/* NOVT_VMLINUX, or vmlinux-686.elf in the quickstart's cache if it is there, or NULL. */
+const char *vmlinux_path(void);
+
+bool vmlinux_load(struct vmlinux *vmlinux, const char *path);
+void vmlinux_free(struct vmlinux *vmlinux);
+
+#endif
