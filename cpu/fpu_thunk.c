@@ -109,6 +109,14 @@ static unsigned put_opcode(const struct insn *in, uint8_t *code)
     return n;
 }
 
+/* Does W select the size of a general operand? */
+static bool has_sized_operand(const struct insn *in, const struct fpu_gpr *gpr)
+{
+    const uint8_t *kind = in->info->operand;
+
+    return gpr->reg != REG_NONE || kind[0] == OPND_Ey || kind[1] == OPND_Ey || kind[2] == OPND_Ey;
+}
+
 /*
  * The same with a VEX prefix. 32-bit code ignores B, the top bit of vvvv, and W where it selects
  * the size of a general register; 64-bit code does not (SDM 2, 2.3.5).
@@ -121,7 +129,7 @@ static unsigned put_vex(const struct insn *in, const struct fpu_gpr *gpr, uint8_
         code[0] = 0xc4;
         code[1] = opcode[-2] | 0xe0;
         code[2] = opcode[-1] | 0x40;
-        if (gpr->reg != REG_NONE)
+        if (in->mode != MODE_64 && has_sized_operand(in, gpr))
             code[2] &= 0x7f;
         code[3] = opcode[0];
         return 4;
@@ -142,6 +150,8 @@ void fpu_thunk_encode(const struct insn *in, const struct fpu_gpr *gpr, uint8_t 
         code[n++] = redirect(in, gpr);
     for (unsigned i = 0; i < in->imm_len; i++)
         code[n++] = in->bytes[in->imm_at + i];
+    if (in->info->operand[3] == OPND_Lx && in->mode != MODE_64)
+        code[n - 1] &= 0x7f; /* the register's top bit is ignored there */
     code[n] = RET;
 }
 

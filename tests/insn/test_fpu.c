@@ -44,7 +44,7 @@ static bool is_fpu(const struct insn *in)
 
     return fn == interp_x87 || fn == interp_sse || fn == interp_fwait || fn == interp_fxsave ||
            fn == interp_fxrstor || fn == interp_ldmxcsr || fn == interp_stmxcsr ||
-           fn == interp_xsave || fn == interp_xsaveopt || fn == interp_xrstor;
+           fn == interp_xsave || fn == interp_xsaveopt || fn == interp_xrstor || fn == interp_avx;
 }
 
 /* EDX:EAX selects components. */
@@ -284,6 +284,24 @@ static void x87_cases(struct test *t, unsigned rounds)
         one_case(t, &(uint8_t){ 0x9b }, 1, 0xc0);
 }
 
+static void vex_cases(struct test *t, unsigned rounds)
+{
+    for (unsigned map = 1; map < 4; map++) {
+        for (unsigned op = 0; op < 256; op++) {
+            for (unsigned i = 0; i < 16; i++) { /* W, L, pp */
+                uint8_t vvvv = (uint8_t)(states_random() % 3 ? states_random() << 3 & 0x38 : 0x38);
+                uint8_t head[4] = { 0xc4, (uint8_t)(0xe0 | map) };
+
+                head[2] = (uint8_t)((i & 7) | (i & 8) << 4 | 0x40 | vvvv);
+                head[3] = (uint8_t)op;
+                all_modrm(t, head, 4, rounds);
+                head[2] |= 0x38;
+                all_modrm(t, head, 4, rounds);
+            }
+        }
+    }
+}
+
 /* --- Life ----------------------------------------------------------------------------------------- */
 
 static int setup(struct test *t)
@@ -318,6 +336,8 @@ int main(int argc, char **argv)
     }
     x87_cases(t, rounds);
     legacy_cases(t, rounds);
+    if (t->xcr0 & XCR0_AVX)
+        vex_cases(t, (rounds + 7) / 8);
     printf("xcr0 %lx: %lu cases, %lu faults, %lu differences\n", (unsigned long)t->xcr0, t->cases,
            t->faults, t->differences);
     return t->differences != 0 || t->cases < 1000;
