@@ -161,7 +161,7 @@ static uint64_t place_read(struct vcpu *vcpu, const struct place *at, unsigned s
     if (at->host)
         return load(at->host, size);
     vcpu->stats.mmio_reads++;
-    return vcpu->env->mmio_read(vcpu->env->board, at->gpa, size);
+    return vcpu->env->mmio_read(vcpu->env->board, at->gpa, size) & UINT64_MAX >> (64 - 8 * size);
 }
 
 static void place_write(struct vcpu *vcpu, const struct place *at, unsigned size, uint64_t value)
