@@ -65,7 +65,7 @@ static void run(struct machine *m)
 
 int main(int argc, char **argv)
 {
-    unsigned machines = argc > 2 ? (unsigned)atoi(argv[2]) : 2000;
+    unsigned machines = argc > 2 ? (unsigned)atoi(argv[2]) : 20000;
     struct machine m;
 
     state = argc > 1 ? strtoull(argv[1], NULL, 0) | 1 : 88172645463325252;
