@@ -93,13 +93,19 @@ enum step interp_jcxz(struct vcpu *vcpu, const struct insn *in)
 
 /* --- calls and returns ------------------------------------------------------------------------ */
 
+/* CPUs push before they look at the target: a fault of the stack comes first. */
 static enum step call(struct vcpu *vcpu, const struct insn *in, uint64_t target)
 {
     const struct segment *ss = &vcpu->seg[SEG_SS];
     uint64_t sp = (vcpu->gpr[RSP] - in->opsize) & stack_mask(ss);
 
-    if (check_target(vcpu, in, &target) ||
-        mem_write(vcpu, SEG_SS, sp, in->opsize, next_rip(vcpu, in)))
+    target &= operand_mask(in->opsize);
+    if (target > vcpu->seg[SEG_CS].limit) {
+        if (!mem_probe(vcpu, SEG_SS, sp, in->opsize, true))
+            fault_gp(vcpu, 0);
+        return STEP_FAULT;
+    }
+    if (mem_write(vcpu, SEG_SS, sp, in->opsize, next_rip(vcpu, in)))
         return STEP_FAULT;
     stack_set_pointer(vcpu, ss, sp);
     vcpu->rip = target;

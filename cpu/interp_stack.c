@@ -104,6 +104,12 @@ static uint64_t frame_slot(const struct frame *f, unsigned i)
     return (f->sp - (i + 1) * f->size) & f->mask;
 }
 
+/* The new frame pointer: a 32-bit one comes from all of ESP even on a 16-bit stack. */
+static uint64_t frame_pointer(const struct frame *f)
+{
+    return (f->sp - f->size) & operand_mask(f->size);
+}
+
 /* Offset of outer frame pointer number i (1 to level - 1). */
 static uint64_t frame_outer(const struct frame *f, unsigned i)
 {
@@ -133,8 +139,8 @@ MUST_CHECK static bool frame_push(struct vcpu *vcpu, const struct frame *f)
         if (mem_read(vcpu, SEG_SS, frame_outer(f, i), f->size, &value) ||
             mem_write(vcpu, SEG_SS, frame_slot(f, i), f->size, value))
             return true;
-    return f->level && mem_write(vcpu, SEG_SS, frame_slot(f, f->level), f->size,
-                                 frame_slot(f, 0) & operand_mask(f->size));
+    return f->level &&
+           mem_write(vcpu, SEG_SS, frame_slot(f, f->level), f->size, frame_pointer(f));
 }
 
 enum step interp_enter(struct vcpu *vcpu, const struct insn *in)
@@ -151,7 +157,7 @@ enum step interp_enter(struct vcpu *vcpu, const struct insn *in)
 
     if (frame_probe(vcpu, &f, new_sp) || frame_push(vcpu, &f))
         return STEP_FAULT;
-    operand_set_register(vcpu, RBP, f.size, frame_slot(&f, 0));
+    operand_set_register(vcpu, RBP, f.size, frame_pointer(&f));
     set_sp(vcpu, new_sp);
     return STEP_NEXT;
 }

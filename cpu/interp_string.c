@@ -100,17 +100,17 @@ static bool runs_allowed(const struct vcpu *vcpu, const struct string *s)
     return s->step == s->size && !checks_alignment && !(vcpu->eflags & EFLAGS_TF);
 }
 
-/* Some of count elements: *done, at least 1. */
+/*
+ * Some of count elements: *done, at least 1. A run that faults has looked at bytes, not at elements:
+ * which fault it is, element() says.
+ */
 MUST_CHECK static bool string_some(struct vcpu *vcpu, struct string *s,
                                    const struct string_ops *ops, uint64_t count, uint64_t *done)
 {
     *done = 0;
-    if (runs_allowed(vcpu, s)) {
-        if (ops->run(vcpu, s, count < PAGE_SIZE ? count : PAGE_SIZE, done))
-            return true;
-        if (*done)
-            return false;
-    }
+    if (runs_allowed(vcpu, s) &&
+        !ops->run(vcpu, s, count < PAGE_SIZE ? count : PAGE_SIZE, done) && *done)
+        return false;
     *done = 1;
     return ops->element(vcpu, s);
 }
