@@ -125,6 +125,52 @@ static uint32_t low_place(struct rng *rng)
     return place_near(rng, WORLD_LOW);
 }
 
+/* An offset in a segment, for an address or stack pointer of this size: on a page of the world, or
+ * at the segment's end. */
+static uint32_t offset_in(struct rng *rng, unsigned segment, bool wide)
+{
+    const struct world_segment *w = &world_segments[segment];
+
+    if (w->limit != UINT32_MAX && one_in(rng, 4))
+        return w->limit + below(rng, 12) - 6;
+    if (!wide && !w->base)
+        return low_place(rng);
+    if (w->expand_down && one_in(rng, 4))
+        return below(rng, 8) - 4; /* the upper end */
+    return data_place(rng) - w->base;
+}
+
+/* --- Segments ------------------------------------------------------------------------- */
+
+static const uint8_t profiles[][6] = {
+    /* ES, CS, SS, DS, FS, GS */
+    {WORLD_DATA32, WORLD_CODE32, WORLD_DATA32, WORLD_DATA32, WORLD_NULL, WORLD_DATA32},
+    {WORLD_STACK16, WORLD_CODE16, WORLD_STACK16, WORLD_STACK16, WORLD_NULL, WORLD_SHORT},
+    {WORLD_DATA32, WORLD_CODE16, WORLD_DATA32, WORLD_DATA32, WORLD_NULL, WORLD_DOWN16},
+    {WORLD_SHORT, WORLD_CODE32, WORLD_STACK16, WORLD_DATA32, WORLD_NULL, WORLD_READONLY},
+    {WORLD_DOWN32, WORLD_CODE_LIMIT, WORLD_DATA32, WORLD_SHORT, WORLD_NULL, WORLD_NULL},
+    {WORLD_READONLY, WORLD_CODE_LIMIT, WORLD_DOWN32, WORLD_READONLY, WORLD_NULL, WORLD_CODE16},
+    {WORLD_STACK16, WORLD_CODE16, WORLD_DOWN16, WORLD_DOWN16, WORLD_NULL, WORLD_STACK16},
+    {WORLD_DATA32, WORLD_CODE_LIMIT, WORLD_SHORT, WORLD_CODE32, WORLD_NULL, WORLD_DOWN32},
+};
+
+static void set_segments(struct cpu_state *s, struct rng *rng)
+{
+    unsigned n = world_has_ldt && one_in(rng, 3) ? below(rng, sizeof(profiles) / 6) : 0;
+
+    memcpy(s->seg, profiles[n], sizeof(s->seg));
+}
+
+static enum cpu_mode code_mode(const struct cpu_state *s)
+{
+    return world_segments[s->seg[SEG_CS]].big ? MODE_32 : MODE_16;
+}
+
+static uint32_t segment_base(const struct cpu_state *s, unsigned seg)
+{
+    return world_segments[s->seg[seg]].base;
+}
+
 /* --- Encodings ------------------------------------------------------------------------- */
 
 static unsigned put_prefixes(const struct row *row, struct rng *rng, uint8_t *code)
@@ -180,6 +226,12 @@ static uint8_t modrm_byte(const struct row *row, struct rng *rng)
     return (uint8_t)(mod << 6 | (low + below(rng, high - low + 1)) << 3 | below(rng, 8));
 }
 
+/* An offset for the memory operand. */
+static uint32_t place_for(const struct test_case *c, struct rng *rng)
+{
+    return offset_in(rng, c->before.seg[c->in.seg], c->in.addrsize == 4);
+}
+
 static void put_field(uint8_t *at, unsigned len, uint64_t value)
 {
     memcpy(at, &value, len);
@@ -195,7 +247,7 @@ static bool make_code(const struct row *row, struct rng *rng, struct test_case *
     n += put_opcode(row, rng, c->code + n);
     if (row->reg != REG_ANY || row->mod != MOD_ANY || one_in(rng, 2))
         c->code[n] = modrm_byte(row, rng);
-    if (decode(&c->in, c->code, INSN_MAX, MODE_32) <= 0)
+    if (decode(&c->in, c->code, INSN_MAX, code_mode(&c->before)) <= 0)
         return false;
     if (c->in.id != row->id || c->in.info->attr & A_UNDEFINED || !c->in.info->interp)
         return false;
@@ -204,9 +256,8 @@ static bool make_code(const struct row *row, struct rng *rng, struct test_case *
     if (c->in.disp_len == 4 && one_in(rng, 2))
         put_field(c->code + c->in.disp_at, 4, edge_value(rng));
     if (c->in.has_mem && c->in.base == REG_NONE && c->in.index == REG_NONE && c->in.disp_at)
-        put_field(c->code + c->in.disp_at, c->in.disp_len,
-                  c->in.addrsize == 2 ? low_place(rng) : data_place(rng));
-    decode(&c->in, c->code, INSN_MAX, MODE_32);
+        put_field(c->code + c->in.disp_at, c->in.disp_len, place_for(c, rng));
+    decode(&c->in, c->code, INSN_MAX, code_mode(&c->before));
     memset(c->code + c->in.len, 0xcc, sizeof(c->code) - c->in.len);
     return true;
 }
@@ -260,17 +311,15 @@ static uint32_t effective(const struct test_case *c)
     return ea & mask_of(in);
 }
 
-static uint32_t place_for(const struct insn *in, struct rng *rng)
-{
-    return in->addrsize == 2 ? low_place(rng) : data_place(rng);
-}
-
 static void set_strings(struct test_case *c, struct rng *rng)
 {
     uint32_t *gpr = c->before.gpr;
 
-    gpr[6] = place_for(&c->in, rng);
-    gpr[7] = one_in(rng, 3) ? gpr[6] + below(rng, 32) - 16 : place_for(&c->in, rng);
+    gpr[6] = place_for(c, rng);
+    gpr[7] = offset_in(rng, c->before.seg[SEG_ES], c->in.addrsize == 4);
+    if (one_in(rng, 3)) /* overlapping */
+        gpr[7] = gpr[6] + below(rng, 32) - 16 + segment_base(&c->before, c->in.seg) -
+                 segment_base(&c->before, SEG_ES);
     gpr[1] = one_in(rng, 16) ? below(rng, 9000) : below(rng, 40);
     if (c->in.prefixes & (PREFIX_REP | PREFIX_REPNE))
         c->before.eflags &= ~EFLAGS_TF; /* it would trap after each iteration */
@@ -284,13 +333,21 @@ static void set_implied(struct test_case *c, struct rng *rng)
     if (attr & A_STRING)
         set_strings(c, rng);
     else if (c->in.id == M_XLAT)
-        gpr[3] = place_for(&c->in, rng) - (gpr[0] & 0xff);
+        gpr[3] = place_for(c, rng) - (gpr[0] & 0xff);
     else if (c->in.id == M_MOVDIR64B)
         gpr[c->in.reg & 7] = data_place(rng) & (one_in(rng, 4) ? ~0u : ~63u);
     if (attr & (A_IMPLICIT_MEM | A_BRANCH) && !one_in(rng, 8)) {
-        gpr[4] = data_place(rng);
-        gpr[5] = one_in(rng, 2) ? gpr[4] + below(rng, 64) - 16 : data_place(rng);
+        gpr[4] = offset_in(rng, c->before.seg[SEG_SS], true);
+        gpr[5] = one_in(rng, 2) ? gpr[4] + below(rng, 64) - 16
+                                : offset_in(rng, c->before.seg[SEG_SS], true);
     }
+}
+
+/* ESP as IRET can load it. */
+static void limit_stack_pointer(struct cpu_state *s)
+{
+    if (!world_segments[s->seg[SEG_SS]].big)
+        s->gpr[4] = WORLD_ESP_HIGH | (s->gpr[4] & 0xffff);
 }
 
 static void set_registers(struct test_case *c, struct rng *rng)
@@ -298,7 +355,6 @@ static void set_registers(struct test_case *c, struct rng *rng)
     static const uint32_t kept = EFLAGS_ARITH | EFLAGS_DF;
     struct cpu_state *s = &c->before;
 
-    memset(s, 0, sizeof(*s));
     for (unsigned i = 0; i < 8; i++)
         s->gpr[i] = edge_value(rng);
     s->eflags = ((uint32_t)rng_next(rng) & kept) | EFLAGS_R1 | EFLAGS_IF | EFLAGS_TF;
@@ -306,7 +362,8 @@ static void set_registers(struct test_case *c, struct rng *rng)
         s->eflags |= EFLAGS_AC;
     set_implied(c, rng);
     if (c->in.has_mem && !one_in(rng, 16))
-        aim(c, place_for(&c->in, rng));
+        aim(c, place_for(c, rng));
+    limit_stack_pointer(s);
 }
 
 static void set_patch(struct test_patch *patch, uint32_t gla, struct rng *rng)
@@ -342,6 +399,12 @@ static void set_relations(struct test_case *c, struct rng *rng)
     }
 }
 
+/* A 16-bit branch in the flat segment goes below 64 KiB. */
+static bool leaves_code(const struct test_case *c)
+{
+    return c->in.info->attr & A_BRANCH && c->in.opsize == 2 && !segment_base(&c->before, SEG_CS);
+}
+
 /*
  * Without TF the case runs on into the INT3s behind the instruction, as translated code would: near
  * branches must stay among them.
@@ -356,7 +419,7 @@ static void set_free_running(struct test_case *c, struct rng *rng)
         return;
     if (in->id != M_RET && in->imm_len) {
         put_field(c->code + in->imm_at, in->imm_len, target - c->before.eip - in->len);
-        decode(&c->in, c->code, INSN_MAX, MODE_32);
+        decode(&c->in, c->code, INSN_MAX, code_mode(&c->before));
     } else if (in->id != M_RET && !in->has_mem) {
         c->before.gpr[in->rm] = target;
     } else {
@@ -366,26 +429,39 @@ static void set_free_running(struct test_case *c, struct rng *rng)
     }
 }
 
+/* What lies where the instruction will look. */
+static void set_memory(struct test_case *c, struct rng *rng)
+{
+    const struct cpu_state *s = &c->before;
+
+    c->patch[0].size = c->patch[1].size = 0;
+    if (c->in.has_mem)
+        set_patch(&c->patch[0], effective(c) + segment_base(s, c->in.seg), rng);
+    if (c->in.info->attr & A_STRING && one_in(rng, 2)) {
+        set_patch(&c->patch[0], s->gpr[6] + segment_base(s, c->in.seg), rng);
+        c->patch[1] = c->patch[0];
+        c->patch[1].gla = s->gpr[7] + segment_base(s, SEG_ES);
+    } else if (c->in.info->attr & (A_IMPLICIT_MEM | A_BRANCH)) {
+        uint32_t mask = world_segments[s->seg[SEG_SS]].big ? UINT32_MAX : 0xffff;
+
+        set_patch(&c->patch[1], (s->gpr[4] & mask) + segment_base(s, SEG_SS), rng);
+    }
+}
+
 bool cases_make(unsigned row, struct rng *rng, struct test_case *c)
 {
     uint32_t offset = one_in(rng, 32) ? 4096 - below(rng, 16) - 1 : below(rng, 4096 - 32);
 
-    c->patch[0].size = c->patch[1].size = 0;
+    memset(&c->before, 0, sizeof(c->before));
+    set_segments(&c->before, rng);
     if (!make_code(rows[row], rng, c))
         return false;
     set_registers(c, rng);
-    c->before.eip = WORLD_CODE + offset;
-    if (c->in.has_mem)
-        set_patch(&c->patch[0], effective(c), rng);
-    if (c->in.info->attr & A_STRING && one_in(rng, 2)) {
-        set_patch(&c->patch[0], c->before.gpr[6], rng);
-        c->patch[1] = c->patch[0];
-        c->patch[1].gla = c->before.gpr[7];
-    } else if (c->in.info->attr & (A_IMPLICIT_MEM | A_BRANCH)) {
-        set_patch(&c->patch[1], c->before.gpr[4], rng);
-    }
+    c->before.eip = WORLD_CODE + offset - segment_base(&c->before, SEG_CS);
+    set_memory(c, rng);
     set_relations(c, rng);
-    if (one_in(rng, 2) && !(c->in.info->attr & A_BRANCH && c->in.opsize == 2))
+    if (one_in(rng, 2) && !leaves_code(c))
         set_free_running(c, rng);
+    limit_stack_pointer(&c->before);
     return true;
 }

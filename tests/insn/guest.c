@@ -84,15 +84,31 @@ int guest_create(const struct engine *engine)
     return 0;
 }
 
-/* As Linux gives them to a 32-bit process, FS null. */
-static void set_segments(struct vcpu *v)
+static struct segment segment_of(const struct world_segment *w)
 {
-    const struct segment data = {0x2b, ATTR_FLAT_DATA(3), UINT32_MAX, 0};
+    uint32_t attr = SEG_P | SEG_DPL | SEG_S | SEG_ACCESSED;
 
-    for (unsigned i = 0; i < SEG_COUNT; i++)
-        v->seg[i] = data;
-    v->seg[SEG_CS] = (struct segment){0x23, ATTR_FLAT_CODE(3), UINT32_MAX, 0};
-    segment_load_null(v, SEG_FS, 0);
+    if (w->code)
+        attr |= SEG_CODE;
+    if (!w->read_only || w->code)
+        attr |= SEG_WRITABLE; /* of code: readable */
+    if (w->expand_down)
+        attr |= SEG_EXPDOWN;
+    if (w->big)
+        attr |= SEG_DB;
+    if (w->limit > 0xfffff)
+        attr |= SEG_G;
+    return (struct segment){w->selector, attr, w->limit, w->base};
+}
+
+static void set_segments(struct vcpu *v, const uint8_t seg[6])
+{
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        if (seg[i] == WORLD_NULL)
+            segment_load_null(v, i, 0);
+        else
+            v->seg[i] = segment_of(&world_segments[seg[i]]);
+    }
     v->cpl = 3;
 }
 
@@ -120,7 +136,7 @@ void guest_run(const struct cpu_state *before, struct cpu_state *after)
     v->eflags = before->eflags;
     v->halted = false;
     v->dr[6] = 0xffff0ff0;
-    set_segments(v);
+    set_segments(v, before->seg);
     while (machine.engine->run(v) == EXIT_REQUEST)
         ;
     after->vector = (uint32_t)(v->rip - HANDLERS) / 16;

@@ -6,20 +6,26 @@
  */
 #include "tests/insn/native.h"
 
+#include <asm/ldt.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 #include "base/physmem.h"
+#include "cpu/x86.h"
 
 /* Popped by native_enter. */
 struct entry {
     uint64_t rax, rcx, rdx, rbx, rbp, rsi, rdi;
     uint64_t rip, cs, rflags, rsp, ss;
 };
+
+/* The low half of IRET's own stack pointer is what a 16-bit stack inherits: entries are here. */
+#define ENTRY ((struct entry *)(0x100000000ull + WORLD_ESP_HIGH))
 
 void native_enter(const struct entry *entry);
 void native_leave(void);
@@ -64,7 +70,7 @@ void native_handler(int number, siginfo_t *info, void *context)
     greg_t *g = uc->uc_mcontext.gregs;
 
     (void)info;
-    if ((g[REG_CSGSFS] & 0xffff) != 0x23) { /* our own bug: let it kill us */
+    if ((g[REG_CSGSFS] & 0xffff) == 0x33) { /* our own bug: let it kill us */
         signal(number, SIG_DFL);
         return;
     }
@@ -78,7 +84,7 @@ void native_handler(int number, siginfo_t *info, void *context)
     g[REG_RSP] = (greg_t)native_host_rsp;
     g[REG_RIP] = (greg_t)(uintptr_t)native_leave;
     g[REG_EFL] = 0x202;
-    g[REG_CSGSFS] = (g[REG_CSGSFS] & ~0xffffll) | 0x33;
+    g[REG_CSGSFS] = 0x2bll << 48 | 0x33;
 }
 
 static int take_signals(void)
@@ -118,6 +124,28 @@ static int map_page(int fd, struct world_page *p)
     return 0;
 }
 
+static bool make_ldt(void)
+{
+    for (unsigned i = 0; i < WORLD_SEGMENTS; i++) {
+        const struct world_segment *w = &world_segments[i];
+        struct user_desc d = {
+            .entry_number = w->selector >> 3,
+            .base_addr = w->base,
+            .limit = w->limit > 0xfffff ? w->limit >> 12 : w->limit,
+            .seg_32bit = w->big,
+            .contents = w->code ? MODIFY_LDT_CONTENTS_CODE
+                        : w->expand_down ? MODIFY_LDT_CONTENTS_STACK : MODIFY_LDT_CONTENTS_DATA,
+            .read_exec_only = w->read_only,
+            .limit_in_pages = w->limit > 0xfffff,
+            .useable = 1,
+        };
+
+        if (w->selector & 4 && syscall(SYS_modify_ldt, 0x11, &d, sizeof(d)))
+            return false;
+    }
+    return true;
+}
+
 int native_create(void)
 {
     int fd = memfd_create("insn", 0), err;
@@ -134,19 +162,39 @@ int native_create(void)
             return err;
     }
     close(fd);
-    __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es\n\tmov %0, %%gs" : : "r"(0x2b));
+    if (mmap(ENTRY, PAGE_SIZE, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != ENTRY)
+        return -errno;
+    world_has_ldt = make_ldt();
     return take_signals();
+}
+
+static uint16_t selector(const struct cpu_state *s, unsigned seg)
+{
+    return world_segments[s->seg[seg]].selector;
+}
+
+static void load_data_segments(const struct cpu_state *s)
+{
+    static uint8_t loaded[6];
+
+    if (!memcmp(loaded, s->seg, sizeof(loaded)))
+        return;
+    memcpy(loaded, s->seg, sizeof(loaded));
+    __asm__ volatile("mov %0, %%ds" : : "r"(selector(s, SEG_DS)));
+    __asm__ volatile("mov %0, %%es" : : "r"(selector(s, SEG_ES)));
+    __asm__ volatile("mov %0, %%gs" : : "r"(selector(s, SEG_GS)));
 }
 
 void native_run(const struct cpu_state *before, struct cpu_state *after)
 {
-    struct entry entry = {
+    *ENTRY = (struct entry){
         .rax = before->gpr[0], .rcx = before->gpr[1], .rdx = before->gpr[2],
         .rbx = before->gpr[3], .rbp = before->gpr[5], .rsi = before->gpr[6],
-        .rdi = before->gpr[7], .rip = before->eip, .cs = 0x23, .rflags = before->eflags,
-        .rsp = before->gpr[4], .ss = 0x2b,
+        .rdi = before->gpr[7], .rip = before->eip, .cs = selector(before, SEG_CS),
+        .rflags = before->eflags, .rsp = before->gpr[4], .ss = selector(before, SEG_SS),
     };
-
+    load_data_segments(before);
     result = after;
-    native_enter(&entry);
+    native_enter(ENTRY);
 }
