@@ -138,7 +138,7 @@ const void *bt_chain(struct vcpu *vcpu, uint32_t exit_number)
         return NULL;
     }
     to = cache_find(t, host);
-    if (to && !exit->to && to->key == exit->from->key)
+    if (to && !exit->to && !exit->from->dead && to->key == exit->from->key)
         chain_link(t, exit, to);
     return host;
 }
@@ -215,7 +215,7 @@ const void *bt_window(struct vcpu *vcpu)
     }
     adapt_faulted(t, unit, i, fill != MEM_FILLED);
     if (fill == MEM_FILLED)
-        return again;
+        return unit->dead ? go_on(vcpu) : again;
     vcpu->bt.leave = 0;
     if (interpret_one(vcpu, true) != STEP_NEXT)
         return go_on(vcpu);
