@@ -14,7 +14,7 @@ static uint64_t next(uint64_t *random)
     return *random * 0x2545f4914f6cdd1du;
 }
 
-/* Puts a prefix (half of the time) and an opcode map in front of the bytes. */
+/* Puts a prefix (half of the time) and an opcode map or a VEX prefix in front of the bytes. */
 static void steer(uint8_t bytes[INSN_MAX], uint64_t choice)
 {
     static const uint8_t prefix[8] = {0x66, 0xf3, 0xf2, 0xf0, 0x67, 0x2e, 0x64, 0x66};
@@ -24,6 +24,11 @@ static void steer(uint8_t bytes[INSN_MAX], uint64_t choice)
     memcpy(rest, bytes, sizeof(rest));
     if (choice & 1)
         bytes[n++] = prefix[choice >> 1 & 7];
+    if (map == 0) {
+        bytes[n++] = 0xc4;
+        bytes[n++] = 0xe0 | (choice >> 16 & 3);
+        bytes[n++] = choice >> 24 | (choice >> 18 & 1 ? 0x78 : 0);
+    }
     if (map >= 4)
         bytes[n++] = 0x0f;
     if (map >= 10)

@@ -119,6 +119,8 @@ static const struct {
     {M_RET_FAR, "ret"},     {M_SHL, "sal"},        {M_PUSHA, "pushal"},    {M_POPA, "popal"},
     {M_PUSHA, "pushaw"},    {M_POPA, "popaw"},     {M_FUCOMIP, "fucompi"}, {M_FCOMIP, "fcompi"},
     {M_FNSETPM, "fsetpm"},  {M_WBINVD, "wbnoinvd"},
+    {M_VZEROUPPER, "vzeroall"},
+    {M_VCVTPD2PS, "vcvtpd2psx"}, {M_VCVTTPD2DQ, "vcvttpd2dqx"}, {M_VCVTPD2DQ, "vcvtpd2dqx"},
 };
 
 /* Comparison predicates that Capstone moves into the mnemonic: cmpps 1 is cmpltps. */
@@ -129,6 +131,8 @@ static bool is_compare(const struct insn *in, const char *name)
     char full[32];
     const char *suffix = in->info->mnemonic + 3;
 
+    if (in->id == M_VCMPPS || in->id == M_VCMPPD || in->id == M_VCMPSS || in->id == M_VCMPSD)
+        return !strncmp(name, "vcmp", 4) && !strcmp(name + strlen(name) - 2, suffix + 1);
     if (in->id != M_CMPPS && in->id != M_CMPPD && in->id != M_CMPSS && in->id != M_CMPSD)
         return false;
     snprintf(full, sizeof(full), "cmp%s%s", predicate[in->imm & 7], suffix);

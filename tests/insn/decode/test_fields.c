@@ -3,7 +3,9 @@
  * checked against the CPU, Zydis and Capstone elsewhere; here is what these do not tell.
  */
 #include <string.h>
+#include <sys/mman.h>
 
+#include "cases.h"
 #include "cpu/decode.h"
 #include "tests/check.h"
 
@@ -267,6 +269,35 @@ static void check_ends(void)
     CHECK_EQ(in.id, M_NOP);
 }
 
+/* Random strings at the end of a page: nothing beyond avail is read, and fewer bytes never give
+ * another length. */
+static void check_bounds(void)
+{
+    enum { PAGE = 4096, STRINGS = 100000 };
+    uint8_t *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t bytes[INSN_MAX];
+    uint64_t random = 1;
+
+    CHECK_EQ(mprotect(pages + PAGE, PAGE, PROT_NONE), 0);
+    for (unsigned i = 0; i < STRINGS; i++) {
+        enum cpu_mode mode = i % 3;
+        int length;
+
+        cases_next(&random, bytes);
+        memcpy(pages + PAGE - INSN_MAX, bytes, INSN_MAX);
+        length = decode(&in, pages + PAGE - INSN_MAX, INSN_MAX, mode);
+        for (unsigned n = 0; n < INSN_MAX; n++) {
+            uint8_t *at = pages + PAGE - n;
+            int want = length > 0 && (unsigned)length <= n ? length : 0;
+
+            memcpy(at, bytes, n);
+            if (decode(&in, at, n, mode) != want)
+                CHECK_EQ(decode(&in, at, n, mode), (unsigned)want);
+        }
+    }
+    munmap(pages, 2 * PAGE);
+}
+
 int main(void)
 {
     check_addresses32();
@@ -279,5 +310,6 @@ int main(void)
     check_control_registers();
     check_mode64();
     check_ends();
+    check_bounds();
     return CHECK_DONE();
 }
