@@ -2,6 +2,7 @@
 #include "cpu/engine.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "cpu/fault.h"
@@ -221,6 +222,14 @@ static void destroy(struct vcpu *vcpu)
     vcpu->engine_state = NULL;
 }
 
+/* NOVT_ACCESS=tlb keeps every address space in the TLB form: for tests and benchmarks. */
+static bool env_is(const char *name, const char *value)
+{
+    const char *set = getenv(name);
+
+    return set && !strcmp(set, value);
+}
+
 static bool allocate(struct translator *t)
 {
     t->hash = calloc(HASH_SIZE, sizeof(*t->hash));
@@ -240,7 +249,7 @@ static void *create(struct vcpu *vcpu, const char **error)
         t->exit_free = t->pending_exit = NO_EXIT;
         t->bmi2 = host_has_bmi2();
         t->fsgsbase = host_has_fsgsbase();
-        t->windows = true;
+        t->windows = !env_is("NOVT_ACCESS", "tlb");
         vcpu->engine_state = t;
     }
     if (!t || !allocate(t)) {
