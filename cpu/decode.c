@@ -1,6 +1,7 @@
 /*
  * The decoder: bytes to struct insn, driven by the tables that decode_table.c makes of opcodes.def.
- * Reference: SDM volume 2, chapter 2 (prefixes, ModRM and SIB: tables 2-1 to 2-3, VEX: 2.3, EVEX: 2.7).
+ * Reference: SDM volume 2, chapter 2 (prefixes, ModRM and SIB: tables 2-1 to 2-3, VEX: 2.3, EVEX:
+ * 2.7).
  * EVEX-encoded instructions get their length and A_UNDEFINED. 64-bit mode decodes, but the rows
  * that exist only there have no interpreter function yet.
  *
@@ -73,6 +74,8 @@ static const struct {
     [IMM_ENTER] = {{3, 3, 3}, false}, [IMM_AP] = {{4, 6, 6}, false}, [IMM_O] = {{0, 0, 0}, false},
 };
 
+/* clang-format off */
+
 /* Effective addresses by ModRM.mod and rm. */
 struct address {
     uint8_t base, index, seg, disp_len;
@@ -105,6 +108,8 @@ static const struct address address32[4][8] = {
     {{NO, NO, DS_, 0}, {NO, NO, DS_, 0}, {NO, NO, DS_, 0}, {NO, NO, DS_, 0},
      {NO, NO, DS_, 0}, {NO, NO, DS_, 0}, {NO, NO, DS_, 0}, {NO, NO, DS_, 0}},
 };
+
+/* clang-format on */
 
 HOT uint32_t read4(const uint8_t *at)
 {
@@ -389,12 +394,14 @@ HOT bool take_values(struct scan *s, struct insn *in, const struct form *form)
 }
 
 /* Is the row not for this mode, or excluded by a VEX field? */
-HOT bool is_excluded(const struct scan *s, unsigned traits)
+HOT bool is_excluded(const struct scan *s, const struct insn *in, unsigned traits)
 {
     if (s->invalid || traits & (s->mode == MODE_64 ? FORM_NO64 : FORM_ONLY64))
         return true;
     if (!(s->prefixes & PREFIX_VEX))
         return false;
+    if (traits & FORM_VSIB && ((in->rm & 7) != 4 || in->addrsize == 2))
+        return true;
     return (!(traits & FORM_VVVV) && s->vvvv) || (traits & FORM_L0 && s->vl != 16) ||
            (traits & FORM_L1 && s->vl != 32);
 }
@@ -459,7 +466,7 @@ HOT bool decode_scan(struct insn *in, struct scan *s)
         return false;
     if (in->has_mem)
         in->memsize = memory_size(s, form->size, in->opsize);
-    in->info = &decode_rows[is_excluded(s, form->traits) ? 0 : row];
+    in->info = &decode_rows[is_excluded(s, in, form->traits) ? 0 : row];
     in->id = in->info->id;
     in->len = s->at - s->start;
     in->mode = s->mode;

@@ -78,6 +78,7 @@ enum {
     TRAITS_REG = FORM_MODRM,
     TRAITS_REGB = FORM_MODRM,
     TRAITS_VVVV = FORM_VVVV,
+    TRAITS_VSIB = FORM_MODRM | FORM_VSIB,
 };
 enum {
     WHERE_NONE = 0,
@@ -92,6 +93,7 @@ enum {
     WHERE_REG = 0,
     WHERE_REGB = A_BYTE,
     WHERE_VVVV = 0,
+    WHERE_VSIB = 0,
 };
 enum {
 #define OPERAND(name, size, imm, where)                                                            \

@@ -38,6 +38,7 @@ enum {
     FORM_VVVV = 128, /* VEX.vvvv names an operand: else it must be 1111 */
     FORM_L0 = 256,   /* VEX.L must be 0 */
     FORM_L1 = 512,   /* VEX.L must be 1 */
+    FORM_VSIB = 1024, /* the index is a vector register: a SIB byte, no 16-bit addresses (2.3.12) */
 };
 
 /* What the decoder needs of a row beyond struct opcode. */
@@ -50,7 +51,8 @@ struct form {
 /* Row numbers index the first two; row 0 is "no such encoding". */
 extern const struct opcode decode_rows[];
 extern const struct form decode_forms[];
-extern const uint16_t decode_index[MAP_COUNT][256][4][8][2]; /* [map][opcode][prefix][reg][mod == 3] */
-extern const uint16_t decode_fixed[FIXED_COUNT][64];         /* [table][ModRM - C0h] */
+/* [map][opcode][prefix][reg][mod == 3] */
+extern const uint16_t decode_index[MAP_COUNT][256][4][8][2];
+extern const uint16_t decode_fixed[FIXED_COUNT][64]; /* [table][ModRM - C0h] */
 
 #endif

@@ -13,18 +13,6 @@
 #include "cpu/mem.h"
 #include "cpu/operand.h"
 
-/* --- Fields of the VEX prefix, whose last byte is before the opcode ------------------------- */
-
-static unsigned vector_bytes(const struct insn *in)
-{
-    return in->bytes[in->opcode_at - 1] & 4 ? 32 : 16;
-}
-
-static unsigned vvvv(const struct insn *in)
-{
-    return ~in->bytes[in->opcode_at - 1] >> 3 & (in->mode == MODE_64 ? 15 : 7);
-}
-
 /* --- Vector registers in the image -------------------------------------------------------------- */
 
 static void get_vector(const struct vcpu *vcpu, unsigned n, uint8_t *to)
@@ -135,7 +123,7 @@ static bool masked_write(struct vcpu *vcpu, const struct masked *m, const uint8_
 
 static enum step run_masked(struct vcpu *vcpu, const struct insn *in, unsigned size)
 {
-    struct masked m = { .seg = in->seg, .size = size, .count = vector_bytes(in) / size };
+    struct masked m = { .seg = in->seg, .size = size, .count = in->vl / size };
     uint8_t *operand = vcpu->fpu_unit->operand;
 
     m.wrap = operand_mask(in->addrsize);
@@ -144,7 +132,7 @@ static enum step run_masked(struct vcpu *vcpu, const struct insn *in, unsigned s
         get_vector(vcpu, in->rm, m.mask);
     } else {
         m.offset = operand_address(vcpu, in);
-        get_vector(vcpu, vvvv(in), m.mask);
+        get_vector(vcpu, in->vvvv, m.mask);
     }
     if (in->info->attr & A_READS_MEM)
         return masked_read(vcpu, &m, operand) ? STEP_FAULT : run_thunk(vcpu, in);
@@ -161,7 +149,7 @@ struct gather {
     unsigned index, mask, scale;      /* register numbers; log2 */
 };
 
-/* False: an encoding that is undefined. */
+/* False: registers that make it undefined. */
 static bool gather_decode(const struct insn *in, unsigned size, unsigned index_size,
                           struct gather *g)
 {
@@ -171,13 +159,12 @@ static bool gather_decode(const struct insn *in, unsigned size, unsigned index_s
     *g = (struct gather){
         .size = size,
         .index_size = index_size,
-        .count = vector_bytes(in) / widest,
+        .count = in->vl / widest,
         .index = sib >> 3 & 7,
-        .mask = vvvv(in),
+        .mask = in->vvvv,
         .scale = sib >> 6,
     };
-    return (in->modrm & 7) == 4 && in->addrsize != 2 && g->index != g->mask &&
-           g->index != in->reg && g->mask != in->reg;
+    return g->index != g->mask && g->index != in->reg && g->mask != in->reg;
 }
 
 static uint64_t gather_offset(const struct vcpu *vcpu, const struct insn *in,
