@@ -4,7 +4,7 @@
  */
 #include "cpu/fpu.h"
 
-#include "cpu/control.h"
+#include "cpu/fpu_thunk.h"
 #include "tests/unit/cpu_machine.h"
 
 #define RESUMED (-1) /* no exception */
@@ -400,6 +400,20 @@ static void test_reset(struct machine *m)
     CHECK_EQ(image64(m, FPU_XMM), 0);
 }
 
+/* As on a host without XSAVE: FXSAVE moves the state. */
+static void test_without_xsave(struct machine *m)
+{
+    uint64_t components = m->vcpu->fpu_unit->components;
+
+    m->vcpu->fpu_unit->components = 0;
+    test_error(m);
+    test_simd_error(m);
+    test_limit(m);
+    test_no_leak(m);
+    test_host_state(m);
+    m->vcpu->fpu_unit->components = components;
+}
+
 int main(void)
 {
     struct machine m;
@@ -416,6 +430,7 @@ int main(void)
     test_host_state(&m);
     test_xcr0(&m);
     test_reset(&m);
+    test_without_xsave(&m);
     m_destroy(&m);
     return CHECK_DONE();
 }
