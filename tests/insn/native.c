@@ -25,7 +25,7 @@ struct entry {
 };
 
 /* The low half of IRET's own stack pointer is what a 16-bit stack inherits: entries are here. */
-#define ENTRY ((struct entry *)(0x100000000ull + WORLD_ESP_HIGH))
+#define ENTRY ((struct entry *)(0x200000000000ull + WORLD_ESP_HIGH))
 
 void native_enter(const struct entry *entry);
 void native_leave(void);

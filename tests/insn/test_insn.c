@@ -37,7 +37,7 @@ struct progress {
     volatile unsigned long cases, differences;
     volatile uint64_t seed;
     struct test_case current;
-    unsigned long by_vector[32];
+    unsigned long by_vector[32], differing[M_COUNT];
 };
 
 static struct progress *progress;
@@ -186,6 +186,13 @@ static void print_memory(unsigned frame)
         }
 }
 
+/* Before the CPU has run: did the engine change anything although it faulted? */
+static bool changed_before_fault(const struct test_case *c, const struct cpu_state *got)
+{
+    return leaves_parts(&c->in, got) &&
+           (memcmp(got->gpr, c->before.gpr, sizeof(got->gpr)) || differing_frame() >= 0);
+}
+
 /* Both sides start the next case alike. */
 static void copy_memory(void)
 {
@@ -208,11 +215,15 @@ static void run_case(const struct test_case *c)
 {
     struct cpu_state want = {0}, got = {0};
     int frame;
+    bool changed;
 
     write_case(c);
     guest_run(&c->before, &got);
-    if (!native_possible(&got))
+    if (!native_possible(&got)) {
+        copy_memory();
         return;
+    }
+    changed = changed_before_fault(c, &got);
     native_run(&c->before, &want);
     normalize(&want, &c->in);
     normalize(&got, &c->in);
@@ -224,9 +235,12 @@ static void run_case(const struct test_case *c)
         frame = -1;
     }
     progress->by_vector[want.vector & 31]++;
-    if (frame < 0 && !memcmp(&want, &got, sizeof(want)))
+    if (frame < 0 && !changed && !memcmp(&want, &got, sizeof(want)))
         return;
+    progress->differing[c->in.id]++;
     if (progress->differences++ < MAX_REPORTS) {
+        if (changed)
+            printf("changed something before a fault:\n");
         print_case(c);
         print_state("before", &c->before);
         print_state("CPU", &want);
@@ -285,6 +299,11 @@ static int run_all(const struct options *o)
 
 /* --- The parent -------------------------------------------------------------------------------- */
 
+static const char *const names[M_COUNT] = {
+#define INSN(id, name, read, written, undefined, attr) [M_##id] = name,
+#include "cpu/opcodes.def"
+};
+
 static void report(int status)
 {
     static const struct {
@@ -301,6 +320,9 @@ static void report(int status)
     }
     for (unsigned i = 0; i < sizeof(ends) / sizeof(*ends); i++)
         printf("%s %lu  ", ends[i].name, progress->by_vector[ends[i].vector]);
+    for (unsigned i = 0; i < M_COUNT; i++)
+        if (progress->differing[i])
+            printf("\n%s: %lu differences", names[i], progress->differing[i]);
     printf("\n%lu cases, %lu differences\n", progress->cases, progress->differences);
 }
 
