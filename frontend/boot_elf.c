@@ -62,6 +62,8 @@ static int check_header(const struct boot *boot, Elf32_Ehdr *header, struct erro
                  header->e_ident[EI_CLASS] == ELFCLASS64 ? "64" : "32");
         return wrong(boot, error, text);
     }
+    if (header->e_ident[EI_OSABI] == ELFOSABI_GNU)
+        return wrong(boot, error, "a Linux program, not a kernel; name a kernel");
     if (header->e_type != ET_EXEC)
         return wrong(boot, error, "an ELF file, but no executable; link it at a fixed address");
     if (header->e_phentsize < sizeof(Elf32_Phdr) || !header->e_phnum ||
@@ -135,7 +137,7 @@ int boot_elf_segments(const struct boot *boot, const struct boot_target *target,
     *span = (struct boot_span){ .low = UINT64_MAX };
     for (unsigned i = 0; i < header.e_phnum; i++) {
         memcpy(&ph, boot->kernel.bytes + header.e_phoff + i * header.e_phentsize, sizeof(ph));
-        if (ph.p_type == PT_INTERP)
+        if (ph.p_type == PT_INTERP || ph.p_type == PT_TLS)
             return wrong(boot, error, "a program, not a kernel; name a kernel");
         if (ph.p_type != PT_LOAD || !ph.p_memsz)
             continue;

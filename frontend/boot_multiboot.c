@@ -110,10 +110,10 @@ static int load_flat(const struct boot *boot, const struct boot_target *target,
     if ((h->load_end_addr && h->load_end_addr < h->load_addr) || size > kernel->size - start)
         return wrong_header(boot, error);
     end = h->load_addr + size;
-    if (h->bss_end_addr > end)
-        end = h->bss_end_addr;
     if (h->entry_addr < h->load_addr || h->entry_addr >= end)
         return wrong_header(boot, error);
+    if (h->bss_end_addr > end)
+        end = h->bss_end_addr;
     if (end > target->mem->size)
         return boot_no_room(boot, target, end, error);
     if (!boot_is_free(target, h->load_addr, end - h->load_addr))

@@ -99,11 +99,17 @@ static bool number16(const char *text, unsigned long *value)
 
 /* --- Words ------------------------------------------------------------------ */
 
+/* The nearest of the names, and all of them. */
 static int unknown(const char *option, const char *value, size_t len, const char *const *names,
                    size_t count, struct error *error)
 {
-    return error_set(error, EX_USAGE, "%s %s: unknown; did you mean %s?", option, value,
-                     nearest_name(value, len, names, count));
+    char list[256] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < count && used < sizeof(list); i++)
+        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", names[i]);
+    return error_set(error, EX_USAGE, "%s %s: unknown; did you mean %s? (one of %s)", option, value,
+                     nearest_name(value, len, names, count), list);
 }
 
 static int note(const char *option, const char *text)
@@ -226,7 +232,8 @@ static int console_of(struct console_spec *spec, const char *option, const char 
         { "null", { .kind = CONSOLE_NULL }, true },
         { "pty", { .kind = CONSOLE_PTY }, false },
     };
-    static const char *const names[] = { "stdio", "file:PATH", "none", "null", "pty", "unix:PATH" };
+    static const char *const names[] = { "stdio", "file:", "none", "null", "pty", "unix:" };
+    size_t len = strcspn(value, ":");
 
     for (size_t i = 0; i < COUNT(words); i++) {
         if (!strcmp(value, words[i].name) && (words[i].debugcon || !debugcon)) {
@@ -240,7 +247,8 @@ static int console_of(struct console_spec *spec, const char *option, const char 
     else if (!strncmp(value, "unix:", 5) && !debugcon)
         spec->kind = CONSOLE_UNIX;
     else
-        return unknown(option, value, strlen(value), names, debugcon ? 4 : COUNT(names), error);
+        return unknown(option, value, len + (value[len] == ':'), names,
+                       debugcon ? 4 : COUNT(names), error);
     if (!*spec->path)
         return error_set(error, EX_USAGE, "%s %s: the path is missing after the colon", option,
                          value);

@@ -10,6 +10,8 @@
 
 #include "base/clock.h"
 #include "cpu/vcpu.h"
+#include "frontend/report.h"
+#include "frontend/terminal.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 #define GUARD 4096u
@@ -20,16 +22,59 @@ struct kick {
     struct vcpu *vcpu;
     void (*on_kick)(struct vcpu *vcpu, void *ucontext);
     pid_t thread;
-    timer_t timer;
+    timer_t timer, deadline;
+    volatile sig_atomic_t deadline_status;
     volatile uint64_t armed_ns; /* CLOCK_NEVER: not armed */
     volatile sig_atomic_t signal;
     uint8_t *stack; /* with the guard below */
     size_t stack_size;
     stack_t old_stack;
-    struct sigaction old_kick, old_end[COUNT(end_signals)];
+    struct sigaction old_kick, old_alarm, old_end[COUNT(end_signals)];
 };
 
 static struct kick *the_kick; /* for the handlers, which get no argument of ours */
+
+static void set_timer(timer_t timer, uint64_t ns)
+{
+    struct itimerspec when = { .it_value = { (time_t)(ns / NS_PER_SEC), (long)(ns % NS_PER_SEC) } };
+
+    if (!ns)
+        when.it_value.tv_nsec = 1; /* all 0 would disarm */
+    if (ns == CLOCK_NEVER)
+        when = (struct itimerspec){ 0 };
+    timer_settime(timer, TIMER_ABSTIME, &when, NULL);
+}
+
+void kick_deadline(struct kick *kick, uint64_t ns, int status)
+{
+    kick->deadline_status = status;
+    set_timer(kick->deadline, ns);
+}
+
+/* Asked to end: once gently, twice at once. */
+static void end_asked(struct kick *kick, int sig)
+{
+    struct timespec now;
+
+    if (kick->signal) {
+        terminal_restore();
+        _exit(STATUS_SIGNAL + sig);
+    }
+    kick->signal = sig;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    kick_deadline(kick, (uint64_t)now.tv_sec * NS_PER_SEC + KICK_GRACE_NS, STATUS_SIGNAL + sig);
+}
+
+static void deadline_passed(int sig)
+{
+    static const char text[] = "novt: the monitor does not answer; ended by force\n";
+
+    (void)sig;
+    terminal_restore();
+    if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+        _exit(the_kick->deadline_status);
+    _exit(the_kick->deadline_status);
+}
 
 static void kicked(int sig, siginfo_t *info, void *ucontext)
 {
@@ -38,7 +83,7 @@ static void kicked(int sig, siginfo_t *info, void *ucontext)
     if (!kick)
         return;
     if (sig != KICK_SIGNAL)
-        kick->signal = sig;
+        end_asked(kick, sig);
     else if (info->si_code == SI_TIMER)
         kick->armed_ns = CLOCK_NEVER;
     vcpu_kick(kick->vcpu);
@@ -64,13 +109,25 @@ static int make_stack(struct kick *kick)
     return sigaltstack(&stack, &kick->old_stack) ? -errno : 0;
 }
 
-static int make_timer(struct kick *kick)
+static int make_timers(struct kick *kick)
 {
     struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = KICK_SIGNAL };
 
     event._sigev_un._tid = kick->thread;
     kick->armed_ns = CLOCK_NEVER;
-    return timer_create(CLOCK_MONOTONIC, &event, &kick->timer) ? -errno : 0;
+    if (timer_create(CLOCK_MONOTONIC, &event, &kick->timer))
+        return -errno;
+    event.sigev_signo = SIGALRM;
+    if (!timer_create(CLOCK_MONOTONIC, &event, &kick->deadline))
+        return 0;
+    timer_delete(kick->timer);
+    return -errno;
+}
+
+static void delete_timers(struct kick *kick)
+{
+    timer_delete(kick->timer);
+    timer_delete(kick->deadline);
 }
 
 static void catch_signals(struct kick *kick)
@@ -78,9 +135,14 @@ static void catch_signals(struct kick *kick)
     struct sigaction action = { .sa_sigaction = kicked,
                                 .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
 
+    struct sigaction deadline = { .sa_handler = deadline_passed, .sa_flags = SA_ONSTACK };
+
     sigfillset(&action.sa_mask); /* one handler at a time on the stack, except for host faults */
     sigdelset(&action.sa_mask, SIGSEGV);
     sigdelset(&action.sa_mask, SIGBUS);
+    sigdelset(&action.sa_mask, SIGALRM);
+    sigemptyset(&deadline.sa_mask);
+    sigaction(SIGALRM, &deadline, &kick->old_alarm);
     sigaction(KICK_SIGNAL, &action, &kick->old_kick);
     for (size_t i = 0; i < COUNT(end_signals); i++) {
         sigaction(end_signals[i], &action, &kick->old_end[i]);
@@ -100,14 +162,14 @@ int kick_create(struct kick **out, struct vcpu *vcpu,
     kick->vcpu = vcpu;
     kick->on_kick = on_kick;
     kick->thread = (pid_t)syscall(SYS_gettid);
-    err = make_timer(kick);
+    err = make_timers(kick);
     if (err) {
         free(kick);
         return err;
     }
     err = make_stack(kick);
     if (err) {
-        timer_delete(kick->timer);
+        delete_timers(kick);
         if (kick->stack)
             munmap(kick->stack, kick->stack_size);
         free(kick);
@@ -123,9 +185,10 @@ void kick_destroy(struct kick *kick)
 {
     if (!kick)
         return;
-    timer_delete(kick->timer);
+    delete_timers(kick);
     for (size_t i = 0; i < COUNT(end_signals); i++)
         sigaction(end_signals[i], &kick->old_end[i], NULL);
+    sigaction(SIGALRM, &kick->old_alarm, NULL);
     signal(KICK_SIGNAL, SIG_IGN); /* one may be on its way still */
     the_kick = NULL;
     if (kick->old_stack.ss_flags & SS_DISABLE)
@@ -137,14 +200,10 @@ void kick_destroy(struct kick *kick)
 
 void kick_at(struct kick *kick, uint64_t ns)
 {
-    struct itimerspec when = { .it_value = { (time_t)(ns / NS_PER_SEC), (long)(ns % NS_PER_SEC) } };
-
     if (ns >= kick->armed_ns)
         return;
     kick->armed_ns = ns;
-    if (!ns)
-        when.it_value.tv_nsec = 1; /* all 0 would disarm */
-    timer_settime(kick->timer, TIMER_ABSTIME, &when, NULL);
+    set_timer(kick->timer, ns);
 }
 
 void kick_now(struct kick *kick)

@@ -16,6 +16,7 @@ struct kick;
 struct vcpu;
 
 #define KICK_SIGNAL SIGUSR1
+#define KICK_GRACE_NS 10000000000ull /* from being asked to end to being ended */
 
 /* For the calling thread, the vcpu's; there is one per process. 0 or -errno. */
 int kick_create(struct kick **kick, struct vcpu *vcpu,
@@ -28,6 +29,10 @@ void kick_at(struct kick *kick, uint64_t ns);
 
 /* From any thread. */
 void kick_now(struct kick *kick);
+
+/* Ends the process with this status at ns: for a monitor that hangs, after everything better has
+ * failed. CLOCK_NEVER: never mind. A signal that asks novt to end sets one, too. */
+void kick_deadline(struct kick *kick, uint64_t ns, int status);
 
 /* The number of the signal that asked novt to end (SIGTERM, SIGINT, SIGHUP, SIGQUIT), or 0. */
 int kick_signal(const struct kick *kick);

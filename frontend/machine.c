@@ -18,6 +18,7 @@
 #include "frontend/expect.h"
 #include "frontend/kick.h"
 #include "frontend/poller.h"
+#include "frontend/report.h"
 #include "frontend/terminal.h"
 
 #define FLUSH_MS 2000 /* for a run that was told to end; others wait as long as it takes */
@@ -126,6 +127,8 @@ static int create_engine(struct machine *m, struct error *error)
             return error_set(error, EX_OSERR, "engine %s: %s", m->engine->name, why);
     }
     err = kick_create(&m->kick, m->vcpu, m->engine->on_kick);
+    if (!err && m->config->timeout_ns)
+        kick_deadline(m->kick, m->base_ns + m->config->timeout_ns + KICK_GRACE_NS, STATUS_TIMEOUT);
     if (err)
         return error_set(error, EX_OSERR, "no host timer: %s; raise the limit (ulimit -i)",
                          strerror(-err));

@@ -1,0 +1,238 @@
+/* The command line: what each option sets, and what each mistake is answered with. */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "frontend/config.h"
+#include "frontend/error.h"
+#include "tests/check.h"
+
+#define WORDS_MAX 32
+
+static int parse(const char *line, struct config *config, struct error *error)
+{
+    static char text[512];
+    char *argv[WORDS_MAX] = { "novt" }, *save = NULL;
+    int argc = 1;
+
+    snprintf(text, sizeof(text), "%s", line);
+    for (char *w = strtok_r(text, " ", &save); w && argc < WORDS_MAX; w = strtok_r(NULL, " ", &save))
+        argv[argc++] = strcmp(w, "''") ? w : "";
+    *error = (struct error){ 0 };
+    return config_parse(config, argc, argv, error);
+}
+
+/* --- Mistakes ----------------------------------------------------------------- */
+
+static const struct {
+    const char *line, *part; /* of the message */
+} wrong[] = {
+    { "", "novt run KERNEL" },
+    { "rum k", "did you mean novt run?" },
+    { "-m 5", "options come after" },
+    { "doctor -m 5", "-m: unknown option" },
+    { "doctor k", "takes no arguments" },
+    { "run", "no kernel" },
+    { "run -m 512", "no kernel" },
+    { "run k l", "two kernels" },
+    { "run -kernel k l", "two kernels" },
+    { "run -kernle k", "did you mean -kernel?" },
+    { "run --kernle k", "did you mean -kernel?" },
+    { "run -kern k", "did you mean -kernel?" },
+    { "run -no-reboots k", "did you mean -no-reboot?" },
+    { "run -nograhpic k", "did you mean -nographic?" },
+    { "run ---m 5 k", "did you mean -m?" },
+    { "run -m=5 k", "unknown option" },
+    { "run k -m", "-m: its value is missing" },
+    { "run k -append", "-append STRING" },
+    { "run -m '' k", "not a size" },
+    { "run -m 512X k", "not a size" },
+    { "run -m 512MB k", "not a size" },
+    { "run -m 1.5G k", "not a size" },
+    { "run -m -5 k", "not a size" },
+    { "run -m 0x200 k", "not a size" },
+    { "run -m 99999999999999999999 k", "not a size" },
+    { "run -m 0 k", "too small" },
+    { "run -m 1 k", "too small" },
+    { "run -m 2047k k", "too small" },
+    { "run -m 4G k", "too large" },
+    { "run -m 3585 k", "too large" },
+    { "run -m 17179869183G k", "too large" },
+    { "run -engine tcg k", "bt, interp" },
+    { "run -engine '' k", "bt, interp" },
+    { "run -smp 2 k", "-smp 1" },
+    { "run -smp x k", "-smp 1" },
+    { "run -serial stdoi k", "did you mean stdio?" },
+    { "run -serial fil:x k", "did you mean file:?" },
+    { "run -serial unx:/x k", "did you mean unix:?" },
+    { "run -serial file: k", "path is missing" },
+    { "run -serial unix: k", "path is missing" },
+    { "run -serial none -serial none -serial none k", "one too many" },
+    { "run -serial stdio -serial stdio k", "only one line" },
+    { "run -debugcon pty k", "did you mean" },
+    { "run -debugcon unix:x k", "did you mean" },
+    { "run -device e1000 k", "isa-debug-exit" },
+    { "run -device isa-debug-exi k", "did you mean isa-debug-exit?" },
+    { "run -device isa-debug-exit,iobase=z k", "iobase=0xf4" },
+    { "run -device isa-debug-exit,iobase=0x10000 k", "iobase=0xf4" },
+    { "run -device isa-debug-exit,iobase=0xffff,iosize=2 k", "0xffff" },
+    { "run -device isa-debug-exit,iosize=0 k", "1 to 4" },
+    { "run -device isa-debug-exit,iosize=5 k", "1 to 4" },
+    { "run -device isa-debug-exit,foo=1 k", "iobase=0xf4" },
+    { "run -timeout 0 k", "not a time" },
+    { "run -timeout -1 k", "not a time" },
+    { "run -timeout 1h k", "not a time" },
+    { "run -timeout '' k", "not a time" },
+    { "run -timeout 99999999999999999999 k", "not a time" },
+    { "run -expect '' k", "empty" },
+    { "run -expect x -serial none k", "no serial line" },
+    { "run -d mmu,foo k", "did you mean" },
+    { "run -d mmu,,dev k", "did you mean" },
+};
+
+static void test_wrong(void)
+{
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        struct config config;
+        struct error error;
+        int got = parse(wrong[i].line, &config, &error);
+
+        if (got != -1 || error.status != EX_USAGE || !strstr(error.text, wrong[i].part) ||
+            strchr(error.text, '\n')) {
+            printf("novt %s: %d, status %d, '%s', want '%s'\n", wrong[i].line, got, error.status,
+                   error.text, wrong[i].part);
+            check_failures++;
+        }
+    }
+}
+
+/* --- What is right -------------------------------------------------------------- */
+
+static const struct {
+    const char *value;
+    uint64_t bytes;
+} sizes[] = {
+    { "512", 512ull << 20 }, { "64M", 64ull << 20 },    { "64m", 64ull << 20 },
+    { "1G", 1ull << 30 },    { "3g", 3ull << 30 },      { "2048k", 2ull << 20 },
+    { "3584", 3584ull << 20 }, { "2049K", (2ull << 20) }, /* whole pages */
+};
+
+static void test_sizes(void)
+{
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        struct config config;
+        struct error error;
+        char line[64];
+
+        snprintf(line, sizeof(line), "run -m %s k", sizes[i].value);
+        CHECK_EQ(parse(line, &config, &error), 0);
+        CHECK_EQ(config.memory, sizes[i].bytes);
+    }
+}
+
+static void test_defaults(void)
+{
+    struct config config;
+    struct error error;
+
+    CHECK_EQ(parse("run k", &config, &error), 0);
+    CHECK_EQ(config.command, COMMAND_RUN);
+    CHECK_EQ(strcmp(config.kernel, "k"), 0);
+    CHECK_EQ(config.memory, 512ull << 20);
+    CHECK_EQ(strcmp(config.engine, "bt"), 0);
+    CHECK_EQ(strcmp(config.cpu, "host"), 0);
+    CHECK_EQ(strcmp(config.append, ""), 0);
+    CHECK_EQ(config.serial[0].kind, CONSOLE_STDIO);
+    CHECK_EQ(config.serial[0].raw, true);
+    CHECK_EQ(config.serial[1].kind, CONSOLE_NONE);
+    CHECK_EQ(config.debugcon.kind, CONSOLE_NONE);
+    CHECK_EQ(config.debug_exit || config.no_reboot || config.stats || config.timeout_ns, 0);
+}
+
+static void test_values(void)
+{
+    struct config config;
+    struct error error;
+
+    CHECK_EQ(parse("run --m 64 -engine interp -serial file:/a:b -serial pty -debugcon stdio "
+                   "-device isa-debug-exit,iobase=0xf4,iosize=4 --no-reboot -stats -- -k",
+                   &config, &error), 0);
+    CHECK_EQ(config.memory, 64ull << 20);
+    CHECK_EQ(config.serial[0].kind, CONSOLE_FILE);
+    CHECK_EQ(strcmp(config.serial[0].path, "/a:b"), 0);
+    CHECK_EQ(config.serial[1].kind, CONSOLE_PTY);
+    CHECK_EQ(config.debugcon.kind, CONSOLE_STDIO);
+    CHECK_EQ(config.debug_exit, true);
+    CHECK_EQ(config.debug_exit_base, 0xf4);
+    CHECK_EQ(config.debug_exit_size, 4);
+    CHECK_EQ(config.no_reboot, true);
+    CHECK_EQ(strcmp(config.kernel, "-k"), 0);
+    CHECK_EQ(parse("run -device isa-debug-exit -timeout 1.25 -smp 1 -serial unix:/s -D - k", &config,
+                   &error), 0);
+    CHECK_EQ(config.debug_exit_base, 0x501);
+    CHECK_EQ(config.debug_exit_size, 2);
+    CHECK_EQ(config.timeout_ns, 1250000000);
+    CHECK_EQ(config.serial[0].kind, CONSOLE_UNIX);
+}
+
+static void test_raw(void)
+{
+    struct config config;
+    struct error error;
+
+    CHECK_EQ(parse("run -serial stdio k", &config, &error), 0);
+    CHECK_EQ(config.serial[0].raw, false);
+    CHECK_EQ(parse("run -serial stdio -nographic k", &config, &error), 0);
+    CHECK_EQ(config.serial[0].raw, true);
+    CHECK_EQ(parse("run -nographic -serial mon:stdio k", &config, &error), 0);
+    CHECK_EQ(config.serial[0].raw, true);
+    CHECK_EQ(parse("run -nographic -serial file:x k", &config, &error), 0);
+    CHECK_EQ(config.serial[0].kind, CONSOLE_FILE);
+}
+
+static void test_commands(void)
+{
+    static const struct {
+        const char *line;
+        enum command command;
+    } lines[] = {
+        { "doctor", COMMAND_DOCTOR },        { "help", COMMAND_HELP },
+        { "-h", COMMAND_HELP },              { "--help", COMMAND_HELP },
+        { "-version", COMMAND_VERSION },     { "--version", COMMAND_VERSION },
+        { "run -h", COMMAND_HELP },          { "doctor --help", COMMAND_HELP },
+        { "run -cpu help", COMMAND_CPU_LIST }, { "run -d help", COMMAND_LOG_LIST },
+        { "run -enable-kvm -machine pc -M pc -accel tcg k", COMMAND_RUN },
+    };
+
+    for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+        struct config config;
+        struct error error;
+
+        CHECK_EQ(parse(lines[i].line, &config, &error), 0);
+        CHECK_EQ(config.command, lines[i].command);
+    }
+}
+
+/* A name with a line break in it must not make two lines. */
+static void test_one_line(void)
+{
+    char *argv[] = { "novt", "run", "-m", "1\n2\033[2J", "k" };
+    struct error error = { 0 };
+    struct config config;
+
+    CHECK_EQ(config_parse(&config, 5, argv, &error), -1);
+    CHECK_EQ(strchr(error.text, '\n') || strchr(error.text, '\033'), 0);
+    CHECK_EQ(strstr(error.text, "1?2?[2J") != NULL, 1);
+}
+
+int main(void)
+{
+    test_wrong();
+    test_sizes();
+    test_defaults();
+    test_values();
+    test_raw();
+    test_commands();
+    test_one_line();
+    return CHECK_DONE();
+}
