@@ -1,16 +1,15 @@
 /*
  * The decoder: bytes to struct insn, driven by the tables that decode_table.c makes of opcodes.def.
  * Reference: SDM volume 2, chapter 2 (prefixes, ModRM and SIB: tables 2-1 to 2-3, VEX: 2.3, EVEX:
- * 2.7).
- * EVEX-encoded instructions get their length and A_UNDEFINED. 64-bit mode decodes, but the rows
- * that exist only there have no interpreter function yet.
+ * 2.7). EVEX-encoded instructions get their length and A_UNDEFINED. 64-bit mode decodes, but the
+ * rows that exist only there have no interpreter function yet.
  *
  * Undefined encodings have the length of their defined neighbours: this is where the CPU's own
  * length decoder ends them, and the bytes up to there must be fetched before #UD is raised.
  *
- * Speed: at first everything is read straight from the caller's bytes, displacements and immediates as
- * four bytes whatever their length. Where that could touch more than 15 bytes, decoding starts again
- * from a copy with zeros behind it, and lengths beyond the end tell what is missing.
+ * Speed: at first everything is read straight from the caller's bytes, displacements and immediates
+ * as four bytes whatever their length. Where that could touch more than 15 bytes, decoding starts
+ * again from a copy with zeros behind it, and lengths beyond the end tell what is missing.
  */
 #include "cpu/decode.h"
 
@@ -173,8 +172,8 @@ HOT int take_prefixes(struct scan *s)
 }
 
 /*
- * The map field of VEX and EVEX. 1 to 3 exist; the length decoder looks at the low two bits only, and no
- * further than here where these are 0.
+ * The map field of VEX and EVEX. 1 to 3 exist; the length decoder looks at the low two bits only,
+ * and no further than here where these are 0.
  */
 static bool set_vector_map(struct scan *s, unsigned field, bool evex)
 {
@@ -249,8 +248,8 @@ HOT bool is_vector(const struct scan *s, unsigned byte)
 }
 
 /*
- * The form of an encoding that no row claims: that of any row of the same opcode, else of its map. The
- * 0F map under VEX and EVEX is as long as under 0F.
+ * The form of an encoding that no row claims: that of any row of the same opcode, else of its map.
+ * The 0F map under VEX and EVEX is as long as under 0F.
  */
 static const struct form *find_neighbour(unsigned map, unsigned opcode)
 {

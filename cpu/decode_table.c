@@ -1,7 +1,7 @@
 /*
- * opcodes.def expanded, at compile time, into the decoder's tables: the rows, what the decoder needs
- * to know of each, and the index that finds a row by map, opcode, mandatory prefix, ModRM.reg and
- * ModRM.mod. -Woverride-init (in -Wextra) rejects two rows for one encoding.
+ * opcodes.def expanded, at compile time, into the decoder's tables: the rows, what the decoder
+ * needs to know of each, and the index that finds a row by map, opcode, mandatory prefix, ModRM.reg
+ * and ModRM.mod. -Woverride-init (in -Wextra) rejects two rows for one encoding.
  */
 #include "cpu/decode_table.h"
 

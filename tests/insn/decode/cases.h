@@ -11,8 +11,8 @@
  * than chance would have it. */
 void cases_next(uint64_t *random, uint8_t bytes[INSN_MAX]);
 
-/* The decoder's word, as the CPU would have it: in->len (15 when decode says -1). *undefined: #UD, by
- * A_UNDEFINED or by a LOCK that is not allowed. */
+/* The decoder's word, as the CPU would have it: in->len (15 when decode says -1). *undefined: #UD,
+ * by A_UNDEFINED or by a LOCK that is not allowed. */
 int cases_decode(struct insn *in, const uint8_t bytes[INSN_MAX], bool code16, bool *undefined);
 
 /* An environment variable as a number, or the default. */

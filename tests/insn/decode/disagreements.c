@@ -9,8 +9,8 @@
 enum { ONE = 1, TWO = 2, T38 = 4, T3A = 8, VEX = 16, EVEX = 32, LONG = 64, ALL_MAPS = 127 };
 enum { M16 = 1, M32 = 2, BOTH = 3 };
 enum { MEM = 1, REG = 2, ANY = 3 };
-/* Sets of mandatory prefixes; LOCKED: and LOCK must be there. ALL: whatever there is. VVVV: VEX.vvvv
- * must be other than 1111. */
+/* Sets of mandatory prefixes; LOCKED: and LOCK must be there. ALL: whatever there is. VVVV:
+ * VEX.vvvv must be other than 1111. */
 enum { NP = 1, P66 = 2, F3 = 4, F2 = 8, LOCKED = 16, VVVV = 32, ALL = 255 };
 
 const struct disagreement disagreements[] = {

@@ -137,7 +137,8 @@ static void child_confine(void)
     };
     struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
 
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
         _exit(2);
 }
 
@@ -177,9 +178,11 @@ static bool map_pages(struct oracle *oracle)
 
     if (fd < 0 || ftruncate(fd, PAGE))
         return false;
-    exec = mmap((void *)CODE_BASE, PAGE, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+    exec = mmap((void *)CODE_BASE, PAGE, PROT_READ | PROT_EXEC,
+                MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
     alias = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    beyond = mmap((void *)CODE_END, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    beyond = mmap((void *)CODE_END, PAGE, PROT_NONE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     stack = mmap((void *)STACK_BASE, PAGE, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     close(fd);

@@ -2,9 +2,9 @@
  * Asks the CPU under us how long an instruction is and whether it is defined.
  *
  * The bytes are put at the end of a page whose successor is inaccessible, and executed with TF set,
- * in compatibility mode with a 32-bit or (from the LDT) a 16-bit code segment. With too few bytes on
- * the page the fetch faults at the page end; the smallest number of bytes with which something else
- * happens is the length. A child process under seccomp does it, so that no string can do harm.
+ * in compatibility mode with a 32-bit or (from the LDT) a 16-bit code segment. With too few bytes
+ * on the page the fetch faults at the page end; the smallest number of bytes with which something
+ * else happens is the length. A child process under seccomp does it, so that no string can do harm.
  */
 #ifndef TESTS_INSN_DECODE_ORACLE_H
 #define TESTS_INSN_DECODE_ORACLE_H

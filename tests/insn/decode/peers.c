@@ -56,7 +56,8 @@ static void ask_zydis(struct peers *peers, const uint8_t *bytes, bool code16,
 {
     ZydisDecodedInstruction in;
     ZyanStatus status = ZydisDecoderDecodeInstruction(&peers->zydis[code16], NULL, bytes, 15, &in);
-    bool too_long = status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG || status == ZYDIS_STATUS_NO_MORE_DATA;
+    bool too_long =
+        status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG || status == ZYDIS_STATUS_NO_MORE_DATA;
 
     answer->length = ZYAN_SUCCESS(status) ? in.length : too_long ? -1 : 0;
     answer->name[0] = 0;
@@ -145,7 +146,8 @@ static bool is_sized(const struct insn *in, const char *name)
         if (sized[i].id != in->id)
             continue;
         bool byte = in->info->attr & A_STRING && !(in->opcode & 1);
-        return !strcmp(name, byte ? sized[i].byte : in->opsize == 2 ? sized[i].word : sized[i].dword);
+        const char *wide = in->opsize == 2 ? sized[i].word : sized[i].dword;
+        return !strcmp(name, byte ? sized[i].byte : wide);
     }
     return false;
 }

@@ -23,8 +23,8 @@ void peers_destroy(struct peers *peers);
 void peers_ask(struct peers *peers, enum peer peer, const uint8_t bytes[15], bool code16,
                struct peer_answer *answer);
 
-/* Is name what this peer calls the instruction? They differ in style (je, jz; pushal, pushad), which
- * is no disagreement. */
+/* Is name what this peer calls the instruction? They differ in style (je, jz; pushal, pushad),
+ * which is no disagreement. */
 bool peers_same_name(enum peer peer, const struct insn *in, const char *name);
 
 #endif

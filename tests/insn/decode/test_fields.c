@@ -1,6 +1,6 @@
 /*
- * The fields of struct insn, case by case: bytes and what they must decode to. Lengths and names are
- * checked against the CPU, Zydis and Capstone elsewhere; here is what these do not tell.
+ * The fields of struct insn, case by case: bytes and what they must decode to. Lengths and names
+ * are checked against the CPU, Zydis and Capstone elsewhere; here is what these do not tell.
  */
 #include <string.h>
 #include <sys/mman.h>
@@ -274,7 +274,8 @@ static void check_ends(void)
 static void check_bounds(void)
 {
     enum { PAGE = 4096, STRINGS = 100000 };
-    uint8_t *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *pages =
+        mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     uint8_t bytes[INSN_MAX];
     uint64_t random = 1;
 

@@ -4,7 +4,7 @@
  * disagreements.def, and the CPU is asked whether it says what the row claims.
  *
  *   test_peers random     NOVT_DECODE_STRINGS strings in each mode (10 million)
- *   test_peers vmlinux    the file NOVT_VMLINUX, or that of the quickstart's cache; prints the speed
+ *   test_peers vmlinux    .text of the file NOVT_VMLINUX (see vmlinux.sh); prints the speed
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +47,8 @@ static bool disagree(enum peer peer, const struct insn *in, int length, bool und
     return *verdict != NAME || !peers_same_name(peer, in, answer->name);
 }
 
-static void count(struct tally *tally, const struct disagreement *row, const uint8_t *bytes, bool code16)
+static void count(struct tally *tally, const struct disagreement *row, const uint8_t *bytes,
+                  bool code16)
 {
     unsigned index = row - disagreements, n = tally->hits[index]++ % SAMPLES;
 
@@ -55,7 +56,8 @@ static void count(struct tally *tally, const struct disagreement *row, const uin
     tally->samples[index][n].code16 = code16;
 }
 
-static void compare(struct peers *peers, struct tally *tally, const uint8_t bytes[INSN_MAX], bool code16)
+static void compare(struct peers *peers, struct tally *tally, const uint8_t bytes[INSN_MAX],
+                    bool code16)
 {
     static const char *const verdict_name[] = {"accepts", "rejects", "other length", "other name"};
     struct peer_answer answer;
@@ -139,8 +141,8 @@ static int report(const struct tally *tally)
     for (unsigned i = 0; i < disagreement_count; i++)
         if (tally->hits[i])
             printf("%9lu  %s\n", tally->hits[i], disagreements[i].why);
-    printf("%lu strings, %lu unexplained disagreements, %u rows refuted by the CPU\n", tally->strings,
-           tally->unexplained, wrong);
+    printf("%lu strings, %lu unexplained disagreements, %u answers of the CPU refute a row\n",
+           tally->strings, tally->unexplained, wrong);
     return tally->unexplained || wrong;
 }
 
@@ -161,7 +163,7 @@ static double seconds(void)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
@@ -187,10 +189,10 @@ static void print_speed(const struct vmlinux *vmlinux)
 static int run_vmlinux(struct peers *peers, struct tally *tally)
 {
     struct vmlinux vmlinux;
-    const char *path = vmlinux_path();
+    const char *path = getenv("NOVT_VMLINUX");
 
     if (!path || !vmlinux_load(&vmlinux, path)) {
-        printf("SKIPPED: no kernel to read; set NOVT_VMLINUX to an uncompressed 32-bit vmlinux\n");
+        printf("SKIPPED: no kernel to read; NOVT_VMLINUX names none\n");
         return SKIPPED;
     }
     for (size_t at = 0; at + INSN_MAX <= vmlinux.size;) {

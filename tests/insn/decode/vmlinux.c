@@ -3,24 +3,9 @@
 
 #include <fcntl.h>
 #include <libelf.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-const char *vmlinux_path(void)
-{
-    static char path[4096];
-    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-
-    if (getenv("NOVT_VMLINUX"))
-        return getenv("NOVT_VMLINUX");
-    if (cache)
-        snprintf(path, sizeof(path), "%s/novt/vmlinux-686.elf", cache);
-    else
-        snprintf(path, sizeof(path), "%s/.cache/novt/vmlinux-686.elf", home ? home : "");
-    return access(path, R_OK) ? NULL : path;
-}
 
 /* Copies section .text. */
 static bool copy_text(struct vmlinux *vmlinux, Elf *elf)

@@ -11,9 +11,6 @@ struct vmlinux {
     size_t size;
 };
 
-/* NOVT_VMLINUX, or vmlinux-686.elf in the quickstart's cache if it is there, or NULL. */
-const char *vmlinux_path(void);
-
 bool vmlinux_load(struct vmlinux *vmlinux, const char *path);
 void vmlinux_free(struct vmlinux *vmlinux);
 
