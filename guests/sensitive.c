@@ -305,6 +305,8 @@ static void run_in_v86(const struct snippet *s, unsigned iopl)
     before.ebp = 0;
     before.eflags |= FL_VM;
     f = before;
+    *(volatile uint8_t *)(AT_V86_CODE + 0x800) = 0xf4; /* where a far jump goes */
+    f.ds = f.es = 0; /* trap_run loads these before it leaves protected mode */
     run(s, &f, AT_V86_CODE, AT_V86_DATA);
     f.ds = f.v86_ds;
     f.es = f.v86_es;

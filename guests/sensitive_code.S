@@ -101,14 +101,18 @@
         snippet "push cs"
         pushl   %cs
         popl    %eax
+        movzwl  %ax, %eax
         end
         snippet "push ss, ds, es"
         pushl   %ss
         pushl   %ds
         pushl   %es
-        popl    %eax
+        popl    %eax                    # upper halves may be the stack's
         popl    %ebx
         popl    %ecx
+        movzwl  %ax, %eax
+        movzwl  %bx, %ebx
+        movzwl  %cx, %ecx
         end
         snippet "push fs, gs, 16 bit"
         pushw   %fs
@@ -366,6 +370,9 @@ sensitive_selector_snippets:
         .text
         snippet "lar"
         lar     %eax, %ebx
+        pushfl                          # bits 16 to 19 are undefined
+        andl    $0xfff0ffff, %ebx
+        popfl
         end
         snippet "lsl"
         lsl     %eax, %ebx
