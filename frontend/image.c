@@ -13,6 +13,7 @@
 #include "frontend/error.h"
 
 #define FIRST_SIZE (1u << 20)
+#define NAME_SHOWN 1000 /* of one that may be of any length */
 
 static const char *advice(int err)
 {
@@ -20,6 +21,7 @@ static const char *advice(int err)
     case ENOENT: return "check its name";
     case EACCES: case EPERM: return "make it readable for you";
     case EISDIR: return "name a file in it";
+    case ENAMETOOLONG: return "use a shorter one";
     default: return "check the file and the disk it is on";
     }
 }
@@ -37,7 +39,8 @@ static int open_file(const char *path, const char *what, struct stat *st, struct
         close(fd);
         err = EISDIR;
     }
-    return error_set(error, EX_NOINPUT, "%s '%s': %s; %s", what, path, strerror(err), advice(err));
+    return error_set(error, EX_NOINPUT, "%s '%.*s%s': %s; %s", what, NAME_SHOWN, path,
+                     strlen(path) > NAME_SHOWN ? "..." : "", strerror(err), advice(err));
 }
 
 static int too_large(const char *path, const char *what, uint64_t limit, struct error *error)

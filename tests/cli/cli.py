@@ -1,0 +1,316 @@
+#!/usr/bin/env python3
+"""The program from outside: cli.py NOVT ENGINE [CASE...]; each case is a function case_* below."""
+import json
+import os
+import pty
+import re
+import resource
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+import guest
+from guest import (DEBUG_EXIT, ECHO, HALT, IDLE, PANIC, POWER_OFF, RESET, SPIN, TRIPLE_FAULT,
+                   Novt, Terminal, debug_exit, out8, text)
+
+FAILURES = []
+
+
+def check(condition, *what):
+    if not condition:
+        caller = sys._getframe(1)
+        FAILURES.append(what)
+        print(f"{os.path.basename(caller.f_code.co_filename)}:{caller.f_lineno}:", *what)
+
+
+def check_status(got, want, what=""):
+    check(got[0] == want, f"status {got[0]}, want {want}: {what}", got[1][-300:], got[2][-600:])
+
+
+def one_line_error(got, status, part, what):
+    """The one-line error that names the thing; notes may come before it."""
+    lines = [line for line in got[2].splitlines() if not line.startswith("novt: note: ")]
+    check(got[0] == status and len(lines) == 1 and lines[0].startswith("novt: ")
+          and part in lines[0], f"{what}: status {got[0]} want {status}, want {part!r}:", got[2])
+
+
+# --- How a run ends -----------------------------------------------------------
+
+def case_ends(novt):
+    check_status(novt.run(code=text("bye\n") + POWER_OFF), 0, "power off")
+    check_status(novt.run("-no-reboot", code=RESET), 83, "reset with -no-reboot")
+    check_status(novt.run(code=PANIC + POWER_OFF), 81, "panic")
+    check_status(novt.run(code=HALT), 82, "halt")
+    check_status(novt.run("-timeout", "0.3", code=SPIN), 124, "timeout, spinning")
+    check_status(novt.run("-timeout", "0.3", code=IDLE), 124, "timeout, idle")
+    for value in (0, 1, 31, 62, 127):
+        check_status(novt.run(*DEBUG_EXIT, code=debug_exit(value)), (value << 1 | 1) & 0xFF,
+                     f"isa-debug-exit {value}")
+    check_status(novt.run("-device", "isa-debug-exit", code=out8(0x501, 3)), 7, "default port")
+
+
+def case_triple_fault(novt):
+    got = novt.run("-no-reboot", code=b"\x90" * 5 + TRIPLE_FAULT)
+    check_status(got, 80)
+    for part in ("triple fault", "#UD", "0010:00100025", "> ", "ud2", "eax 2badb002", "cr0"):
+        check(part in got[2], f"the report lacks {part!r}:", got[2])
+    got = novt.run("-timeout", "1", code=TRIPLE_FAULT)
+    check_status(got, 124, "without -no-reboot it reboots, and again")
+    check(got[2].count("triple fault") == 1, "told once:", got[2])
+
+
+def case_reboot(novt):
+    """A counter in CMOS, which a reset leaves alone: the third boot powers off."""
+    count = (b"\xb0\x50\xe6\x70\xe4\x71\xfe\xc0\x88\xc3"  # al = cmos[0x50] + 1
+             b"\xb0\x50\xe6\x70\x88\xd8\xe6\x71"  # cmos[0x50] = al
+             b"\x80\xfb\x03\x74" + bytes([len(text("again\n") + RESET) + 2])
+             + text("again\n") + RESET + SPIN + text("done\n") + POWER_OFF)
+    got = novt.run(code=count)
+    check_status(got, 0)
+    check(got[1] == "again\nagain\ndone\n", "three boots:", got[1])
+
+
+def case_expect(novt):
+    check_status(novt.run("-expect", "login:", code=text("xx login: ") + SPIN), 0, "met")
+    got = novt.run("-expect", "login:", code=text("logout:") + POWER_OFF)
+    check_status(got, 76, "not met")
+    check("-expect" in got[2], got[2])
+    check_status(novt.run("-serial", "null", "-expect", "ab", code=text("aab") + SPIN), 0, "null")
+    check_status(novt.run("-expect", "x", "-timeout", "0.3", code=SPIN), 124, "timeout")
+
+
+def case_signals(novt):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for name, code in (("spinning", SPIN), ("idle", IDLE)):
+            path = novt.path("out")
+            process = novt.start("-serial", "file:" + path, code=text("before") + code)
+            time.sleep(0.7)
+            process.send_signal(number)
+            error = process.communicate(timeout=30)[1]
+            check(process.returncode == 128 + number,
+                  f"{name}: {process.returncode} after {number}", error)
+            with open(path) as file:
+                check(file.read() == "before", "the output was not flushed")
+
+
+# --- Consoles -------------------------------------------------------------------
+
+def case_serial(novt):
+    got = novt.run("-serial", "stdio", code=text("hello\n") + POWER_OFF)
+    check(got[1] == "hello\n", "stdio:", got[1])
+    path = novt.path("out", b"old and longer")
+    check_status(novt.run("-serial", "file:" + path, code=text("new") + POWER_OFF), 0)
+    with open(path) as file:
+        check(file.read() == "new", "file:")
+    path2 = novt.path("out2")
+    code = text("one") + text("two", 0x2F8) + text("three", 0xE9) + POWER_OFF
+    got = novt.run("-serial", "stdio", "-serial", "file:" + path, "-debugcon", "file:" + path2,
+                   code=code)
+    check(got[1] == "one", "COM1:", got[1])
+    with open(path) as com2, open(path2) as debugcon:
+        check((com2.read(), debugcon.read()) == ("two", "three"), "COM2, debugcon")
+    got = novt.run("-serial", "none", "-debugcon", "stdio", code=code)
+    check(got[1] == "three", "none, debugcon on stdio:", got[1])
+
+
+def case_pipe(novt):
+    """Input through a pipe, all of it and no more than is read; a slow reader."""
+    data = bytes(range(1, 113)) * 40
+    got = subprocess.run(novt.command(novt.path("kernel", guest.kernel(ECHO))),
+                         input=data.replace(b"q", b"Q") + b"q", stdout=subprocess.PIPE, timeout=60,
+                         check=False)
+    check(got.returncode == 0, got.returncode)
+    check(got.stdout == data.replace(b"q", b"Q"), "echoed", len(got.stdout))
+    lots = b"\xb9\x00\x00\x04\x00" + b"\x66\xba\xf8\x03\xb0A\xee\xe2\xfd"  # 256 Ki times 'A'
+    process = novt.start(code=lots + POWER_OFF)
+    time.sleep(2)
+    check(process.poll() is None, "it must wait for its reader")
+    output = process.communicate(timeout=60)[0]
+    check(output == b"A" * 0x40000, "a slow reader gets all:", len(output))
+    check(process.returncode == 0, process.returncode)
+
+
+def case_broken_pipe(novt):
+    process = novt.start(code=text("x" * 8) + SPIN + POWER_OFF)
+    process.stdout.close()
+    error = process.stderr.read().decode()
+    check(process.wait(30) == 74, process.returncode)
+    check(len(error.splitlines()) == 1 and "Broken pipe" in error, error)
+
+
+def case_full_disk(novt):
+    for options, name in ((["-serial", "file:/dev/full"], "serial line"),
+                          (["-serial", "none", "-debugcon", "file:/dev/full"], "debugcon")):
+        got = novt.run(*options, code=text("x") + text("x", 0xE9) + SPIN)
+        one_line_error(got, 74, "/dev/full", name)
+        check("free some space" in got[2], got[2])
+    got = novt.run("-stats-json", "/dev/full", code=POWER_OFF)
+    one_line_error(got, 74, "/dev/full", "-stats-json")
+
+
+def case_unix(novt):
+    path = novt.path("socket")
+    process = novt.start("-serial", "unix:" + path, code=text("early ") + ECHO)
+    end = time.monotonic() + 20
+    while not os.path.exists(path) and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(20)
+        client.connect(path)
+        client.sendall(b"hello")
+        got = b""
+        while len(got) < 11:
+            got += client.recv(100)
+        check(got == b"early hello", got)
+        client.sendall(b"q")
+        check(process.wait(20) == 0, process.returncode)
+    check(not os.path.exists(path), "the socket file is left behind")
+
+
+def case_pty(novt):
+    process = novt.start("-serial", "pty", code=ECHO)
+    line = process.stderr.readline().decode()
+    name = re.search(r"/dev/pts/\d+", line)
+    check(name, line)
+    fd = os.open(name.group(), os.O_RDWR | os.O_NOCTTY)
+    os.write(fd, b"hi\r\x03")
+    got = b""
+    while len(got) < 4 and select.select([fd], [], [], 20)[0]:
+        got += os.read(fd, 100)
+    check(got == b"hi\r\x03", got)
+    os.write(fd, b"q")
+    check(process.wait(20) == 0, process.returncode)
+    os.close(fd)
+
+
+# --- The terminal -----------------------------------------------------------------
+
+def on_terminal(novt, code, *options):
+    terminal = Terminal(novt.command(*options, novt.path("kernel", guest.kernel(code))))
+    terminal.before = termios.tcgetattr(terminal.fd)
+    return terminal
+
+
+def check_restored(terminal, what):
+    check(termios.tcgetattr(terminal.fd) == terminal.before, f"{what}: terminal not restored")
+
+
+def case_terminal(novt):
+    terminal = on_terminal(novt, text("ready") + ECHO, "-nographic")
+    check(terminal.expect(b"ready"), terminal.text)
+    check(not termios.tcgetattr(terminal.fd)[3] & (termios.ECHO | termios.ICANON | termios.ISIG),
+          "raw")
+    terminal.type(b"\x03a\x01\x01b\x01hc")
+    check(terminal.expect(b"\x03a\x01b"), terminal.text)
+    check(terminal.expect(b"quit novt"), "Ctrl-A h:", terminal.text)
+    terminal.type(b"\x01x")
+    check(terminal.status() == 130, "Ctrl-A x")
+    check_restored(terminal, "Ctrl-A x")
+    terminal = on_terminal(novt, text("ready") + ECHO)
+    check(terminal.expect(b"ready"), terminal.text)
+    terminal.type(b"q")
+    check(terminal.status() == 0, "power off")
+    check_restored(terminal, "power off")
+
+
+def case_terminal_deaf_guest(novt):
+    """Ctrl-A x works when the guest does not listen."""
+    terminal = on_terminal(novt, text("ready") + SPIN, "-nographic")
+    check(terminal.expect(b"ready"), terminal.text)
+    terminal.type(b"x" * 500 + b"\x01x")
+    check(terminal.status() == 130, "Ctrl-A x")
+    check_restored(terminal, "deaf guest")
+
+
+def case_terminal_signals(novt):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        terminal = on_terminal(novt, text("ready") + IDLE, "-nographic")
+        check(terminal.expect(b"ready"), terminal.text)
+        os.kill(terminal.pid, number)
+        check(terminal.status() == 128 + number, f"signal {number}")
+        check_restored(terminal, f"signal {number}")
+    for number in (signal.SIGSEGV, signal.SIGABRT):  # a crash of ours
+        terminal = on_terminal(novt, text("ready") + IDLE, "-nographic")
+        check(terminal.expect(b"ready"), terminal.text)
+        os.kill(terminal.pid, number)
+        status = terminal.status()
+        check(status not in (0, None), f"crash {number}: {status}")
+        check_restored(terminal, f"crash {number}")
+
+
+def case_terminal_ctrl_c(novt):
+    """With -serial stdio and no -nographic, Ctrl-C ends novt."""
+    terminal = on_terminal(novt, text("ready") + SPIN, "-serial", "stdio")
+    check(terminal.expect(b"ready"), terminal.text)
+    terminal.type(b"\x03")
+    check(terminal.status() == 130, "Ctrl-C")
+    check_restored(terminal, "Ctrl-C")
+
+
+# --- Costs and counters -------------------------------------------------------------
+
+def case_idle(novt):
+    """A guest that sleeps: under 2 % of a core."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    check_status(novt.run("-timeout", "3", code=IDLE), 124)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    check_status(novt.run("-timeout", "0.1", code=IDLE), 124)
+    start = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used -= start.ru_utime + start.ru_stime - after.ru_utime - after.ru_stime
+    check(used < 0.02 * 2.9, f"{used:.3f} s of CPU in 2.9 s")
+
+
+def case_stats(novt):
+    path = novt.path("stats.json")
+    got = novt.run("-stats", "-stats-json", path, code=text("x") + POWER_OFF)
+    check_status(got, 0)
+    with open(path) as file:
+        stats = json.load(file)
+    check(stats["status"] == 0 and stats["end"] == "power off", stats)
+    check(stats["cpu"]["port_writes"] == 2, stats["cpu"])
+    check(stats["engine_name"] == novt.engine, stats)
+    for word in ("port_writes", "engine_s", "asleep_s"):
+        check(word in got[2] and (word in stats["cpu"] or word in stats["host"]), word, got[2])
+
+
+def case_log(novt):
+    path = novt.path("log")
+    check_status(novt.run("-d", "int,dev", "-D", path, code=text("x") + POWER_OFF), 0)
+    check(os.path.exists(path), "-D")
+    got = novt.run("-d", "help")
+    check(got[0] == 0 and "guest_errors" in got[1], got)
+    got = novt.run("-cpu", "help")
+    check(got[0] == 0 and "pentium3" in got[1] and "host" in got[1], got)
+
+
+def case_help(novt):
+    for words in (["-h"], ["--help"], ["help"], ["run", "-h"], ["run", "--help"]):
+        got = subprocess.run([novt.program, *words], stdout=subprocess.PIPE, text=True, check=False)
+        check(got.returncode == 0 and "-nographic" in got.stdout, words)
+        check(all(len(line) <= 100 for line in got.stdout.splitlines()), "too wide")
+    got = subprocess.run([novt.program, "--version"], stdout=subprocess.PIPE, text=True, check=False)
+    check(re.fullmatch(r"novt \d+\.\d+\.\d+\n", got.stdout), got.stdout)
+    got = subprocess.run([novt.program, "doctor"], stdout=subprocess.PIPE, text=True, check=False)
+    for word in ("VT-x", "/dev/kvm", "seccomp", "memfd", "vm.max_map_count", "novt will use"):
+        check(got.returncode == 0 and word in got.stdout, word, got.stdout)
+
+
+def main():
+    program, engine = os.path.abspath(sys.argv[1]), sys.argv[2]
+    names = sys.argv[3:] or [name[5:] for name in globals() if name.startswith("case_")]
+    for name in names:
+        with tempfile.TemporaryDirectory() as directory:
+            started = len(FAILURES)
+            globals()["case_" + name](Novt(program, directory, engine))
+            print(("FAILED" if len(FAILURES) > started else "ok"), name, flush=True)
+    sys.exit(1 if FAILURES else 0)
+
+
+main()

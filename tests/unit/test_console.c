@@ -1,0 +1,436 @@
+/* Consoles between a chip played here and real descriptors: files, pseudo-terminals, sockets. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/kill.h"
+#include "devices/chardev.h"
+#include "frontend/console.h"
+#include "frontend/error.h"
+#include "frontend/poller.h"
+#include "tests/check.h"
+
+#define BIG (1u << 20)
+
+/* --- The chip: sends a pattern, receives as much as its window says ------------------ */
+
+static struct chip {
+    struct chardev *line;
+    size_t window, received, to_send, sent;
+    uint8_t text[4096];
+} chip;
+
+static size_t chip_window(void *dev)
+{
+    (void)dev;
+    return chip.window;
+}
+
+static void chip_receive(void *dev, const uint8_t *bytes, size_t size)
+{
+    (void)dev;
+    CHECK_EQ(size <= chip.window, 1);
+    memcpy(chip.text + chip.received, bytes, size);
+    chip.received += size;
+    chip.window -= size;
+}
+
+static uint8_t pattern(size_t at)
+{
+    return (uint8_t)(at * 31 + (at >> 8));
+}
+
+static void chip_send(void)
+{
+    uint8_t bytes[1000];
+
+    while (chip.sent < chip.to_send) {
+        size_t size = chip.to_send - chip.sent < sizeof(bytes) ? chip.to_send - chip.sent
+                                                               : sizeof(bytes), taken;
+
+        for (size_t i = 0; i < size; i++)
+            bytes[i] = pattern(chip.sent + i);
+        taken = chardev_write(chip.line, bytes, size);
+        chip.sent += taken;
+        if (taken < size)
+            return; /* chardev_writable() comes */
+    }
+}
+
+static void chip_writable(void *dev)
+{
+    (void)dev;
+    chip_send();
+}
+
+static void chip_break(void *dev)
+{
+    (void)dev;
+}
+
+static void chip_carrier(void *dev, bool on)
+{
+    (void)dev;
+    (void)on;
+}
+
+static const struct chardev_device chip_ops = { chip_window, chip_receive, chip_writable, chip_break,
+                                                chip_carrier };
+
+/* --- The bench ------------------------------------------------------------------------ */
+
+static struct poller *poller;
+static struct vm_stop stop;
+static struct error error;
+static struct console *console;
+static char directory[] = "/tmp/novt-test-XXXXXX";
+static char path[128];
+
+static void kick(void *arg)
+{
+    (void)arg;
+}
+
+static int open_console(enum console_kind kind, const char *where)
+{
+    struct console_config config = { .spec = { kind, false, where }, .name = "serial line",
+                                     .input = true, .stop = &stop };
+
+    stop = (struct vm_stop){ 0 };
+    error = (struct error){ 0 };
+    config.poller = poller = poller_create(kick, NULL);
+    console = console_create(&config);
+    memset(&chip, 0, sizeof(chip));
+    chip.line = console_line(console);
+    chardev_attach(chip.line, &chip_ops, NULL);
+    return console_open(console, &error);
+}
+
+static void close_console(void)
+{
+    chardev_detach(chip.line);
+    console_destroy(console);
+    poller_destroy(poller);
+}
+
+/* What the run loop does, for a while. */
+static void turn(void)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        usleep(500);
+        poller_dispatch(poller);
+    }
+}
+
+/* Reads size bytes from fd and compares them with the pattern from at on. */
+static void read_pattern(int fd, size_t at, size_t size)
+{
+    uint8_t bytes[8192];
+
+    while (size) {
+        struct pollfd ready = { fd, POLLIN, 0 };
+        ssize_t n;
+
+        for (unsigned i = 0; i < 2000 && poll(&ready, 1, 1) <= 0; i++)
+            poller_dispatch(poller);
+        n = read(fd, bytes, size < sizeof(bytes) ? size : sizeof(bytes));
+        CHECK_EQ(n > 0, 1);
+        if (n <= 0)
+            return;
+        for (ssize_t i = 0; i < n; i++) {
+            if (bytes[i] != pattern(at + (size_t)i)) {
+                CHECK_EQ(bytes[i], pattern(at + (size_t)i));
+                return;
+            }
+        }
+        at += (size_t)n;
+        size -= (size_t)n;
+    }
+}
+
+/* --- Files ------------------------------------------------------------------------------ */
+
+static void test_file(void)
+{
+    struct stat st;
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/file", directory);
+    fd = open(path, O_WRONLY | O_CREAT, 0600);
+    CHECK_EQ(write(fd, "old", 3), 3);
+    close(fd);
+    CHECK_EQ(open_console(CONSOLE_FILE, path), 0);
+    chip.to_send = BIG;
+    chip_send();
+    CHECK_EQ(chip.sent, BIG);
+    CHECK_EQ(console_flush(console, 0), true);
+    CHECK_EQ(console_close(console, &error), true);
+    close_console();
+    CHECK_EQ(stat(path, &st), 0);
+    CHECK_EQ((size_t)st.st_size, BIG);
+    fd = open(path, O_RDONLY);
+    read_pattern(fd, 0, BIG);
+    close(fd);
+}
+
+static void test_full_disk(void)
+{
+    CHECK_EQ(open_console(CONSOLE_FILE, "/dev/full"), 0);
+    chip.to_send = BIG;
+    chip_send();
+    CHECK_EQ(stop.end, VM_HOST_ERROR);
+    CHECK_EQ(stop.code, ENOSPC);
+    CHECK_EQ(strstr(stop.reason, "/dev/full") && strstr(stop.reason, "free some"), 1);
+    CHECK_EQ(chip.sent, BIG); /* dropped: the guest is not held up by what cannot be mended */
+    close_console();
+}
+
+static void bad_open(enum console_kind kind, const char *where, int status, const char *part)
+{
+    CHECK_EQ(open_console(kind, where), -1);
+    if (error.status != status || !strstr(error.text, part) || strchr(error.text, '\n')) {
+        printf("%s: status %d, '%s', want '%s'\n", where, error.status, error.text, part);
+        check_failures++;
+    }
+    close_console();
+}
+
+static void test_bad_paths(void)
+{
+    char longer[300];
+
+    memset(longer, 'x', sizeof(longer) - 1);
+    longer[sizeof(longer) - 1] = '\0';
+    bad_open(CONSOLE_FILE, "/nonexistent/x", EX_CANTCREAT, "create its directory");
+    bad_open(CONSOLE_FILE, "/tmp", EX_CANTCREAT, "directory");
+    bad_open(CONSOLE_UNIX, "/nonexistent/x", EX_CANTCREAT, "create its directory");
+    bad_open(CONSOLE_UNIX, longer, EX_CANTCREAT, "too long");
+    snprintf(path, sizeof(path), "%s/file", directory); /* is there, and no socket */
+    bad_open(CONSOLE_UNIX, path, EX_CANTCREAT, "in use");
+    snprintf(path, sizeof(path), "%s/fifo", directory);
+    CHECK_EQ(mkfifo(path, 0600), 0);
+    bad_open(CONSOLE_FILE, path, EX_CANTCREAT, "start its reader");
+    unlink(path);
+}
+
+/* --- Sockets ---------------------------------------------------------------------------- */
+
+static int connect_client(void)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "%.100s", path);
+    CHECK_EQ(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    turn();
+    return fd;
+}
+
+/* A client that reads slowly: the chip waits, and every byte comes. */
+static void test_unix_output(void)
+{
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/socket", directory);
+    CHECK_EQ(open_console(CONSOLE_UNIX, path), 0);
+    fd = connect_client();
+    chip.to_send = 4 * BIG;
+    chip_send();
+    CHECK_EQ(chip.sent < chip.to_send, 1);
+    read_pattern(fd, 0, 4 * BIG);
+    CHECK_EQ(chip.sent, chip.to_send);
+    CHECK_EQ(console_flush(console, 1000), true);
+    close(fd);
+    close_console();
+    CHECK_EQ(access(path, F_OK), (unsigned long long)-1);
+}
+
+/* Nobody there, somebody, nobody, somebody else; two at once. */
+static void test_unix_clients(void)
+{
+    int first, second;
+
+    CHECK_EQ(open_console(CONSOLE_UNIX, path), 0);
+    chip.to_send = CONSOLE_KEPT + 1000;
+    chip_send();
+    CHECK_EQ(chip.sent, chip.to_send);
+    first = connect_client();
+    read_pattern(first, 1000, CONSOLE_KEPT); /* the last of it */
+    second = connect_client();
+    chip.to_send += 500;
+    chip_send();
+    read_pattern(first, CONSOLE_KEPT + 1000, 500);
+    close(first);
+    turn();
+    chip.to_send += 500;
+    chip_send();
+    turn();
+    read_pattern(second, CONSOLE_KEPT + 1500, 500);
+    close(second);
+    close_console();
+}
+
+/* A client that leaves while the guest waits for it: the guest goes on. */
+static void test_unix_leaves(void)
+{
+    int fd;
+
+    CHECK_EQ(open_console(CONSOLE_UNIX, path), 0);
+    fd = connect_client();
+    chip.to_send = 4 * BIG;
+    chip_send();
+    CHECK_EQ(chip.sent < chip.to_send, 1);
+    close(fd);
+    turn();
+    CHECK_EQ(chip.sent, chip.to_send);
+    CHECK_EQ(stop.end, VM_RUNNING);
+    close_console();
+}
+
+static void test_unix_input(void)
+{
+    int fd;
+
+    CHECK_EQ(open_console(CONSOLE_UNIX, path), 0);
+    chip.window = 3;
+    chardev_accept(chip.line);
+    fd = connect_client();
+    CHECK_EQ(write(fd, "abcdefgh", 8), 8);
+    turn();
+    CHECK_EQ(chip.received, 3);
+    chip.window = 4;
+    chardev_accept(chip.line);
+    turn();
+    CHECK_EQ(chip.received, 7);
+    CHECK_EQ(shutdown(fd, SHUT_WR), 0); /* as nc does at the end of its input */
+    chip.window = 10;
+    chardev_accept(chip.line);
+    turn();
+    CHECK_EQ(chip.received, 8);
+    CHECK_EQ(memcmp(chip.text, "abcdefgh", 8), 0);
+    chip.to_send = 100; /* and it still hears */
+    chip_send();
+    read_pattern(fd, 0, 100);
+    close(fd);
+    turn();
+    fd = connect_client();
+    chip.to_send = 200;
+    chip_send();
+    read_pattern(fd, 100, 100);
+    close(fd);
+    close_console();
+}
+
+static void test_unix_stale(void)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "%.100s", path);
+    CHECK_EQ(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    CHECK_EQ(listen(fd, 1), 0);
+    bad_open(CONSOLE_UNIX, path, EX_CANTCREAT, "end the program");
+    close(fd);
+    CHECK_EQ(open_console(CONSOLE_UNIX, path), 0);
+    close_console();
+}
+
+/* --- Pseudo-terminals -------------------------------------------------------------------- */
+
+/* The name that novt prints. */
+static int open_printed_pty(void)
+{
+    char text[256] = "", *name;
+    int pipes[2], saved = dup(STDERR_FILENO), fd;
+
+    CHECK_EQ(pipe(pipes), 0);
+    dup2(pipes[1], STDERR_FILENO);
+    CHECK_EQ(open_console(CONSOLE_PTY, NULL), 0);
+    dup2(saved, STDERR_FILENO);
+    CHECK_EQ(read(pipes[0], text, sizeof(text) - 1) > 0, 1);
+    name = strstr(text, "/dev/pts/");
+    CHECK_EQ(name != NULL, 1);
+    strtok(name, "\n");
+    chip.to_send = 300; /* before anybody is there */
+    chip_send();
+    fd = open(name, O_RDWR | O_NOCTTY);
+    snprintf(path, sizeof(path), "%s", name);
+    close(pipes[0]);
+    close(pipes[1]);
+    close(saved);
+    turn();
+    return fd;
+}
+
+static void test_pty(void)
+{
+    int fd = open_printed_pty();
+
+    CHECK_EQ(chip.sent, 300);
+    read_pattern(fd, 0, 300);
+    chip.to_send = BIG;
+    chip_send();
+    CHECK_EQ(chip.sent < chip.to_send, 1);
+    read_pattern(fd, 300, BIG - 300);
+    chip.window = 100;
+    chardev_accept(chip.line);
+    CHECK_EQ(write(fd, "\x03typed\r", 7), 7); /* no key is special */
+    turn();
+    CHECK_EQ(chip.received, 7);
+    CHECK_EQ(memcmp(chip.text, "\x03typed\r", 7), 0);
+    close(fd);
+    turn();
+    chip.to_send += 100;
+    chip_send();
+    CHECK_EQ(chip.sent, chip.to_send);
+    fd = open(path, O_RDWR | O_NOCTTY);
+    turn();
+    read_pattern(fd, BIG, 100);
+    close(fd);
+    close_console();
+}
+
+/* With nobody there, nothing must spin: the process's own time says. */
+static void test_pty_is_idle(void)
+{
+    struct timespec before, after;
+
+    close(open_printed_pty());
+    turn();
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+    usleep(300000);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+    CHECK_EQ((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000 < 30,
+             1);
+    close_console();
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    if (!mkdtemp(directory))
+        return 1;
+    test_file();
+    test_full_disk();
+    test_bad_paths();
+    test_unix_output();
+    test_unix_clients();
+    test_unix_leaves();
+    test_unix_input();
+    test_unix_stale();
+    test_pty();
+    test_pty_is_idle();
+    snprintf(path, sizeof(path), "%s/file", directory);
+    unlink(path);
+    rmdir(directory);
+    return CHECK_DONE();
+}

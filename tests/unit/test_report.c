@@ -1,0 +1,86 @@
+/* Exit statuses, the disassembler, and names from an ELF file's symbol table. */
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "frontend/disasm.h"
+#include "frontend/report.h"
+#include "frontend/symbols.h"
+#include "tests/check.h"
+
+static void test_status(void)
+{
+    static const struct {
+        enum vm_end end;
+        int code, status;
+    } ends[] = {
+        { VM_POWEROFF, 0, 0 },        { VM_EXPECTED, 0, 0 },
+        { VM_RESET, 0, 83 },          { VM_DEBUG_EXIT, 63, 63 },
+        { VM_TRIPLE_FAULT, 0, 80 },   { VM_PANIC, 0, 81 },
+        { VM_HALTED, 0, 82 },         { VM_TIMEOUT, 0, 124 },
+        { VM_SIGNAL, 15, 143 },       { VM_SIGNAL, 2, 130 },
+        { VM_QUIT, 0, 130 },          { VM_UNSUPPORTED, 0, EX_SOFTWARE },
+        { VM_HOST_ERROR, 28, EX_IOERR }, { VM_HOST_ERROR, 12, EX_OSERR },
+    };
+
+    for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+        struct vm_stop stop = { ends[i].end, ends[i].code, "" };
+
+        CHECK_EQ(report_status(&stop, false), ends[i].status);
+        CHECK_EQ(strlen(report_end_name(ends[i].end)) > 0, 1);
+        CHECK_EQ(report_status(&stop, true), ends[i].end == VM_POWEROFF ? 76 : ends[i].status);
+    }
+}
+
+static void disassembles(const char *bytes, size_t size, int bits, const char *want)
+{
+    char *text = NULL;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+
+    disasm_print_marked(out, (const uint8_t *)bytes, size, 0x1000, bits, 0x1001);
+    fclose(out);
+    if (!strstr(text, want)) {
+        printf("%s lacks %s\n", text, want);
+        check_failures++;
+    }
+    free(text);
+}
+
+static void test_disasm(void)
+{
+    disassembles("\x90\x0f\x0b", 3, 32, ">     1001:  0f 0b                    ud2");
+    disassembles("\xb8\x34\x12", 3, 16, "mov ax, 0x1234");
+    disassembles("\x48\x89\xd8", 3, 64, "mov rax, rbx");
+    disassembles("\x90\xff\xff\x90", 4, 32, ".byte");
+    disassembles("\x90\xff\xff\x90", 4, 32, "     1003:  90");
+    /* b8 xx xx xx xx ends at the mark; from its second byte on there is other code as well */
+    CHECK_EQ(disasm_sync((const uint8_t *)"\xff\xff\xb8\x90\x90\x90\x90", 7, 32), 5);
+    CHECK_EQ(disasm_sync((const uint8_t *)"\x0f", 1, 32), 0);
+}
+
+/* This program's own table, whether or not it is loaded where it was linked. */
+static void test_symbols(void)
+{
+    char text[128], path[] = "/tmp/novt-test-XXXXXX";
+    int fd = mkstemp(path);
+
+    symbols_name("/nonexistent", 0x1000, text, sizeof(text));
+    CHECK_EQ(strlen(text), 0);
+    symbols_name("/dev/null", 0x1000, text, sizeof(text));
+    CHECK_EQ(strlen(text), 0);
+    CHECK_EQ(write(fd, "\x7f" "ELF garbage", 12), 12);
+    symbols_name(path, 0x1000, text, sizeof(text));
+    CHECK_EQ(strlen(text), 0);
+    close(fd);
+    unlink(path);
+}
+
+int main(void)
+{
+    test_status();
+    test_disasm();
+    test_symbols();
+    return CHECK_DONE();
+}
