@@ -22,7 +22,7 @@
 #include "tests/insn/guest.h"
 #include "tests/insn/native.h"
 
-enum { SEQUENCE = 1000, MAX_REPORTS = 20, STALL_SECONDS = 30 };
+enum { ALIASED_FRAME = 1, SEQUENCE = 1000, MAX_REPORTS = 20, STALL_SECONDS = 30 };
 
 struct options {
     const struct engine *engine;
@@ -46,11 +46,11 @@ struct world_page world_pages[] = {
     {WORLD_LOW, PAGE_WRITE, 5},
     {WORLD_LOW + 0x1000, PAGE_WRITE, 6},
     {WORLD_CODE, PAGE_CODE, WORLD_CODE_FRAME},
-    {WORLD_DATA + 0x1000, PAGE_WRITE, 1},
+    {WORLD_DATA + 0x1000, PAGE_WRITE, ALIASED_FRAME},
     {WORLD_DATA + 0x2000, PAGE_WRITE, 2},
     {WORLD_DATA + 0x4000, PAGE_READ, 3},
     {WORLD_DATA + 0x5000, PAGE_WRITE, 4},
-    {WORLD_DATA + 0x7000, PAGE_WRITE, 1}, /* an alias */
+    {WORLD_DATA + 0x7000, PAGE_WRITE, ALIASED_FRAME},
     {WORLD_DATA + 0x10000, PAGE_WRITE, 7}, /* the last page of WORLD_STACK16 */
     {0, PAGE_ABSENT, 0},
 };
@@ -111,9 +111,9 @@ static void write_case(const struct test_case *c)
             write_world(c->patch[i].gla, c->patch[i].bytes, c->patch[i].size);
 }
 
-static int differing_frame(void)
+static int differing_frame(int first)
 {
-    for (int f = 0; f < WORLD_FRAMES; f++)
+    for (int f = first; f < WORLD_FRAMES; f++)
         if (memcmp(native_frame((unsigned)f), guest_frame((unsigned)f), PAGE_SIZE))
             return f;
     return -1;
@@ -192,7 +192,17 @@ static void print_memory(unsigned frame)
 static bool changed_before_fault(const struct test_case *c, const struct cpu_state *got)
 {
     return leaves_parts(c, got) &&
-           (memcmp(got->gpr, c->before.gpr, sizeof(got->gpr)) || differing_frame() >= 0);
+           (memcmp(got->gpr, c->before.gpr, sizeof(got->gpr)) || differing_frame(0) >= 0);
+}
+
+/*
+ * CPUs copy strings in large pieces where source and destination do not overlap by their linear
+ * addresses: a copy onto itself through an alias does not come out element by element. Ours does.
+ */
+static bool copies_through_alias(const struct insn *in, int frame)
+{
+    return in->id == M_MOVS && in->prefixes & (PREFIX_REP | PREFIX_REPNE) &&
+           frame == ALIASED_FRAME && differing_frame(ALIASED_FRAME + 1) < 0;
 }
 
 /* Both sides start the next case alike. */
@@ -229,7 +239,11 @@ static void run_case(const struct test_case *c)
     native_run(&c->before, &want);
     normalize(&want, &c->in);
     normalize(&got, &c->in);
-    frame = differing_frame();
+    frame = differing_frame(0);
+    if (copies_through_alias(&c->in, frame)) {
+        copy_memory();
+        frame = -1;
+    }
     if (leaves_parts(c, &want)) {
         if (c->in.id == M_POPA)
             memcpy(want.gpr, got.gpr, sizeof(want.gpr));
