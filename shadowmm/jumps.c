@@ -29,18 +29,33 @@ static void drop_page(struct jumps *jumps, uint64_t page)
     jumps->pages &= ~(1u << (page & 15));
 }
 
-/* An instruction may begin up to 14 bytes before the range and reach into it. */
-void jumps_drop(struct jumps *jumps, uint64_t gla, uint64_t size)
+/* Clears what lies in [gla, gla + size) by the log of what was put in. */
+static void drop_logged(struct jumps *jumps, uint64_t gla, uint64_t size)
 {
-    uint64_t first = (gla - (INSN_MAX - 1)) >> PAGE_SHIFT, last = (gla + size - 1) >> PAGE_SHIFT;
-
-    if (!jumps->pages)
-        return;
-    if (last - first >= 15) {
+    if (jumps->used > JUMP_LOG) {
         jumps_flush(jumps);
         return;
     }
-    for (uint64_t page = first; page <= last; page++)
+    for (unsigned i = 0; i < jumps->used; i++) {
+        uint64_t tag = jumps->table->tag[jumps->log[i]];
+
+        if (tag && -tag - 1 - gla < size)
+            clear_slot(jumps->table, jumps->log[i]);
+    }
+}
+
+/* An instruction may begin up to 14 bytes before the range and reach into it. */
+void jumps_drop(struct jumps *jumps, uint64_t gla, uint64_t size)
+{
+    uint64_t start = gla < INSN_MAX ? 0 : gla - (INSN_MAX - 1), end = gla + size;
+
+    if (!jumps->pages || start > jumps->high || end <= jumps->low)
+        return;
+    if (end - start > 8 * PAGE_SIZE) {
+        drop_logged(jumps, start, end - start);
+        return;
+    }
+    for (uint64_t page = start >> PAGE_SHIFT; page <= (end - 1) >> PAGE_SHIFT; page++)
         if (jumps->pages >> (page & 15) & 1)
             drop_page(jumps, page);
 }
@@ -55,6 +70,10 @@ static void insert(struct jumps *jumps, uint64_t eip, const void *host)
         if (jumps->used <= JUMP_LOG)
             jumps->used++;
     }
+    if (!jumps->pages || eip < jumps->low)
+        jumps->low = eip;
+    if (!jumps->pages || eip > jumps->high)
+        jumps->high = eip;
     jumps->table->tag[slot] = -(eip + 1);
     jumps->table->host[slot] = (uint64_t)(uintptr_t)host;
     jumps->pages |= 1u << (eip >> PAGE_SHIFT & 15);

@@ -45,7 +45,8 @@ struct shadowmm;
 
 struct shadowmm_stats {
     uint64_t view_switches, view_misses, view_evictions;
-    uint64_t tables_traced, table_writes, table_syncs, entries_dropped, tables_forgotten;
+    uint64_t tables_traced, table_writes, table_syncs, entries_dropped, tables_forgotten,
+        tables_rebound;
     uint64_t invlpgs, flushes;
     uint64_t windows_made, windows_lost, window_faults, window_maps, window_pages, window_unmaps;
     uint64_t window_protects, window_evictions, window_areas;

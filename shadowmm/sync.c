@@ -74,10 +74,7 @@ static void drop(struct shadowmm *sm, struct table *t, uint64_t gla, uint64_t si
     for (uint32_t left = t->views; left; left &= left - 1) {
         struct view *view = &sm->view[__builtin_ctz(left)];
 
-        if (t->several)
-            view_flush(sm, view);
-        else
-            view_drop(sm, view, gla, size);
+        view_drop(sm, view, gla, size);
     }
 }
 
@@ -165,6 +162,19 @@ void sync_forget_all(struct shadowmm *sm)
             forget(sm, sm->table_of[gfn]);
 }
 
+/* Table i of the walk is t's frame: nothing has been cached through it yet. */
+static void bind(struct shadowmm *sm, struct table *t, const struct walk *walk, unsigned i)
+{
+    t->base = walk->table_base[i];
+    t->shift = walk->table_shift[i];
+    t->entry_bytes = walk->entry_bytes;
+    t->views = 0;
+    t->fills = 0;
+    if (!t->unsync)
+        physmem_watch(sm->vcpu->mem, t->gfn, WATCH_TABLE);
+    copy_page(t->copy, table_memory(sm, t));
+}
+
 static struct table *table_for(struct shadowmm *sm, const struct walk *walk, unsigned i)
 {
     uint64_t gfn = walk->table_gfn[i];
@@ -175,16 +185,21 @@ static struct table *table_for(struct shadowmm *sm, const struct walk *walk, uns
     t = table_take(sm);
     if (!t)
         return NULL;
-    t->several = false;
-    t->views = 0;
     t->gfn = gfn;
-    t->base = walk->table_base[i];
-    t->shift = walk->table_shift[i];
-    t->entry_bytes = walk->entry_bytes;
+    t->unsync = false;
     sm->table_of[gfn] = t;
     sm->stats.tables_traced++;
-    trace(sm, t);
+    bind(sm, t, walk, i);
     return t;
+}
+
+/* A frame that serves at another place now (freed and used again, or mapped twice): what came from
+ * the old place is dropped. */
+static void rebind(struct shadowmm *sm, struct table *t, const struct walk *walk, unsigned i)
+{
+    drop(sm, t, t->base, coverage(t));
+    sm->stats.tables_rebound++;
+    bind(sm, t, walk, i);
 }
 
 /* S3: what is cached now is what memory holds now. */
@@ -209,10 +224,10 @@ void sync_filled(struct shadowmm *sm, uint64_t gla, const struct walk *walk)
         t = table_for(sm, walk, i);
         if (!t)
             continue;
+        if (t->base != walk->table_base[i] || t->shift != walk->table_shift[i])
+            rebind(sm, t, walk, i);
         t->views |= 1u << sm->current;
         t->fills++;
-        if (t->base != walk->table_base[i] || t->shift != walk->table_shift[i])
-            t->several = true;
         refresh_copy(sm, t, gla);
     }
 }

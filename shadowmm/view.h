@@ -15,6 +15,7 @@ struct jumps {
     struct jump_table *table;
     uint32_t key;            /* the mode its code was translated for */
     unsigned used;           /* entries in log; more than JUMP_LOG: empty all of it */
+    uint64_t low, high;      /* bounds of the addresses in it (while pages is not 0) */
     uint16_t pages;          /* bit n: slots of pages whose number ends in n may be used */
     uint16_t log[JUMP_LOG];  /* slots filled */
 };
@@ -49,7 +50,7 @@ struct view {
 struct table {
     uint64_t gfn, base;
     unsigned shift, entry_bytes;
-    bool unsync, several;    /* several: mapped at more than one base; base is not to be trusted */
+    bool unsync;
     uint32_t views;          /* bit n: view n may hold translations made through it */
     unsigned fills;          /* since it was last compared */
     struct table *next_unsync;

@@ -302,6 +302,7 @@ static void stats(const struct vcpu *vcpu, void (*put)(void *arg, const char *na
     PUT(s, table_writes);
     PUT(s, table_syncs);
     PUT(s, tables_forgotten);
+    PUT(s, tables_rebound);
     PUT(s, entries_dropped);
     PUT(s, invlpgs);
     PUT(s, flushes);
