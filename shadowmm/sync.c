@@ -56,6 +56,9 @@ void sync_destroy(struct shadowmm *sm)
     }
 }
 
+#define CHANGED_MANY 12
+#define IDLE_MANY 4
+
 static void copy_page(void *to, const void *from)
 {
     uint64_t count = PAGE_SIZE / 8;
@@ -91,27 +94,36 @@ static bool contradicts(uint64_t old, uint64_t new)
     return old & PTE_P && ((old ^ new) & ~used || old & ~new & used);
 }
 
-static void compare_word(struct shadowmm *sm, struct table *t, unsigned i, uint64_t old, uint64_t new)
+/* Drops what was made through entry i. */
+static void drop_entry(struct shadowmm *sm, struct table *t, unsigned i)
 {
-    unsigned per_word = 8 / t->entry_bytes, bits = 8 * t->entry_bytes;
-
-    for (unsigned k = 0; k < per_word; k++) {
-        uint64_t mask = bits == 64 ? UINT64_MAX : UINT32_MAX;
-
-        if (contradicts(old >> k * 32 & mask, new >> k * 32 & mask))
-            drop(sm, t, t->base + ((uint64_t)(i * per_word + k) << t->shift), 1ull << t->shift);
-    }
+    drop(sm, t, t->base + ((uint64_t)i << t->shift), 1ull << t->shift);
 }
 
-/* Drops what changed since the copy was made. */
-static void compare(struct shadowmm *sm, struct table *t)
+static uint64_t entry_at(const struct table *t, const uint64_t *words, unsigned i)
+{
+    return t->entry_bytes == 8 ? words[i] : ((const uint32_t *)words)[i];
+}
+
+/* Drops what changed since the copy was made; false, having stopped early, when that is a lot. */
+static bool compare(struct shadowmm *sm, struct table *t)
 {
     const uint64_t *now = table_memory(sm, t);
+    unsigned per_word = 8 / t->entry_bytes, changed = 0;
 
-    for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
-        if (t->copy[i] != now[i])
-            compare_word(sm, t, i, t->copy[i], now[i]);
     sm->stats.table_syncs++;
+    for (unsigned word = 0; word < PAGE_SIZE / 8; word++) {
+        if (t->copy[word] == now[word])
+            continue;
+        for (unsigned i = word * per_word; i < (word + 1) * per_word; i++) {
+            if (!contradicts(entry_at(t, t->copy, i), entry_at(t, now, i)))
+                continue;
+            if (t->shift == PAGE_SHIFT && ++changed > CHANGED_MANY)
+                return false;
+            drop_entry(sm, t, i);
+        }
+    }
+    return true;
 }
 
 static void forget(struct shadowmm *sm, struct table *t)
@@ -131,14 +143,17 @@ static void trace(struct shadowmm *sm, struct table *t)
     copy_page(t->copy, table_memory(sm, t));
 }
 
+/*
+ * A frame through which nothing is cached any more is forgotten: it may have become plain memory. So is
+ * one of which many entries changed (a fork, an exit): dropping all it maps costs less than one by one.
+ */
 static void sync_one(struct shadowmm *sm, struct table *t)
 {
-    if (!t->fills) {
+    t->idle = t->fills ? 0 : t->idle + 1;
+    if (t->idle > IDLE_MANY || !compare(sm, t))
         forget(sm, t);
-        return;
-    }
-    compare(sm, t);
-    trace(sm, t);
+    else
+        trace(sm, t);
 }
 
 void sync_all(struct shadowmm *sm)
@@ -169,7 +184,7 @@ static void bind(struct shadowmm *sm, struct table *t, const struct walk *walk, 
     t->shift = walk->table_shift[i];
     t->entry_bytes = walk->entry_bytes;
     t->views = 0;
-    t->fills = 0;
+    t->fills = t->idle = 0;
     if (!t->unsync)
         physmem_watch(sm->vcpu->mem, t->gfn, WATCH_TABLE);
     copy_page(t->copy, table_memory(sm, t));

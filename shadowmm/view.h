@@ -32,6 +32,7 @@ struct window {
     struct area *area;    /* sorted by page */
     unsigned areas, room;
     unsigned events;      /* faults and unmaps since the last sample */
+    uint64_t sampled_at;  /* TSC */
 };
 
 struct view {
@@ -53,6 +54,7 @@ struct table {
     bool unsync;
     uint32_t views;          /* bit n: view n may hold translations made through it */
     unsigned fills;          /* since it was last compared */
+    unsigned idle;           /* comparisons in a row without a fill before them */
     struct table *next_unsync;
     uint64_t copy[PAGE_SIZE / 8];
 };

@@ -13,7 +13,8 @@
 #define WINDOW_SIZE (1ull << 32)
 #define GUARD (1ull << 16)
 #define RUN_MAX 1024       /* pages looked at on each side of a fault */
-#define EVENTS_BAD 150     /* in one sample: more costs more than the other form */
+#define POPULATE_MAX 64    /* longer runs are left to the host's own faults */
+#define EVENT_CYCLES 200000 /* run time that one event must be worth */
 
 /* --- Reservation ----------------------------------------------------------------- */
 
@@ -245,10 +246,11 @@ static struct area run_unwatched(struct shadowmm *sm, struct area run, uint64_t 
 static bool map_run(struct shadowmm *sm, struct window *w, struct area run)
 {
     int prot = run.writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    int populate = run.count <= POPULATE_MAX ? MAP_POPULATE : 0;
     void *at = w->base + ((uint64_t)run.page << PAGE_SHIFT);
 
     if (!area_room(w) ||
-        mmap(at, (uint64_t)run.count << PAGE_SHIFT, prot, MAP_SHARED | MAP_FIXED | MAP_POPULATE,
+        mmap(at, (uint64_t)run.count << PAGE_SHIFT, prot, MAP_SHARED | MAP_FIXED | populate,
              sm->vcpu->mem->fd, (off_t)((uint64_t)run.gfn << PAGE_SHIFT)) == MAP_FAILED)
         return false;
     area_insert(sm, w, area_find(w, run.page), run);
@@ -358,6 +360,7 @@ static void promote(struct shadowmm *sm, struct view *view, unsigned user)
     if (!w || !window_reserve(w))
         return;
     w->events = 0;
+    w->sampled_at = __builtin_ia32_rdtsc();
     view->window[user] = w;
     sm->vcpu->bt.leave = 1;
     sm->stats.windows_made++;
@@ -367,16 +370,18 @@ void shadowmm_sample(struct shadowmm *sm, bool user)
 {
     struct view *view = &sm->view[sm->current];
     struct window *w = view->window[user];
+    uint64_t now = __builtin_ia32_rdtsc();
 
     if (!w) {
         if (++view->samples[user] >= view->patience[user])
             promote(sm, view, user);
         return;
     }
-    if (w->events > EVENTS_BAD) {
+    if (w->events * (uint64_t)EVENT_CYCLES > now - w->sampled_at) {
         window_release(sm, view, user);
         view->samples[user] = 0;
         view->patience[user] *= 4;
     }
     w->events = 0;
+    w->sampled_at = now;
 }

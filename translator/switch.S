@@ -42,7 +42,7 @@
 .macro LOAD_GUEST_AND_JUMP label
     mov     OFF_TLB(%r15), %r13
     mov     OFF_EFLAGS(%r15), %ecx
-    and     $~0x30ed5, %ecx         /* all but the arithmetic flags, IF, DF, RF and VM */
+    and     $~0x30ed7, %ecx         /* all but bit 1, the arithmetic flags, IF, DF, RF and VM */
     mov     %ecx, OFF_SYSTEM_FLAGS(%r15)
     movzbl  OFF_EFLAGS+1(%r15), %ecx
     mov     %ecx, %edx
