@@ -48,7 +48,7 @@ uint64_t boot_place_high(const struct boot_target *target, uint64_t size, uint64
 
 void boot_write_gdt(const struct boot_target *target, uint64_t gpa)
 {
-    /* SDM 3, figure 3-8: base 0, limit 4 GiB, 32-bit, present, accessed; execute/read, read/write */
+    /* SDM 3, figure 3-8: base 0, limit 4 GiB, 32-bit, accessed; execute/read and read/write */
     static const uint64_t gdt[GDT_SIZE / 8] = { 0, 0, 0x00cf9b000000ffff, 0x00cf93000000ffff };
 
     physmem_write(target->mem, gpa, gdt, sizeof(gdt));

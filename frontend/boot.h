@@ -1,9 +1,9 @@
 /*
  * Loading a kernel into guest memory: what it is, where it goes, and how the CPU enters it.
  *
- * Each format has its file (boot_linux.c, boot_multiboot.c, boot_elf.c); boot.c reads the files and picks the
- * format. Loaders see guest memory, the board's memory map and bytes, never a CPU: a test gives
- * them memory of its own. All of them enter flat 32-bit protected mode, paging off, interrupts off,
+ * Each format has its file (boot_linux.c, boot_multiboot.c, boot_elf.c); boot.c reads the files and
+ * picks the format. Loaders see guest memory, the board's memory map and bytes, never a CPU: a test
+ * gives them memory of its own. All enter flat 32-bit protected mode, paging off, interrupts off,
  * with a GDT of selectors 0x10 (code) and 0x18 (data).
  */
 #ifndef FRONTEND_BOOT_H
@@ -72,7 +72,7 @@ void boot_enter(struct vcpu *vcpu, const struct boot_entry *entry);
 /* Is [gpa, gpa + size) all RAM that the memory map says is free? */
 bool boot_is_free(const struct boot_target *target, uint64_t gpa, uint64_t size);
 
-/* The highest place for size bytes, page-aligned, in free RAM, at or above low and ending at or below
+/* The highest place for size bytes, page-aligned, in free RAM, from low on and ending at or below
  * high; 0 when there is none. */
 uint64_t boot_place_high(const struct boot_target *target, uint64_t size, uint64_t low,
                          uint64_t high);

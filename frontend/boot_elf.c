@@ -174,7 +174,8 @@ int boot_elf_load(const struct boot *boot, const struct boot_target *target,
 
     if (*boot->append)
         return error_set(error, EX_USAGE,
-                         "-append: '%s' is a plain ELF kernel and takes no command line; leave it out",
+                         "-append: '%s' is a plain ELF kernel and takes no command line; "
+                         "leave it out",
                          boot->kernel_path);
     if (boot_elf_segments(boot, target, &span, error))
         return -1;

@@ -99,7 +99,8 @@ static int check(const struct boot *boot, struct kernel *kernel, struct error *e
     if (kernel->version < VERSION_MIN || !(kernel->bytes[LOADFLAGS] & LOADED_HIGH))
         return wrong(boot, error, "an old Linux kernel (boot protocol before 2.02, or zImage); "
                                   "name a bzImage of Linux 2.4 or newer");
-    needed = kernel->setup_size + (uint64_t)get(kernel, SYSSIZE, kernel->version < 0x204 ? 2 : 4) * 16;
+    needed = get(kernel, SYSSIZE, kernel->version < 0x204 ? 2 : 4);
+    needed = kernel->setup_size + needed * 16;
     if (kernel->size <= kernel->setup_size || kernel->size < needed)
         return wrong(boot, error, "the Linux kernel is cut short; get it again");
     if (kernel->version >= 0x20c && get(kernel, XLOADFLAGS, 2) & XLF_KERNEL_64)
@@ -158,7 +159,8 @@ static int place_initrd(const struct boot *boot, const struct boot_target *targe
     *gpa = boot_place_high(target, *size, kernel_end(kernel), max + 1);
     if (!*gpa)
         return error_set(error, EX_DATAERR,
-                         "initrd '%s': its %lluM do not fit behind the kernel in the guest's %lluM; "
+                         "initrd '%s': its %lluM do not fit behind the kernel in the guest's "
+                         "%lluM; "
                          "give it more with -m",
                          boot->file[0].path, (unsigned long long)((*size + (1u << 20) - 1) >> 20),
                          (unsigned long long)(target->mem->size >> 20));
@@ -179,7 +181,8 @@ static int place_cmdline(const struct boot *boot, const struct boot_target *targ
 
     if (size > max || !boot_is_free(target, CMDLINE, size + 1))
         return error_set(error, EX_USAGE,
-                         "-append: %zu bytes are too many for this kernel; it takes %zu", size, max);
+                         "-append: %zu bytes are too many for this kernel; it takes %zu", size,
+                         max);
     physmem_write(target->mem, CMDLINE, boot->append, size + 1);
     return 0;
 }

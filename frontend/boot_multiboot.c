@@ -198,7 +198,8 @@ static int place_modules(const struct boot *boot, const struct boot_target *targ
         at = (at + PAGE_MASK) & ~PAGE_MASK;
         if (!boot_is_free(target, at, image->size))
             return error_set(error, EX_DATAERR,
-                             "module '%s': no room for it in the guest's %lluM; give it more with -m",
+                             "module '%s': no room for it in the guest's %lluM; "
+                             "give it more with -m",
                              boot->file[i].path, (unsigned long long)(target->mem->size >> 20));
         physmem_write(target->mem, at, image->bytes, image->size);
         modules[i] = (struct module){ .start = (uint32_t)at, .end = (uint32_t)(at + image->size) };

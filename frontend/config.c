@@ -18,7 +18,7 @@ typedef int take_fn(struct config *config, const char *value, struct error *erro
 
 /* --- Numbers ---------------------------------------------------------------- */
 
-/* A decimal number at text, up to limit; the end in *end. False when there is none or it is larger. */
+/* A decimal number at text, up to limit; its end in *end. False: there is none, or it is larger. */
 static bool decimal(const char *text, uint64_t limit, uint64_t *value, const char **end)
 {
     const char *at = text;
@@ -55,7 +55,8 @@ static int take_memory(struct config *config, const char *value, struct error *e
     int shift;
 
     if (!decimal(value, UINT64_MAX >> 30, &number, &end) || (shift = shift_of(end)) < 0)
-        return error_set(error, EX_USAGE, "-m %s: not a size; write 512, 512M, 1G or 65536k", value);
+        return error_set(error, EX_USAGE, "-m %s: not a size; write 512, 512M, 1G or 65536k",
+                         value);
     config->memory = number << shift & ~PAGE_MASK;
     if (config->memory < PC_RAM_MIN)
         return error_set(error, EX_USAGE, "-m %s: too small, a guest needs %lluM or more", value,
@@ -454,7 +455,8 @@ static int check_together(struct config *config, struct error *error)
         return error_set(error, EX_USAGE,
                          "-expect: there is no serial line to watch; leave out -serial none");
     if (!config->kernel)
-        return error_set(error, EX_USAGE, "no kernel: novt run [options] KERNEL (novt -h says more)");
+        return error_set(error, EX_USAGE,
+                         "no kernel: novt run [options] KERNEL (novt -h says more)");
     return 0;
 }
 
@@ -506,8 +508,8 @@ int config_parse(struct config *config, int argc, char **argv, struct error *err
         return 0;
     }
     if (word[0] == '-')
-        return error_set(error, EX_USAGE, "%s: options come after the command: novt run %s ...", word,
-                         word);
+        return error_set(error, EX_USAGE, "%s: options come after the command: novt run %s ...",
+                         word, word);
     return error_set(error, EX_USAGE, "%s: unknown command; did you mean novt %s?", word,
                      nearest_name(word, strlen(word), commands, COUNT(commands)));
 }

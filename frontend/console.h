@@ -11,8 +11,8 @@
  *   null       takes everything, sends nothing
  *   none       no line at all: the chip is not on the board
  *
- * Nothing is lost while somebody is at the other end: the guest is made to wait instead. While nobody is
- * (pty, unix), the last CONSOLE_KEPT bytes are kept for whoever comes.
+ * Nothing is lost while somebody is at the other end: the guest is made to wait instead. While
+ * nobody is (pty, unix), the last CONSOLE_KEPT bytes are kept for whoever comes.
  */
 #ifndef FRONTEND_CONSOLE_H
 #define FRONTEND_CONSOLE_H

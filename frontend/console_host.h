@@ -30,7 +30,7 @@ struct console {
     const struct console_ops *ops;
     struct poller_fd in, out; /* fd < 0: not there */
     /* Takes our own keys out of what was typed; returns how many bytes are left for the guest. With
-     * it, input is read ahead of the guest, so that our keys work when the guest does not listen. */
+     * it, input is read ahead of the guest, so that our keys work when the guest is deaf. */
     size_t (*filter)(struct console *console, uint8_t *bytes, size_t size);
     bool input_ended;
     bool careful;      /* a write to out may block: ask first, and write little */

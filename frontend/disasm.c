@@ -1,4 +1,4 @@
-/* Capstone as a printer. It is opened for each piece: pieces are rare, and nothing is left behind. */
+/* Capstone as a printer. It is opened for each piece: pieces are rare, and nothing stays behind. */
 #include "frontend/disasm.h"
 
 #include <capstone/capstone.h>

@@ -76,8 +76,8 @@ static void look_into_kvm(const struct host *host, int fd)
     else if (host->vt)
         line("/dev/kvm", "works");
     else
-        line("/dev/kvm", "makes a VM without VT-x or SVM: a paravirtual kind, which need not run an "
-                         "unmodified guest");
+        line("/dev/kvm", "makes a VM without VT-x or SVM: a paravirtual kind, which need not run "
+                         "an unmodified guest");
     if (vm >= 0)
         close(vm);
 }
@@ -180,7 +180,7 @@ static int verdict(const struct host *host)
 {
     printf("\nnovt will use:\n");
     if (!host->memfd) {
-        line("nothing", "novt needs memfd_create(): a Linux kernel of 3.17 or newer that allows it");
+        line("nothing", "novt needs memfd_create(): Linux 3.17 or newer that allows it");
         return EX_UNAVAILABLE;
     }
     if (host->exec)

@@ -28,7 +28,8 @@ static const char *advice(int err)
 
 static int open_file(const char *path, const char *what, struct stat *st, struct error *error)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO shall not hang us */
+    int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK; /* a FIFO shall not hang us */
+    int fd = open(path, flags);
     int err = errno;
 
     if (fd >= 0 && !fstat(fd, st) && !S_ISDIR(st->st_mode)) {
@@ -46,8 +47,8 @@ static int open_file(const char *path, const char *what, struct stat *st, struct
 static int too_large(const char *path, const char *what, uint64_t limit, struct error *error)
 {
     return error_set(error, EX_DATAERR,
-                     "%s '%s': does not fit into the guest's %lluM; give it more memory with -m", what,
-                     path, (unsigned long long)(limit >> 20));
+                     "%s '%s': does not fit into the guest's %lluM; give it more memory with -m",
+                     what, path, (unsigned long long)(limit >> 20));
 }
 
 static int out_of_memory(const char *path, const char *what, struct error *error)
@@ -56,7 +57,7 @@ static int out_of_memory(const char *path, const char *what, struct error *error
                      path);
 }
 
-/* Makes room for one byte more than limit at most, so that too large can be told from just right. */
+/* Makes room for one byte more than limit at most: too large can be told from just right. */
 static int grow(struct image *image, size_t *capacity, uint64_t limit)
 {
     size_t wanted = *capacity ? *capacity * 2 : FIRST_SIZE;
@@ -72,8 +73,8 @@ static int grow(struct image *image, size_t *capacity, uint64_t limit)
     return 0;
 }
 
-static int read_all(struct image *image, int fd, size_t capacity, const char *path, const char *what,
-                    uint64_t limit, struct error *error)
+static int read_all(struct image *image, int fd, size_t capacity, const char *path,
+                    const char *what, uint64_t limit, struct error *error)
 {
     for (;;) {
         ssize_t n;

@@ -241,7 +241,7 @@ int machine_boot(struct machine *m, struct error *error)
     return 0;
 }
 
-/* --- Life --------------------------------------------------------------------------------------- */
+/* --- Life ---------------------------------------------------------------------------------- */
 
 int machine_create(struct machine *m, const struct config *config, struct error *error)
 {

@@ -42,7 +42,8 @@ static int open_log(const struct config *config, struct error *error)
     if (novt_log.out)
         return 0;
     novt_log.out = stderr;
-    return error_set(error, EX_CANTCREAT, "-D: cannot open '%s': %s; name a file that can be written",
+    return error_set(error, EX_CANTCREAT,
+                     "-D: cannot open '%s': %s; name a file that can be written",
                      config->log_file, strerror(errno));
 }
 

@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* How many letters must be put in, taken out, changed or swapped with their neighbour to make one of
- * the other (Damerau and Levenshtein); letters beyond the 63rd are not looked at. */
+/* How many letters must be put in, taken out, changed or swapped with their neighbour to make one
+ * of the other (Damerau and Levenshtein); letters beyond the 63rd are not looked at. */
 unsigned nearest_distance(const char *a, size_t alen, const char *b, size_t blen);
 
 /* The best of count names; the first of several that are as good. */

@@ -3,8 +3,8 @@
  *
  * All callbacks run on the vcpu's thread: from poller_wait() while the guest sleeps, from
  * poller_dispatch() while it runs. In between, a small thread watches the same descriptors and does
- * nothing but call kick() when one is ready; it then waits until poller_dispatch() has looked. It is
- * started by the first descriptor with events and blocks every signal.
+ * nothing but call kick() when one is ready; it then waits until poller_dispatch() has looked. It
+ * is started by the first descriptor with events and blocks every signal.
  */
 #ifndef FRONTEND_POLLER_H
 #define FRONTEND_POLLER_H

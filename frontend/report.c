@@ -93,14 +93,14 @@ static void print_registers(FILE *out, const struct vcpu *vcpu)
     static const char *const segment[] = { "es", "cs", "ss", "ds", "fs", "gs" };
 
     for (unsigned i = 0; i < 8; i++)
-        fprintf(out, "%s%s %08" PRIx64, i % 4 ? "  " : "  ", gpr[i], vcpu->gpr[i]),
-            fputs(i % 4 == 3 ? "\n" : "", out);
+        fprintf(out, "  %s %08" PRIx64 "%s", gpr[i], vcpu->gpr[i], i % 4 == 3 ? "\n" : "");
     fprintf(out, "  eip %08" PRIx64 "  eflags %08" PRIx32 "  cpl %u\n", vcpu->rip, vcpu->eflags,
             vcpu->cpl);
     fprintf(out, "  cr0 %08" PRIx64 "  cr2 %08" PRIx64 "  cr3 %08" PRIx64 "  cr4 %08" PRIx64 "\n",
             vcpu->cr0, vcpu->cr2, vcpu->cr3, vcpu->cr4);
     for (unsigned i = 0; i < SEG_COUNT; i++)
-        fprintf(out, "  %s %04x  base %08" PRIx64 "  limit %08" PRIx32 "  attributes %05" PRIx32 "\n",
+        fprintf(out,
+                "  %s %04x  base %08" PRIx64 "  limit %08" PRIx32 "  attributes %05" PRIx32 "\n",
                 segment[i], vcpu->seg[i].selector, vcpu->seg[i].base, vcpu->seg[i].limit,
                 vcpu->seg[i].attr);
     fprintf(out, "  tr %04x  gdt %08" PRIx64 "+%04x  idt %08" PRIx64 "+%04x\n", vcpu->tr.selector,

@@ -9,11 +9,11 @@
  *            |
  *            +---------EXIT_STOP-----> reboot or the end
  *
- * What makes the engine return: the kick signal (frontend/kick.h), sent by a host timer armed for the nearest
- * virtual timer, or by the poller's thread when a descriptor is ready. Everything that such a kick asks for happens
- * here, on the vcpu's thread, in between two runs: devices need no locks.
+ * What makes the engine return: the kick signal (frontend/kick.h), sent by a host timer armed for
+ * the nearest virtual timer, or by the poller's thread when a descriptor is ready. All that a kick
+ * asks for happens here, on the vcpu's thread, in between two runs: devices need no locks.
  *
- * R1. When the engine starts to run, the host timer is armed for the nearest virtual timer or earlier.
+ * R1. When the engine starts, the host timer is armed for the nearest virtual timer or earlier.
  * R2. While the guest sleeps, the signals are blocked except inside ppoll(): none is missed between
  *     looking and sleeping.
  */
@@ -122,7 +122,8 @@ static void tell_triple_fault(struct machine *m, bool *told)
     *told = true;
     pc_idle(m->pc);
     fputs(terminal_is_raw() ? "\r" : "", stderr);
-    fprintf(stderr, "novt: triple fault at %04x:%08llx; the guest reboots (-no-reboot says more)%s\n",
+    fprintf(stderr,
+            "novt: triple fault at %04x:%08llx; the guest reboots (-no-reboot says more)%s\n",
             m->vcpu->seg[SEG_CS].selector, (unsigned long long)m->vcpu->first_fault_rip,
             terminal_is_raw() ? "\r" : "");
 }

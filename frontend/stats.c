@@ -233,7 +233,10 @@ int stats_write_json(const char *path, const struct stats_source *source, struct
 {
     json_t *all = gather(source);
     char *text = json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-    int err = !text ? -ENOMEM : in_place(path) ? write_in_place(path, text) : write_beside(path, text);
+    int err = -ENOMEM;
+
+    if (text)
+        err = in_place(path) ? write_in_place(path, text) : write_beside(path, text);
 
     free(text);
     json_decref(all);

@@ -128,8 +128,8 @@ def unreadable(matrix, novt):
     matrix.row("unreadable", [path], NOINPUT, "readable", **user)
     os.chmod(path, 0o644)
     if user:
-        matrix.row("serial file", ["-serial", "file:" + novt.path("new"), path], CANTCREAT, "serial",
-                   **user)
+        matrix.row("serial file", ["-serial", "file:" + novt.path("new"), path], CANTCREAT,
+                   "serial", **user)
         matrix.row("log", ["-D", novt.path("new"), path], CANTCREAT, "-D", **user)
         matrix.row("statistics", ["-stats-json", novt.path("new"), path], CANTCREAT, "-stats-json",
                    **user)

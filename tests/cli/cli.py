@@ -295,7 +295,8 @@ def case_help(novt):
         got = subprocess.run([novt.program, *words], stdout=subprocess.PIPE, text=True, check=False)
         check(got.returncode == 0 and "-nographic" in got.stdout, words)
         check(all(len(line) <= 100 for line in got.stdout.splitlines()), "too wide")
-    got = subprocess.run([novt.program, "--version"], stdout=subprocess.PIPE, text=True, check=False)
+    got = subprocess.run([novt.program, "--version"], stdout=subprocess.PIPE, text=True,
+                         check=False)
     check(re.fullmatch(r"novt \d+\.\d+\.\d+\n", got.stdout), got.stdout)
     got = subprocess.run([novt.program, "doctor"], stdout=subprocess.PIPE, text=True, check=False)
     for word in ("VT-x", "/dev/kvm", "seccomp", "memfd", "vm.max_map_count", "novt will use"):

@@ -97,7 +97,8 @@ static struct elf_image make_elf(void)
                     .e_phnum = 2 },
         .ph = { { .p_type = PT_NOTE, .p_offset = 0xffffffff, .p_filesz = 0xffffffff },
                 { .p_type = PT_LOAD, .p_vaddr = 0xc0200000, .p_paddr = 0x200000,
-                  .p_filesz = 64, .p_memsz = 0x2000, .p_offset = offsetof(struct elf_image, code) } },
+                  .p_filesz = 64, .p_memsz = 0x2000,
+                  .p_offset = offsetof(struct elf_image, code) } },
     };
 
     for (unsigned i = 0; i < sizeof(e.code); i++)
@@ -283,10 +284,10 @@ static void test_multiboot_low(void)
 
 #define MULTIBOOT_CASE(offset, value, part)                                                        \
     do {                                                                                           \
-        uint8_t image_[512];                                                                        \
-        make_multiboot(image_, 0x10003);                                                            \
-        put(image_, HEADER_AT + (offset), value, 4);                                                \
-        fails(image_, sizeof(image_), EX_DATAERR, part);                                             \
+        uint8_t image_[512];                                                                       \
+        make_multiboot(image_, 0x10003);                                                           \
+        put(image_, HEADER_AT + (offset), value, 4);                                               \
+        fails(image_, sizeof(image_), EX_DATAERR, part);                                           \
     } while (0)
 
 static void test_bad_multiboot(void)
@@ -392,10 +393,10 @@ static void test_linux_places(void)
 
 #define LINUX_CASE(offset, value, size, part)                                                      \
     do {                                                                                           \
-        uint8_t image_[LINUX_SIZE];                                                                 \
-        make_linux(image_);                                                                         \
-        put(image_, offset, value, size);                                                           \
-        fails(image_, sizeof(image_), EX_DATAERR, part);                                             \
+        uint8_t image_[LINUX_SIZE];                                                                \
+        make_linux(image_);                                                                        \
+        put(image_, offset, value, size);                                                          \
+        fails(image_, sizeof(image_), EX_DATAERR, part);                                           \
     } while (0)
 
 static void test_bad_linux(void)

@@ -16,7 +16,8 @@ static int parse(const char *line, struct config *config, struct error *error)
     int argc = 1;
 
     snprintf(text, sizeof(text), "%s", line);
-    for (char *w = strtok_r(text, " ", &save); w && argc < WORDS_MAX; w = strtok_r(NULL, " ", &save))
+    for (char *w = strtok_r(text, " ", &save); w && argc < WORDS_MAX;
+         w = strtok_r(NULL, " ", &save))
         argv[argc++] = strcmp(w, "''") ? w : "";
     *error = (struct error){ 0 };
     return config_parse(config, argc, argv, error);
@@ -167,8 +168,8 @@ static void test_values(void)
     CHECK_EQ(config.debug_exit_size, 4);
     CHECK_EQ(config.no_reboot, true);
     CHECK_EQ(strcmp(config.kernel, "-k"), 0);
-    CHECK_EQ(parse("run -device isa-debug-exit -timeout 1.25 -smp 1 -serial unix:/s -D - k", &config,
-                   &error), 0);
+    CHECK_EQ(parse("run -device isa-debug-exit -timeout 1.25 -smp 1 -serial unix:/s -D - k",
+                   &config, &error), 0);
     CHECK_EQ(config.debug_exit_base, 0x501);
     CHECK_EQ(config.debug_exit_size, 2);
     CHECK_EQ(config.timeout_ns, 1250000000);
