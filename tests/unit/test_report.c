@@ -1,4 +1,5 @@
 /* Exit statuses, the disassembler, and names from an ELF file's symbol table. */
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -60,8 +61,29 @@ static void test_disasm(void)
     CHECK_EQ(disasm_sync((const uint8_t *)"\x0f", 1, 32), 0);
 }
 
-/* This program's own table, whether or not it is loaded where it was linked. */
-static void test_symbols(void)
+/* The program's own headers come first; what it says is how far it was moved when it was loaded. */
+static int first_base(struct dl_phdr_info *info, size_t size, void *base)
+{
+    (void)size;
+    *(uintptr_t *)base = info->dlpi_addr;
+    return 1;
+}
+
+static void test_own_symbols(void)
+{
+    uintptr_t base = 0;
+    char text[128];
+
+    dl_iterate_phdr(first_base, &base);
+    symbols_name("/proc/self/exe", (uintptr_t)test_disasm - base + 3, text, sizeof(text));
+    CHECK_EQ(strcmp(text, "test_disasm+0x3"), 0);
+    symbols_name("/proc/self/exe", (uintptr_t)disasm_print - base, text, sizeof(text));
+    CHECK_EQ(strcmp(text, "disasm_print+0x0"), 0);
+    symbols_name("/proc/self/exe", 0xffffffff00000000, text, sizeof(text));
+    CHECK_EQ(strlen(text), 0);
+}
+
+static void test_no_symbols(void)
 {
     char text[128], path[] = "/tmp/novt-test-XXXXXX";
     int fd = mkstemp(path);
@@ -81,6 +103,7 @@ int main(void)
 {
     test_status();
     test_disasm();
-    test_symbols();
+    test_own_symbols();
+    test_no_symbols();
     return CHECK_DONE();
 }
