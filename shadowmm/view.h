@@ -7,7 +7,7 @@
 #include "shadowmm/shadowmm.h"
 
 #define VIEWS_MAX 32
-#define WINDOWS_MAX 6
+#define WINDOWS_MAX 20
 #define JUMP_LOG 8192
 
 /* One jump table and what was put into it. */
@@ -32,7 +32,6 @@ struct window {
     struct area *area;    /* sorted by page */
     unsigned areas, room;
     unsigned events;      /* faults and unmaps since the last sample */
-    uint64_t sampled_at;  /* TSC */
 };
 
 struct view {

@@ -12,9 +12,9 @@
 
 #define WINDOW_SIZE (1ull << 32)
 #define GUARD (1ull << 16)
-#define RUN_MAX 1024       /* pages looked at on each side of a fault */
+#define STEPS_MAX 64       /* guest pages (of any size) looked at on each side of a fault */
 #define POPULATE_MAX 64    /* longer runs are left to the host's own faults */
-#define EVENT_CYCLES 200000 /* run time that one event must be worth */
+#define EVENTS_BAD 70      /* since the view's last sample: more costs more than the other form */
 
 /* --- Reservation ----------------------------------------------------------------- */
 
@@ -194,18 +194,39 @@ static bool may_write(const struct shadowmm *sm, const struct walk *walk, bool u
            !physmem_watched(sm->vcpu->mem, walk->gpa >> PAGE_SHIFT);
 }
 
-/* Would the guest's page at gla continue the run (frame gfn, these rights) without setting A or D? */
-static bool continues(struct shadowmm *sm, uint64_t gla, uint64_t gfn, bool user, bool writable)
+/* Is all of it RAM? */
+static bool ram_range(const struct shadowmm *sm, uint64_t gpa, uint64_t size)
+{
+    const struct physmem *mem = sm->vcpu->mem;
+
+    return gpa + size <= mem->size && (gpa >= mem->hole_end || gpa + size <= mem->hole_start);
+}
+
+/*
+ * How many pages from gla on (up to the end of the guest's page it is in) would continue the run with
+ * frame gfn and these rights, without setting A or D? Going down, gla is the page below the run.
+ */
+static uint64_t continues(struct shadowmm *sm, uint64_t gla, uint64_t gfn, bool user, bool writable,
+                          bool down)
 {
     struct walk walk;
+    uint64_t inside;
 
     if (!paging_on(sm->vcpu) || !paging_peek(sm->vcpu, gla, &walk) || !walk.accessed)
-        return false;
+        return 0;
     if (walk.gpa >> PAGE_SHIFT != gfn || !physmem_is_ram(sm->vcpu->mem, walk.gpa) ||
         (user && !walk.user) || may_write(sm, &walk, user) != writable)
-        return false;
+        return 0;
     sync_filled(sm, gla, &walk);
-    return true;
+    inside = (gla & (walk.size - 1)) >> PAGE_SHIFT;
+    if (walk.size == PAGE_SIZE || !ram_range(sm, walk.gpa - (inside << PAGE_SHIFT), walk.size))
+        return 1;
+    return down ? inside + 1 : (walk.size >> PAGE_SHIFT) - inside;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
 }
 
 /* Grows the run at page in both directions over pages that are not mapped yet. */
@@ -215,14 +236,19 @@ static struct area run_around(struct shadowmm *sm, const struct window *w, uint6
     unsigned at = area_find(w, page);
     uint64_t low = at ? w->area[at - 1].page + w->area[at - 1].count : 0;
     uint64_t high = at < w->areas ? w->area[at].page : WINDOW_SIZE >> PAGE_SHIFT;
-    uint64_t first = page, end = page + 1;
+    uint64_t first = page, end = page + 1, more;
 
-    while (end < high && end - page < RUN_MAX &&
-           continues(sm, end << PAGE_SHIFT, gfn + (end - page), user, writable))
-        end++;
-    while (first > low && page - first < RUN_MAX && gfn > page - first &&
-           continues(sm, (first - 1) << PAGE_SHIFT, gfn - (page - first) - 1, user, writable))
-        first--;
+    for (unsigned steps = 0; end < high && steps < STEPS_MAX; steps++, end += more) {
+        more = least(high - end, continues(sm, end << PAGE_SHIFT, gfn + (end - page), user, writable, false));
+        if (!more)
+            break;
+    }
+    for (unsigned steps = 0; first > low && steps < STEPS_MAX && gfn > page - first; steps++, first -= more) {
+        more = least(first - low,
+                     continues(sm, (first - 1) << PAGE_SHIFT, gfn - (page - first) - 1, user, writable, true));
+        if (!more)
+            break;
+    }
     return (struct area){ (uint32_t)first, (uint32_t)(end - first), (uint32_t)(gfn - (page - first)),
                           writable };
 }
@@ -360,7 +386,6 @@ static void promote(struct shadowmm *sm, struct view *view, unsigned user)
     if (!w || !window_reserve(w))
         return;
     w->events = 0;
-    w->sampled_at = __builtin_ia32_rdtsc();
     view->window[user] = w;
     sm->vcpu->bt.leave = 1;
     sm->stats.windows_made++;
@@ -370,18 +395,16 @@ void shadowmm_sample(struct shadowmm *sm, bool user)
 {
     struct view *view = &sm->view[sm->current];
     struct window *w = view->window[user];
-    uint64_t now = __builtin_ia32_rdtsc();
 
     if (!w) {
         if (++view->samples[user] >= view->patience[user])
             promote(sm, view, user);
         return;
     }
-    if (w->events * (uint64_t)EVENT_CYCLES > now - w->sampled_at) {
+    if (w->events > EVENTS_BAD) {
         window_release(sm, view, user);
         view->samples[user] = 0;
         view->patience[user] *= 4;
     }
     w->events = 0;
-    w->sampled_at = now;
 }

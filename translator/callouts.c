@@ -240,6 +240,7 @@ const void *bt_call_site(struct vcpu *vcpu, struct unit_site *site)
     enum step step;
 
     t->stats.callouts++;
+    t->called[site->in.id]++;
     vcpu->rip = site->eip;
     vcpu->bt.leave = 0;
     step = run_site(vcpu, site);

@@ -1,6 +1,7 @@
 /* The bt engine: runs translated code, translates what is missing, interprets what it does not take. */
 #include "cpu/engine.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -266,6 +267,27 @@ static void *create(struct vcpu *vcpu, const char **error)
     return t;
 }
 
+/* The instructions that were called out most often. */
+static void put_called(const struct translator *t, void (*put)(void *arg, const char *name, uint64_t value),
+                       void *arg)
+{
+    uint64_t below = UINT64_MAX;
+
+    for (unsigned n = 0; n < 12; n++) {
+        unsigned best = 0;
+        char name[48];
+
+        for (unsigned id = 0; id < M_COUNT; id++)
+            if (t->called[id] < below && t->called[id] >= t->called[best])
+                best = id;
+        if (t->called[best] >= below || !t->called[best])
+            return;
+        below = t->called[best];
+        snprintf(name, sizeof(name), "callouts_%s", t->called_name[best]);
+        put(arg, name, below);
+    }
+}
+
 static void stats(const struct vcpu *vcpu, void (*put)(void *arg, const char *name, uint64_t value),
                   void *arg)
 {
@@ -314,6 +336,7 @@ static void stats(const struct vcpu *vcpu, void (*put)(void *arg, const char *na
     PUT(s, window_protects);
     PUT(s, window_evictions);
     PUT(s, window_areas);
+    put_called(t, put, arg);
 #undef PUT
 }
 

@@ -135,6 +135,8 @@ struct translator {
     uint64_t sampled_at;        /* TSC */
     bool bmi2, fsgsbase, windows;
     struct translator_stats stats;
+    uint64_t called[M_COUNT];   /* callouts by instruction */
+    const char *called_name[M_COUNT];
 };
 
 #define NO_EXIT UINT32_MAX
