@@ -168,14 +168,6 @@ static size_t line_window(void *dev)
     return capacity(uart) - uart->count;
 }
 
-static void more_fire(void *dev)
-{
-    struct ns16550 *uart = dev;
-
-    if (line_window(uart))
-        chardev_accept(uart->config.line);
-}
-
 /* The window may be open, now or when the line is free: the host hears of it from the run loop, not
  * from inside a guest's access, which may be one of a probe that is taken back at once. */
 static void expect_more(struct ns16550 *uart)
@@ -185,6 +177,17 @@ static void expect_more(struct ns16550 *uart)
 
     if (listens(uart) && !uart->more.clock)
         timer_arm(&uart->more, clock, uart->ready_ns > now ? uart->ready_ns : now + char_ns(uart));
+}
+
+/* Bytes received since the timer was armed may have moved ready_ns on. */
+static void more_fire(void *dev)
+{
+    struct ns16550 *uart = dev;
+
+    if (line_window(uart))
+        chardev_accept(uart->config.line);
+    else if (clock_now_ns(uart->config.clock) < uart->ready_ns)
+        expect_more(uart);
 }
 
 /* The time-out runs from the last byte received or read. A fire that comes too early moves the
