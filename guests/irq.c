@@ -1,0 +1,356 @@
+/*
+ * Interrupts and the clocks: each clock's rate against the others, HLT's wake-ups, the PICs' masks,
+ * priorities and spurious interrupts, the serial line's interrupt. "quick" on the command line
+ * measures for a shorter time, and wants 1 % instead of 0.1 %.
+ *
+ * Reference: Intel 8254, 8259A and National PC16550D data sheets; Motorola MC146818A data sheet;
+ *            ACPI 6.3, section 4.8.3.3 (the PM timer).
+ */
+#include "guests/lib/boot.h"
+#include "guests/lib/check.h"
+#include "guests/lib/console.h"
+#include "guests/lib/time.h"
+#include "guests/lib/trap.h"
+
+enum { PIT_DIVISOR = 11932, PM_HZ = 3579545 };
+enum { RTC_INDEX = 0x70, RTC_DATA = 0x71, RTC_A = 10, RTC_B = 11, RTC_C = 12, RTC_PIE = 0x40 };
+enum { RTC_RATE_1024 = 6, RTC_HZ = 32768, RTC_PERIOD = 32 };
+
+static volatile uint32_t pit_ticks, rtc_ticks, serial_interrupts, spurious;
+static volatile uint64_t pit_at, rtc_at;
+
+static uint8_t rtc_read(uint8_t index)
+{
+    outb(RTC_INDEX, index);
+    return inb(RTC_DATA);
+}
+
+static void rtc_write(uint8_t index, uint8_t value)
+{
+    outb(RTC_INDEX, index);
+    outb(RTC_DATA, value);
+}
+
+/* --- Handlers ----------------------------------------------------------- */
+
+static void on_pit(struct frame *f)
+{
+    (void)f;
+    pit_ticks++;
+    pit_at = rdtsc();
+    trap_irq_end(0);
+}
+
+static void on_rtc(struct frame *f)
+{
+    (void)f;
+    rtc_ticks++;
+    rtc_at = rdtsc();
+    rtc_read(RTC_C);
+    trap_irq_end(8);
+}
+
+static void on_serial(struct frame *f)
+{
+    (void)f;
+    serial_interrupts++;
+    inb(CONSOLE_PORT + 2); /* reading the cause ends "transmitter empty" */
+    trap_irq_end(CONSOLE_IRQ);
+}
+
+/* IRQ 7 without a request: no end of interrupt is sent. */
+static void on_irq7(struct frame *f)
+{
+    (void)f;
+    outb(0x20, 0x0b); /* OCW3: read the in-service register */
+    if (!(inb(0x20) & 0x80))
+        spurious++;
+    else
+        trap_irq_end(7);
+}
+
+/* --- Rates -------------------------------------------------------------- */
+
+/* a * scale / b, about */
+static uint64_t ratio(uint64_t a, uint32_t scale, uint64_t b)
+{
+    while (b >> 31) {
+        a >>= 1;
+        b >>= 1;
+    }
+    while (a > ~0ull / scale) {
+        a >>= 1;
+        b >>= 1;
+    }
+    a *= scale;
+    if (b)
+        divide(&a, b);
+    return a;
+}
+
+/* Parts per million that a is above or below b. */
+static uint32_t ppm(uint64_t a, uint64_t b)
+{
+    return ratio(a > b ? a - b : b - a, 1000000, b);
+}
+
+static uint32_t pm_read(uint16_t port)
+{
+    return inl(port) & 0xffffff;
+}
+
+/* TSC frequency by the PM timer, which has 24 bits and so is read often. */
+static uint64_t measure_pm(uint16_t port, uint32_t ticks)
+{
+    uint32_t last = pm_read(port), passed = 0;
+    uint64_t start = rdtsc();
+
+    while (passed < ticks) {
+        uint32_t now = pm_read(port);
+
+        passed += (now - last) & 0xffffff;
+        last = now;
+    }
+    return ratio(rdtsc() - start, PM_HZ, passed);
+}
+
+/* TSC ticks between two interrupts n apart, sleeping. */
+static uint64_t measure_interrupts(volatile uint32_t *count, volatile uint64_t *at, uint32_t n)
+{
+    uint32_t first;
+    uint64_t start;
+
+    for (first = *count; *count == first;)
+        sti_hlt();
+    cli();
+    start = *at;
+    first = *count;
+    while (*count - first < n)
+        sti_hlt();
+    cli();
+    return *at - start;
+}
+
+static uint64_t measure_pit(uint32_t interrupts)
+{
+    uint64_t ticks;
+
+    trap_irq_mask(0xffff & ~1);
+    time_start_ticks(PIT_DIVISOR);
+    ticks = measure_interrupts(&pit_ticks, &pit_at, interrupts);
+    trap_irq_mask(0xffff);
+    return ratio(ticks, TIME_PIT_HZ, interrupts * PIT_DIVISOR);
+}
+
+static uint64_t measure_rtc(uint32_t interrupts)
+{
+    uint64_t ticks;
+
+    trap_irq_mask(0xffff & ~(1 << 2 | 1 << 8));
+    rtc_write(RTC_A, (rtc_read(RTC_A) & 0xf0) | RTC_RATE_1024);
+    rtc_write(RTC_B, rtc_read(RTC_B) | RTC_PIE);
+    rtc_read(RTC_C);
+    ticks = measure_interrupts(&rtc_ticks, &rtc_at, interrupts);
+    rtc_write(RTC_B, rtc_read(RTC_B) & ~RTC_PIE);
+    trap_irq_mask(0xffff);
+    return ratio(ticks, RTC_HZ, interrupts * RTC_PERIOD);
+}
+
+/* The TSC's frequency by each clock, in tenths of seconds. */
+static void check_rates(uint32_t tenths, uint32_t allowed_ppm)
+{
+    uint16_t port = boot_pm_timer();
+    uint64_t pit = measure_pit(tenths * 10), rtc = measure_rtc(tenths * 102);
+    uint64_t pm = port ? measure_pm(port, PM_HZ / 10 * tenths) : 0;
+
+    check_begin("rates");
+    print("  TSC Hz by PIT %llu, by RTC %llu, by PM timer %llu\n", pit, rtc, pm);
+    check_that(ppm(pit, rtc) <= allowed_ppm, "PIT and RTC: %u ppm", ppm(pit, rtc));
+    if (pm)
+        check_that(ppm(pit, pm) <= allowed_ppm, "PIT and PM timer: %u ppm", ppm(pit, pm));
+    check_end();
+}
+
+/* The PIT's counter as read against its interrupts: it counts down within one period. */
+static void counter_reads(void)
+{
+    uint32_t last = 0, wraps = 0, above = 0;
+    uint64_t end = rdtsc() + (uint64_t)time_tsc_khz() * 100;
+
+    check_begin("counter");
+    time_start_ticks(PIT_DIVISOR);
+    while (rdtsc() < end) {
+        uint32_t now;
+
+        outb(0x43, 0); /* latch channel 0 */
+        now = inb(0x40);
+        now |= inb(0x40) << 8;
+        above += now > PIT_DIVISOR;
+        wraps += now > last && last;
+        last = now;
+    }
+    check_equal("values above the divisor", above, 0);
+    check_that(wraps >= 9 && wraps <= 11, "%u periods in 100 ms, want 10", wraps);
+    check_end();
+}
+
+/* --- Controllers -------------------------------------------------------- */
+
+static void hlt_wakes(void)
+{
+    uint32_t before = pit_ticks;
+
+    check_begin("hlt");
+    trap_irq_mask(0xfffe);
+    time_start_ticks(PIT_DIVISOR);
+    for (unsigned i = 0; i < 20; i++)
+        sti_hlt();
+    cli();
+    trap_irq_mask(0xffff);
+    check_equal("ticks in 20 sleeps", pit_ticks - before, 20);
+    check_end();
+}
+
+static void masks(void)
+{
+    uint32_t before;
+
+    check_begin("masks");
+    time_start_ticks(PIT_DIVISOR);
+    trap_irq_mask(0xffff);
+    sti();
+    before = pit_ticks;
+    time_wait_us(50000);
+    check_equal("masked", pit_ticks - before, 0);
+    cli();
+    trap_irq_mask(0xfffe);
+    time_wait_us(50000);
+    check_equal("IF clear", pit_ticks - before, 0);
+    sti();
+    time_wait_us(1000);
+    check_that(pit_ticks - before >= 1 && pit_ticks - before <= 3, "%u at once after sti",
+               pit_ticks - before);
+    time_wait_us(100000);
+    cli();
+    trap_irq_mask(0xffff);
+    check_that(pit_ticks - before >= 9, "%u in 100 ms", pit_ticks - before);
+    check_equal("mask as read", inb(0x21), 0xff);
+    check_end();
+}
+
+/* A request that is taken back before it is acknowledged is IRQ 7: raise the serial line's
+ * transmitter interrupt and switch it off again, with interrupts off. */
+static void spurious_interrupt(void)
+{
+    check_begin("spurious");
+    trap_set(TRAP_IRQ + 7, on_irq7);
+    trap_irq_mask(0xffff & ~(1 << CONSOLE_IRQ | 1 << 7));
+    outb(CONSOLE_PORT + 1, 2);
+    outb(CONSOLE_PORT + 1, 0);
+    sti();
+    time_wait_us(1000);
+    cli();
+    trap_irq_mask(0xffff);
+    check_that(spurious + serial_interrupts <= 1, "%u spurious, %u serial", spurious,
+               serial_interrupts);
+    check_end();
+}
+
+static void serial_interrupt(void)
+{
+    uint32_t before = serial_interrupts;
+
+    check_begin("serial");
+    trap_irq_mask(0xffff & ~(1 << CONSOLE_IRQ));
+    sti();
+    outb(CONSOLE_PORT + 1, 2); /* the transmitter is empty: interrupts at once */
+    time_wait_us(1000);
+    check_equal("at once", serial_interrupts - before, 1);
+    for (unsigned i = 0; i < 8; i++) {
+        outb(CONSOLE_PORT, '.');
+        time_wait_us(2000);
+    }
+    outb(CONSOLE_PORT + 1, 0);
+    cli();
+    trap_irq_mask(0xffff);
+    print("\n");
+    check_equal("one for each character", serial_interrupts - before, 9);
+    check_end();
+}
+
+/* Both at once: IRQ 0 goes first, and IRQ 8 waits until IRQ 0's end of interrupt. */
+static volatile unsigned order[4], ordered;
+
+static void note_pit(struct frame *f)
+{
+    if (ordered < ARRAY_SIZE(order))
+        order[ordered++] = 0;
+    on_pit(f);
+}
+
+static void note_rtc(struct frame *f)
+{
+    if (ordered < ARRAY_SIZE(order))
+        order[ordered++] = 8;
+    on_rtc(f);
+}
+
+static void priorities(void)
+{
+    check_begin("priorities");
+    trap_set(TRAP_IRQ, note_pit);
+    trap_set(TRAP_IRQ_SLAVE, note_rtc);
+    trap_irq_mask(0xffff & ~(1 | 1 << 2 | 1 << 8));
+    rtc_write(RTC_B, rtc_read(RTC_B) | RTC_PIE);
+    rtc_read(RTC_C);
+    time_start_ticks(PIT_DIVISOR);
+    time_wait_us(30000);
+    sti();
+    time_wait_us(500);
+    cli();
+    rtc_write(RTC_B, rtc_read(RTC_B) & ~RTC_PIE);
+    rtc_read(RTC_C);
+    trap_irq_mask(0xffff);
+    check_that(ordered >= 2, "%u interrupts", ordered);
+    check_equal("first", order[0], 0);
+    check_that(order[1] == 8 || order[2] == 8, "IRQ 8 did not come");
+    trap_set(TRAP_IRQ, on_pit);
+    trap_set(TRAP_IRQ_SLAVE, on_rtc);
+    check_end();
+}
+
+/* The end of PIT's mode 0 is one interrupt, not more. */
+static void one_shot(void)
+{
+    uint32_t before = pit_ticks;
+
+    check_begin("one-shot");
+    outb(0x43, 0x30); /* channel 0, both bytes, mode 0 */
+    outb(0x40, 0x00);
+    outb(0x40, 0x10);
+    trap_irq_mask(0xfffe);
+    sti();
+    time_wait_us(50000);
+    cli();
+    trap_irq_mask(0xffff);
+    check_equal("interrupts", pit_ticks - before, 1);
+    check_end();
+}
+
+unsigned guest_main(void)
+{
+    bool quick = boot_option("quick", NULL);
+
+    trap_set(TRAP_IRQ, on_pit);
+    trap_set(TRAP_IRQ_SLAVE, on_rtc);
+    trap_set(TRAP_IRQ + CONSOLE_IRQ, on_serial);
+    hlt_wakes();
+    masks();
+    counter_reads();
+    spurious_interrupt();
+    serial_interrupt();
+    priorities();
+    one_shot();
+    check_rates(quick ? 5 : 40, quick ? 10000 : 1000);
+    return check_done();
+}

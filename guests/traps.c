@@ -1,0 +1,542 @@
+/*
+ * Every exception, single steps, breakpoints, interrupt shadows, double faults, tasks, call gates,
+ * 16-bit segments and virtual-8086 mode.
+ *
+ * Reference: SDM volume 3, chapters 5 (gates), 6 (exceptions), 7 (tasks), 17 (debugging), 20
+ *            (virtual-8086 mode); volume 2 for each instruction.
+ */
+#include "guests/lib/boot.h"
+#include "guests/lib/check.h"
+#include "guests/lib/console.h"
+#include "guests/lib/paging.h"
+#include "guests/lib/time.h"
+#include "guests/lib/trap.h"
+
+struct trap_case {
+    const char *name;
+    const uint8_t *code;
+    uint32_t vector, error, rings;
+    const uint8_t *at;
+};
+
+extern const struct trap_case traps_cases[], traps_align_cases[];
+extern const uint8_t traps_fninit[], traps_fwait[], traps_sse[], traps_sse_divide[];
+
+enum { CR0_NORMAL = CR0_PE | CR0_MP | CR0_NE };
+
+static uint32_t data[16] __attribute__((aligned(64)));
+
+static struct frame start(const uint8_t *code, unsigned ring)
+{
+    struct frame f = trap_frame((uint32_t)code, ring);
+
+    for (unsigned i = 0; i < ARRAY_SIZE(data); i++)
+        data[i] = 0;
+    f.edi = (uint32_t)data;
+    return f;
+}
+
+/* --- One exception each ------------------------------------------------- */
+
+static void run_case(const struct trap_case *c, unsigned ring)
+{
+    struct frame f = start(c->code, ring);
+
+    trap_run(&f);
+    __asm__ volatile("fninit");
+    check_that(f.vector == c->vector && f.error == c->error && f.eip == (uint32_t)c->at,
+               "%s, ring %u: trap %u error %x at +%x, want %u error %x at +%x", c->name, ring,
+               f.vector, f.error, f.eip - (uint32_t)c->code, c->vector, c->error,
+               c->at - c->code);
+}
+
+static void run_cases(const char *name, const struct trap_case *cases)
+{
+    check_begin(name);
+    for (const struct trap_case *c = cases; c->name; c++)
+        for (unsigned ring = 0; ring < 4; ring += 3)
+            if (c->rings >> ring & 1)
+                run_case(c, ring);
+    check_end();
+}
+
+static void exceptions(void)
+{
+    gdt[0x68 / 8] = segment_make(0, 0xfffff, 0x72, FLAGS_FLAT);
+    idt[0x70] = gate_make(KERNEL_CS, 0, 0x6e, 0);
+    run_cases("exceptions", traps_cases);
+    trap_set_gate(0x70, 0);
+    write_cr0(CR0_NORMAL | CR0_AM);
+    run_cases("alignment", traps_align_cases);
+    write_cr0(CR0_NORMAL);
+}
+
+static void expect_vector(const uint8_t *code, uint32_t cr0, uint32_t vector, const char *what)
+{
+    for (unsigned ring = 0; ring < 4; ring += 3) {
+        struct frame f = start(code, ring);
+
+        write_cr0(CR0_PE | CR0_NE | cr0);
+        trap_run(&f);
+        write_cr0(CR0_NORMAL);
+        check_that(f.vector == vector, "%s, ring %u: trap %u, want %u", what, ring, f.vector,
+                   vector);
+    }
+}
+
+static void device_not_available(void)
+{
+    check_begin("device-not-available");
+    expect_vector(traps_fninit, CR0_MP, TRAP_END, "fninit");
+    expect_vector(traps_fninit, CR0_TS, VEC_NM, "fninit, TS");
+    expect_vector(traps_fninit, CR0_EM, VEC_NM, "fninit, EM");
+    expect_vector(traps_fwait, CR0_TS, TRAP_END, "fwait, TS");
+    expect_vector(traps_fwait, CR0_TS | CR0_MP, VEC_NM, "fwait, TS and MP");
+    expect_vector(traps_fwait, CR0_EM, TRAP_END, "fwait, EM");
+    check_end();
+}
+
+static void sse(void)
+{
+    struct frame f;
+
+    if (!(cpuid_features() & CPUID_SSE)) {
+        check_skip("sse", "the CPU does not have it");
+        return;
+    }
+    check_begin("sse");
+    write_cr4(0);
+    expect_vector(traps_sse, CR0_MP, VEC_UD, "without OSFXSR");
+    write_cr4(CR4_OSFXSR);
+    expect_vector(traps_sse, CR0_MP, TRAP_END, "with OSFXSR");
+    expect_vector(traps_sse, CR0_TS, VEC_NM, "with TS");
+    expect_vector(traps_sse, CR0_EM, VEC_UD, "with EM");
+    for (unsigned i = 0; i < 3; i++) {
+        static const uint32_t want[] = { TRAP_END, VEC_UD, VEC_XM };
+
+        write_cr4(i == 2 ? CR4_OSFXSR | CR4_OSXMMEXCPT : CR4_OSFXSR);
+        f = start(traps_sse_divide, 3);
+        data[0] = i ? 0x1d80 : 0x1f80; /* division by zero unmasked, or not */
+        trap_run(&f);
+        check_equal("divss", f.vector, want[i]);
+    }
+    data[0] = 0x1f80;
+    __asm__ volatile("ldmxcsr %0" : : "m"(data[0]));
+    write_cr4(0);
+    check_end();
+}
+
+/* --- Single steps ------------------------------------------------------- */
+
+extern const uint32_t traps_steps[];
+
+/* name, code, TF at the start, stops..., 0 */
+static const uint32_t *step_case(const uint32_t *c, unsigned ring)
+{
+    const char *name = (const char *)c[0];
+    struct frame f = start((const uint8_t *)c[1], ring);
+
+    if (c[2])
+        f.eflags |= FL_TF;
+    for (c += 3;; c++) {
+        write_dr6(0);
+        trap_run(&f);
+        if (!*c)
+            break;
+        check_that(f.vector == VEC_DB && f.eip == *c, "%s, ring %u: trap %u at %x, want #DB at %x",
+                   name, ring, f.vector, f.eip, *c);
+        check_that(f.vector != VEC_DB || read_dr6() & 0x4000, "%s: DR6 %x", name, read_dr6());
+        if (f.vector != VEC_DB)
+            break;
+    }
+    check_that(f.vector == TRAP_END, "%s, ring %u: trap %u at %x at the end", name, ring, f.vector,
+               f.eip);
+    while (*c)
+        c++;
+    return c + 1;
+}
+
+static void single_steps(void)
+{
+    check_begin("single-steps");
+    for (unsigned ring = 0; ring < 4; ring += 3)
+        for (const uint32_t *c = traps_steps; *c;)
+            c = step_case(c, ring);
+    check_end();
+}
+
+/* --- Breakpoints -------------------------------------------------------- */
+
+extern const uint8_t traps_break_code[], traps_break_here[], traps_break_data[];
+extern const uint8_t traps_break_written[], traps_break_read[];
+
+enum { DR7_L0 = 1, DR7_WRITE = 1 << 16, DR7_ACCESS = 3 << 16, DR7_LEN4 = 3 << 18, DR7_GD = 0x2000 };
+
+static void code_breakpoint(unsigned ring)
+{
+    struct frame f = start(traps_break_code, ring);
+
+    write_dr0((uint32_t)traps_break_here);
+    write_dr6(0);
+    write_dr7(DR7_L0);
+    trap_run(&f);
+    check_equal("trap", f.vector, VEC_DB);
+    check_equal("eip", f.eip, (uint32_t)traps_break_here);
+    check_equal("eax", f.eax, 0);
+    check_equal("DR6", read_dr6() & 0xf, 1);
+    f.eflags |= FL_RF;
+    trap_run(&f);
+    check_equal("with RF", f.vector, TRAP_END);
+    check_equal("eax", f.eax, 1);
+    write_dr7(0);
+}
+
+static void data_breakpoint(unsigned ring, uint32_t kind, unsigned at, const uint8_t *want)
+{
+    struct frame f = start(traps_break_data, ring);
+
+    write_dr0((uint32_t)data + at);
+    write_dr6(0);
+    write_dr7(DR7_L0 | kind);
+    trap_run(&f);
+    write_dr7(0);
+    check_that(f.vector == VEC_DB && f.eip == (uint32_t)want && (read_dr6() & 0xf) == 1,
+               "kind %x: trap %u at %x, DR6 %x", kind, f.vector, f.eip, read_dr6());
+}
+
+static void breakpoints(void)
+{
+    check_begin("breakpoints");
+    for (unsigned ring = 0; ring < 4; ring += 3) {
+        code_breakpoint(ring);
+        data_breakpoint(ring, DR7_WRITE | DR7_LEN4, 0, traps_break_written);
+        data_breakpoint(ring, DR7_ACCESS | DR7_LEN4, 0, traps_break_written);
+        data_breakpoint(ring, DR7_WRITE, 2, traps_break_written);
+    }
+    check_end();
+}
+
+static void debug_access(void)
+{
+    static const uint8_t read_dr0_code[] = { 0x0f, 0x21, 0xc0, 0xcd, 0x30 };
+    struct frame f = start(read_dr0_code, 0);
+
+    check_begin("debug-access");
+    write_dr6(0);
+    write_dr7(DR7_GD);
+    trap_run(&f);
+    check_equal("GD", f.vector, VEC_DB);
+    check_equal("eip", f.eip, (uint32_t)read_dr0_code);
+    check_equal("GD is cleared", read_dr7() & DR7_GD, 0);
+    check_equal("DR6.BD", read_dr6() & 0x2000, 0x2000);
+    write_dr7(0);
+    check_end();
+}
+
+/* --- Interrupt shadows -------------------------------------------------- */
+
+extern const struct shadow_case {
+    const char *name;
+    const uint8_t *code, *at;
+} traps_shadows[];
+
+static void wait_until_pending(void)
+{
+    outb(0x20, 0x0a); /* OCW3: read the request register */
+    while (!(inb(0x20) & 1))
+        ;
+}
+
+static void run_shadow(const struct shadow_case *c)
+{
+    struct frame f = start(c->code, 0);
+
+    trap_irq_mask(0xfffe);
+    wait_until_pending();
+    trap_run(&f);
+    trap_irq_mask(0xffff);
+    check_that(f.eip == (uint32_t)c->at && (f.vector == TRAP_IRQ || f.vector == TRAP_END),
+               "%s: trap %x at +%x, want +%x", c->name, f.vector, f.eip - (uint32_t)c->code,
+               c->at - c->code);
+    if (f.vector == TRAP_IRQ)
+        trap_irq_end(0);
+}
+
+static void shadows(void)
+{
+    check_begin("shadows");
+    time_start_ticks(TIME_PIT_HZ / 500);
+    for (unsigned i = 0; i < 20; i++)
+        for (const struct shadow_case *c = traps_shadows; c->name; c++)
+            run_shadow(c);
+    check_end();
+}
+
+/* --- Double faults ------------------------------------------------------ */
+
+static void double_faults(void)
+{
+    static const uint8_t push[] = { 0x50, 0xcd, 0x30 }, bad_segment[] = { 0x8e, 0xd8, 0xcd, 0x30 };
+    struct frame f;
+
+    check_begin("double-fault");
+    idt[VEC_GP] = 0;
+    f = start(bad_segment, 0);
+    f.eax = 0xfff8;
+    trap_run(&f);
+    trap_set_gate(VEC_GP, 0);
+    check_equal("no gate for #GP", f.vector, VEC_DF);
+    check_equal("eip", f.eip, (uint32_t)bad_segment);
+    paging_init(false, false);
+    paging_set(paging_pte(PAGING_TEST + PAGE), (uint32_t)paging_page(0) | PTE_P | PTE_W);
+    write_cr3(read_cr3());
+    f = start(push, 0);
+    f.esp = PAGING_TEST + PAGE + 12; /* IRET's frame lies below: 0 bytes are left after it */
+    trap_run(&f);
+    check_equal("a frame's room", f.vector, VEC_DF);
+    check_equal("eip", f.eip, (uint32_t)push + 1); /* int $0x30 has no room */
+    paging_off();
+    check_end();
+}
+
+/* --- Gates and tasks ---------------------------------------------------- */
+
+extern const uint8_t traps_gate_call[], traps_gate_target[], traps_gate_back[];
+extern const uint8_t traps_task[], traps_task_call[], traps_task_back[], traps_gate16_call[];
+
+static void call_gates(void)
+{
+    struct frame f = start(traps_gate_call, 3);
+    uint32_t esp = f.esp;
+
+    check_begin("call-gate");
+    gdt[0x70 / 8] = gate_make(KERNEL_CS, (uint32_t)traps_gate_target,
+                              ACCESS_CALL_GATE | ACCESS_DPL3, 3);
+    trap_run(&f);
+    check_equal("trap", f.vector, TRAP_END);
+    check_equal("eip", f.eip, (uint32_t)traps_gate_back + 2);
+    check_equal("first parameter", f.ecx, 0x11111111);
+    check_equal("second", f.ebx, 0x22222222);
+    check_equal("third", f.eax, 0x33333333);
+    check_equal("the caller's cs", f.edx & 0xffff, USER_CS);
+    check_equal("the caller's ss", f.esi & 0xffff, USER_DS);
+    check_equal("cs", f.cs, USER_CS);
+    check_equal("esp", f.esp, esp);
+    gdt[0x70 / 8] = gate_make(KERNEL_CS, (uint32_t)traps_gate_target, ACCESS_CALL_GATE, 3);
+    f = start(traps_gate_call, 3);
+    trap_run(&f);
+    check_that(f.vector == VEC_GP && f.error == 0x70, "privileged gate: trap %u error %x",
+               f.vector, f.error);
+    check_end();
+}
+
+/* A gate for 16-bit code has 16 bits of offset, whatever its upper half holds. */
+static void gate_of_286(void)
+{
+    volatile uint8_t *target = (volatile uint8_t *)0x8000;
+    struct frame f = start(traps_gate16_call, 3);
+
+    check_begin("286-gate");
+    target[0] = 0xcd;
+    target[1] = TRAP_END;
+    gdt[0x78 / 8] = gate_make(USER_CS, 0x12348000, 0xe4, 0);
+    trap_run(&f);
+    check_equal("trap", f.vector, TRAP_END);
+    check_equal("eip", f.eip, 0x8002);
+    check_equal("two words are pushed", f.esp, trap_stack_top() - 4);
+    check_equal("the return address", *(volatile uint16_t *)f.esp,
+                ((uint32_t)traps_gate16_call + 7) & 0xffff);
+    check_end();
+}
+
+static struct tss task;
+static uint8_t task_stack[1024];
+
+static void make_task(void)
+{
+    task = (struct tss){ 0 };
+    task.eip = (uint32_t)traps_task;
+    task.eflags = FL_1;
+    task.esp = (uint32_t)task_stack + sizeof(task_stack);
+    task.cs = KERNEL_CS;
+    task.ss = task.ds = task.es = KERNEL_DS;
+    task.io_map = 104;
+    gdt[0x80 / 8] = segment_make((uint32_t)&task, 103, ACCESS_TSS, 0);
+}
+
+static bool is_busy(uint16_t selector)
+{
+    return gdt[selector / 8] >> 41 & 1;
+}
+
+static void tasks(void)
+{
+    check_begin("tasks");
+    make_task();
+    for (uint32_t i = 1; i <= 3; i++) {
+        struct frame f = start(traps_task_call, 0);
+
+        f.ecx = 0x77;
+        trap_run(&f);
+        check_equal("trap", f.vector, TRAP_END);
+        check_equal("eip", f.eip, (uint32_t)traps_task_back + 2);
+        check_equal("ecx", f.ecx, 0x77);
+        check_equal("the task's eax", task.eax, i);
+        check_equal("the task's NT", task.ebx & FL_NT, FL_NT);
+        check_equal("the saved NT", task.eflags & FL_NT, 0);
+        check_equal("backlink", task.backlink & 0xffff, TSS_MAIN);
+        check_that(!is_busy(0x80) && is_busy(TSS_MAIN), "busy bits");
+        check_equal("CR0.TS", read_cr0() & CR0_TS, CR0_TS);
+        __asm__ volatile("clts");
+    }
+    check_end();
+}
+
+static void bad_task(uint64_t descriptor, uint32_t vector, uint32_t error, const char *what)
+{
+    struct frame f = start(traps_task_call, 0);
+
+    gdt[0x80 / 8] = descriptor;
+    trap_run(&f);
+    check_that(f.vector == vector && f.error == error, "%s: trap %u error %x", what, f.vector,
+               f.error);
+}
+
+static void bad_tasks(void)
+{
+    uint32_t at = (uint32_t)&task;
+
+    check_begin("bad-tasks");
+    make_task();
+    bad_task(segment_make(at, 102, ACCESS_TSS, 0), VEC_TS, 0x80, "limit");
+    bad_task(segment_make(at, 103, 0x09, 0), VEC_NP, 0x80, "absent");
+    bad_task(segment_make(at, 103, 0x8b, 0), VEC_GP, 0x80, "busy");
+    check_end();
+}
+
+/* --- 16 bits ------------------------------------------------------------ */
+
+extern const uint8_t traps_code16[], traps_code16_end[], traps_v86[], traps_v86_end[];
+
+static void code16(void)
+{
+    struct frame f = start(NULL, 3);
+
+    check_begin("16-bit");
+    gdt[FREE_SELECTOR / 8] =
+        segment_make((uint32_t)traps_code16, 0xffff, ACCESS_CODE | ACCESS_DPL3, FLAGS_16);
+    gdt[0x68 / 8] = segment_make(0x20000, 0xffff, ACCESS_DATA | ACCESS_DPL3, FLAGS_16);
+    f.cs = FREE_SELECTOR | 3;
+    f.ss = 0x6b;
+    f.esp = 0xabcd0000;
+    f.eax = 0x11112222;
+    f.ebx = 0x33334444;
+    trap_run(&f);
+    check_equal("trap", f.vector, TRAP_END);
+    check_equal("eip", f.eip, traps_code16_end - traps_code16);
+    check_equal("popl", f.ebp & 0xffff, 0xffff);
+    check_equal("popw", f.edx & 0xffff, 0x2222);
+    check_equal("lea wraps", f.edi & 0xffff, 2);
+    check_equal("sp", f.esp & 0xffff, 0);
+    check_end();
+}
+
+/* A push that would lie over the end of a 16-bit stack. */
+static void stack16(void)
+{
+    static const uint8_t push[] = { 0x50, 0xcd, 0x30 };
+
+    check_begin("16-bit-stack");
+    for (unsigned sp = 0; sp <= 4; sp++) {
+        struct frame f = start(push, 3);
+        bool fits = sp == 0 || sp == 4;
+
+        f.ss = 0x6b;
+        f.esp = sp;
+        f.eax = 0xdeadbeef;
+        trap_run(&f);
+        check_that(f.vector == (fits ? (uint32_t)TRAP_END : (uint32_t)VEC_SS), "sp %u: trap %u", sp,
+                   f.vector);
+        check_equal("sp", f.esp & 0xffff, fits ? (sp - 4) & 0xffff : sp);
+    }
+    check_end();
+}
+
+static struct frame v86_start(unsigned iopl)
+{
+    struct frame f = trap_frame(0, 0);
+    volatile uint8_t *to = (volatile uint8_t *)0x70000;
+
+    for (unsigned i = 0; i < (unsigned)(traps_v86_end - traps_v86); i++)
+        to[i] = traps_v86[i];
+    f.eflags |= FL_VM | iopl << 12;
+    f.cs = 0x7000;
+    f.ss = f.v86_ds = f.v86_es = 0x6000;
+    f.ds = f.es = 0;
+    f.esp = 0x1000;
+    return f;
+}
+
+/* What a monitor of virtual-8086 tasks does: the instructions that #GP at IOPL 0 done by hand. */
+static bool v86_emulate(struct frame *f, bool *interrupts)
+{
+    volatile uint8_t *ip = (volatile uint8_t *)(f->cs * 16 + f->eip);
+    volatile uint16_t *sp = (volatile uint16_t *)(f->ss * 16 + f->esp);
+
+    switch (*ip) {
+    case 0xcd: f->eax = 0x5600 | ip[1]; f->eip += 2; return true;
+    case 0xfa: *interrupts = false; f->eip++; return true;
+    case 0xfb: *interrupts = true; f->eip++; return true;
+    case 0x9c:
+        sp[-1] = (f->eflags & ~FL_IF) | (*interrupts ? FL_IF : 0);
+        f->esp -= 2;
+        f->eip++;
+        return true;
+    default: return false;
+    }
+}
+
+static void v86(void)
+{
+    struct frame f = v86_start(0);
+    bool interrupts = false;
+    unsigned traps = 0;
+
+    check_begin("virtual-8086");
+    do {
+        trap_run(&f);
+        check_that(f.vector == VEC_GP && f.error == 0 && f.eflags & FL_VM, "trap %u error %x",
+                   f.vector, f.error);
+    } while (f.vector == VEC_GP && traps++ < 20 && v86_emulate(&f, &interrupts));
+    check_equal("eip", f.eip, traps_v86_end - traps_v86 - 1);
+    check_equal("int 0x21's answer", f.ebx & 0xffff, 0x5621);
+    check_equal("the flags it saw", f.edx & FL_IF, FL_IF);
+    check_equal("traps", traps, 5);
+    check_equal("ds", f.v86_ds, 0x6000);
+    f = v86_start(3);
+    trap_run(&f);
+    check_that(f.vector == VEC_GP && f.error == 0x21 * 8 + 2, "int at IOPL 3: trap %u error %x",
+               f.vector, f.error);
+    check_end();
+}
+
+unsigned guest_main(void)
+{
+    write_cr0(CR0_NORMAL);
+    exceptions();
+    device_not_available();
+    sse();
+    single_steps();
+    breakpoints();
+    debug_access();
+    shadows();
+    double_faults();
+    call_gates();
+    gate_of_286();
+    tasks();
+    bad_tasks();
+    code16();
+    stack16();
+    v86();
+    return check_done();
+}
