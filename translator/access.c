@@ -173,6 +173,32 @@ static void move_r8(struct builder *b, uint8_t op, unsigned reg)
     operand_r8(b, reg);
 }
 
+/* The same with an 8-bit (op - 1) or 16-bit operand. */
+static void move_r8_sized(struct builder *b, uint8_t op, unsigned reg, unsigned size)
+{
+    if (b->form == FORM_WINDOW_R8)
+        EMIT(b, 0x65, 0x67);
+    if (size == 2)
+        emit8(b, 0x66);
+    EMIT(b, (b->form == FORM_TLB ? 0x43 : 0x41) | (reg >> 3) << 2, size == 1 ? op - 1 : op);
+    operand_r8(b, reg);
+}
+
+void access_load_sized_at(struct builder *b, unsigned reg, unsigned size)
+{
+    move_r8_sized(b, 0x8b, reg, size);
+}
+
+void access_store_sized_at(struct builder *b, unsigned reg, unsigned size)
+{
+    move_r8_sized(b, 0x89, reg, size);
+}
+
+void access_compare_at(struct builder *b, unsigned reg, unsigned size)
+{
+    move_r8_sized(b, 0x3b, reg, size);
+}
+
 void access_load_at(struct builder *b, unsigned reg)
 {
     move_r8(b, 0x8b, reg);

@@ -19,7 +19,7 @@ static void write_thunks(struct translator *t)
     static const char *const targets[THUNK_COUNT] = {
         [THUNK_LOOKUP] = bt_exit_lookup, [THUNK_CHAIN] = bt_exit_chain,
         [THUNK_SLOW] = bt_slow_access, [THUNK_CALLOUT] = bt_callout,
-        [THUNK_SEGMENT] = bt_light_segment,
+        [THUNK_LIGHT] = bt_light_call,
     };
 
     for (unsigned i = 0; i < THUNK_COUNT; i++) {

@@ -71,7 +71,7 @@ void emit64(struct builder *b, uint64_t value);
 /* Sets the rel32 at field to reach position to / the executable address to. */
 void emit_patch(struct builder *b, uint32_t field, uint32_t to);
 /* jmp to one of switch.S's stubs, by its thunk in the cache. */
-enum thunk { THUNK_LOOKUP, THUNK_CHAIN, THUNK_SLOW, THUNK_CALLOUT, THUNK_SEGMENT, THUNK_COUNT };
+enum thunk { THUNK_LOOKUP, THUNK_CHAIN, THUNK_SLOW, THUNK_CALLOUT, THUNK_LIGHT, THUNK_COUNT };
 void emit_jump_thunk(struct builder *b, enum thunk thunk);
 
 /* ModRM (with SIB and displacement) for memory at guest registers; reg: the ModRM reg field, 0 to 7. */
@@ -106,6 +106,10 @@ void access_load16(struct builder *b, const struct insn *in, unsigned reg);
 /* After access_at(): mov reg32, operand; mov operand, reg32; mov dword operand, imm. */
 void access_load_at(struct builder *b, unsigned reg);
 void access_store_at(struct builder *b, unsigned reg);
+/* The same for 1, 2 or 4 bytes (reg's low part; never AH ... BH); cmp reg, operand. */
+void access_load_sized_at(struct builder *b, unsigned reg, unsigned size);
+void access_store_sized_at(struct builder *b, unsigned reg, unsigned size);
+void access_compare_at(struct builder *b, unsigned reg, unsigned size);
 void access_store_imm_at(struct builder *b, uint32_t imm);
 
 /* --- exits.c: leaving a unit ------------------------------------------------ */
@@ -118,6 +122,13 @@ void exit_jcc(struct builder *b, unsigned cc, uint32_t target);
 void exit_field(struct builder *b, uint32_t field, uint32_t target);
 /* Everything out of line: slow ends, pads, chain stubs. */
 void exit_finish(struct builder *b);
+
+/* --- light.c: light calls -------------------------------------------------- */
+
+/* Calls fn with the argument in r8d. What follows is emitted by the caller for the case that it did the
+ * work; then light_end() with what this returns, which emits the other case. */
+uint32_t light_call(struct builder *b, light_fn *fn);
+void light_end(struct builder *b, const struct insn *in, uint32_t slow);
 
 /* --- rules.c ---------------------------------------------------------------- */
 

@@ -64,6 +64,8 @@ uint32_t engine_key(const struct vcpu *vcpu)
         key |= KEY_GS;
     if (!(vcpu->cr0 & (CR0_EM | CR0_TS)) && vcpu->cr4 & CR4_OSFXSR)
         key |= KEY_FPU;
+    if (vcpu->cpl == 0 || !(vcpu->cr4 & CR4_TSD))
+        key |= KEY_TSC;
     return key | KEY_OK;
 }
 

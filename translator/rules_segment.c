@@ -1,4 +1,5 @@
 /* Segment registers: read in line, loaded by a light call (segments.c) at CPL 0. */
+#include "cpu/cpuid.h"
 #include "translator/rules.h"
 
 /* MOV r32, Sreg zero-extends. */
@@ -24,28 +25,12 @@ static bool light(const struct builder *b, const struct insn *in, unsigned seg)
            (seg == SEG_DS || seg == SEG_ES || seg == SEG_FS || seg == SEG_GS);
 }
 
-/* r8d = selector. Emits the call; what follows is emitted by the caller for the loaded case, then
- * light_end() with what this returns. */
-static uint32_t light_call(struct builder *b, unsigned seg)
+/* r8d = selector: the segment register above it. */
+static uint32_t load_segment(struct builder *b, unsigned seg)
 {
-    uint32_t slow;
-
-    EMIT(b, 0x41, 0xb9);                       /* mov r9d, seg */
-    emit32(b, seg);
-    EMIT(b, 0x4c, 0x8d, 0x15);                 /* lea r10, [slow] */
-    slow = here(b);
-    emit32(b, 0);
-    EMIT(b, 0x4c, 0x8d, 0x1d);                 /* lea r11, [behind the jump] */
-    emit32(b, 5);
-    emit_jump_thunk(b, THUNK_SEGMENT);
-    return slow;
-}
-
-static void light_end(struct builder *b, const struct insn *in, uint32_t slow)
-{
-    EMIT(b, 0xeb, 15);                         /* over the callout */
-    emit_patch(b, slow, here(b));
-    rule_callout(b, in, SITE_EXECUTE, true);
+    EMIT(b, 0x45, 0x8d, 0x80);                 /* lea r8d, [r8 + seg << 16] */
+    emit32(b, seg << 16);
+    return light_call(b, bt_load_segment);
 }
 
 bool rule_mov_to_seg(struct builder *b, const struct insn *in)
@@ -60,7 +45,7 @@ bool rule_mov_to_seg(struct builder *b, const struct insn *in)
     } else {
         EMIT(b, 0x44, 0x0f, 0xb7, 0xc0 | in->rm); /* movzx r8d, reg16 */
     }
-    slow = light_call(b, in->reg);
+    slow = load_segment(b, in->reg);
     light_end(b, in, slow);
     return true;
 }
@@ -81,8 +66,26 @@ bool rule_pop_seg(struct builder *b, const struct insn *in)
         return false;
     access_at(b, RSP, 0, MEM_READ, 4);
     access_load_at(b, R8);
-    slow = light_call(b, seg);
+    EMIT(b, 0x45, 0x0f, 0xb7, 0xc0);           /* movzx r8d, r8w */
+    slow = load_segment(b, seg);
     EMIT(b, 0x8d, 0x64, 0x24, 0x04);           /* lea esp, [rsp + 4] */
     light_end(b, in, slow);
+    return true;
+}
+
+/* Intel's CPUs write 16 bits of the slot, AMD's all 32 (interp_push_seg). */
+bool rule_push_seg(struct builder *b, const struct insn *in)
+{
+    static const uint8_t by_opcode[8] = { SEG_ES, SEG_CS, SEG_SS, SEG_DS };
+    unsigned seg = in->map ? (in->opcode == 0xa0 ? SEG_FS : SEG_GS) : by_opcode[in->opcode >> 3];
+
+    if (in->opsize != 4 || in->prefixes & PREFIX_LOCK || cpuid_is_amd(b->t->vcpu->model))
+        return false;
+    access_at(b, RSP, -4, MEM_WRITE, 2);
+    EMIT(b, 0x45, 0x0f, 0xb7, 0x8f);           /* movzx r9d, word [selector] */
+    emit32(b, (uint32_t)(offsetof(struct vcpu, seg) + seg * sizeof(struct segment) +
+                         offsetof(struct segment, selector)));
+    access_store_sized_at(b, R9, 2);
+    EMIT(b, 0x44, 0x89, 0xc4);                 /* mov esp, r8d */
     return true;
 }

@@ -4,6 +4,7 @@
  * IF and DF live in memory, never in the host's EFLAGS: the monitor takes host interrupts while
  * the guest has its own off, and C needs DF clear.
  */
+#include "cpu/cpuid.h"
 #include "translator/rules.h"
 
 
@@ -168,5 +169,26 @@ bool rule_popf(struct builder *b, const struct insn *in)
     land(b, waits);
     rule_callout(b, in, SITE_EXECUTE, true);
     land(b, done);
+    return true;
+}
+
+/* The guest's TSC is the host's plus an offset; no flag changes. */
+bool rule_rdtsc(struct builder *b, const struct insn *in)
+{
+    bool with_aux = in->id == M_RDTSCP;
+
+    if (!(b->key & KEY_TSC) || !b->t->bmi2 || in->prefixes & PREFIX_LOCK ||
+        !cpuid_has(b->t->vcpu->model, with_aux ? CPUID_RDTSCP : CPUID_TSC))
+        return false;
+    EMIT(b, 0x0f, 0x31);                         /* rdtsc */
+    EMIT(b, 0xc4, 0x63, 0xfb, 0xf0, 0xc2, 32);   /* rorx r8, rdx, 32 */
+    EMIT(b, 0x4d, 0x8d, 0x04, 0x00);             /* lea r8, [r8 + rax] */
+    EMIT(b, 0x4d, 0x8b, 0x8f), emit32(b, offsetof(struct vcpu, tsc_offset)); /* mov r9, [tsc_offset] */
+    EMIT(b, 0x4f, 0x8d, 0x04, 0x08);             /* lea r8, [r8 + r9] */
+    EMIT(b, 0x44, 0x89, 0xc0);                   /* mov eax, r8d */
+    EMIT(b, 0xc4, 0xc3, 0xfb, 0xf0, 0xd0, 32);   /* rorx rdx, r8, 32 */
+    EMIT(b, 0x89, 0xd2);                         /* mov edx, edx */
+    if (with_aux)
+        emit_vcpu(b, 0x8b, RCX, offsetof(struct vcpu, tsc_aux));
     return true;
 }

@@ -33,8 +33,10 @@ static uint64_t descriptor_of(const struct vcpu *vcpu, uint16_t selector)
     return d;
 }
 
-bool bt_load_segment(struct vcpu *vcpu, unsigned seg, uint16_t selector)
+bool bt_load_segment(struct vcpu *vcpu, uint32_t argument)
 {
+    unsigned seg = argument >> 16;
+    uint16_t selector = (uint16_t)argument;
     struct segment new = { .selector = selector, .attr = SEG_UNUSABLE };
 
     if (!selector_null(selector)) {

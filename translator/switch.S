@@ -166,11 +166,11 @@ bt_exit_window:
     jmp     resume
 
 /*
- * A light call: the C behind it changes none of the guest's registers, and only those that C may clobber are
- * saved. r8d = selector, r9d = segment register; on to r11 when it is loaded, to r10 when not.
+ * A light call: only the registers that C may clobber are saved, in gpr[]; C may change them there. r9 = the
+ * function, r8d = its argument; on to r11 when it returns true, to r10 when not.
  */
-    .globl  bt_light_segment
-bt_light_segment:
+    .globl  bt_light_call
+bt_light_call:
     mov     %rax, GPR(0)
     mov     %rcx, GPR(1)
     mov     %rdx, GPR(2)
@@ -185,9 +185,8 @@ bt_light_segment:
     push    %rax
     push    %rax
     mov     %r15, %rdi
-    mov     %r9d, %esi
-    mov     %r8d, %edx
-    call    bt_load_segment
+    mov     %r8d, %esi
+    call    *%r9
     movzbl  %al, %ecx
     mov     OFF_SAVED(%r15,%rcx,8), %r11
     pop     %rax

@@ -41,6 +41,7 @@ enum {
     KEY_FS = 4,        /* user code: FS is a 4 GiB data segment with some base. A kernel changes FS and */
     KEY_GS = 8,        /* GS all the time: its code checks them by bt.seg_tlb */
     KEY_WINDOW = 0x10, /* memory through the view's window */
+    KEY_TSC = 0x20,    /* RDTSC is allowed (CPL 0, or CR4.TSD clear) */
     KEY_OK = 0x80,     /* flat CS, DS, ES, SS; 32 bits; nothing that only the interpreter does */
 };
 
@@ -209,9 +210,15 @@ static inline bool segment_whole(const struct segment *s)
 
 /* bt.seg_tlb for FS and GS as they are now. */
 void segments_refresh(struct vcpu *vcpu);
-/* A light call, from switch.S: loads DS, ES, FS or GS at CPL 0 if nothing special is about it. False:
- * nothing was done, ask the interpreter. */
-bool bt_load_segment(struct vcpu *vcpu, unsigned seg, uint16_t selector);
+
+/*
+ * Light calls, from switch.S: what is in registers only (rax, rcx, rdx, rsi, rdi of the guest are in gpr[] and
+ * are loaded again) and needs none of the rest. False: nothing was done, ask the interpreter.
+ */
+typedef bool light_fn(struct vcpu *vcpu, uint32_t argument);
+light_fn bt_load_segment; /* segment register << 16 | selector: DS, ES, FS or GS at CPL 0 */
+light_fn bt_rep_stos;     /* operand size */
+light_fn bt_rep_movs;
 
 /* In bt_access's info, beside the access and its size: the instruction uses the FPU or vector registers. */
 #define ACCESS_FPU 0x10000
@@ -229,7 +236,7 @@ void bt_fpu_out(struct vcpu *vcpu);
 /* --- switch.S --- */
 uint64_t bt_enter(struct vcpu *vcpu, const void *host);
 extern const char bt_exit_lookup[], bt_exit_chain[], bt_slow_access[], bt_callout[], bt_exit_fault[];
-extern const char bt_exit_window[], bt_light_segment[];
+extern const char bt_exit_window[], bt_light_call[];
 extern const char bt_jump_1[], bt_jump_2[], bt_jump_3[];
 
 #define JUMP_POISON 0x8000000000000000ull
