@@ -4,7 +4,7 @@
  * to show that the monitor neither ends nor hangs.
  *
  * Command line: seed=N; "user" for ring 3 only; "tables" for page table edits only; "io" for I/O
- * only; rounds=N to end after so many with status 0.
+ * only; rounds=N or seconds=N to end after so many with status 0.
  *
  * A round copies random bytes to a page, enters them with random registers in ring 3 or in
  * virtual-8086 mode, and comes back by the next trap or by the timer, whose interrupts are always
@@ -336,7 +336,7 @@ static void add_to_checksum(void)
 }
 
 static struct {
-    uint32_t seed, rounds;
+    uint32_t seed, rounds, seconds;
     bool user, tables, io;
 } options = { .seed = 1 };
 
@@ -345,6 +345,7 @@ static void read_options(void)
 {
     boot_option("seed", &options.seed);
     boot_option("rounds", &options.rounds);
+    boot_option("seconds", &options.seconds);
     options.user = boot_option("user", NULL);
     options.tables = boot_option("tables", NULL);
     options.io = boot_option("io", NULL);
@@ -375,13 +376,25 @@ static void heartbeat(uint32_t round)
     print("round %u, %u ticks, checksum %x\n", round, ticks, checksum);
 }
 
+/* Is the time up? Rounds may write the TSC: steps of more than a second do not count. */
+static bool time_is_up(void)
+{
+    static uint64_t last, passed;
+    uint64_t now = rdtsc(), step = now - last, second = (uint64_t)time_tsc_khz() * 1000;
+
+    last = now;
+    if (step < second)
+        passed += step;
+    return options.seconds && passed > second * options.seconds;
+}
+
 /* What the rounds do follows from the seed alone: the next round's seed is drawn before it runs. */
 unsigned guest_main(void)
 {
     read_options();
     open_ports();
     state = options.seed * 2654435761u | 1;
-    print("random: seed %u\n", options.seed);
+    print("random: seed %u, TSC %u MHz\n", options.seed, time_tsc_khz() / 1000);
     restore_all();
     for (uint32_t round = 1; !options.rounds || round <= options.rounds; round++) {
         uint32_t next = chance();
@@ -390,6 +403,8 @@ unsigned guest_main(void)
         state = next | 1;
         if (round % BEAT_ROUNDS == 0)
             heartbeat(round);
+        if (time_is_up())
+            break;
     }
     console_init();
     print("DONE 1 passed 0 failed\n");
