@@ -83,7 +83,8 @@ def check_shell(console, slow):
     console.answer("echo sum-$((6 * 7))", "sum-42", 20 * slow)
     console.answer("sleep 1000 & jobs; kill %1; echo killed-$((1 + 1))", "killed-2", 20 * slow)
     start = len(console.text)
-    console.type("echo waiting-$((1 + 2)); sleep 1000\r")
+    # What prints is the job in the foreground, so Ctrl-C reaches it and not the shell.
+    console.type("sh -c 'echo waiting-$((1 + 2)); exec sleep 1000'\r")
     console.expect("waiting-3", 20 * slow, start)
     console.type("\x03")
     console.answer("echo status-$?-$((3 + 3))", "status-130-6", 20 * slow)
