@@ -109,26 +109,34 @@ static struct shadowmm *of(struct vcpu *vcpu)
 
 static void root_changed(struct vcpu *vcpu)
 {
-    sync_all(of(vcpu));
-    view_select(of(vcpu));
-    vcpu->bt.leave = 1;
+    struct shadowmm *sm = of(vcpu);
+    uint64_t dropped = sm->stats.entries_dropped;
+    unsigned before = sm->current;
+
+    sync_all(sm);
+    view_select(sm);
+    vcpu->bt.leave |= sm->current != before || sm->stats.entries_dropped != dropped;
+}
+
+static void flush_all(struct shadowmm *sm)
+{
+    for (unsigned i = 0; i < sm->view_count; i++) {
+        view_flush(sm, &sm->view[i]);
+        sm->view[i].valid = false;
+    }
+    sync_forget_all(sm);
+    sm->vcpu->bt.leave = 1;
 }
 
 static void mode_changed(struct vcpu *vcpu)
 {
     struct shadowmm *sm = of(vcpu);
 
-    sync_all(sm);
     if (sm->mode != mode_bits(vcpu)) {
-        for (unsigned i = 0; i < sm->view_count; i++) {
-            view_flush(sm, &sm->view[i]);
-            sm->view[i].valid = false;
-        }
-        sync_forget_all(sm);
+        flush_all(sm);
         sm->mode = mode_bits(vcpu);
     }
-    view_select(sm);
-    vcpu->bt.leave = 1;
+    root_changed(vcpu);
 }
 
 static void invlpg(struct vcpu *vcpu, uint64_t gla)

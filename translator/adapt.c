@@ -1,12 +1,14 @@
 /*
  * Adaptive sites: an instruction of a window unit that keeps faulting is translated again with the
- * TLB form, whose misses are calls and not signals.
+ * TLB form, whose misses are calls and not signals; one that keeps raising exceptions of its own (a
+ * division by zero), as a call of the interpreter.
  */
 #include "base/log.h"
 #include "translator/unit.h"
 
 #define SPECIALS_MANY 4  /* page tables, translated code, MMIO: will never be mapped */
 #define FILLS_MANY 64    /* pages that come and go */
+#define TRAPS_MANY 4
 
 static struct adapt_site *site_of(const struct translator *t, uint64_t gpa)
 {
@@ -20,13 +22,41 @@ bool adapt_uses_tlb(const struct translator *t, uint64_t gpa)
     return site->tlb && site->gpa == gpa;
 }
 
-void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, bool special)
+bool adapt_calls(const struct translator *t, uint64_t gpa)
+{
+    const struct adapt_site *site = site_of(t, gpa);
+
+    return site->call && site->gpa == gpa;
+}
+
+/* The site of a unit's instruction, taken over from another that shares its slot. */
+static struct adapt_site *claim(struct translator *t, const struct unit *unit, unsigned insn)
 {
     uint64_t gpa = unit->gpa + unit->insn[insn].guest;
     struct adapt_site *site = site_of(t, gpa);
 
     if (site->gpa != gpa)
         *site = (struct adapt_site){ .gpa = gpa };
+    return site;
+}
+
+void adapt_trapped(struct translator *t, struct unit *unit, unsigned insn)
+{
+    struct adapt_site *site = claim(t, unit, insn);
+
+    if (site->call || ++site->traps < TRAPS_MANY)
+        return;
+    site->call = true;
+    t->stats.sites_adapted++;
+    log_print(LOG_unit, "site %08x traps often: callout\n", unit->eip + unit->insn[insn].guest);
+    if (!unit->dead)
+        unit_drop(t, unit);
+}
+
+void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, bool special)
+{
+    struct adapt_site *site = claim(t, unit, insn);
+
     if (special)
         site->specials++;
     else

@@ -59,6 +59,11 @@ static void enter_window(struct translator *t, const uint8_t *base)
         syscall(SYS_arch_prctl, ARCH_SET_GS, value);
 }
 
+void translator_window(struct translator *t, bool user)
+{
+    enter_window(t, shadowmm_window(t->sm, user));
+}
+
 /* The mode and the access form of the code to run now. */
 static uint32_t current_key(struct translator *t)
 {
@@ -257,6 +262,11 @@ const void *bt_call_site(struct vcpu *vcpu, struct unit_site *site)
 
 const void *bt_fault(struct vcpu *vcpu)
 {
+    struct translator *t = translator_of(vcpu);
+    const void *host = (const void *)(uintptr_t)vcpu->bt.host_rip;
+    struct unit *unit = cache_find(t, host);
+
+    adapt_trapped(t, unit, unit_insn_at(unit, host));
     interpret_one(vcpu, true);
     return go_on(vcpu);
 }

@@ -43,12 +43,12 @@ static const char *fault_exit(int sig, const siginfo_t *info, const ucontext_t *
 {
     uint64_t gla = (uint64_t)(uintptr_t)info->si_addr - running->bt.window;
 
+    running->bt.host_rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
     if (sig != SIGSEGV || !running->bt.window || gla >> 32 || info->si_code <= 0 ||
         info->si_code > SEGV_ACCERR)
         return bt_exit_fault;
     running->bt.fault_gla = (uint32_t)gla;
     running->bt.fault_write = uc->uc_mcontext.gregs[REG_ERR] & 2;
-    running->bt.host_rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
     return bt_exit_window;
 }
 

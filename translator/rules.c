@@ -162,6 +162,10 @@ void rule_apply(struct builder *b, const struct insn *in)
     uint32_t attr = in->info->attr;
     bool resumes = !(attr & (A_BRANCH | A_FAR | A_ENDS | A_UNDEFINED));
 
+    if (adapt_calls(b->t, b->gpa + (b->at - b->eip))) {
+        rule_callout(b, in, attr & A_ANY_FPU ? SITE_FPU : SITE_EXECUTE, resumes);
+        return;
+    }
     if (attr & A_ANY_FPU) {
         if (!fpu_row(b, in) || !rule_same(b, in))
             rule_callout(b, in, SITE_FPU, resumes);

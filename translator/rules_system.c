@@ -192,3 +192,27 @@ bool rule_rdtsc(struct builder *b, const struct insn *in)
         emit_vcpu(b, 0x8b, RCX, offsetof(struct vcpu, tsc_aux));
     return true;
 }
+
+/* A light call that goes on somewhere else (entry.c has put the address in bt.saved[1]). */
+static bool light_transfer(struct builder *b, const struct insn *in, light_fn *fn)
+{
+    uint32_t slow;
+
+    emit_mov_r8d_imm(b, b->key);
+    slow = light_call(b, fn);
+    emit_patch(b, slow, here(b));
+    rule_callout(b, in, SITE_EXECUTE, false);
+    return true;
+}
+
+bool rule_sysenter(struct builder *b, const struct insn *in)
+{
+    return !(in->prefixes & PREFIX_LOCK) && cpuid_has(b->t->vcpu->model, CPUID_SEP) &&
+           light_transfer(b, in, bt_sysenter);
+}
+
+bool rule_sysexit(struct builder *b, const struct insn *in)
+{
+    return kernel(b, in) && cpuid_has(b->t->vcpu->model, CPUID_SEP) && in->opsize == 4 &&
+           light_transfer(b, in, bt_sysexit);
+}

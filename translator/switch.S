@@ -199,6 +199,7 @@ bt_light_call:
     mov     GPR(6), %rsi
     mov     GPR(7), %rdi
     mov     GPR(4), %rsp
+    mov     OFF_TLB(%r15), %r13
     mov     OFF_JUMP_TABLE(%r15), %r14
     .globl  bt_jump_3
 bt_jump_3:

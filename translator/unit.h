@@ -97,8 +97,9 @@ struct unit {
 /* A guest instruction that faulted in a window. */
 struct adapt_site {
     uint64_t gpa;
-    uint16_t specials, fills;
-    bool tlb;
+    uint16_t specials, fills, traps;
+    bool tlb;  /* use the TLB form */
+    bool call; /* its own exceptions are frequent: interpret */
 };
 
 #define ADAPT_SIZE 16384
@@ -189,7 +190,9 @@ void chain_free(struct translator *t, struct unit *unit);
 
 /* --- adapt.c --- */
 void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, bool special);
+void adapt_trapped(struct translator *t, struct unit *unit, unsigned insn);
 bool adapt_uses_tlb(const struct translator *t, uint64_t gpa);
+bool adapt_calls(const struct translator *t, uint64_t gpa);
 
 /* --- smc.c --- */
 void smc_written(struct translator *t, uint64_t gpa, uint64_t size);
@@ -219,6 +222,8 @@ typedef bool light_fn(struct vcpu *vcpu, uint32_t argument);
 light_fn bt_load_segment; /* segment register << 16 | selector: DS, ES, FS or GS at CPL 0 */
 light_fn bt_rep_stos;     /* operand size */
 light_fn bt_rep_movs;
+light_fn bt_sysenter;     /* the unit's key */
+light_fn bt_sysexit;
 
 /* In bt_access's info, beside the access and its size: the instruction uses the FPU or vector registers. */
 #define ACCESS_FPU 0x10000
@@ -230,6 +235,7 @@ const void *bt_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void
 const void *bt_call_site(struct vcpu *vcpu, struct unit_site *site);
 const void *bt_fault(struct vcpu *vcpu);
 const void *bt_window(struct vcpu *vcpu);
+void translator_window(struct translator *t, bool user); /* gs base */
 void bt_fpu_in(struct vcpu *vcpu);
 void bt_fpu_out(struct vcpu *vcpu);
 
