@@ -79,3 +79,9 @@ bool bt_sysexit(struct vcpu *vcpu, uint32_t key)
     vcpu->bt.saved[1] = (uint64_t)(uintptr_t)host;
     return true;
 }
+
+/* A write that changes nothing: only a change of PGE and its like invalidates (SDM 3, 4.10.4.1). */
+bool bt_same_cr4(struct vcpu *vcpu, uint32_t value)
+{
+    return vcpu->cr4 == value;
+}

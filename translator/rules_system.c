@@ -216,3 +216,15 @@ bool rule_sysexit(struct builder *b, const struct insn *in)
     return kernel(b, in) && cpuid_has(b->t->vcpu->model, CPUID_SEP) && in->opsize == 4 &&
            light_transfer(b, in, bt_sysexit);
 }
+
+bool rule_mov_to_cr(struct builder *b, const struct insn *in)
+{
+    uint32_t slow;
+
+    if (!kernel(b, in) || in->reg != 4)
+        return false;
+    EMIT(b, 0x41, 0x89, 0xc0 | in->rm << 3);     /* mov r8d, reg */
+    slow = light_call(b, bt_same_cr4);
+    light_end(b, in, slow);
+    return true;
+}

@@ -224,6 +224,7 @@ light_fn bt_rep_stos;     /* operand size */
 light_fn bt_rep_movs;
 light_fn bt_sysenter;     /* the unit's key */
 light_fn bt_sysexit;
+light_fn bt_same_cr4;     /* the value written */
 
 /* In bt_access's info, beside the access and its size: the instruction uses the FPU or vector registers. */
 #define ACCESS_FPU 0x10000
