@@ -170,10 +170,20 @@ static const void *after_insn(struct vcpu *vcpu, struct unit *unit, unsigned i)
     return unit->host + unit->insn[i + 1].host;
 }
 
+/* A segment that is not whole is checked by the interpreter, whatever the page. */
+static enum mem_fill fill_for(struct vcpu *vcpu, uint64_t gla, uint32_t info)
+{
+    unsigned seg = info >> ACCESS_SEG_SHIFT;
+
+    if (seg && !segment_whole(&vcpu->seg[seg]))
+        return MEM_DEVICE;
+    return mem_fill(vcpu, gla, info & 0xff, info >> 8 & 3);
+}
+
 const void *bt_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void *resume)
 {
     struct translator *t = translator_of(vcpu);
-    enum mem_fill fill = mem_fill(vcpu, gla, info & 0xff, info >> 8 & 3);
+    enum mem_fill fill = fill_for(vcpu, gla, info);
     struct unit *unit;
     unsigned i;
 

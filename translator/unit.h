@@ -228,6 +228,10 @@ light_fn bt_same_cr4;     /* the value written */
 
 /* In bt_access's info, beside the access and its size: the instruction uses the FPU or vector registers. */
 #define ACCESS_FPU 0x10000
+/* Its operand is looked up in bt.seg_tlb, and so is FS or GS with whatever limit it has. */
+#define ACCESS_SEGMENT(seg) (0x20000u << ((seg) - SEG_FS))
+/* ... or it goes through a kernel's FS or GS (segment register << 20), whose TLB may be the one that never hits. */
+#define ACCESS_SEG_SHIFT 20
 
 /* --- callouts.c: called from switch.S; each returns where to go on, or NULL to leave --- */
 const void *bt_lookup(struct vcpu *vcpu);
