@@ -114,10 +114,11 @@ static enum step string(struct vcpu *vcpu, const struct insn *in, unsigned index
     unsigned size = access_size(in);
     int64_t step = vcpu->eflags & EFLAGS_DF ? -(int64_t)size : (int64_t)size;
 
-    if (rep && !(vcpu->gpr[RCX] & mask))
-        return STEP_NEXT;
+    /* The CPUs check the port even when there is nothing to do. */
     if (task_port_denied(vcpu, port, size))
         return STEP_FAULT;
+    if (rep && !(vcpu->gpr[RCX] & mask))
+        return STEP_NEXT;
     for (;;) {
         if (once(vcpu, in, port, size))
             return STEP_FAULT;

@@ -7,10 +7,23 @@
 
 /* Control bits that change what a cached translation means. CR4.PGE does not: setting or clearing it only
  * invalidates. */
+/* Breakpoints keep their pages out of the TLB (cpu/mem.c), so arming one is a change. */
+static uint64_t breakpoints(const struct vcpu *vcpu)
+{
+    uint64_t sum = vcpu->dr[7];
+
+    if (!(vcpu->dr[7] & 0xff))
+        return 0;
+    for (unsigned i = 0; i < 4; i++)
+        sum = sum * 31 + vcpu->dr[i];
+    return sum << 8;
+}
+
 static uint64_t mode_bits(const struct vcpu *vcpu)
 {
-    return (vcpu->cr0 & (CR0_PG | CR0_WP)) | (vcpu->cr4 & (CR4_PSE | CR4_PAE)) << 32 |
-           (uint64_t)!!(vcpu->efer & EFER_NXE) << 1 | (uint64_t)vcpu->a20_masked << 2;
+    return breakpoints(vcpu) ^
+           ((vcpu->cr0 & (CR0_PG | CR0_WP)) | (vcpu->cr4 & (CR4_PSE | CR4_PAE)) << 32 |
+            (uint64_t)!!(vcpu->efer & EFER_NXE) << 1 | (uint64_t)vcpu->a20_masked << 2);
 }
 
 void view_flush(struct shadowmm *sm, struct view *view)
@@ -225,6 +238,9 @@ int shadowmm_create(struct shadowmm **out, struct vcpu *vcpu, unsigned views)
             goto fail;
     sm->mode = mode_bits(vcpu);
     sm->area_limit = 4096;
+    sm->plain_tlb[0] = vcpu->tlb[0];
+    sm->plain_tlb[1] = vcpu->tlb[1];
+    sm->plain_ops = vcpu->mmu;
     vcpu->mmu_arg = sm;
     vcpu->mmu = &ops;
     view_select(sm);
@@ -235,8 +251,22 @@ fail:
     return -ENOMEM;
 }
 
+/* The vcpu's own TLBs again; they know nothing of what has happened since. */
+static void give_back(struct shadowmm *sm)
+{
+    struct vcpu *vcpu = sm->vcpu;
+
+    if (vcpu->mmu != &ops)
+        return;
+    vcpu->mmu = sm->plain_ops;
+    vcpu->tlb[0] = sm->plain_tlb[0];
+    vcpu->tlb[1] = sm->plain_tlb[1];
+    vcpu->mmu->root_changed(vcpu);
+}
+
 void shadowmm_destroy(struct shadowmm *sm)
 {
+    give_back(sm);
     for (unsigned i = 0; sm->view && i < sm->view_count; i++)
         for (unsigned user = 0; user < 2; user++)
             if (sm->view[i].jumps[user].table)

@@ -64,6 +64,8 @@ struct table_chunk;
 
 struct shadowmm {
     struct vcpu *vcpu;
+    struct tlb *plain_tlb[2]; /* what was there before, given back at the end */
+    const struct mmu_ops *plain_ops;
     struct view *view;       /* all of them */
     unsigned view_count, current;
     uint64_t mode;           /* the control bits all views were filled under */

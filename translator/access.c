@@ -80,15 +80,10 @@ static void pages(struct builder *b, unsigned size)
     }
 }
 
-static bool by_segment(const struct builder *b, unsigned seg)
-{
-    return !(b->key & KEY_USER) && !segment_flat(seg);
-}
-
 /* mov rcx, [tag]: of the TLB, or for a kernel's FS and GS of the one that stands for their state. */
 static void load_tag(struct builder *b, enum mem_access access, unsigned seg)
 {
-    if (!by_segment(b, seg)) {
+    if ((b->key & KEY_USER) || segment_flat(seg)) {
         EMIT(b, 0x4b, 0x8b, 0x8c, 0xd5);       /* mov rcx, [r13 + r10*8 + tag] */
     } else {
         EMIT(b, 0x49, 0x8b, 0x8f);             /* mov rcx, [seg_tlb] */
@@ -111,8 +106,7 @@ static void probe(struct builder *b, enum mem_access access, unsigned size, uint
     EMIT(b, 0xe3, 5, 0xe9);                    /* jrcxz hit; jmp slow */
     slow->field = here(b);
     slow->retry = retry;
-    slow->info = (uint32_t)access << ACCESS_SHIFT | size | (fpu ? ACCESS_FPU : 0) |
-                 (by_segment(b, seg) ? ACCESS_SEGMENT(seg) : 0);
+    slow->info = (uint32_t)access << ACCESS_SHIFT | size | (fpu ? ACCESS_FPU : 0);
     if (!(b->key & KEY_USER) && !segment_flat(seg))
         slow->info |= seg << ACCESS_SEG_SHIFT;
     emit32(b, 0);

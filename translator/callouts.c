@@ -107,9 +107,9 @@ static const void *go_on(struct vcpu *vcpu)
     unsigned slot = vcpu->rip & (JUMP_SLOT_COUNT - 1);
 
     vcpu->bt.leave = 0;
-    vcpu->eflags &= ~EFLAGS_RF; /* an instruction will have completed; code breakpoints are the interpreter's */
     if (!(key & KEY_OK))
         return NULL;
+    vcpu->eflags &= ~EFLAGS_RF; /* no breakpoint is armed in this mode */
     jumps = shadowmm_jump_table(t->sm, key & KEY_USER, key);
     *(volatile uint64_t *)&vcpu->bt.jump_table = (uint64_t)(uintptr_t)jumps;
     vcpu->bt.tlb = (uint64_t)(uintptr_t)vcpu->tlb[key & KEY_USER];

@@ -228,8 +228,6 @@ light_fn bt_same_cr4;     /* the value written */
 
 /* In bt_access's info, beside the access and its size: the instruction uses the FPU or vector registers. */
 #define ACCESS_FPU 0x10000
-/* Its operand is looked up in bt.seg_tlb, and so is FS or GS with whatever limit it has. */
-#define ACCESS_SEGMENT(seg) (0x20000u << ((seg) - SEG_FS))
 /* ... or it goes through a kernel's FS or GS (segment register << 20), whose TLB may be the one that never hits. */
 #define ACCESS_SEG_SHIFT 20
 
