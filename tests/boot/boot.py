@@ -32,6 +32,7 @@ def arguments():
     parser.add_argument("--engine", default="bt")
     parser.add_argument("--memory", default="512M")
     parser.add_argument("--selftest", action="store_true")
+    parser.add_argument("--append", default="", help="more for the kernel's command line")
     parser.add_argument("--slow", type=float, default=1, help="multiplies every time limit")
     return parser.parse_args()
 
@@ -51,7 +52,7 @@ def fetch(kernel):
 
 def command(args, guest):
     files = ["-kernel", guest / f"vmlinuz-{args.kernel}", "-initrd", guest / "initramfs.gz",
-             "-append", "console=ttyS0", "-nographic", "-m", args.memory]
+             "-append", f"console=ttyS0 {args.append}", "-nographic", "-m", args.memory]
     if args.novt:
         return [args.novt, "run", "-engine", args.engine, *files]
     return ["qemu-system-i386", "-accel", "tcg", "-cpu", "max", "-no-reboot", *files]
