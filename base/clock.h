@@ -17,9 +17,11 @@ struct timer;
 struct clock {
     uint64_t now_ns;
     uint64_t boot_epoch_s;                /* UTC wall time at power-on */
-    uint64_t (*read_ns)(void *host_arg);  /* live time; NULL: now_ns stands still between advances */
+    /* live time; NULL: now_ns stands still between advances */
+    uint64_t (*read_ns)(void *host_arg);
     void *host_arg;
-    void (*nearer)(void *arg);            /* called when the nearest timer moved nearer; may be NULL */
+    /* called when the nearest timer moved nearer; may be NULL */
+    void (*nearer)(void *arg);
     void *nearer_arg;
     struct timer *pending;                /* sorted, nearest first */
 };

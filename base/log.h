@@ -18,7 +18,8 @@ enum log_topic {
 struct log {
     unsigned topics; /* bit n: enum log_topic n is on */
     FILE *out;
-    /* Prints len bytes of code that run at addr, in 16-, 32- or 64-bit mode; NULL: no disassembler. */
+    /* Prints len bytes of code that run at addr, in 16-, 32- or 64-bit mode; NULL: no
+     * disassembler. */
     void (*disasm)(FILE *out, const uint8_t *code, size_t len, uint64_t addr, int bits);
 };
 
@@ -33,8 +34,8 @@ static inline bool log_on(enum log_topic topic)
 /* Prints when the topic is on; a line ends with its own \n. */
 void log_print(enum log_topic topic, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Adds a comma-separated list of topic names ("int,mmu"; "all"); 0, or -1 with *bad at the name that
- * is none. */
+/* Adds a comma-separated list of topic names ("int,mmu"; "all"); 0, or -1 with *bad at the name
+ * that is none. */
 int log_enable(const char *list, const char **bad);
 
 #endif

@@ -38,7 +38,8 @@ struct physmem {
 
     /* After a write to a watched frame: [gpa, gpa + size) lies in one frame. May be NULL. */
     void (*on_write)(void *arg, uint64_t gpa, uint64_t size);
-    /* Before a frame's watch bits rise from 0: take back every cached write permission. May be NULL. */
+    /* Before a frame's watch bits rise from 0: take back every cached write permission. May be
+     * NULL. */
     void (*on_watch)(void *arg, uint64_t gfn);
     void *arg;
 };

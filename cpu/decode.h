@@ -34,8 +34,9 @@ enum {
 enum step {
     STEP_NEXT,   /* done; rip has not been advanced yet */
     STEP_JUMPED, /* done; rip is set */
-    STEP_FAULT,  /* vcpu->fault must be delivered; registers, flags, rip are those before the instruction
-                    (except where the manual says otherwise: string instructions keep their progress) */
+    STEP_FAULT,  /* vcpu->fault must be delivered; registers, flags, rip are those before the
+                    instruction (except where the manual says otherwise: string instructions keep
+                    their progress) */
 };
 
 typedef enum step interp_fn(struct vcpu *vcpu, const struct insn *in);
@@ -57,11 +58,13 @@ enum {
     A_AVX = 1u << 12,       /* VEX or EVEX */
     A_READS_MEM = 1u << 13, /* the memory form of the ModRM (or moffs) operand is read ... */
     A_WRITES_MEM = 1u << 14,/* ... is written */
-    A_IMPLICIT_MEM = 1u << 15, /* touches memory besides its ModRM operand (push, string, far, ...) */
+    /* touches memory besides its ModRM operand (push, string, far, ...) */
+    A_IMPLICIT_MEM = 1u << 15,
     A_BYTE = 1u << 16,      /* its r/m or reg operand is an 8-bit general register */
     A_UNDEFINED = 1u << 17, /* #UD (reserved, or not in this mode) */
     A_ALIGN16 = 1u << 18,   /* SSE memory operand must be 16-byte aligned */
-    A_GPR = 1u << 19,       /* plain general-register/memory instruction: no system effect, no FPU */
+    /* plain general-register/memory instruction: no system effect, no FPU */
+    A_GPR = 1u << 19,
     A_NO_MEM = 1u << 20,    /* ModRM memory form computes no access (LEA, NOP, PREFETCH, INVLPG) */
 };
 
@@ -83,7 +86,8 @@ struct insn {
     uint8_t prefixes;    /* PREFIX_ bits */
     uint8_t opsize;      /* effective operand size of "v" operands, bytes: 2, 4, 8 */
     uint8_t addrsize;    /* effective address size, bytes */
-    uint8_t memsize;     /* bytes the ModRM/moffs memory operand spans; 0: none or not fixed (fxsave, ...) */
+    /* bytes the ModRM/moffs memory operand spans; 0: none or not fixed (fxsave, ...) */
+    uint8_t memsize;
     uint8_t map;         /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A; more with VEX/EVEX */
     uint8_t opcode;      /* last opcode byte */
     bool has_modrm;
@@ -93,9 +97,10 @@ struct insn {
                             instructions that of the source */
     uint8_t base, index; /* GPR numbers of the effective address, or REG_NONE */
     uint8_t scale;       /* 0 to 3 */
-    int64_t disp;        /* sign-extended; moffs: the offset. For 16-bit forms base/index are BX/BP/SI/DI */
-    uint64_t imm;        /* sign-extended to 64 bits where the manual sign-extends, else zero-extended;
-                            near branches: the displacement, sign-extended */
+    /* sign-extended; moffs: the offset. For 16-bit forms base/index are BX/BP/SI/DI */
+    int64_t disp;
+    uint64_t imm;        /* sign-extended to 64 bits where the manual sign-extends, else
+                            zero-extended; near branches: the displacement, sign-extended */
     uint16_t imm2;       /* ENTER's level, a far pointer's selector */
     uint8_t vvvv;        /* VEX.vvvv as a register number; 0 to 7 outside 64-bit mode */
     uint8_t vl;          /* VEX: vector length in bytes, 16 or 32; else 0 */

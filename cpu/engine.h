@@ -26,8 +26,8 @@ struct engine {
     void *(*create)(struct vcpu *vcpu, const char **error);
     void (*destroy)(struct vcpu *vcpu);
     enum exit_reason (*run)(struct vcpu *vcpu);
-    /* Called by the kick signal's handler after vcpu_kick(), on the vcpu's thread, with the handler's
-     * ucontext_t: make a running engine notice. Async-signal-safe; may be NULL. */
+    /* Called by the kick signal's handler after vcpu_kick(), on the vcpu's thread, with the
+     * handler's ucontext_t: make a running engine notice. Async-signal-safe; may be NULL. */
     void (*on_kick)(struct vcpu *vcpu, void *ucontext);
     /* Prints what the engine counted, for -stats: name and value pairs. */
     void (*stats)(const struct vcpu *vcpu, void (*put)(void *arg, const char *name, uint64_t value),

@@ -1,4 +1,5 @@
-/* What the CPU asks of the board. The board fills one in; every function is called on the vcpu's thread. */
+/* What the CPU asks of the board. The board fills one in; every function is called on the vcpu's
+ * thread. */
 #ifndef CPU_ENV_H
 #define CPU_ENV_H
 

@@ -28,8 +28,9 @@ static inline enum step fault_gp(struct vcpu *vcpu, uint32_t error)
 
 /*
  * Delivers vcpu->fault through the IDT (or the IVT): pushes the frame, loads CS:rip, raises double
- * faults (SDM 3, table 6-5) and ends in shutdown after a third: vcpu->shutdown is then set and vcpu->stop is told
- * VM_TRIPLE_FAULT with vcpu->first_fault kept. rip must be that of the faulting instruction (of the next one for traps).
+ * faults (SDM 3, table 6-5) and ends in shutdown after a third: vcpu->shutdown is then set and
+ * vcpu->stop is told VM_TRIPLE_FAULT with vcpu->first_fault kept. rip must be that of the faulting
+ * instruction (of the next one for traps).
  */
 void fault_deliver(struct vcpu *vcpu);
 

@@ -1,8 +1,8 @@
 /*
  * The FPU's state: life, moving it between the image and the host's registers, and what the control
  * registers say about using it. Reference: SDM volume 1, 8.1.8, 10.5 and 13; volume 3, 2.5 and 9.
- * Modelled: CR0.EM, MP, TS, NE; CR4.OSFXSR, OSXSAVE; XCR0; FERR#. IGNNE# counts as asserted while the
- * interrupt that FERR# causes cannot be taken: the guest goes on instead of freezing.
+ * Modelled: CR0.EM, MP, TS, NE; CR4.OSFXSR, OSXSAVE; XCR0; FERR#. IGNNE# counts as asserted while
+ * the interrupt that FERR# causes cannot be taken: the guest goes on instead of freezing.
  */
 #include "cpu/fpu.h"
 

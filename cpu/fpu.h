@@ -4,13 +4,14 @@
  *
  * The state is the image in vcpu->fpu:
  *
- *  F1. An XSAVE area in the standard format as XSAVE64 writes it; XSTATE_BV counts. Without XSAVE on
- *      the host the header still says 3.
- *  F2. FIP and FDP (64 bits at 8 and 16) are guest offsets. No host address ever stays in the image.
+ *  F1. An XSAVE area in the standard format as XSAVE64 writes it; XSTATE_BV counts. Without XSAVE
+ *      on the host the header still says 3.
+ *  F2. FIP and FDP (64 bits at 8 and 16) are guest offsets. No host address ever stays in the
+ *      image.
  *  F3. FCS and FDS have no place in that format: they are at FPU_FCS and FPU_FDS, in bytes that
  *      neither FXSAVE nor XSAVE touches; 0 where the host deprecates them.
- *  F4. While bt.fpu_loaded is set, the registers of the host hold the state and the image is old. The
- *      functions for instructions then call fpu_save first.
+ *  F4. While bt.fpu_loaded is set, the registers of the host hold the state and the image is old.
+ *      The functions for instructions then call fpu_save first.
  */
 #ifndef CPU_FPU_H
 #define CPU_FPU_H
@@ -46,7 +47,7 @@ enum {
 #define XCR0_SSE 2u
 #define XCR0_AVX 4u
 
-/* --- life ------------------------------------------------------------------------------------------ */
+/* --- life ----------------------------------------------------------------- */
 
 /* Looks at the host and makes room for the copies of instructions; resets. 0 or -errno. */
 int fpu_create(struct vcpu *vcpu);
@@ -55,7 +56,7 @@ void fpu_destroy(struct vcpu *vcpu);
 /* The state after RESET# (SDM 3, table 9-1: not that of FNINIT). XCR0 is vcpu_reset's. */
 void fpu_reset(struct vcpu *vcpu);
 
-/* --- for CPUID and XSETBV ---------------------------------------------------------------------------- */
+/* --- for CPUID and XSETBV ------------------------------------------------- */
 
 /* XCR0's bits for which everything is implemented on this host: 7, 3, or 0 (no XSAVE). */
 uint64_t fpu_offered_xcr0(void);
@@ -66,12 +67,12 @@ uint32_t fpu_xsave_size(uint64_t xcr0);
 /* MXCSR's bits that may be set (the MXCSR_MASK of FXSAVE). */
 uint32_t fpu_mxcsr_mask(const struct vcpu *vcpu);
 
-/* --- for instructions ------------------------------------------------------------------------------- */
+/* --- for instructions ----------------------------------------------------- */
 
 /* What CR0, CR4 and XCR0 alone say: STEP_NEXT, or #UD or #NM raised. FWAIT, FXSAVE, XSAVE too. */
 enum step fpu_check(struct vcpu *vcpu, const struct insn *in);
 
-/* --- for translated code, which executes the guest's instructions with its state in the host ---------- */
+/* --- for translated code, which has the guest's state in the host's registers --- */
 
 /*
  * Loads the guest's state into the host's registers; from here to fpu_save nothing else may touch

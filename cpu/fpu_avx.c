@@ -1,11 +1,11 @@
 /*
- * VEX-encoded vector instructions: AVX, AVX2, FMA, F16C and what they widen. Reference: SDM volume 1,
- * chapter 14; volume 2, 2.3 and 2.4.
+ * VEX-encoded vector instructions: AVX, AVX2, FMA, F16C and what they widen. Reference: SDM volume
+ * 1, chapter 14; volume 2, 2.3 and 2.4.
  *
- * Thunks as for SSE. Two kinds of memory operands are taken apart here, because elements that the mask
- * excludes must not be touched: masked moves (their thunk works on a buffer that has been filled, or
- * is written out, by the element) and gathers (done wholly here; a fault leaves the elements that
- * have been loaded, and the mask says which are left, as on the CPU).
+ * Thunks as for SSE. Two kinds of memory operands are taken apart here, because elements that the
+ * mask excludes must not be touched: masked moves (their thunk works on a buffer that has been
+ * filled, or is written out, by the element) and gathers (done wholly here; a fault leaves the
+ * elements that have been loaded, and the mask says which are left, as on the CPU).
  * Not offered: AVX-512 and everything EVEX-encoded.
  */
 #include "cpu/fault.h"
@@ -13,7 +13,7 @@
 #include "cpu/mem.h"
 #include "cpu/operand.h"
 
-/* --- Vector registers in the image -------------------------------------------------------------- */
+/* --- Vector registers in the image ---------------------------------------- */
 
 static void get_vector(const struct vcpu *vcpu, unsigned n, uint8_t *to)
 {
@@ -28,7 +28,7 @@ static void put_vector(struct vcpu *vcpu, unsigned n, const uint8_t *from)
     vcpu->fpu[FPU_XSTATE_BV] |= XCR0_SSE | XCR0_AVX;
 }
 
-/* --- The thunk ------------------------------------------------------------------------------------- */
+/* --- The thunk ------------------------------------------------------------ */
 
 /* Runs it on unit->operand; no memory is read or written here. */
 static enum step run_thunk(struct vcpu *vcpu, const struct insn *in)
@@ -69,10 +69,10 @@ static enum step run_avx(struct vcpu *vcpu, const struct insn *in)
     return STEP_NEXT;
 }
 
-/* --- Masked moves ------------------------------------------------------------------------------------- */
+/* --- Masked moves --------------------------------------------------------- */
 
-/* A range of memory by elements of size bytes, of which only those with the top bit of their mask set
- * count. */
+/* A range of memory by elements of size bytes, of which only those with the top bit of their mask
+ * set count. */
 struct masked {
     unsigned seg, size, count;
     uint64_t offset, wrap; /* wrap: mask of the address size */
@@ -142,7 +142,7 @@ static enum step run_masked(struct vcpu *vcpu, const struct insn *in, unsigned s
     return STEP_NEXT;
 }
 
-/* --- Gathers --------------------------------------------------------------------------------------------- */
+/* --- Gathers -------------------------------------------------------------- */
 
 struct gather {
     unsigned size, index_size, count; /* element and index bytes; elements */
@@ -212,7 +212,7 @@ static enum step run_gather(struct vcpu *vcpu, const struct insn *in, unsigned s
     return STEP_NEXT;
 }
 
-/* --- Entry -------------------------------------------------------------------------------------------------- */
+/* --- Entry ---------------------------------------------------------------- */
 
 enum step interp_avx(struct vcpu *vcpu, const struct insn *in)
 {

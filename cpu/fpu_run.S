@@ -1,6 +1,7 @@
 /*
- * void fpu_run(struct fpu_frame *): loads the guest's FPU state, runs a thunk, stores the state and gives
- * the host's registers the ABI's defaults again. No C code runs in between (T4 of fpu_thunk.h).
+ * void fpu_run(struct fpu_frame *): loads the guest's FPU state, runs a thunk, stores the state and
+ * gives the host's registers the ABI's defaults again. No C code runs in between (T4 of
+ * fpu_thunk.h).
  *
  *   rbx    the frame; the thunk keeps it
  *   r12    fpu_run_fault: where the signal handler sends a thunk that faulted

@@ -195,7 +195,8 @@ static void serialize(void)
     __asm__ volatile("" : : "r"(eax), "r"(ebx), "r"(ecx), "r"(edx));
 }
 
-enum fpu_trap fpu_thunk_run(struct vcpu *vcpu, const uint8_t *code, bool guard, struct fpu_frame *frame)
+enum fpu_trap fpu_thunk_run(struct vcpu *vcpu, const uint8_t *code, bool guard,
+                            struct fpu_frame *frame)
 {
     struct fpu_unit *unit = vcpu->fpu_unit;
     uint64_t key[2], have[2];

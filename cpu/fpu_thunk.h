@@ -1,13 +1,13 @@
 /*
- * Private to cpu/fpu*.c. An FPU instruction of the guest is executed by the host's FPU: it is copied
- * into a thunk, its memory operand redirected to [rdi] and its general register to eax; fpu_run loads
- * the guest's state, calls the thunk and stores the state.
+ * Private to cpu/fpu*.c. An FPU instruction of the guest is executed by the host's FPU: it is
+ * copied into a thunk, its memory operand redirected to [rdi] and its general register to eax;
+ * fpu_run loads the guest's state, calls the thunk and stores the state.
  *
  * T1. A thunk holds one instruction and RET. Its bytes are its key: equal bytes, equal slot.
  * T2. The thunks are one memfd, mapped twice: once writable, once executable.
- * T3. Every thunk runs guarded (signal handlers of ours) until it has once run without #UD; later only
- *     when MXCSR unmasks exceptions. Alignment, MXCSR's reserved bits and pending x87 errors are
- *     checked before, so that an unguarded thunk cannot fault.
+ * T3. Every thunk runs guarded (signal handlers of ours) until it has once run without #UD; later
+ *     only when MXCSR unmasks exceptions. Alignment, MXCSR's reserved bits and pending x87 errors
+ *     are checked before, so that an unguarded thunk cannot fault.
  * T4. The guest's state is never in the registers while C code runs here.
  */
 #ifndef CPU_FPU_THUNK_H
@@ -69,18 +69,19 @@ static inline void fpu_sync(struct vcpu *vcpu)
 }
 
 /*
- * What a waiting instruction does first: #MF, FERR#, or STEP_NEXT; then fpu_wait_done must follow. A
- * pending error that is ignored is out of sight in between, so that the host does not trap.
+ * What a waiting instruction does first: #MF, FERR#, or STEP_NEXT; then fpu_wait_done must follow.
+ * A pending error that is ignored is out of sight in between, so that the host does not trap.
  */
 enum step fpu_wait(struct vcpu *vcpu);
 void fpu_wait_done(struct vcpu *vcpu);
 
-/* --- fpu_operand.c: operands of x87, SSE and AVX instructions ----------------------------------------- */
+/* --- fpu_operand.c: operands of x87, SSE and AVX instructions ------------- */
 
 void fpu_find_gpr(const struct insn *in, struct fpu_gpr *gpr);
 
 /* #GP(0) unless offset in in's segment is aligned to size (a power of 2). True: raised. */
-bool fpu_misaligned(struct vcpu *vcpu, const struct insn *in, uint64_t offset, unsigned size, bool write);
+bool fpu_misaligned(struct vcpu *vcpu, const struct insn *in, uint64_t offset, unsigned size,
+                    bool write);
 
 /* Guest memory to and from unit->operand. True: faulted. */
 bool fpu_read(struct vcpu *vcpu, unsigned seg, uint64_t offset, unsigned size);

@@ -69,8 +69,8 @@ static uint16_t make_fop(uint8_t opcode, uint8_t modrm)
 }
 
 /* Makes what the thunk set the guest's. Stores no more than it must: XRSTOR reads it soon. */
-static void fix_pointers(struct vcpu *vcpu, const struct insn *in, uint64_t offset, uint16_t old_fop,
-                         uint8_t thunk_modrm)
+static void fix_pointers(struct vcpu *vcpu, const struct insn *in, uint64_t offset,
+                         uint16_t old_fop, uint8_t thunk_modrm)
 {
     const struct fpu_unit *unit = vcpu->fpu_unit;
     uint16_t fop = fpu_get16(vcpu, FPU_FOP);

@@ -2,8 +2,8 @@
  * FXSAVE, FXRSTOR, the XSAVE family, XGETBV, XSETBV. Reference: SDM volume 1, 10.5 and chapter 13.
  *
  * The host's CPU executes them on unit->operand, in the 32-bit form (FIP, FCS, FDP, FDS), so that
- * reserved bits and XSTATE_BV are its own. What 32-bit code does not touch (registers 8 to 15, bytes
- * 464 to 511) is neither taken from the guest's memory nor written there.
+ * reserved bits and XSTATE_BV are its own. What 32-bit code does not touch (registers 8 to 15,
+ * bytes 464 to 511) is neither taken from the guest's memory nor written there.
  * Modelled: the standard format, XSAVEOPT's init optimization. Not offered: the compacted format
  * (XSAVEC, XSAVES, XRSTORS).
  */

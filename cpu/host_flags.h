@@ -2,8 +2,8 @@
  * The host computes the guest's arithmetic flags: it is the same instruction set, so that even the
  * bits that the manual calls undefined come out as this CPU leaves them.
  *
- * Flags travel in AX as LAHF and SETO have them: AH SF ZF 0 AF 0 PF 1 CF, AL OF. Adding 7Fh to an AL
- * of 0 or 1 sets OF, SAHF the others: no stack, no POPF.
+ * Flags travel in AX as LAHF and SETO have them: AH SF ZF 0 AF 0 PF 1 CF, AL OF. Adding 7Fh to an
+ * AL of 0 or 1 sets OF, SAHF the others: no stack, no POPF.
  */
 #ifndef CPU_HOST_FLAGS_H
 #define CPU_HOST_FLAGS_H

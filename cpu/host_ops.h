@@ -1,6 +1,7 @@
 /*
  * host_add(), host_shl(), ...: one instruction of the host on zero-extended values of size bytes,
- * for each row of host_ops.def. *flags has the guest's flags as host_flags_pack() makes them, before and after.
+ * for each row of host_ops.def. *flags has the guest's flags as host_flags_pack() makes them,
+ * before and after.
  */
 #ifndef CPU_HOST_OPS_H
 #define CPU_HOST_OPS_H

@@ -13,9 +13,9 @@
 enum step interp_execute(struct vcpu *vcpu, const struct insn *in);
 
 /*
- * One whole step: takes a pending NMI or interrupt if one can be taken, else fetches, decodes and executes
- * one instruction (one iteration of a string instruction may count as a step only if an interrupt
- * is due), delivers its fault, and raises single-step and breakpoint #DB traps.
+ * One whole step: takes a pending NMI or interrupt if one can be taken, else fetches, decodes and
+ * executes one instruction (one iteration of a string instruction may count as a step only if an
+ * interrupt is due), delivers its fault, and raises single-step and breakpoint #DB traps.
  */
 void interp_step(struct vcpu *vcpu);
 

@@ -148,8 +148,8 @@ enum step interp_neg(struct vcpu *vcpu, const struct insn *in)
 
 /* --- shifts and rotates ------------------------------------------------------------------- */
 
-/* Does this CPU leave OF alone where it rotates a register by an immediate other than 1? Intel's do;
- * in memory or by CL they compute it. */
+/* Does this CPU leave OF alone where it rotates a register by an immediate other than 1? Intel's
+ * do; in memory or by CL they compute it. */
 static bool immediate_keeps_of(void)
 {
     uint16_t packed = 1, *flags = &packed; /* OF */

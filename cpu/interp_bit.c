@@ -265,7 +265,7 @@ enum step interp_mulx(struct vcpu *vcpu, const struct insn *in)
     return STEP_NEXT;
 }
 
-/* --- random numbers ---------------------------------------------------------------------------- */
+/* --- random numbers ------------------------------------------------------- */
 
 /* Clears all arithmetic flags but CF, which tells success; a failure gives 0. */
 static enum step random_number(struct vcpu *vcpu, const struct insn *in, uint64_t value, bool ok)

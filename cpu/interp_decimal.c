@@ -1,5 +1,6 @@
 /*
- * Decimal adjustment: DAA, DAS, AAA, AAS, AAM, AAD. Reference: SDM volume 2, the instructions' pages.
+ * Decimal adjustment: DAA, DAS, AAA, AAS, AAM, AAD. Reference: SDM volume 2, the instructions'
+ * pages.
  *
  * 64-bit mode lacks them, so that the host cannot compute their undefined flags; those are what the
  * additions and tests leave that the processors make of them (tests/insn compares).

@@ -1,9 +1,9 @@
 /*
- * MOVS, CMPS, STOS, LODS, SCAS and their REP forms. Reference: SDM volume 2, the instructions' pages
- * and REP; volume 1, 7.3.9.
+ * MOVS, CMPS, STOS, LODS, SCAS and their REP forms. Reference: SDM volume 2, the instructions'
+ * pages and REP; volume 1, 7.3.9.
  *
- * S1. A repeated instruction is restartable: registers always tell how far it has come, rip stays until
- *     it is finished. After a fault the flags are those before the instruction.
+ * S1. A repeated instruction is restartable: registers always tell how far it has come, rip stays
+ *     until it is finished. After a fault the flags are those before the instruction.
  * S2. Forward runs that lie in RAM are done by the host's own string instruction, up to a page at a
  *     time: overlapping copies replicate as the element-wise definition says.
  * S3. Between runs it yields (STEP_JUMPED with rip unchanged) to interrupts, traps and requests.
@@ -101,8 +101,8 @@ static bool runs_allowed(const struct vcpu *vcpu, const struct string *s)
 }
 
 /*
- * Some of count elements: *done, at least 1. A run that faults has looked at bytes, not at elements:
- * which fault it is, element() says.
+ * Some of count elements: *done, at least 1. A run that faults has looked at bytes, not at
+ * elements: which fault it is, element() says.
  */
 MUST_CHECK static bool string_some(struct vcpu *vcpu, struct string *s,
                                    const struct string_ops *ops, uint64_t count, uint64_t *done)
@@ -204,7 +204,7 @@ static uint64_t host_scas(unsigned size, bool until_equal, uint64_t value, const
     return n;
 }
 
-/* --- MOVS -------------------------------------------------------------------------------------- */
+/* --- MOVS ----------------------------------------------------------------- */
 
 static bool movs_element(struct vcpu *vcpu, struct string *s)
 {
@@ -218,7 +218,8 @@ static bool movs_element(struct vcpu *vcpu, struct string *s)
     return false;
 }
 
-/* The destination last: its walk may take the source's write permission, not its read permission. */
+/* The destination last: its walk may take the source's write permission, not its read
+ * permission. */
 static bool movs_run(struct vcpu *vcpu, struct string *s, uint64_t count, uint64_t *done)
 {
     uint8_t *from, *to;
@@ -245,7 +246,7 @@ enum step interp_movs(struct vcpu *vcpu, const struct insn *in)
     return string_execute(vcpu, in, &ops);
 }
 
-/* --- STOS -------------------------------------------------------------------------------------- */
+/* --- STOS ----------------------------------------------------------------- */
 
 static bool stos_element(struct vcpu *vcpu, struct string *s)
 {
@@ -277,7 +278,7 @@ enum step interp_stos(struct vcpu *vcpu, const struct insn *in)
     return string_execute(vcpu, in, &ops);
 }
 
-/* --- LODS -------------------------------------------------------------------------------------- */
+/* --- LODS ----------------------------------------------------------------- */
 
 static bool lods_element(struct vcpu *vcpu, struct string *s)
 {
@@ -311,7 +312,7 @@ enum step interp_lods(struct vcpu *vcpu, const struct insn *in)
     return string_execute(vcpu, in, &ops);
 }
 
-/* --- CMPS -------------------------------------------------------------------------------------- */
+/* --- CMPS ----------------------------------------------------------------- */
 
 /* ES:rDI is read first, as the CPUs do. */
 static bool cmps_element(struct vcpu *vcpu, struct string *s)
@@ -354,7 +355,7 @@ enum step interp_cmps(struct vcpu *vcpu, const struct insn *in)
     return string_execute(vcpu, in, &ops);
 }
 
-/* --- SCAS -------------------------------------------------------------------------------------- */
+/* --- SCAS ----------------------------------------------------------------- */
 
 static bool scas_element(struct vcpu *vcpu, struct string *s)
 {

@@ -213,8 +213,8 @@ static struct place byte_at(const struct place at[2], unsigned first, unsigned i
     return p;
 }
 
-static bool read_at(struct vcpu *vcpu, uint64_t gla, unsigned size, bool user, enum mem_access access,
-                    uint64_t *value)
+static bool read_at(struct vcpu *vcpu, uint64_t gla, unsigned size, bool user,
+                    enum mem_access access, uint64_t *value)
 {
     struct place at[2];
     unsigned first;
@@ -351,7 +351,8 @@ static void place_read_bytes(struct vcpu *vcpu, struct place at, uint8_t *to, un
         *to++ = (uint8_t)place_read(vcpu, &at, 1);
 }
 
-static void place_write_bytes(struct vcpu *vcpu, struct place at, const uint8_t *from, unsigned size)
+static void place_write_bytes(struct vcpu *vcpu, struct place at, const uint8_t *from,
+                              unsigned size)
 {
     if (__builtin_expect(at.debug, 0))
         debug_data_access(vcpu, at.gla, size, true);

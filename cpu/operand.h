@@ -2,8 +2,8 @@
  * An instruction's operands: general registers, immediates and memory, by operand kind.
  * Reference: SDM volume 2, chapter 2 (addressing forms), appendix A.2 (operand kinds).
  *
- * Values are zero-extended to 64 bits. Functions returning bool return true when they faulted; nothing
- * has changed then. Inline because they are most of what an interpreted instruction costs.
+ * Values are zero-extended to 64 bits. Functions returning bool return true when they faulted;
+ * nothing has changed then. Inline because they are most of what an interpreted instruction costs.
  */
 #ifndef CPU_OPERAND_H
 #define CPU_OPERAND_H

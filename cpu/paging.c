@@ -145,7 +145,8 @@ static enum walked descend(struct vcpu *vcpu, uint64_t gla, struct walk *out, st
     }
 }
 
-static bool granted(const struct vcpu *vcpu, const struct walk *w, enum mem_access access, bool user)
+static bool granted(const struct vcpu *vcpu, const struct walk *w, enum mem_access access,
+                    bool user)
 {
     if (user && !w->user)
         return false;
@@ -197,6 +198,7 @@ bool paging_peek(struct vcpu *vcpu, uint64_t gla, struct walk *out)
 
     if (paging_on(vcpu))
         return descend(vcpu, gla, out, &path) == WALKED;
-    *out = (struct walk){ .gpa = a20(vcpu, gla), .accessed = true, .dirty = true, .size = PAGE_SIZE, .writable = true, .user = true };
+    *out = (struct walk){ .gpa = a20(vcpu, gla), .accessed = true, .dirty = true,
+                          .size = PAGE_SIZE, .writable = true, .user = true };
     return true;
 }

@@ -67,7 +67,8 @@ struct vcpu_stats {
  */
 struct bt_registers {
     uint64_t host_rsp;     /* the monitor's stack */
-    uint64_t jump_table;   /* r14: of the current view and privilege; poisoned to stop at the next poll */
+    /* r14: of the current view and privilege; poisoned to stop at the next poll */
+    uint64_t jump_table;
     uint64_t tlb;          /* r13 */
     uint64_t scratch;      /* a value that outlives a memory probe */
     uint64_t window;       /* gs base */
@@ -80,7 +81,8 @@ struct bt_registers {
     uint32_t system_flags; /* EFLAGS without the arithmetic flags, IF and DF */
     uint64_t host_rip;     /* of the fault: which host instruction */
     uint64_t saved[2];     /* of a light call: where it goes on */
-    uint64_t seg_tlb[2];   /* FS, GS: the TLB, or one that never hits while the segment is not whole */
+    /* FS, GS: the TLB, or one that never hits while the segment is not whole */
+    uint64_t seg_tlb[2];
 };
 
 struct vcpu {

@@ -2,7 +2,8 @@
  * Paging, from access rights to page faults in the middle of an instruction, in the three modes:
  * 32-bit, PAE, and PAE with execute-disable.
  *
- * Reference: SDM volume 3, chapter 4; volume 3, 5.3 (segment limits); volume 2 for each instruction.
+ * Reference: SDM volume 3, chapter 4; volume 3, 5.3 (segment limits); volume 2 for each
+ * instruction.
  */
 #include "guests/lib/boot.h"
 #include "guests/lib/check.h"

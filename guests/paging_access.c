@@ -1,10 +1,10 @@
 /*
- * Every access against every combination of rights; accessed and dirty bits; large and global pages;
- * when a changed entry must be seen.
+ * Every access against every combination of rights; accessed and dirty bits; large and global
+ * pages; when a changed entry must be seen.
  *
  * Reference: SDM volume 3, 4.6 (rights), 4.7 (error codes), 4.8 (A and D), 4.10 (TLBs).
- * Stated choice: nothing is wanted of a directory entry's A when the access then faults at the page's
- * entry (CPUs differ). D is never set by a write that faults.
+ * Stated choice: nothing is wanted of a directory entry's A when the access then faults at the
+ * page's entry (CPUs differ). D is never set by a write that faults.
  */
 #include "guests/lib/check.h"
 #include "guests/lib/code.h"

@@ -1,9 +1,10 @@
 /*
- * Faults in the middle of instructions: nothing of the instruction may have happened that running it
- * again does not repair, and string instructions go on where they were. Then addresses that wrap at
- * 4 GiB, and segment limits.
+ * Faults in the middle of instructions: nothing of the instruction may have happened that running
+ * it again does not repair, and string instructions go on where they were. Then addresses that wrap
+ * at 4 GiB, and segment limits.
  *
- * Reference: SDM volume 3, 6.5 (faults restart), 3.4.5 and 5.3 (limits, expand-down); volume 1, 3.3.
+ * Reference: SDM volume 3, 6.5 (faults restart), 3.4.5 and 5.3 (limits, expand-down); volume 1,
+ * 3.3.
  */
 #include "guests/lib/check.h"
 #include "guests/lib/paging.h"

@@ -1,6 +1,6 @@
 /*
- * Instructions that touch memory more than once. Each begins with esp and edi at the last bytes of a
- * page whose neighbour comes and goes (paging_fault.c).
+ * Instructions that touch memory more than once. Each begins with esp and edi at the last bytes
+ * of a page whose neighbour comes and goes (paging_fault.c).
  */
 #include "guests/lib/snippet.inc"
 

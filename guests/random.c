@@ -9,8 +9,8 @@
  * A round copies random bytes to a page, enters them with random registers in ring 3 or in
  * virtual-8086 mode, and comes back by the next trap or by the timer, whose interrupts are always
  * on. What the round may have destroyed is then made anew. The guest's own pages are
- * supervisor's, and the TSS' bitmap opens all ports but those that end the machine, carry the text or
- * could switch off the timer. Ring 0 runs single system instructions with random operands.
+ * supervisor's, and the TSS' bitmap opens all ports but those that end the machine, carry the text
+ * or could switch off the timer. Ring 0 runs single system instructions with random operands.
  */
 #include "guests/lib/boot.h"
 #include "guests/lib/console.h"
@@ -67,12 +67,15 @@ static uint32_t interesting(void)
 
 /* Bytes that begin system and other instructions of which random bytes hold too few. */
 static const uint8_t openings[][3] = {
-    { 0x0f, 0x01 }, { 0x0f, 0x00 }, { 0x0f, 0x20 }, { 0x0f, 0x22 }, { 0x0f, 0x21 }, { 0x0f, 0x23 },
-    { 0x0f, 0x30 }, { 0x0f, 0x32 }, { 0x0f, 0xa2 }, { 0x0f, 0xae }, { 0x0f, 0xc7 }, { 0x0f, 0x34 },
-    { 0xf3, 0xa4 }, { 0xf3, 0xab }, { 0xf3, 0x6c }, { 0xf3, 0x6e }, { 0x9c }, { 0x9d }, { 0xcf },
-    { 0xcd }, { 0x9a }, { 0xea }, { 0xcb }, { 0x8e }, { 0x8c }, { 0x0f, 0xb2 }, { 0xc8 }, { 0x60 },
-    { 0x61 }, { 0xf0, 0x0f, 0xb1 }, { 0xd9 }, { 0xdd }, { 0xdf }, { 0x0f, 0x6f }, { 0x66, 0x0f, 0x7f },
-    { 0xe8 }, { 0xc3 }, { 0xff }, { 0xe2 }, { 0x74 }, { 0x0f, 0xab }, { 0x0f, 0xa3 }, { 0xfb }, { 0xfa },
+    { 0x0f, 0x01 }, { 0x0f, 0x00 }, { 0x0f, 0x20 }, { 0x0f, 0x22 }, { 0x0f, 0x21 },
+    { 0x0f, 0x23 }, { 0x0f, 0x30 }, { 0x0f, 0x32 }, { 0x0f, 0xa2 }, { 0x0f, 0xae },
+    { 0x0f, 0xc7 }, { 0x0f, 0x34 }, { 0xf3, 0xa4 }, { 0xf3, 0xab }, { 0xf3, 0x6c },
+    { 0xf3, 0x6e }, { 0x9c },       { 0x9d },       { 0xcf },       { 0xcd },
+    { 0x9a },       { 0xea },       { 0xcb },       { 0x8e },       { 0x8c },
+    { 0x0f, 0xb2 }, { 0xc8 },       { 0x60 },       { 0x61 },       { 0xf0, 0x0f, 0xb1 },
+    { 0xd9 },       { 0xdd },       { 0xdf },       { 0x0f, 0x6f }, { 0x66, 0x0f, 0x7f },
+    { 0xe8 },       { 0xc3 },       { 0xff },       { 0xe2 },       { 0x74 },
+    { 0x0f, 0xab }, { 0x0f, 0xa3 }, { 0xfb },       { 0xfa },
 };
 
 static void make_code(uint8_t *to, uint32_t size)
@@ -280,8 +283,8 @@ static void touch_port(void)
 /* Reads and writes of a random width at a random place that is no RAM; paging is off for it. */
 static void touch_memory(void)
 {
-    static const uint32_t places[] = { 0xa0000, 0xc0000, 0xf0000, 0xfec00000, 0xfee00000, 0xfffff000,
-                                       0xe0000000, 0xfed00000 };
+    static const uint32_t places[] = { 0xa0000,    0xc0000,    0xf0000,    0xfec00000,
+                                       0xfee00000, 0xfffff000, 0xe0000000, 0xfed00000 };
     uint32_t at = places[below(ARRAY_SIZE(places))] + below(PAGE - 8), value = chance();
 
     write_cr0(read_cr0() & ~CR0_PG);
@@ -311,7 +314,8 @@ static void run_tables(void)
 {
     for (unsigned i = 0; i < 16; i++) {
         uint32_t at = PAGING_TEST + below(1024) * PAGE;
-        uint32_t frame = below(8) ? (uint32_t)paging_page(TABLE_PAGE + below(8)) : chance() & ~0xfff;
+        uint32_t frame =
+            below(8) ? (uint32_t)paging_page(TABLE_PAGE + below(8)) : chance() & ~0xfff;
 
         paging_set(paging_pte(at), frame | (chance() & 0x7f) | PTE_P);
         if (below(4) == 0)

@@ -3,8 +3,8 @@
  *
  * A view is a shadow address space: everything cached about one guest root (CR3 and what gives it
  * its meaning). Views are tagged, as TLB entries with an address-space number would be: a CR3 write
- * selects a view, it does not empty one. That is sound because the paging structures that a view was filled
- * from are traced:
+ * selects a view, it does not empty one. That is sound because the paging structures that a view
+ * was filled from are traced:
  *
  *          filled from                     guest writes it
  *   (plain) ------------> TRACED -------------------------> UNSYNC
@@ -14,10 +14,10 @@
  *        nothing was filled from it since the last comparison
  *
  *  S1. A TRACED frame is watched (WATCH_TABLE): no TLB holds a write right to it.
- *  S2. For a TRACED table, every translation cached through entry e agrees with copy[e], and copy[e]
- *      with memory (A and D bits excepted).
- *  S3. For an UNSYNC table, every translation cached through e agrees with copy[e]. Memory may differ: the
- *      architecture lets a CPU use the old entry until the guest invalidates.
+ *  S2. For a TRACED table, every translation cached through entry e agrees with copy[e], and
+ *      copy[e] with memory (A and D bits excepted).
+ *  S3. For an UNSYNC table, every translation cached through e agrees with copy[e]. Memory may
+ *      differ: the architecture lets a CPU use the old entry until the guest invalidates.
  *  S4. After a CR3 write no table is UNSYNC.
  *
  * Reference: SDM 3, 4.10 (what software must invalidate); Adams and Agesen, ASPLOS 2006, section 4.
@@ -32,8 +32,9 @@
 #include "cpu/vcpu.h"
 
 /*
- * Guest instruction address to translated code, for one view and privilege; probed inline by translated code
- * (translator/offsets.h). Slot: the address's low 16 bits. tag = -(address + 1), so that zeroes are empty.
+ * Guest instruction address to translated code, for one view and privilege; probed inline by
+ * translated code (translator/offsets.h). Slot: the address's low 16 bits. tag = -(address + 1), so
+ * that zeroes are empty.
  */
 #define JUMP_SLOT_COUNT 65536
 struct jump_table {
@@ -76,10 +77,10 @@ void shadowmm_table_written(struct shadowmm *sm, uint64_t gpa, uint64_t size);
 void shadowmm_protect(struct shadowmm *sm, uint64_t gfn);
 
 /*
- * Windows: a view's second form, for address spaces that compute. A window is 4 GiB of the monitor's
- * own address space in which the guest's page g is mapped at base + (g << 12), so that the host's MMU
- * does the guest's translation; a page not yet mapped, or mapped read-only because its D bit is
- * clear or its frame watched, faults.
+ * Windows: a view's second form, for address spaces that compute. A window is 4 GiB of the
+ * monitor's own address space in which the guest's page g is mapped at base + (g << 12), so that
+ * the host's MMU does the guest's translation; a page not yet mapped, or mapped read-only because
+ * its D bit is clear or its frame watched, faults.
  *
  *  W1. What a window maps is what a TLB entry could hold (T1, T2, S2, S3): it is dropped with the
  *      view's TLB entries, and loses write rights with them.
@@ -89,12 +90,13 @@ void shadowmm_protect(struct shadowmm *sm, uint64_t gfn);
 /* The base of the current view's window for this privilege, or NULL while it has none. */
 uint8_t *shadowmm_window(const struct shadowmm *sm, bool user);
 
-/* Called some hundred times a second of guest run time, with the privilege that was running: gives windows to
- * views that compute and takes them from views whose windows fault too much. */
+/* Called some hundred times a second of guest run time, with the privilege that was running: gives
+ * windows to views that compute and takes them from views whose windows fault too much. */
 void shadowmm_sample(struct shadowmm *sm, bool user);
 
 /* An access of translated code to the current view's window faulted at gla: maps what the guest's
- * tables grant there. MEM_SPECIAL: a watched frame, interpret; MEM_DEVICE; MEM_FAULTED: deliver vcpu->fault. */
+ * tables grant there. MEM_SPECIAL: a watched frame, interpret; MEM_DEVICE; MEM_FAULTED: deliver
+ * vcpu->fault. */
 enum mem_fill shadowmm_window_fault(struct shadowmm *sm, bool user, uint64_t gla, bool write);
 
 /* At most this many areas in all windows (vm.max_map_count less what the process needs besides). */

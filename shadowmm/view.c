@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* Control bits that change what a cached translation means. CR4.PGE does not: setting or clearing it only
- * invalidates. */
+/* Control bits that change what a cached translation means. CR4.PGE does not: setting or clearing
+ * it only invalidates. */
 /* Breakpoints keep their pages out of the TLB (cpu/mem.c), so arming one is a change. */
 static uint64_t breakpoints(const struct vcpu *vcpu)
 {

@@ -2,7 +2,8 @@
  * Windows: the host's MMU as the guest's. See shadowmm.h for the invariants.
  *
  * The areas of a window are an array sorted by page; the reverse map, from a frame to where it is
- * mapped, is a search of the areas of at most WINDOWS_MAX windows, since areas are few (a run each).
+ * mapped, is a search of the areas of at most WINDOWS_MAX windows, since areas are few (a run
+ * each).
  */
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -80,7 +81,8 @@ static bool area_room(struct window *w)
 
     if (w->areas + 2 <= w->room)
         return true;
-    area = mmap(NULL, room * sizeof(*area), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    area = mmap(NULL, room * sizeof(*area), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                0);
     if (area == MAP_FAILED)
         return false;
     for (unsigned i = 0; i < w->areas; i++)
@@ -203,8 +205,9 @@ static bool ram_range(const struct shadowmm *sm, uint64_t gpa, uint64_t size)
 }
 
 /*
- * How many pages from gla on (up to the end of the guest's page it is in) would continue the run with
- * frame gfn and these rights, without setting A or D? Going down, gla is the page below the run.
+ * How many pages from gla on (up to the end of the guest's page it is in) would continue the run
+ * with frame gfn and these rights, without setting A or D? Going down, gla is the page below the
+ * run.
  */
 static uint64_t continues(struct shadowmm *sm, uint64_t gla, uint64_t gfn, bool user, bool writable,
                           bool down)
@@ -230,8 +233,8 @@ static uint64_t least(uint64_t a, uint64_t b)
 }
 
 /* Grows the run at page in both directions over pages that are not mapped yet. */
-static struct area run_around(struct shadowmm *sm, const struct window *w, uint64_t page, uint64_t gfn,
-                              bool user, bool writable)
+static struct area run_around(struct shadowmm *sm, const struct window *w, uint64_t page,
+                              uint64_t gfn, bool user, bool writable)
 {
     unsigned at = area_find(w, page);
     uint64_t low = at ? w->area[at - 1].page + w->area[at - 1].count : 0;
@@ -239,22 +242,24 @@ static struct area run_around(struct shadowmm *sm, const struct window *w, uint6
     uint64_t first = page, end = page + 1, more;
 
     for (unsigned steps = 0; end < high && steps < STEPS_MAX; steps++, end += more) {
-        more = least(high - end, continues(sm, end << PAGE_SHIFT, gfn + (end - page), user, writable, false));
+        more = least(high - end,
+                     continues(sm, end << PAGE_SHIFT, gfn + (end - page), user, writable, false));
         if (!more)
             break;
     }
-    for (unsigned steps = 0; first > low && steps < STEPS_MAX && gfn > page - first; steps++, first -= more) {
-        more = least(first - low,
-                     continues(sm, (first - 1) << PAGE_SHIFT, gfn - (page - first) - 1, user, writable, true));
+    for (unsigned steps = 0; first > low && steps < STEPS_MAX && gfn > page - first;
+         steps++, first -= more) {
+        more = least(first - low, continues(sm, (first - 1) << PAGE_SHIFT, gfn - (page - first) - 1,
+                                            user, writable, true));
         if (!more)
             break;
     }
-    return (struct area){ (uint32_t)first, (uint32_t)(end - first), (uint32_t)(gfn - (page - first)),
-                          writable };
+    return (struct area){ (uint32_t)first, (uint32_t)(end - first),
+                          (uint32_t)(gfn - (page - first)), writable };
 }
 
-/* Tracing the tables of a run's pages may have made one of its own frames a watched one: keep what lies
- * around the page and may still be written. */
+/* Tracing the tables of a run's pages may have made one of its own frames a watched one: keep what
+ * lies around the page and may still be written. */
 static struct area run_unwatched(struct shadowmm *sm, struct area run, uint64_t page)
 {
     const uint8_t *watch = &sm->vcpu->mem->watch[run.gfn];

@@ -40,7 +40,8 @@ static void ferr(void *board)
     (void)board;
 }
 
-static const struct cpu_env env = { NULL, port_read, port_write, mmio_read, mmio_write, intr_ack, ferr };
+static const struct cpu_env env = { NULL,       port_read, port_write, mmio_read,
+                                    mmio_write, intr_ack,  ferr };
 
 static void put32(struct machine *m, uint64_t gpa, uint32_t value)
 {
@@ -68,8 +69,9 @@ static void make_tables(struct machine *m)
 void machine_flat(struct vcpu *v)
 {
     for (unsigned i = 0; i < SEG_COUNT; i++)
-        v->seg[i] = (struct segment){ 0x10, SEG_S | SEG_P | SEG_WRITABLE | SEG_ACCESSED | SEG_DB | SEG_G,
-                                      UINT32_MAX, 0 };
+        v->seg[i] =
+            (struct segment){ 0x10, SEG_S | SEG_P | SEG_WRITABLE | SEG_ACCESSED | SEG_DB | SEG_G,
+                              UINT32_MAX, 0 };
     v->seg[SEG_CS] = (struct segment){ 8, SEG_S | SEG_P | SEG_CODE | SEG_READABLE | SEG_ACCESSED |
                                        SEG_DB | SEG_G, UINT32_MAX, 0 };
     v->tr = (struct segment){ 0x18, SEG_P | 11, 0x67, TSS };

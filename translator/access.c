@@ -17,8 +17,8 @@
  * and the operand is [r10 + r8]. No flag changes.
  *
  * The window form is the guest's own instruction with two prefixes, gs: and 67h: the address is 32
- * bits wide and the window's base is added, so no guest address leaves the window. Where a base must be
- * added first (FS, GS, stack) the address is in r8d.
+ * bits wide and the window's base is added, so no guest address leaves the window. Where a base
+ * must be added first (FS, GS, stack) the address is in r8d.
  */
 #include "translator/emit.h"
 
@@ -80,7 +80,8 @@ static void pages(struct builder *b, unsigned size)
     }
 }
 
-/* mov rcx, [tag]: of the TLB, or for a kernel's FS and GS of the one that stands for their state. */
+/* mov rcx, [tag]: of the TLB, or for a kernel's FS and GS of the one that stands for their
+ * state. */
 static void load_tag(struct builder *b, enum mem_access access, unsigned seg)
 {
     if ((b->key & KEY_USER) || segment_flat(seg)) {
@@ -93,8 +94,8 @@ static void load_tag(struct builder *b, enum mem_access access, unsigned seg)
     emit32(b, TLB_TAG(access));
 }
 
-static void probe(struct builder *b, enum mem_access access, unsigned size, uint32_t retry, bool fpu,
-                  unsigned seg)
+static void probe(struct builder *b, enum mem_access access, unsigned size, uint32_t retry,
+                  bool fpu, unsigned seg)
 {
     struct slow_end *slow = &b->slow[b->slows++];
 
@@ -148,7 +149,8 @@ void access_operand(struct builder *b, const struct insn *in, enum mem_access ac
               in->seg);
 }
 
-void access_at(struct builder *b, unsigned base, int32_t disp, enum mem_access access, unsigned size)
+void access_at(struct builder *b, unsigned base, int32_t disp, enum mem_access access,
+               unsigned size)
 {
     uint32_t retry = here(b);
 

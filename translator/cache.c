@@ -1,7 +1,7 @@
 /*
  * The translation cache: one memfd mapped twice, writable here, executable there (U6). It is filled
- * region after region; when all are full the oldest is emptied as a whole, so that eviction costs nothing
- * per transfer and never fragments.
+ * region after region; when all are full the oldest is emptied as a whole, so that eviction costs
+ * nothing per transfer and never fragments.
  */
 #include "translator/unit.h"
 

@@ -97,7 +97,8 @@ static struct unit *find_unit(struct translator *t, uint32_t key)
     return unit;
 }
 
-/* The host code for rip in the current mode and view, when there is some and nothing speaks against. */
+/* The host code for rip in the current mode and view, when there is some and nothing speaks
+ * against. */
 static const void *go_on(struct vcpu *vcpu)
 {
     struct translator *t = translator_of(vcpu);
@@ -162,8 +163,8 @@ static enum step interpret_one(struct vcpu *vcpu, bool outside)
 /* On in the same unit behind instruction i, if that still is what comes next. */
 static const void *after_insn(struct vcpu *vcpu, struct unit *unit, unsigned i)
 {
-    if (unit->dead || vcpu->bt.leave || must_leave(vcpu) || vcpu->rip != unit->eip + unit->insn[i + 1].guest ||
-        i + 1 == unit->insn_count)
+    if (unit->dead || vcpu->bt.leave || must_leave(vcpu) ||
+        vcpu->rip != unit->eip + unit->insn[i + 1].guest || i + 1 == unit->insn_count)
         return go_on(vcpu);
     if (unit->key & KEY_FPU)
         bt_fpu_in(vcpu);
@@ -194,7 +195,8 @@ const void *bt_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void
     unit = cache_find(t, resume);
     i = unit_insn_at(unit, resume);
     vcpu->rip = unit->eip + unit->insn[i].guest;
-    if (fill == MEM_FAULTED && !(info & ACCESS_FPU)) { /* FPU: a pending #MF and the like come first */
+    /* FPU: a pending #MF and the like come first */
+    if (fill == MEM_FAULTED && !(info & ACCESS_FPU)) {
         t->stats.slow_faults++;
         if (novt_log.topics)
             bt_fpu_out(vcpu);
@@ -209,7 +211,8 @@ const void *bt_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void
 }
 
 /*
- * An access to the window faulted; the signal handler has left where in bt.fault_gla and bt.host_rip. What the host's MMU lacks is mapped and the instruction begins anew.
+ * An access to the window faulted; the signal handler has left where in bt.fault_gla and
+ * bt.host_rip. What the host's MMU lacks is mapped and the instruction begins anew.
  */
 const void *bt_window(struct vcpu *vcpu)
 {
@@ -262,7 +265,8 @@ const void *bt_call_site(struct vcpu *vcpu, struct unit_site *site)
     if (step == STEP_FAULT && site->kind != SITE_FETCH)
         fault_deliver(vcpu);
     if (step != STEP_NEXT || !site->resume || vcpu->bt.leave || must_leave(vcpu) ||
-        engine_key(vcpu) != (unit->key & ~(uint32_t)KEY_WINDOW) || vcpu->rip != (uint32_t)(site->eip + site->in.len))
+        engine_key(vcpu) != (unit->key & ~(uint32_t)KEY_WINDOW) ||
+        vcpu->rip != (uint32_t)(site->eip + site->in.len))
         return go_on(vcpu);
     segments_refresh(vcpu);
     if (unit->key & KEY_FPU)

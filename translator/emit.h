@@ -3,9 +3,10 @@
  *
  * Requirement #1: the guest's registers and arithmetic flags are changed by the guest's instruction
  *   alone. Helpers of the emitter use r8-r11 and instructions that leave flags alone (lea, mov,
- *   movzx, shrx, jrcxz, ...). rcx may be borrowed around jrcxz, its value waiting in a scratch register.
- * Requirement #2: nothing of the guest's state changes before the last host instruction that can fault or leave.
- * Requirement #3: nothing is written to a host stack: there is none.
+ *   movzx, shrx, jrcxz, ...). rcx may be borrowed around jrcxz, its value waiting in a scratch
+ *   register.
+ * Requirement #2: nothing of the guest's state changes before the last host instruction that can
+ * fault or leave. Requirement #3: nothing is written to a host stack: there is none.
  */
 #ifndef TRANSLATOR_EMIT_H
 #define TRANSLATOR_EMIT_H
@@ -66,7 +67,8 @@ void emit8(struct builder *b, uint8_t value);
 void emit32(struct builder *b, uint32_t value);
 void emit64(struct builder *b, uint64_t value);
 /* EMIT(b, 0x49, 0x89, 0xca): literal bytes. */
-#define EMIT(b, ...) emit(b, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+#define EMIT(b, ...)                                                                               \
+    emit(b, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 /* Sets the rel32 at field to reach position to / the executable address to. */
 void emit_patch(struct builder *b, uint32_t field, uint32_t to);
@@ -74,14 +76,16 @@ void emit_patch(struct builder *b, uint32_t field, uint32_t to);
 enum thunk { THUNK_LOOKUP, THUNK_CHAIN, THUNK_SLOW, THUNK_CALLOUT, THUNK_LIGHT, THUNK_COUNT };
 void emit_jump_thunk(struct builder *b, enum thunk thunk);
 
-/* ModRM (with SIB and displacement) for memory at guest registers; reg: the ModRM reg field, 0 to 7. */
+/* ModRM (with SIB and displacement) for memory at guest registers; reg: the ModRM reg field, 0 to
+ * 7. */
 void emit_modrm_mem(struct builder *b, unsigned reg, unsigned base, unsigned index, unsigned scale,
                     int32_t disp);
 /* op r32, [r15 + offset] with the opcode byte op; reg 0 to 15. */
 void emit_vcpu(struct builder *b, uint8_t op, unsigned reg, uint32_t offset);
 void emit_mov_r8d_imm(struct builder *b, uint32_t imm);
 /* lea reg32, [guest base + index << scale + disp]; reg 0 to 15. */
-void emit_lea(struct builder *b, unsigned reg, unsigned base, unsigned index, unsigned scale, int32_t disp);
+void emit_lea(struct builder *b, unsigned reg, unsigned base, unsigned index, unsigned scale,
+              int32_t disp);
 
 /* --- access.c: guest memory ------------------------------------------------ */
 
@@ -93,8 +97,10 @@ enum access_form {
 };
 
 /* These make the guest's operand of size bytes reachable (b->form says how), or leave the unit. */
-void access_operand(struct builder *b, const struct insn *in, enum mem_access access, unsigned size);
-void access_at(struct builder *b, unsigned base, int32_t disp, enum mem_access access, unsigned size);
+void access_operand(struct builder *b, const struct insn *in, enum mem_access access,
+                    unsigned size);
+void access_at(struct builder *b, unsigned base, int32_t disp, enum mem_access access,
+               unsigned size);
 /* Can the memory operand of in be reached by access_operand in this key? */
 bool access_possible(const struct builder *b, const struct insn *in, enum mem_access access);
 /* The guest's instruction itself with its memory operand there; reg replaces its reg field. */
@@ -125,8 +131,8 @@ void exit_finish(struct builder *b);
 
 /* --- light.c: light calls -------------------------------------------------- */
 
-/* Calls fn with the argument in r8d. What follows is emitted by the caller for the case that it did the
- * work; then light_end() with what this returns, which emits the other case. */
+/* Calls fn with the argument in r8d. What follows is emitted by the caller for the case that it did
+ * the work; then light_end() with what this returns, which emits the other case. */
 uint32_t light_call(struct builder *b, light_fn *fn);
 void light_end(struct builder *b, const struct insn *in, uint32_t slow);
 

@@ -1,4 +1,5 @@
-/* The bt engine: runs translated code, translates what is missing, interprets what it does not take. */
+/* The bt engine: runs translated code, translates what is missing, interprets what it does not
+ * take. */
 #include "cpu/engine.h"
 
 #include <stdio.h>
@@ -270,8 +271,8 @@ static void *create(struct vcpu *vcpu, const char **error)
 }
 
 /* The instructions that were called out most often. */
-static void put_called(const struct translator *t, void (*put)(void *arg, const char *name, uint64_t value),
-                       void *arg)
+static void put_called(const struct translator *t,
+                       void (*put)(void *arg, const char *name, uint64_t value), void *arg)
 {
     uint64_t below = UINT64_MAX;
 

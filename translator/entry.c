@@ -1,11 +1,13 @@
 /*
  * SYSENTER and SYSEXIT as light calls, when their target is in the view's jump table already.
- * Reference: SDM 2, SYSENTER, SYSEXIT. Everything that could fault or change the mode otherwise is the interpreter's.
+ * Reference: SDM 2, SYSENTER, SYSEXIT. Everything that could fault or change the mode otherwise is
+ * the interpreter's.
  */
 #include "cpu/segment.h"
 #include "translator/unit.h"
 
-/* The translated code at rip for a privilege, or NULL. The mode but for the privilege is as in key. */
+/* The translated code at rip for a privilege, or NULL. The mode but for the privilege is as in
+ * key. */
 static const void *known(struct vcpu *vcpu, uint32_t rip, bool user, uint32_t key)
 {
     struct translator *t = translator_of(vcpu);

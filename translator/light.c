@@ -26,7 +26,8 @@ void light_end(struct builder *b, const struct insn *in, uint32_t slow)
 }
 
 /* The host address of [gla, gla + size), if it is in one page that the TLB has. */
-static uint8_t *in_page(const struct vcpu *vcpu, uint32_t gla, uint64_t size, enum mem_access access)
+static uint8_t *in_page(const struct vcpu *vcpu, uint32_t gla, uint64_t size,
+                        enum mem_access access)
 {
     const struct tlb *tlb = (const struct tlb *)(uintptr_t)vcpu->bt.tlb;
 

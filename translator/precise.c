@@ -14,8 +14,8 @@
 #include "translator/unit.h"
 
 /*
- * The accesses through r14 that exits.c emits. A kick between a lookup's load and its jump makes the
- * jump fault; the guest's instruction is complete by then, as it is at the load.
+ * The accesses through r14 that exits.c emits. A kick between a lookup's load and its jump makes
+ * the jump fault; the guest's instruction is complete by then, as it is at the load.
  */
 static bool is_poll(const uint8_t *code)
 {
@@ -38,7 +38,8 @@ static bool is_poll(const uint8_t *code)
 static struct vcpu *running; /* the vcpu of this process, for signal handlers */
 static struct sigaction previous[NSIG];
 
-/* Where the handler sends a fault that is not a poll's: to the window's filling or to the interpreter. */
+/* Where the handler sends a fault that is not a poll's: to the window's filling or to the
+ * interpreter. */
 static const char *fault_exit(int sig, const siginfo_t *info, const ucontext_t *uc)
 {
     uint64_t gla = (uint64_t)(uintptr_t)info->si_addr - running->bt.window;

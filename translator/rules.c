@@ -44,7 +44,8 @@ static bool reg_is_byte(const struct insn *in)
     return in->map == 1 && (in->opcode == 0xb0 || in->opcode == 0xc0);
 }
 
-/* AH, CH, DH, BH cannot be named beside a REX prefix: trade places with the low byte for a moment. */
+/* AH, CH, DH, BH cannot be named beside a REX prefix: trade places with the low byte for a
+ * moment. */
 static void same_with_high_byte(struct builder *b, const struct insn *in)
 {
     unsigned low = in->reg & 3;
@@ -135,10 +136,12 @@ bool rule_nop(struct builder *b, const struct insn *in)
 
 #define A_ANY_FPU (A_X87 | A_MMX | A_SSE | A_AVX)
 
-/* FPU and vector instructions whose memory operand is fixed and that touch nothing else run natively. */
+/* FPU and vector instructions whose memory operand is fixed and that touch nothing else run
+ * natively. */
 static bool native_form(const struct builder *b, const struct insn *in)
 {
-    if (!(b->key & KEY_FPU) || in->info->attr & (A_AVX | A_IMPLICIT_MEM | A_UNDEFINED | A_PRIVILEGED))
+    if (!(b->key & KEY_FPU) ||
+        in->info->attr & (A_AVX | A_IMPLICIT_MEM | A_UNDEFINED | A_PRIVILEGED))
         return false;
     if (!in->info->interp || in->prefixes & (PREFIX_VEX | PREFIX_EVEX))
         return false;

@@ -1,6 +1,6 @@
 /*
- * String instructions. One iteration is translated in line for DF clear (the interpreter has the other
- * case); REP MOVS and REP STOS inside one page are light calls of the host's own.
+ * String instructions. One iteration is translated in line for DF clear (the interpreter has the
+ * other case); REP MOVS and REP STOS inside one page are light calls of the host's own.
  */
 #include "translator/rules.h"
 

@@ -133,7 +133,8 @@ static void land(struct builder *b, uint32_t from)
 
 /*
  * POPF at CPL 0 where nothing but the arithmetic flags, IF and DF changes and no interrupt waits;
- * everything else is the interpreter's. The host's flags are free here: all are about to be replaced.
+ * everything else is the interpreter's. The host's flags are free here: all are about to be
+ * replaced.
  */
 bool rule_popf(struct builder *b, const struct insn *in)
 {
@@ -145,8 +146,9 @@ bool rule_popf(struct builder *b, const struct insn *in)
     access_load_at(b, R9);
     emit_vcpu(b, 0x8b, R11, OFF_SYSTEM_FLAGS);
     EMIT(b, 0x45, 0x31, 0xcb);                   /* xor r11d, r9d */
-    EMIT(b, 0x41, 0xf7, 0xc3), emit32(b, EFLAGS_TF | EFLAGS_IOPL | EFLAGS_NT | EFLAGS_AC | EFLAGS_ID |
-                                             EFLAGS_RF | EFLAGS_VM | EFLAGS_VIF | EFLAGS_VIP);
+    EMIT(b, 0x41, 0xf7, 0xc3),
+        emit32(b, EFLAGS_TF | EFLAGS_IOPL | EFLAGS_NT | EFLAGS_AC | EFLAGS_ID | EFLAGS_RF |
+                      EFLAGS_VM | EFLAGS_VIF | EFLAGS_VIP);
     other = jump_short(b, 0x75);                 /* test r11d, ...; jnz interpret */
     EMIT(b, 0x41, 0xf7, 0xc1), emit32(b, EFLAGS_IF);
     closed = jump_short(b, 0x74);                /* test r9d, IF; jz closed */
@@ -183,7 +185,8 @@ bool rule_rdtsc(struct builder *b, const struct insn *in)
     EMIT(b, 0x0f, 0x31);                         /* rdtsc */
     EMIT(b, 0xc4, 0x63, 0xfb, 0xf0, 0xc2, 32);   /* rorx r8, rdx, 32 */
     EMIT(b, 0x4d, 0x8d, 0x04, 0x00);             /* lea r8, [r8 + rax] */
-    EMIT(b, 0x4d, 0x8b, 0x8f), emit32(b, offsetof(struct vcpu, tsc_offset)); /* mov r9, [tsc_offset] */
+    /* mov r9, [tsc_offset] */
+    EMIT(b, 0x4d, 0x8b, 0x8f), emit32(b, offsetof(struct vcpu, tsc_offset));
     EMIT(b, 0x4f, 0x8d, 0x04, 0x08);             /* lea r8, [r8 + r9] */
     EMIT(b, 0x44, 0x89, 0xc0);                   /* mov eax, r8d */
     EMIT(b, 0xc4, 0xc3, 0xfb, 0xf0, 0xd0, 32);   /* rorx rdx, r8, 32 */

@@ -46,7 +46,8 @@ bool bt_load_segment(struct vcpu *vcpu, uint32_t argument)
         new.limit = descriptor_limit(d);
         new.base = descriptor_base(d);
         /* data, present, accessed; DPL cannot be below CPL 0, but below RPL */
-        if ((new.attr & (SEG_S | SEG_CODE | SEG_P | SEG_ACCESSED)) != (SEG_S | SEG_P | SEG_ACCESSED) ||
+        if ((new.attr &(SEG_S | SEG_CODE | SEG_P | SEG_ACCESSED)) !=
+                (SEG_S | SEG_P | SEG_ACCESSED) ||
             descriptor_dpl(d) < (selector & SELECTOR_RPL))
             return false;
     }
@@ -54,7 +55,8 @@ bool bt_load_segment(struct vcpu *vcpu, uint32_t argument)
         if (!segment_whole(&new) || new.base)
             return false; /* the mode key changes */
     } else {
-        vcpu->bt.seg_tlb[seg - SEG_FS] = segment_whole(&new) ? vcpu->bt.tlb : (uint64_t)(uintptr_t)&never;
+        vcpu->bt.seg_tlb[seg - SEG_FS] =
+            segment_whole(&new) ? vcpu->bt.tlb : (uint64_t)(uintptr_t)&never;
     }
     vcpu->seg[seg] = new;
     return true;

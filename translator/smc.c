@@ -16,7 +16,8 @@ void smc_written(struct translator *t, uint64_t gpa, uint64_t size)
         struct unit *next = unit->next_frame;
 
         if (overlaps(unit, gpa, size)) {
-            log_print(LOG_trace, "write to %llx drops unit %08x\n", (unsigned long long)gpa, unit->eip);
+            log_print(LOG_trace, "write to %llx drops unit %08x\n", (unsigned long long)gpa,
+                      unit->eip);
             unit_drop(t, unit);
             t->stats.smc_drops++;
         }

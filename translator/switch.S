@@ -166,8 +166,8 @@ bt_exit_window:
     jmp     resume
 
 /*
- * A light call: only the registers that C may clobber are saved, in gpr[]; C may change them there. r9 = the
- * function, r8d = its argument; on to r11 when it returns true, to r10 when not.
+ * A light call: only the registers that C may clobber are saved, in gpr[]; C may change them there.
+ * r9 = the function, r8d = its argument; on to r11 when it returns true, to r10 when not.
  */
     .globl  bt_light_call
 bt_light_call:

@@ -11,7 +11,8 @@
  *                                  v
  *                            (graveyard) -- unit_bury() --> freed
  *
- *  U1. A unit holds for (gpa, eip, key): the same bytes at the same linear address in the same mode.
+ *  U1. A unit holds for (gpa, eip, key): the same bytes at the same linear address in the same
+ *      mode.
  *  U2. Units are chained directly only within a page and a key: a page's mapping cannot change
  *      between two of its own instructions. All other transfers look the address up in the view's
  *      jump table, which the shadow memory empties when a mapping changes.
@@ -38,7 +39,8 @@
 enum {
     KEY_USER = 1,      /* CPL 3 */
     KEY_FPU = 2,       /* CR0.EM and TS clear, CR4.OSFXSR set: FPU and SSE code runs natively */
-    KEY_FS = 4,        /* user code: FS is a 4 GiB data segment with some base. A kernel changes FS and */
+    /* user code: FS is a 4 GiB data segment with some base. A kernel changes FS and */
+    KEY_FS = 4,
     KEY_GS = 8,        /* GS all the time: its code checks them by bt.seg_tlb */
     KEY_WINDOW = 0x10, /* memory through the view's window */
     KEY_TSC = 0x20,    /* RDTSC is allowed (CPL 0, or CR4.TSD clear) */
@@ -112,8 +114,10 @@ struct cache_region {
 
 struct translator_stats {
     uint64_t units, bytes_guest, bytes_host, units_dropped, insns_translated;
-    uint64_t enters, lookups, lookup_found, chains, callouts, slow_fills, slow_specials, slow_faults;
-    uint64_t host_faults, window_faults, sites_adapted, polls, interpreted, smc_writes, smc_drops, evictions, kicks;
+    uint64_t enters, lookups, lookup_found, chains, callouts, slow_fills, slow_specials,
+        slow_faults;
+    uint64_t host_faults, window_faults, sites_adapted, polls, interpreted, smc_writes, smc_drops,
+        evictions, kicks;
 };
 
 struct translator {
@@ -215,8 +219,9 @@ static inline bool segment_whole(const struct segment *s)
 void segments_refresh(struct vcpu *vcpu);
 
 /*
- * Light calls, from switch.S: what is in registers only (rax, rcx, rdx, rsi, rdi of the guest are in gpr[] and
- * are loaded again) and needs none of the rest. False: nothing was done, ask the interpreter.
+ * Light calls, from switch.S: what is in registers only (rax, rcx, rdx, rsi, rdi of the guest are
+ * in gpr[] and are loaded again) and needs none of the rest. False: nothing was done, ask the
+ * interpreter.
  */
 typedef bool light_fn(struct vcpu *vcpu, uint32_t argument);
 light_fn bt_load_segment; /* segment register << 16 | selector: DS, ES, FS or GS at CPL 0 */
@@ -226,9 +231,11 @@ light_fn bt_sysenter;     /* the unit's key */
 light_fn bt_sysexit;
 light_fn bt_same_cr4;     /* the value written */
 
-/* In bt_access's info, beside the access and its size: the instruction uses the FPU or vector registers. */
+/* In bt_access's info, beside the access and its size: the instruction uses the FPU or vector
+ * registers. */
 #define ACCESS_FPU 0x10000
-/* ... or it goes through a kernel's FS or GS (segment register << 20), whose TLB may be the one that never hits. */
+/* ... or it goes through a kernel's FS or GS (segment register << 20), whose TLB may be the one
+ * that never hits. */
 #define ACCESS_SEG_SHIFT 20
 
 /* --- callouts.c: called from switch.S; each returns where to go on, or NULL to leave --- */
@@ -244,7 +251,8 @@ void bt_fpu_out(struct vcpu *vcpu);
 
 /* --- switch.S --- */
 uint64_t bt_enter(struct vcpu *vcpu, const void *host);
-extern const char bt_exit_lookup[], bt_exit_chain[], bt_slow_access[], bt_callout[], bt_exit_fault[];
+extern const char bt_exit_lookup[], bt_exit_chain[], bt_slow_access[], bt_callout[],
+    bt_exit_fault[];
 extern const char bt_exit_window[], bt_light_call[];
 extern const char bt_jump_1[], bt_jump_2[], bt_jump_3[];
 

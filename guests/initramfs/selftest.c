@@ -366,8 +366,9 @@ static void note_fault(int signal, void *info, struct context *context)
         __asm__ volatile("movl $1f, %5\n movl %%esp, %6\n cmpl %%eax, %%edx\n" insn "\n"           \
                          "1: movl %6, %%esp\n cld\n"                                               \
                          : "+a"(a), "+c"(c), "+d"(d), "+S"(s), "+D"(t), "=m"(fault_resume),        \
-                           "=m"(fault_esp)                                                                 \
-                         : "b"(fault_base) : "cc", "memory");                                      \
+                           "=m"(fault_esp)                                                         \
+                         : "b"(fault_base)                                                         \
+                         : "cc", "memory");                                                        \
         mix32(a);                                                                                  \
         mix32(c);                                                                                  \
         mix32(d);                                                                                  \

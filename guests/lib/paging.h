@@ -1,4 +1,5 @@
-/* Page tables of 4 KiB pages: everything below PAGING_IDENTITY is mapped where it is, for all rings. */
+/* Page tables of 4 KiB pages: everything below PAGING_IDENTITY is mapped where it is, for all
+ * rings. */
 #ifndef GUESTS_LIB_PAGING_H
 #define GUESTS_LIB_PAGING_H
 

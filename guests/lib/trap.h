@@ -76,7 +76,8 @@ void trap_set_cr3(uint32_t cr3);
 uint64_t segment_make(uint32_t base, uint32_t limit, uint8_t access, uint8_t flags);
 uint64_t gate_make(uint16_t selector, uint32_t offset, uint8_t access, uint8_t words);
 void trap_load_gdt(void); /* loads GDTR and all segment registers */
-void trap_set_gate(unsigned vector, unsigned dpl); /* the gate as trap_init made it, with this DPL */
+/* the gate as trap_init made it, with this DPL */
+void trap_set_gate(unsigned vector, unsigned dpl);
 
 enum {
     ACCESS_P = 0x80, ACCESS_DPL3 = 0x60, ACCESS_CODE = 0x9a, ACCESS_DATA = 0x92,

@@ -1,6 +1,6 @@
 /*
- * Where a case's operands lie: registers are chosen so that the effective address falls on a page of
- * the world, often across its end, or near it.
+ * Where a case's operands lie: registers are chosen so that the effective address falls on a page
+ * of the world, often across its end, or near it.
  */
 #include "tests/insn/cases.h"
 

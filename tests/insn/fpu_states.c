@@ -1,4 +1,5 @@
-/* Random and special FPU states: zeros, denormals, infinities, NaNs, unnormals, every control bit. */
+/* Random and special FPU states: zeros, denormals, infinities, NaNs, unnormals, every control
+ * bit. */
 #include "tests/insn/fpu_states.h"
 
 #include <string.h>

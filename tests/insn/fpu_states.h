@@ -12,7 +12,8 @@ uint64_t states_random(void);
 /* Fills in gpr, eflags, the image (as the CPU would have it) and data. */
 void states_fill(struct oracle_state *in, uint8_t *data, unsigned bytes, uint64_t xcr0);
 
-/* A sensible memory operand at data for the instructions that load whole states (M_ id), and their registers. */
+/* A sensible memory operand at data for the instructions that load whole states (M_ id), and their
+ * registers. */
 void states_operand(unsigned id, uint8_t *data, struct oracle_state *in);
 
 #endif

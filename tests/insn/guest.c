@@ -1,6 +1,6 @@
 /*
- * tests/machine.c's machine, entered at CPL 3: an exception ends at a HLT of CPL 0, and the frame on
- * that stack says what the CPU pushed.
+ * tests/machine.c's machine, entered at CPL 3: an exception ends at a HLT of CPL 0, and the frame
+ * on that stack says what the CPU pushed.
  */
 #include "tests/insn/guest.h"
 

@@ -1,8 +1,9 @@
 /*
- * IRETQ loads the flags (TF too), ESP, SS and a 32-bit CS at once; an exception comes back as a signal,
- * whose handler notes the state and continues at native_leave with the host's registers.
+ * IRETQ loads the flags (TF too), ESP, SS and a 32-bit CS at once; an exception comes back as a
+ * signal, whose handler notes the state and continues at native_leave with the host's registers.
  *
- * FS keeps the C library's thread pointer and is null, so that guests see #GP through it; GS is flat.
+ * FS keeps the C library's thread pointer and is null, so that guests see #GP through it; GS is
+ * flat.
  */
 #include "tests/insn/native.h"
 
@@ -40,7 +41,8 @@ __asm__("    .text\n"
         "    push %rbx\n    push %rbp\n    push %r12\n    push %r13\n    push %r14\n    push %r15\n"
         "    mov %rsp, native_host_rsp(%rip)\n"
         "    mov %rdi, %rsp\n"
-        "    pop %rax\n    pop %rcx\n    pop %rdx\n    pop %rbx\n    pop %rbp\n    pop %rsi\n    pop %rdi\n"
+        "    pop %rax\n    pop %rcx\n    pop %rdx\n    pop %rbx\n    pop %rbp\n    pop %rsi\n"
+        "    pop %rdi\n"
         "    iretq\n"
         "    .globl native_leave\n"
         "native_leave:\n"

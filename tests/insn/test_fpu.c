@@ -1,10 +1,10 @@
 /*
  * x87, MMX, SSE and AVX instructions: the interpreter against the CPU.
  *
- * Every encoding whose row of opcodes.def is the FPU's is executed with random and special states: by
- * the interpreter, and by this process in compatibility mode (a far jump to the 32-bit code segment and
- * back), with code, data and states below 4 GiB. Registers, flags, memory, the XSAVE image and the
- * exception must be equal.
+ * Every encoding whose row of opcodes.def is the FPU's is executed with random and special states:
+ * by the interpreter, and by this process in compatibility mode (a far jump to the 32-bit code
+ * segment and back), with code, data and states below 4 GiB. Registers, flags, memory, the XSAVE
+ * image and the exception must be equal.
  *
  * test_fpu [rounds [seed]]: states per encoding.
  */
@@ -138,8 +138,8 @@ static bool same_state(const struct test *t)
 }
 
 /*
- * XSTATE_BV: which components are in use. A signal's way through the kernel marks some, and so does being
- * preempted between loading and storing: one right answer in a few tries is right.
+ * XSTATE_BV: which components are in use. A signal's way through the kernel marks some, and so does
+ * being preempted between loading and storing: one right answer in a few tries is right.
  */
 static bool same_use(struct test *t, const struct insn *in)
 {
@@ -302,7 +302,7 @@ static void vex_cases(struct test *t, unsigned rounds)
     }
 }
 
-/* --- Life ----------------------------------------------------------------------------------------- */
+/* --- Life ----------------------------------------------------------------- */
 
 static int setup(struct test *t)
 {

@@ -4,9 +4,9 @@
  *
  *     test_insn [--engine interp|bt] [--cases N] [--seed N] [--only MNEMONIC] [--keep-going]
  *
- * A child process executes the cases, so that a CPU that does the unexpected is a failed test and not
- * a dead one. Sequences of SEQUENCE cases have seeds of their own: a failure names its sequence's,
- * and --seed with it and --cases SEQUENCE plays it again.
+ * A child process executes the cases, so that a CPU that does the unexpected is a failed test and
+ * not a dead one. Sequences of SEQUENCE cases have seeds of their own: a failure names its
+ * sequence's, and --seed with it and --cases SEQUENCE plays it again.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -121,7 +121,8 @@ static int differing_frame(int first)
 
 /* --- Comparison ---------------------------------------------------------------------------- */
 
-/* The host cannot compute what decimal instructions leave undefined: interp_decimal.c knows Intel. */
+/* The host cannot compute what decimal instructions leave undefined: interp_decimal.c knows
+ * Intel. */
 static uint32_t masked_flags(const struct insn *in)
 {
     bool decimal = in->id == M_DAA || in->id == M_DAS || in->id == M_AAA || in->id == M_AAS ||
@@ -141,7 +142,8 @@ static void normalize(struct cpu_state *s, const struct insn *in)
 
 /*
  * CPUs leave what these have done before a fault midway, because starting again does the same; ours
- * changes nothing (cpu/interp_stack.c): then only the fault is compared, and of CALL not the memory.
+ * changes nothing (cpu/interp_stack.c): then only the fault is compared, and of CALL not the
+ * memory.
  */
 static bool leaves_parts(const struct test_case *c, const struct cpu_state *after)
 {
@@ -313,7 +315,7 @@ static int run_all(const struct options *o)
     return progress->differences ? 1 : 0;
 }
 
-/* --- The parent -------------------------------------------------------------------------------- */
+/* --- The parent ----------------------------------------------------------- */
 
 static const char *const names[M_COUNT] = {
 #define INSN(id, name, read, written, undefined, attr) [M_##id] = name,

@@ -1,7 +1,7 @@
 /*
  * Repeated string instructions of the interpreter against a byte-wise model: long and overlapping
- * runs over page ends, both directions; stops in the middle (fault, interrupt, trap) and goes on; stores
- * to watched frames.
+ * runs over page ends, both directions; stops in the middle (fault, interrupt, trap) and goes on;
+ * stores to watched frames.
  */
 #include <stdlib.h>
 #include <string.h>

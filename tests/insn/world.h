@@ -59,8 +59,10 @@ extern bool world_has_ldt;
 struct cpu_state {
     uint32_t gpr[8]; /* as encoded: eax, ecx, edx, ebx, esp, ebp, esi, edi */
     uint32_t eip, eflags;
-    uint8_t seg[6];              /* before: WORLD_ segments, in the order of SEG_; FS is always null */
-    uint32_t vector, error, cr2; /* after: the exception that ended it; 1: single-stepped to its end */
+    /* before: WORLD_ segments, in the order of SEG_; FS is always null */
+    uint8_t seg[6];
+    /* after: the exception that ended it; 1: single-stepped to its end */
+    uint32_t vector, error, cr2;
 };
 
 #endif

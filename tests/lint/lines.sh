@@ -13,10 +13,12 @@ report() { # TEXT LINES
 sources=$(echo "$files" | grep -E '\.(c|h|S|inc|sh|py|cmake)$|CMakeLists' || true)
 # shellcheck disable=SC2086 # lists of files without blanks
 {
-    report "over 100 columns" "$(awk 'length > 100 { print FILENAME ":" FNR ": " length }' $sources)"
+    report "over 100 columns" \
+        "$(awk 'length > 100 { print FILENAME ":" FNR ": " length }' $sources)"
     report "tabs" "$(awk '/\t/ { print FILENAME ":" FNR }' $(echo "$sources" | grep -E '\.[ch]$'))"
     report "blanks at the end" "$(awk '/[ \t]$/ { print FILENAME ":" FNR }' $sources)"
     # Put together here so that this file does not hold them itself.
-    report "paths of a machine" "$(grep -nE "(^|[^[:alnum:]_.])/(wor""k|roo""t|hom""e/[a-z]+)/" $files)"
+    report "paths of a machine" \
+        "$(grep -nE "(^|[^[:alnum:]_.])/(wor""k|roo""t|hom""e/[a-z]+)/" $files)"
 }
 exit $bad

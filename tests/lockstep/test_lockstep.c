@@ -49,7 +49,8 @@ static void put_pointer(void)
     if (code[0] == 0xbc)
         value = STACK + 0x1000 + (rnd() & 0xffc);
     else if (rnd() % 4 == 0)
-        value = rnd() % 8 ? rnd() : (uint32_t[]){ 0, 0x7fffffff, 0x80000000, 0xffffffff }[rnd() & 3];
+        value =
+            rnd() % 8 ? rnd() : (uint32_t[]){ 0, 0x7fffffff, 0x80000000, 0xffffffff }[rnd() & 3];
     memcpy(code + 1, &value, 4);
     put_bytes(code, 5);
 }
@@ -60,8 +61,8 @@ static bool acceptable(const struct insn *in)
 
     if (attr & (A_PRIVILEGED | A_FAR | A_BRANCH | A_UNDEFINED | A_IOPL | A_SENSITIVE | A_AVX))
         return false;
-    if (in->id == M_RDTSC || in->id == M_RDTSCP || in->id == M_CPUID || in->id == M_RDRAND || in->id == M_RDSEED ||
-        in->id == M_RDPMC)
+    if (in->id == M_RDTSC || in->id == M_RDTSCP || in->id == M_CPUID || in->id == M_RDRAND ||
+        in->id == M_RDSEED || in->id == M_RDPMC)
         return false;
     return true;
 }
@@ -89,7 +90,8 @@ static void put_random(void)
     put_bytes(code, in.len);
 }
 
-/* A conditional jump over the next few instructions, or a loop is not worth the risk of not ending. */
+/* A conditional jump over the next few instructions, or a loop is not worth the risk of not
+ * ending. */
 static void put_jump(void)
 {
     unsigned at = stream_len, count = 1 + rnd() % 3;
@@ -179,7 +181,8 @@ static unsigned differences;
 
 static void differ(const char *what, uint64_t interp, uint64_t bt)
 {
-    printf("  %s: interp %llx, bt %llx\n", what, (unsigned long long)interp, (unsigned long long)bt);
+    printf("  %s: interp %llx, bt %llx\n", what, (unsigned long long)interp,
+           (unsigned long long)bt);
     differences++;
 }
 
@@ -204,7 +207,8 @@ static void compare(struct machine *a, struct machine *b)
         }
     for (uint64_t gpa = CODE; gpa < STACK + 0x10000; gpa++)
         if (*physmem_ptr(&a->mem, gpa) != *physmem_ptr(&b->mem, gpa)) {
-            differ("memory at", gpa << 8 | *physmem_ptr(&a->mem, gpa), gpa << 8 | *physmem_ptr(&b->mem, gpa));
+            differ("memory at", gpa << 8 | *physmem_ptr(&a->mem, gpa),
+                   gpa << 8 | *physmem_ptr(&b->mem, gpa));
             break;
         }
 }
@@ -227,7 +231,8 @@ static void dump_stream(uint64_t seed)
     printf("seed %llu:\n", (unsigned long long)seed);
     while (at < stream_len && stream[at] == 0x90)
         at++;
-    for (; at < stream_len && (len = decode(&in, stream + at, INSN_MAX, MODE_32)) > 0; at += (unsigned)len) {
+    for (; at < stream_len && (len = decode(&in, stream + at, INSN_MAX, MODE_32)) > 0;
+         at += (unsigned)len) {
         printf("  %x %-10s", CODE + at, in.info->mnemonic);
         for (int i = 0; i < len; i++)
             printf(" %02x", stream[at + (unsigned)i]);
@@ -277,6 +282,7 @@ int main(int argc, char **argv)
         return 2;
     for (unsigned long i = 0; i < streams && differences < 20; i++)
         one(&interp, &bt, seed + i);
-    printf("%lu streams from seed %llu: %u differences\n", streams, (unsigned long long)seed, differences);
+    printf("%lu streams from seed %llu: %u differences\n", streams, (unsigned long long)seed,
+           differences);
     return differences != 0;
 }

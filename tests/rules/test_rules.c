@@ -1,7 +1,7 @@
 /*
- * Golden listings: what the translator makes of each sensitive instruction, of IRET, and of one instruction for
- * each kind of rule, in both access forms. The listing is compared with golden/NAME.txt; what depends on where things are
- * in memory is replaced by what it is.
+ * Golden listings: what the translator makes of each sensitive instruction, of IRET, and of one
+ * instruction for each kind of rule, in both access forms. The listing is compared with
+ * golden/NAME.txt; what depends on where things are in memory is replaced by what it is.
  *
  *     test_rules DIRECTORY [--write]
  */
@@ -38,19 +38,21 @@ static void print_host(csh cs, const struct translator *t, const struct unit *un
         memcpy(&rel, at + 1, 4);
         if (at[0] == 0x49 && at[1] == 0xb9)
             fprintf(out, "    %4llx  movabs r9, site\n", (unsigned long long)insn[i].address);
-        else if (at[0] == 0xe9 && (at + 5 + rel < unit->host || at + 5 + rel > unit->host + unit->host_len))
+        else if (at[0] == 0xe9 &&
+                 (at + 5 + rel < unit->host || at + 5 + rel > unit->host + unit->host_len))
             fprintf(out, "    %4llx  jmp thunk %td\n", (unsigned long long)insn[i].address,
                     (at + 5 + rel - t->exec) / 8);
         else if (at[0] == 0x41 && at[1] == 0xb9 && i && insn[i - 1].bytes[1] == 0xb8)
             fprintf(out, "    %4llx  mov r9d, exit\n", (unsigned long long)insn[i].address);
         else
-            fprintf(out, "    %4llx  %s %s\n", (unsigned long long)insn[i].address, insn[i].mnemonic,
-                    insn[i].op_str);
+            fprintf(out, "    %4llx  %s %s\n", (unsigned long long)insn[i].address,
+                    insn[i].mnemonic, insn[i].op_str);
     }
     cs_free(insn, count);
 }
 
-static void translate_sample(struct machine *m, csh cs32, csh cs64, const struct sample *s, uint32_t key)
+static void translate_sample(struct machine *m, csh cs32, csh cs64, const struct sample *s,
+                             uint32_t key)
 {
     struct translator *t = m->vcpu->engine_state;
     uint8_t *code = physmem_ptr(&m->mem, CODE);

@@ -1,6 +1,6 @@
 /*
- * The FPU where tests/insn cannot ask the CPU: control registers, error reporting, real-mode formats,
- * the host's own FPU state, host addresses that must not reach the guest.
+ * The FPU where tests/insn cannot ask the CPU: control registers, error reporting, real-mode
+ * formats, the host's own FPU state, host addresses that must not reach the guest.
  */
 #include "cpu/fpu.h"
 
@@ -199,7 +199,7 @@ static void test_simd_error(struct machine *m)
     }
 }
 
-/* --- Nothing happens before a fault ------------------------------------------------------------ */
+/* --- Nothing happens before a fault --------------------------------------- */
 
 static void check_untouched(struct machine *m, const char *bytes, unsigned len, int vector)
 {
@@ -245,7 +245,7 @@ static void test_limit(struct machine *m)
     }
 }
 
-/* --- Pointers and their formats --------------------------------------------------------------------- */
+/* --- Pointers and their formats ------------------------------------------- */
 
 /* An unmasked error with a memory operand at seg:[bx + 2]: FIP, FDP and FOP are the guest's. */
 static void error_with_operand(struct machine *m)
@@ -311,7 +311,7 @@ static void test_no_leak(struct machine *m)
     CHECK_EQ(m_get(m, AT_DATA + 0x110, 4), AT_DATA);
 }
 
-/* --- The host's registers --------------------------------------------------------------------------------- */
+/* --- The host's registers ------------------------------------------------- */
 
 static void check_host(void)
 {
@@ -361,7 +361,7 @@ static void test_host_state(struct machine *m)
     check_host();
 }
 
-/* --- XCR0 --------------------------------------------------------------------------------------------------- */
+/* --- XCR0 ----------------------------------------------------------------- */
 
 static void check_xsetbv(struct machine *m, uint32_t ecx, uint64_t value, bool good)
 {
