@@ -130,6 +130,8 @@ int main(int argc, char **argv)
         failed += check(argv[1], samples[i].name, text, write);
         free(text);
     }
+    cs_close(&cs32);
+    cs_close(&cs64);
     printf("%zu listings, %d failed\n", sizeof(samples) / sizeof(*samples), failed);
     return failed != 0;
 }
