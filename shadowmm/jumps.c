@@ -8,6 +8,12 @@ static void clear_slot(struct jump_table *table, unsigned slot)
     table->tag[slot] = 0;
 }
 
+static bool may_have(const struct jumps *jumps, uint64_t page)
+{
+    page %= JUMP_PAGES;
+    return jumps->pages[page / 64] >> page % 64 & 1;
+}
+
 void jumps_flush(struct jumps *jumps)
 {
     if (jumps->used > JUMP_LOG)
@@ -16,17 +22,8 @@ void jumps_flush(struct jumps *jumps)
         for (unsigned i = 0; i < jumps->used; i++)
             clear_slot(jumps->table, jumps->log[i]);
     jumps->used = 0;
-    jumps->pages = 0;
-}
-
-/* A page's addresses fill one sixteenth of the slots. */
-static void drop_page(struct jumps *jumps, uint64_t page)
-{
-    unsigned first = (page & 15) << PAGE_SHIFT;
-
-    for (unsigned slot = first; slot < first + PAGE_SIZE; slot++)
-        clear_slot(jumps->table, slot);
-    jumps->pages &= ~(1u << (page & 15));
+    for (unsigned i = 0; i < JUMP_PAGES / 64; i++)
+        jumps->pages[i] = 0;
 }
 
 /* Clears what lies in [gla, gla + size) by the log of what was put in. */
@@ -44,39 +41,70 @@ static void drop_logged(struct jumps *jumps, uint64_t gla, uint64_t size)
     }
 }
 
+/* Most pages that change hold no code. */
+static bool range_may_have(const struct jumps *jumps, uint64_t first, uint64_t last)
+{
+    if (last - first >= 256)
+        return true;
+    for (uint64_t page = first; page <= last; page++)
+        if (may_have(jumps, page))
+            return true;
+    return false;
+}
+
 /* An instruction may begin up to 14 bytes before the range and reach into it. */
 void jumps_drop(struct jumps *jumps, uint64_t gla, uint64_t size)
 {
     uint64_t start = gla < INSN_MAX ? 0 : gla - (INSN_MAX - 1), end = gla + size;
 
-    if (!jumps->pages || start > jumps->high || end <= jumps->low)
+    if (!jumps->used || start > jumps->high || end <= jumps->low ||
+        !range_may_have(jumps, start >> PAGE_SHIFT, (end - 1) >> PAGE_SHIFT))
         return;
-    if (end - start > 8 * PAGE_SIZE) {
-        drop_logged(jumps, start, end - start);
-        return;
+    drop_logged(jumps, start, end - start);
+}
+
+/* Makes room in a full log: slots that were cleared, and those filled again since, leave it. */
+static void log_compact(struct jumps *jumps)
+{
+    uint64_t seen[JUMP_SLOT_COUNT / 64];
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < JUMP_SLOT_COUNT / 64; i++)
+        seen[i] = 0;
+    for (unsigned i = 0; i < JUMP_LOG; i++) {
+        unsigned slot = jumps->log[i];
+
+        if (!jumps->table->tag[slot] || seen[slot / 64] >> slot % 64 & 1)
+            continue;
+        seen[slot / 64] |= 1ull << slot % 64;
+        jumps->log[kept++] = (uint16_t)slot;
     }
-    for (uint64_t page = start >> PAGE_SHIFT; page <= (end - 1) >> PAGE_SHIFT; page++)
-        if (jumps->pages >> (page & 15) & 1)
-            drop_page(jumps, page);
+    /* half full at least: not again at once */
+    jumps->used = kept > JUMP_LOG / 2 ? JUMP_LOG + 1 : kept;
+}
+
+static void log_slot(struct jumps *jumps, unsigned slot)
+{
+    if (jumps->used == JUMP_LOG)
+        log_compact(jumps);
+    if (jumps->used < JUMP_LOG)
+        jumps->log[jumps->used++] = (uint16_t)slot;
 }
 
 static void insert(struct jumps *jumps, uint64_t eip, const void *host)
 {
     unsigned slot = eip & (JUMP_SLOT_COUNT - 1);
+    uint64_t page = (eip >> PAGE_SHIFT) % JUMP_PAGES;
 
-    if (!jumps->table->tag[slot]) {
-        if (jumps->used < JUMP_LOG)
-            jumps->log[jumps->used] = (uint16_t)slot;
-        if (jumps->used <= JUMP_LOG)
-            jumps->used++;
-    }
-    if (!jumps->pages || eip < jumps->low)
+    if (!jumps->used || eip < jumps->low)
         jumps->low = eip;
-    if (!jumps->pages || eip > jumps->high)
+    if (!jumps->used || eip > jumps->high)
         jumps->high = eip;
+    if (!jumps->table->tag[slot])
+        log_slot(jumps, slot);
     jumps->table->tag[slot] = -(eip + 1);
     jumps->table->host[slot] = (uint64_t)(uintptr_t)host;
-    jumps->pages |= 1u << (eip >> PAGE_SHIFT & 15);
+    jumps->pages[page / 64] |= 1ull << page % 64;
 }
 
 struct jump_table *shadowmm_jump_table(struct shadowmm *sm, bool user, uint32_t key)
@@ -110,8 +138,7 @@ void shadowmm_jump_drop(struct shadowmm *sm, uint64_t eip)
         for (unsigned user = 0; user < 2; user++) {
             struct jumps *jumps = &sm->view[i].jumps[user];
 
-            if (jumps->pages >> (eip >> PAGE_SHIFT & 15) & 1 &&
-                jumps->table->tag[slot] == -(eip + 1))
+            if (jumps->used && jumps->table->tag[slot] == -(eip + 1))
                 clear_slot(jumps->table, slot);
         }
 }

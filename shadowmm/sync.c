@@ -56,7 +56,6 @@ void sync_destroy(struct shadowmm *sm)
     }
 }
 
-#define CHANGED_MANY 12
 #define IDLE_MANY 4
 
 static void copy_page(void *to, const void *from)
@@ -94,10 +93,10 @@ static bool contradicts(uint64_t old, uint64_t new)
     return old & PTE_P && ((old ^ new) & ~used || old & ~new & used);
 }
 
-/* Drops what was made through entry i. */
-static void drop_entry(struct shadowmm *sm, struct table *t, unsigned i)
+/* Drops what was made through entries [first, end). */
+static void drop_entries(struct shadowmm *sm, struct table *t, unsigned first, unsigned end)
 {
-    drop(sm, t, t->base + ((uint64_t)i << t->shift), 1ull << t->shift);
+    drop(sm, t, t->base + ((uint64_t)first << t->shift), (uint64_t)(end - first) << t->shift);
 }
 
 static uint64_t entry_at(const struct table *t, const uint64_t *words, unsigned i)
@@ -105,25 +104,24 @@ static uint64_t entry_at(const struct table *t, const uint64_t *words, unsigned 
     return t->entry_bytes == 8 ? words[i] : ((const uint32_t *)words)[i];
 }
 
-/* Drops what changed since the copy was made; false, having stopped early, when that is a lot. */
-static bool compare(struct shadowmm *sm, struct table *t)
+/* Drops what changed since the copy was made, runs of entries at a time. */
+static void compare(struct shadowmm *sm, struct table *t)
 {
     const uint64_t *now = table_memory(sm, t);
-    unsigned per_word = 8 / t->entry_bytes, changed = 0;
+    unsigned per_word = 8 / t->entry_bytes, entries = PAGE_SIZE / t->entry_bytes, run = 0;
 
     sm->stats.table_syncs++;
-    for (unsigned word = 0; word < PAGE_SIZE / 8; word++) {
-        if (t->copy[word] == now[word])
-            continue;
-        for (unsigned i = word * per_word; i < (word + 1) * per_word; i++) {
-            if (!contradicts(entry_at(t, t->copy, i), entry_at(t, now, i)))
-                continue;
-            if (t->shift == PAGE_SHIFT && ++changed > CHANGED_MANY)
-                return false;
-            drop_entry(sm, t, i);
+    for (unsigned i = 0; i < entries; i++) {
+        if (t->copy[i / per_word] != now[i / per_word] &&
+            contradicts(entry_at(t, t->copy, i), entry_at(t, now, i))) {
+            run++;
+        } else if (run) {
+            drop_entries(sm, t, i - run, i);
+            run = 0;
         }
     }
-    return true;
+    if (run)
+        drop_entries(sm, t, entries - run, entries);
 }
 
 static void forget(struct shadowmm *sm, struct table *t)
@@ -143,17 +141,16 @@ static void trace(struct shadowmm *sm, struct table *t)
     copy_page(t->copy, table_memory(sm, t));
 }
 
-/*
- * A frame through which nothing is cached any more is forgotten: it may have become plain memory. So is
- * one of which many entries changed (a fork, an exit): dropping all it maps costs less than one by one.
- */
+/* A frame through which nothing has been cached for a while is forgotten: it may be plain memory now. */
 static void sync_one(struct shadowmm *sm, struct table *t)
 {
     t->idle = t->fills ? 0 : t->idle + 1;
-    if (t->idle > IDLE_MANY || !compare(sm, t))
+    if (t->idle > IDLE_MANY) {
         forget(sm, t);
-    else
-        trace(sm, t);
+        return;
+    }
+    compare(sm, t);
+    trace(sm, t);
 }
 
 void sync_all(struct shadowmm *sm)

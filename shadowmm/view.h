@@ -9,14 +9,15 @@
 #define VIEWS_MAX 32
 #define WINDOWS_MAX 20
 #define JUMP_LOG 8192
+#define JUMP_PAGES 4096
 
 /* One jump table and what was put into it. */
 struct jumps {
     struct jump_table *table;
     uint32_t key;            /* the mode its code was translated for */
     unsigned used;           /* entries in log; more than JUMP_LOG: empty all of it */
-    uint64_t low, high;      /* bounds of the addresses in it (while pages is not 0) */
-    uint16_t pages;          /* bit n: slots of pages whose number ends in n may be used */
+    uint64_t low, high;      /* bounds of the addresses in it (while used is not 0) */
+    uint64_t pages[JUMP_PAGES / 64]; /* bit n: pages whose number is n modulo JUMP_PAGES may have entries */
     uint16_t log[JUMP_LOG];  /* slots filled */
 };
 
