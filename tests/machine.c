@@ -110,6 +110,15 @@ int machine_create(struct machine *m, const struct engine *engine)
     return 0;
 }
 
+void machine_destroy(struct machine *m)
+{
+    if (m->vcpu->engine_state && m->engine->destroy)
+        m->engine->destroy(m->vcpu);
+    mem_destroy(m->vcpu);
+    vcpu_destroy(m->vcpu);
+    physmem_destroy(&m->mem);
+}
+
 void machine_signal_stack(void)
 {
     stack_t ss = { .ss_size = 256 << 10 };

@@ -28,6 +28,8 @@ struct machine {
 /* 0, or -1 having said why. */
 int machine_create(struct machine *m, const struct engine *engine);
 
+void machine_destroy(struct machine *m);
+
 /* Control registers and segments as machine_create leaves them. */
 void machine_flat(struct vcpu *v);
 

@@ -284,5 +284,7 @@ int main(int argc, char **argv)
         one(&interp, &bt, seed + i);
     printf("%lu streams from seed %llu: %u differences\n", streams, (unsigned long long)seed,
            differences);
+    machine_destroy(&interp);
+    machine_destroy(&bt);
     return differences != 0;
 }
