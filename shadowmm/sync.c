@@ -5,8 +5,8 @@
 #include "shadowmm/view.h"
 
 /*
- * Tables come from chunks by mmap, not from malloc: a table is traced while the guest's vector state is in
- * the host's registers, which malloc may use.
+ * Tables come from chunks by mmap, not from malloc: a table is traced while the guest's vector
+ * state is in the host's registers, which malloc may use.
  */
 struct table_chunk {
     struct table_chunk *next;
@@ -141,7 +141,8 @@ static void trace(struct shadowmm *sm, struct table *t)
     copy_page(t->copy, table_memory(sm, t));
 }
 
-/* A frame through which nothing has been cached for a while is forgotten: it may be plain memory now. */
+/* A frame through which nothing has been cached for a while is forgotten: it may be plain memory
+ * now. */
 static void sync_one(struct shadowmm *sm, struct table *t)
 {
     t->idle = t->fills ? 0 : t->idle + 1;

@@ -17,7 +17,8 @@ struct jumps {
     uint32_t key;            /* the mode its code was translated for */
     unsigned used;           /* entries in log; more than JUMP_LOG: empty all of it */
     uint64_t low, high;      /* bounds of the addresses in it (while used is not 0) */
-    uint64_t pages[JUMP_PAGES / 64]; /* bit n: pages whose number is n modulo JUMP_PAGES may have entries */
+    /* bit n: pages whose number is n modulo JUMP_PAGES may have entries */
+    uint64_t pages[JUMP_PAGES / 64];
     uint16_t log[JUMP_LOG];  /* slots filled */
 };
 
