@@ -215,16 +215,37 @@ static void rebind(struct shadowmm *sm, struct table *t, const struct walk *walk
     bind(sm, t, walk, i);
 }
 
-/* S3: what is cached now is what memory holds now. */
+/* S3: what is cached now is what memory holds now. What was cached through another value goes: the
+ * next comparison would not see it. */
 static void refresh_copy(struct shadowmm *sm, struct table *t, uint64_t gla)
 {
     unsigned index = (gla >> t->shift) & (PAGE_SIZE / t->entry_bytes - 1);
     unsigned word = index * t->entry_bytes / 8;
+    const uint64_t *now = table_memory(sm, t);
 
+    if (contradicts(entry_at(t, t->copy, index), entry_at(t, now, index)))
+        drop_entries(sm, t, index, index + 1);
     if (t->entry_bytes == 8)
-        t->copy[word] = table_memory(sm, t)[word];
+        t->copy[word] = now[word];
     else
-        ((uint32_t *)t->copy)[index] = ((const uint32_t *)table_memory(sm, t))[index];
+        ((uint32_t *)t->copy)[index] = ((const uint32_t *)now)[index];
+}
+
+bool sync_invlpg(struct shadowmm *sm, uint64_t gla)
+{
+    bool any = false;
+
+    for (struct table *t = sm->unsync; t; t = t->next_unsync) {
+        unsigned index = (unsigned)((gla - t->base) >> t->shift);
+        const uint64_t large = PTE_P | PTE_PS;
+
+        if (t->shift == PAGE_SHIFT || gla - t->base >= coverage(t) ||
+            (entry_at(t, t->copy, index) & large) != large)
+            continue;
+        drop_entries(sm, t, index, index + 1);
+        any = true;
+    }
+    return any;
 }
 
 void sync_filled(struct shadowmm *sm, uint64_t gla, const struct walk *walk)

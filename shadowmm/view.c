@@ -158,6 +158,7 @@ static void invlpg(struct vcpu *vcpu, uint64_t gla)
 
     sm->stats.invlpgs++;
     vcpu->bt.leave |= gla >> PAGE_SHIFT == (vcpu->seg[SEG_CS].base + vcpu->rip) >> PAGE_SHIFT;
+    vcpu->bt.leave |= sync_invlpg(sm, gla);
     for (unsigned i = 0; i < sm->view_count; i++)
         if (sm->view[i].valid)
             view_drop(sm, &sm->view[i], gla & ~PAGE_MASK, PAGE_SIZE);
