@@ -101,7 +101,7 @@ void window_destroy(struct shadowmm *sm);
 /* --- sync.c --- */
 void sync_filled(struct shadowmm *sm, uint64_t gla, const struct walk *walk);
 void sync_all(struct shadowmm *sm);
-/* INVLPG takes all of a large page: drops it if gla's is one that has been written. True when so. */
+/* INVLPG takes all of a large page: drops it if gla's is one that has been written. True then. */
 bool sync_invlpg(struct shadowmm *sm, uint64_t gla);
 void sync_forget_all(struct shadowmm *sm);
 void sync_destroy(struct shadowmm *sm);
