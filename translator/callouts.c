@@ -144,7 +144,7 @@ const void *bt_chain(struct vcpu *vcpu, uint32_t exit_number)
         return NULL;
     }
     to = cache_find(t, host);
-    if (to && !exit->to && !exit->from->dead && to->key == exit->from->key)
+    if (to && !exit->to && !exit->from->dead && chain_allowed(exit->from, to))
         chain_link(t, exit, to);
     return host;
 }

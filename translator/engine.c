@@ -135,7 +135,7 @@ static void link_pending(struct translator *t, struct unit *unit)
     if (number == NO_EXIT || t->pending_eip != unit->eip)
         return;
     exit = t->exits[number];
-    if (exit->from->key == unit->key && !exit->from->dead && !exit->to)
+    if (!exit->from->dead && !exit->to && chain_allowed(exit->from, unit))
         chain_link(t, exit, unit);
 }
 

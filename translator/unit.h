@@ -188,6 +188,11 @@ unsigned unit_insn_at(const struct unit *unit, const void *host);
 
 /* --- chain.c --- */
 uint32_t chain_exit_number(struct translator *t, struct unit_exit *exit);
+/* U2. The same address may have got another frame, or be another process's, since from was left. */
+static inline bool chain_allowed(const struct unit *from, const struct unit *to)
+{
+    return from->key == to->key && from->gpa >> PAGE_SHIFT == to->gpa >> PAGE_SHIFT;
+}
 void chain_link(struct translator *t, struct unit_exit *exit, struct unit *to);
 void chain_unlink(struct translator *t, struct unit_exit *exit);
 void chain_free(struct translator *t, struct unit *unit);
