@@ -1,7 +1,8 @@
 /*
  * Interrupts and the clocks: each clock's rate against the others, HLT's wake-ups, the PICs' masks,
- * priorities and spurious interrupts, the serial line's interrupt. "quick" on the command line
- * measures for a shorter time, and wants 1 % instead of 0.1 %.
+ * priorities and spurious interrupts, the serial line's interrupt. "strict" on the command line
+ * wants the rates within 0.1 %, which takes an idle host; otherwise 5 %: a wrong divisor shows,
+ * load does not. "quick" measures for a shorter time.
  *
  * Reference: Intel 8254, 8259A and National PC16550D data sheets; Motorola MC146818A data sheet;
  *            ACPI 6.3, section 4.8.3.3 (the PM timer).
@@ -179,24 +180,35 @@ static void check_rates(uint32_t tenths, uint32_t allowed_ppm)
     check_end();
 }
 
-/* The PIT's counter as read against its interrupts: it counts down within one period. */
-static void counter_reads(void)
+/* How often the PIT's counter starts again within 100 ms; *above counts impossible values. */
+static uint32_t counter_wraps(uint32_t *above)
 {
-    uint32_t last = 0, wraps = 0, above = 0;
+    uint32_t last = 0, wraps = 0;
     uint64_t end = rdtsc() + (uint64_t)time_tsc_khz() * 100;
 
-    check_begin("counter");
-    time_start_ticks(PIT_DIVISOR);
     while (rdtsc() < end) {
         uint32_t now;
 
         outb(0x43, 0); /* latch channel 0 */
         now = inb(0x40);
         now |= inb(0x40) << 8;
-        above += now > PIT_DIVISOR;
+        *above += now > PIT_DIVISOR;
         wraps += now > last && last;
         last = now;
     }
+    return wraps;
+}
+
+/* It counts down within one period. A busy host lets the guest look too late: the best of some
+ * attempts counts. */
+static void counter_reads(void)
+{
+    uint32_t wraps = 0, above = 0;
+
+    check_begin("counter");
+    time_start_ticks(PIT_DIVISOR);
+    for (unsigned i = 0; i < ATTEMPTS && (wraps < 9 || wraps > 11); i++)
+        wraps = counter_wraps(&above);
     check_equal("values above the divisor", above, 0);
     check_that(wraps >= 9 && wraps <= 11, "%u periods in 100 ms, want 10", wraps);
     check_end();
@@ -359,6 +371,6 @@ unsigned guest_main(void)
     serial_interrupt();
     priorities();
     one_shot();
-    check_rates(quick ? 5 : 40, quick ? 10000 : 1000);
+    check_rates(quick ? 5 : 40, boot_option("strict", NULL) ? 1000 : 50000);
     return check_done();
 }

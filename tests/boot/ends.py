@@ -2,7 +2,7 @@
 """How a run of a real kernel ends: ends.py NOVT CASE, CASE being
 
   expect    the serial output holds the string: 0
-  reset     the kernel reboots under -no-reboot: 0
+  reset     the kernel reboots under -no-reboot: 83
   timeout   124
   panic     the kernel panics and says so to the pvpanic device: 81
   term      SIGTERM: 128 + 15, with the terminal as it was
@@ -92,7 +92,7 @@ def case_panic(novt):
 def case_reset(novt):
     def work(console):
         console.type("reboot -f\r")
-        want(console.status(60), 0)
+        want(console.status(60), 83)
 
     at_shell(linux(novt, "-nographic", "-no-reboot"), work)
 
