@@ -2,11 +2,17 @@
  * Random instruction streams, the interpreter against the translator: registers, flags, the FPU
  * state, memory, and where it ended (the vector of the exception, or the closing HLT).
  *
- *     test_lockstep [streams [seed]]
+ *     test_lockstep [streams [seed [kicks]]]
+ *
+ * kicks: microseconds between signals that kick the translator, as the board's timer does; streams
+ * have loops then, of calls, returns and indirect jumps. Kicks are samples too, so that the code
+ * gets a window after some milliseconds.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 #include "cpu/fpu.h"
 #include "tests/machine.h"
@@ -119,6 +125,36 @@ static void put_call(void)
     stream[at + 1] = (uint8_t)(stream_len - at - 2);
 }
 
+static void put_u32(uint32_t value)
+{
+    put_bytes(&value, 4);
+}
+
+#define PUT(...)                                                                                   \
+    put_bytes((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+
+/* A loop long enough for kicks: a call, a return, an indirect jump, and the carry through all. */
+static void put_loop(void)
+{
+    unsigned function, top;
+
+    PUT(0xbc), put_u32(STACK + 0x2000);        /* mov esp, ... */
+    PUT(0xb9), put_u32(1 + rnd() % 3000);      /* mov ecx, ... */
+    PUT(0xeb, 6);
+    function = stream_len;
+    PUT(0x83, 0xd0, 3, 0x31, 0xc2, 0xc3);      /* adc eax, 3; xor edx, eax; ret */
+    top = stream_len;
+    PUT(0xe8), put_u32(function - (stream_len + 4));
+    PUT(0x01, 0x05), put_u32(DATA + rnd() % 0x2000); /* add [...], eax */
+    PUT(0x11, 0xd3, 0xbe), put_u32(CODE + stream_len + 6); /* adc ebx, edx; mov esi, behind */
+    PUT(0xff, 0xe6);                           /* jmp esi */
+    /* the mask: it ends whatever the rest of the stream has done to the code before it */
+    PUT(0x49, 0x81, 0xe1), put_u32(0xfff);     /* dec ecx; and ecx, 0xfff */
+    PUT(0x0f, 0x85), put_u32(top - (stream_len + 4)); /* jnz top */
+}
+
+static unsigned kick_us;
+
 static void make_stream(void)
 {
     unsigned insns = 1 + rnd() % 60;
@@ -130,7 +166,9 @@ static void make_stream(void)
     while (insns-- && stream_len < sizeof(stream) - 256) {
         unsigned what = rnd() % 16;
 
-        if (what < 5)
+        if (what == 7 && kick_us)
+            put_loop();
+        else if (what < 5)
             put_pointer();
         else if (what == 5)
             put_jump();
@@ -271,17 +309,67 @@ static void one(struct machine *a, struct machine *b, uint64_t seed)
         dump_stream(seed);
 }
 
+/* --- Kicks ------------------------------------------------------------------------------ */
+
+static struct vcpu *kicked; /* while the translator runs it */
+static unsigned long kicks;
+
+static void on_alarm(int sig, siginfo_t *info, void *ucontext)
+{
+    (void)sig, (void)info;
+    if (!kicked)
+        return;
+    vcpu_kick(kicked);
+    engine_translator.on_kick(kicked, ucontext);
+    kicks++;
+}
+
+static void start_kicks(struct vcpu *vcpu)
+{
+    struct sigaction action = { .sa_sigaction = on_alarm,
+                                .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
+    struct itimerval every = { { 0, (suseconds_t)kick_us }, { 0, (suseconds_t)kick_us } };
+
+    if (!kick_us)
+        return;
+    kicked = vcpu;
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &every, NULL);
+}
+
+static void stop_kicks(void)
+{
+    struct itimerval never = { 0 };
+
+    setitimer(ITIMER_REAL, &never, NULL);
+    kicked = NULL;
+}
+
+static void put_stat(void *arg, const char *name, uint64_t value)
+{
+    (void)arg;
+    if (!strcmp(name, "polls") || !strcmp(name, "windows_made") || !strcmp(name, "window_maps"))
+        printf("%s %llu\n", name, (unsigned long long)value);
+}
+
 int main(int argc, char **argv)
 {
     unsigned long streams = argc > 1 ? strtoul(argv[1], NULL, 0) : 20000;
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
     struct machine interp, bt;
 
+    kick_us = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 0) : 0;
     machine_signal_stack();
     if (machine_create(&interp, &engine_interp) || machine_create(&bt, &engine_translator))
         return 2;
+    start_kicks(bt.vcpu);
     for (unsigned long i = 0; i < streams && differences < 20; i++)
         one(&interp, &bt, seed + i);
+    stop_kicks();
+    if (kick_us) {
+        printf("%lu kicks\n", kicks);
+        engine_translator.stats(bt.vcpu, put_stat, NULL);
+    }
     printf("%lu streams from seed %llu: %u differences\n", streams, (unsigned long long)seed,
            differences);
     machine_destroy(&interp);
