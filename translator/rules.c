@@ -2,7 +2,7 @@
 #include "translator/rules.h"
 
 
-enum how { HOW_INTERPRET, HOW_SAME, HOW_INLINE, HOW_NATIVE, HOW_OUTSIDE };
+enum how { HOW_INTERPRET, HOW_SAME, HOW_INLINE, HOW_OUTSIDE };
 
 struct rule {
     uint8_t how;
@@ -12,7 +12,6 @@ struct rule {
 static const struct rule rules[M_COUNT] = {
 #define SAME(id) [id] = { HOW_SAME, rule_same },
 #define INLINE(id, fn) [id] = { HOW_INLINE, fn },
-#define NATIVE(id) [id] = { HOW_NATIVE, rule_same },
 #define OUTSIDE(id) [id] = { HOW_OUTSIDE, NULL },
 #include "translator/rules.def"
 };
