@@ -158,6 +158,7 @@ uint32_t engine_key(const struct vcpu *vcpu);
 /* --- host.c: what this host's CPU and kernel offer --- */
 bool host_has_bmi2(void);
 bool host_has_fsgsbase(void); /* wrgsbase in user mode */
+unsigned host_max_areas(void); /* vm.max_map_count */
 
 /* --- translate.c --- */
 struct unit *translate_unit(struct translator *t, uint32_t eip, uint64_t gpa, const uint8_t *code,
