@@ -263,7 +263,7 @@ static void *create(struct vcpu *vcpu, const char **error)
     vcpu->mem->on_write = on_write;
     vcpu->mem->on_watch = on_watch;
     vcpu->mem->arg = t;
-    /* an area and the reservation behind it are two of the host's; the rest of the process needs some */
+    /* an area and the reservation behind it are two of the host's; the process needs some more */
     shadowmm_limit_areas(t->sm, host_max_areas() / 8);
     if (precise_install(t)) {
         *error = "cannot install signal handlers";
