@@ -12,6 +12,7 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -32,6 +33,8 @@
 #define LDT_CS 0x07u
 #define FETCH_FAULT 0x10u
 #define HANG_SECONDS 3
+#define CASE_TRIES 3   /* a busy host may look like a hang once */
+#define FORK_TRIES 600 /* a tenth of a second apart */
 
 struct shared {
     volatile unsigned current; /* the case being asked */
@@ -254,22 +257,51 @@ static void wait_child(struct oracle *oracle, pid_t child)
     }
 }
 
+/* A host short of processes or memory for a moment is not the CPU's answer. */
+static pid_t fork_patiently(void)
+{
+    static const struct timespec pause = {.tv_nsec = 100000000};
+
+    for (unsigned tries = 0;; tries++) {
+        pid_t child = fork();
+        if (child >= 0)
+            return child;
+        if (tries == FORK_TRIES) {
+            perror("oracle: fork");
+            exit(1);
+        }
+        nanosleep(&pause, NULL);
+    }
+}
+
+static void clear_answer(struct oracle_case *c)
+{
+    c->length = 0;
+    c->undefined = false;
+}
+
 void oracle_ask(struct oracle *oracle, unsigned count)
 {
     struct shared *sh = oracle->shared;
+    unsigned tries = 0;
 
-    for (unsigned i = 0; i < count; i++) {
-        sh->cases[i].length = 0;
-        sh->cases[i].undefined = false;
-    }
+    for (unsigned i = 0; i < count; i++)
+        clear_answer(&sh->cases[i]);
     sh->count = count;
     sh->current = 0;
     while (sh->current < count) {
-        pid_t child = fork();
+        unsigned asked = sh->current;
+        pid_t child = fork_patiently();
         if (child == 0)
             child_run(oracle);
         wait_child(oracle, child);
-        if (sh->current < count)
-            sh->cases[sh->current++].length = 0; /* this one killed or hung it */
+        if (sh->current == count)
+            break;
+        tries = sh->current == asked ? tries + 1 : 1;
+        clear_answer(&sh->cases[sh->current]);
+        if (tries == CASE_TRIES) {
+            sh->current++; /* this one killed or hung it */
+            tries = 0;
+        }
     }
 }
