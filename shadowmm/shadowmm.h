@@ -19,6 +19,8 @@
  *  S3. For an UNSYNC table, every translation cached through e agrees with copy[e]. Memory may
  *      differ: the architecture lets a CPU use the old entry until the guest invalidates.
  *  S4. After a CR3 write no table is UNSYNC.
+ *  S5. A table knows every place at which it serves (level and addresses: a directory that maps
+ *      itself is its own page table). What was cached through a place that is forgotten is dropped.
  *
  * Reference: SDM 3, 4.10 (what software must invalidate); Adams and Agesen, ASPLOS 2006, section 4.
  */
@@ -87,6 +89,11 @@ void shadowmm_protect(struct shadowmm *sm, uint64_t gfn);
  *  W2. Both sides of a window are guarded by unmapped pages.
  */
 
+/* Which views get windows: those that shadowmm_sample() finds computing, none, or all at once and
+ * for good (for tests). */
+enum window_policy { WINDOWS_SAMPLED, WINDOWS_NEVER, WINDOWS_ALWAYS };
+void shadowmm_window_policy(struct shadowmm *sm, enum window_policy policy);
+
 /* The base of the current view's window for this privilege, or NULL while it has none. */
 uint8_t *shadowmm_window(const struct shadowmm *sm, bool user);
 
@@ -99,7 +106,9 @@ void shadowmm_sample(struct shadowmm *sm, bool user);
  * vcpu->fault. */
 enum mem_fill shadowmm_window_fault(struct shadowmm *sm, bool user, uint64_t gla, bool write);
 
-/* At most this many areas in all windows (vm.max_map_count less what the process needs besides). */
+/* At most this many areas in all windows (vm.max_map_count less what the process needs besides),
+ * AREAS_MIN at least. */
+#define AREAS_MIN 8
 void shadowmm_limit_areas(struct shadowmm *sm, unsigned areas);
 
 const struct shadowmm_stats *shadowmm_stats(const struct shadowmm *sm);

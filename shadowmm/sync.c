@@ -1,4 +1,5 @@
 /* Traced page tables: the state machine and the invariants are in shadowmm.h. */
+#include <errno.h>
 #include <stddef.h>
 #include <sys/mman.h>
 
@@ -26,6 +27,7 @@ static bool more_tables(struct shadowmm *sm)
         chunk->table[i].next_unsync = sm->free_tables;
         sm->free_tables = &chunk->table[i];
     }
+    sm->free_count += TABLES_PER_CHUNK;
     return true;
 }
 
@@ -37,6 +39,7 @@ static struct table *table_take(struct shadowmm *sm)
         return NULL;
     t = sm->free_tables;
     sm->free_tables = t->next_unsync;
+    sm->free_count--;
     return t;
 }
 
@@ -44,6 +47,12 @@ static void table_give(struct shadowmm *sm, struct table *t)
 {
     t->next_unsync = sm->free_tables;
     sm->free_tables = t;
+    sm->free_count++;
+}
+
+int sync_create(struct shadowmm *sm)
+{
+    return more_tables(sm) ? 0 : -ENOMEM;
 }
 
 void sync_destroy(struct shadowmm *sm)
@@ -70,19 +79,25 @@ static const uint64_t *table_memory(const struct shadowmm *sm, const struct tabl
     return (const uint64_t *)(const void *)physmem_ptr(sm->vcpu->mem, t->gfn << PAGE_SHIFT);
 }
 
-static void drop(struct shadowmm *sm, struct table *t, uint64_t gla, uint64_t size)
+static unsigned table_entries(const struct table *t)
 {
-    sm->stats.entries_dropped++;
-    for (uint32_t left = t->views; left; left &= left - 1) {
-        struct view *view = &sm->view[__builtin_ctz(left)];
-
-        view_drop(sm, view, gla, size);
-    }
+    return PAGE_SIZE / t->entry_bytes;
 }
 
-static uint64_t coverage(const struct table *t)
+/* Drops what was made through entries [first, end) at a place. */
+static void drop_at(struct shadowmm *sm, const struct place *p, unsigned first, unsigned end)
 {
-    return (PAGE_SIZE / t->entry_bytes) << t->shift;
+    sm->stats.entries_dropped++;
+    for (uint32_t left = p->views; left; left &= left - 1)
+        view_drop(sm, &sm->view[__builtin_ctz(left)], p->base + ((uint64_t)first << p->shift),
+                  (uint64_t)(end - first) << p->shift);
+}
+
+/* The same at all places. */
+static void drop_entries(struct shadowmm *sm, const struct table *t, unsigned first, unsigned end)
+{
+    for (unsigned i = 0; i < t->places; i++)
+        drop_at(sm, &t->place[i], first, end);
 }
 
 /* Does a translation made through the old entry contradict the new one? */
@@ -91,12 +106,6 @@ static bool contradicts(uint64_t old, uint64_t new)
     const uint64_t used = PTE_A | PTE_D;
 
     return old & PTE_P && ((old ^ new) & ~used || old & ~new & used);
-}
-
-/* Drops what was made through entries [first, end). */
-static void drop_entries(struct shadowmm *sm, struct table *t, unsigned first, unsigned end)
-{
-    drop(sm, t, t->base + ((uint64_t)first << t->shift), (uint64_t)(end - first) << t->shift);
 }
 
 static uint64_t entry_at(const struct table *t, const uint64_t *words, unsigned i)
@@ -108,7 +117,7 @@ static uint64_t entry_at(const struct table *t, const uint64_t *words, unsigned 
 static void compare(struct shadowmm *sm, struct table *t)
 {
     const uint64_t *now = table_memory(sm, t);
-    unsigned per_word = 8 / t->entry_bytes, entries = PAGE_SIZE / t->entry_bytes, run = 0;
+    unsigned per_word = 8 / t->entry_bytes, entries = table_entries(t), run = 0;
 
     sm->stats.table_syncs++;
     for (unsigned i = 0; i < entries; i++) {
@@ -126,7 +135,7 @@ static void compare(struct shadowmm *sm, struct table *t)
 
 static void forget(struct shadowmm *sm, struct table *t)
 {
-    drop(sm, t, t->base, coverage(t));
+    drop_entries(sm, t, 0, table_entries(t));
     physmem_unwatch(sm->vcpu->mem, t->gfn, WATCH_TABLE);
     sm->table_of[t->gfn] = NULL;
     sm->stats.tables_forgotten++;
@@ -175,19 +184,6 @@ void sync_forget_all(struct shadowmm *sm)
             forget(sm, sm->table_of[gfn]);
 }
 
-/* Table i of the walk is t's frame: nothing has been cached through it yet. */
-static void bind(struct shadowmm *sm, struct table *t, const struct walk *walk, unsigned i)
-{
-    t->base = walk->table_base[i];
-    t->shift = walk->table_shift[i];
-    t->entry_bytes = walk->entry_bytes;
-    t->views = 0;
-    t->fills = t->idle = 0;
-    if (!t->unsync)
-        physmem_watch(sm->vcpu->mem, t->gfn, WATCH_TABLE);
-    copy_page(t->copy, table_memory(sm, t));
-}
-
 static struct table *table_for(struct shadowmm *sm, const struct walk *walk, unsigned i)
 {
     uint64_t gfn = walk->table_gfn[i];
@@ -199,27 +195,58 @@ static struct table *table_for(struct shadowmm *sm, const struct walk *walk, uns
     if (!t)
         return NULL;
     t->gfn = gfn;
-    t->unsync = false;
+    t->entry_bytes = walk->entry_bytes;
+    t->places = 0;
+    t->idle = 0;
     sm->table_of[gfn] = t;
     sm->stats.tables_traced++;
-    bind(sm, t, walk, i);
+    trace(sm, t);
     return t;
 }
 
-/* A frame that serves at another place now (freed and used again, or mapped twice): what came from
- * the old place is dropped. */
-static void rebind(struct shadowmm *sm, struct table *t, const struct walk *walk, unsigned i)
+/*
+ * A place to be used anew: one that has not been used since the frame was written, since the frame
+ * may have been freed and serve elsewhere now; a new one; or the one not used for longest. What
+ * this very fill has used stays: it is about to be cached. NULL: all are such.
+ */
+static struct place *place_take(struct table *t, uint64_t fill)
 {
-    drop(sm, t, t->base, coverage(t));
-    sm->stats.tables_rebound++;
-    bind(sm, t, walk, i);
+    struct place *oldest = NULL;
+
+    for (unsigned i = 0; i < t->places; i++)
+        if (t->place[i].filled != fill && (!oldest || t->place[i].filled < oldest->filled))
+            oldest = &t->place[i];
+    if (oldest && t->unsync && oldest->filled <= t->unsynced)
+        return oldest;
+    return t->places < PLACES_MAX ? &t->place[t->places] : oldest;
+}
+
+/* Table i of the walk is t: S5. */
+static struct place *place_for(struct shadowmm *sm, struct table *t, const struct walk *walk,
+                               unsigned i)
+{
+    struct place *p;
+
+    for (p = t->place; p < t->place + t->places; p++)
+        if (p->base == walk->table_base[i] && p->shift == walk->table_shift[i])
+            return p;
+    p = place_take(t, sm->fill);
+    if (!p)
+        return NULL;
+    if (p == &t->place[t->places]) {
+        t->places++;
+    } else {
+        drop_at(sm, p, 0, table_entries(t));
+        sm->stats.tables_rebound++;
+    }
+    *p = (struct place){ .base = walk->table_base[i], .shift = walk->table_shift[i] };
+    return p;
 }
 
 /* S3: what is cached now is what memory holds now. What was cached through another value goes: the
  * next comparison would not see it. */
-static void refresh_copy(struct shadowmm *sm, struct table *t, uint64_t gla)
+static void refresh_copy(struct shadowmm *sm, struct table *t, unsigned index)
 {
-    unsigned index = (gla >> t->shift) & (PAGE_SIZE / t->entry_bytes - 1);
     unsigned word = index * t->entry_bytes / 8;
     const uint64_t *now = table_memory(sm, t);
 
@@ -231,39 +258,58 @@ static void refresh_copy(struct shadowmm *sm, struct table *t, uint64_t gla)
         ((uint32_t *)t->copy)[index] = ((const uint32_t *)now)[index];
 }
 
+/* Drops the large page at gla, if it was made through an entry of t there. */
+static bool invlpg_place(struct shadowmm *sm, const struct table *t, const struct place *p,
+                         uint64_t gla)
+{
+    const uint64_t index = (gla - p->base) >> p->shift, large = PTE_P | PTE_PS;
+
+    if (p->shift == PAGE_SHIFT || gla < p->base || index >= table_entries(t) ||
+        (entry_at(t, t->copy, (unsigned)index) & large) != large)
+        return false;
+    drop_at(sm, p, (unsigned)index, (unsigned)index + 1);
+    return true;
+}
+
 bool sync_invlpg(struct shadowmm *sm, uint64_t gla)
 {
     bool any = false;
 
-    for (struct table *t = sm->unsync; t; t = t->next_unsync) {
-        unsigned index = (unsigned)((gla - t->base) >> t->shift);
-        const uint64_t large = PTE_P | PTE_PS;
-
-        if (t->shift == PAGE_SHIFT || gla - t->base >= coverage(t) ||
-            (entry_at(t, t->copy, index) & large) != large)
-            continue;
-        drop_entries(sm, t, index, index + 1);
-        any = true;
-    }
+    for (const struct table *t = sm->unsync; t; t = t->next_unsync)
+        for (unsigned i = 0; i < t->places; i++)
+            any |= invlpg_place(sm, t, &t->place[i], gla);
     return any;
 }
 
-void sync_filled(struct shadowmm *sm, uint64_t gla, const struct walk *walk)
+/* Without room to trace what it will be filled from, nothing may be cached; with nothing cached,
+ * nothing needs to be traced. */
+void sync_begin(struct shadowmm *sm)
+{
+    sm->fill++;
+    if (sm->free_count >= TABLES_RESERVE || more_tables(sm))
+        return;
+    view_empty_all(sm);
+    sync_forget_all(sm);
+}
+
+bool sync_filled(struct shadowmm *sm, uint64_t gla, const struct walk *walk)
 {
     for (unsigned i = 0; i < walk->tables; i++) {
         struct table *t;
+        struct place *p;
 
         if (walk->table_gfn[i] >= sm->vcpu->mem->frames)
             continue;
         t = table_for(sm, walk, i);
-        if (!t)
-            continue;
-        if (t->base != walk->table_base[i] || t->shift != walk->table_shift[i])
-            rebind(sm, t, walk, i);
-        t->views |= 1u << sm->current;
+        p = t ? place_for(sm, t, walk, i) : NULL;
+        if (!p)
+            return false;
+        p->views |= 1u << sm->current;
+        p->filled = sm->fill;
         t->fills++;
-        refresh_copy(sm, t, gla);
+        refresh_copy(sm, t, (unsigned)(gla >> p->shift) & (table_entries(t) - 1));
     }
+    return true;
 }
 
 void shadowmm_table_written(struct shadowmm *sm, uint64_t gpa, uint64_t size)
@@ -275,6 +321,7 @@ void shadowmm_table_written(struct shadowmm *sm, uint64_t gpa, uint64_t size)
     if (!t || t->unsync)
         return;
     t->unsync = true;
+    t->unsynced = sm->fill;
     t->fills = 0;
     t->next_unsync = sm->unsync;
     sm->unsync = t;

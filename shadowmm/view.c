@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "base/bug.h"
+
 /* Control bits that change what a cached translation means. CR4.PGE does not: setting or clearing
  * it only invalidates. */
 /* Breakpoints keep their pages out of the TLB (cpu/mem.c), so arming one is a change. */
@@ -36,6 +38,21 @@ void view_flush(struct shadowmm *sm, struct view *view)
             window_release(sm, view, user);
         view->samples[user] = 0;
         view->patience[user] = WINDOW_SAMPLES;
+    }
+}
+
+void view_empty_all(struct shadowmm *sm)
+{
+    for (unsigned i = 0; i < sm->view_count; i++) {
+        struct view *view = &sm->view[i];
+
+        sm->stats.flushes++;
+        for (unsigned user = 0; user < 2; user++) {
+            tlb_flush(&view->tlb[user]);
+            jumps_flush(&view->jumps[user]);
+            if (view->window[user])
+                window_empty(sm, view->window[user]);
+        }
     }
 }
 
@@ -111,6 +128,7 @@ void view_select(struct shadowmm *sm)
     sm->current = (unsigned)(view - sm->view);
     sm->vcpu->tlb[0] = &view->tlb[0];
     sm->vcpu->tlb[1] = &view->tlb[1];
+    window_select(sm, view);
 }
 
 /* --- mmu_ops --------------------------------------------------------------- */
@@ -176,8 +194,12 @@ static void filled(struct vcpu *vcpu, uint64_t gla, const struct walk *walk, boo
 {
     struct shadowmm *sm = of(vcpu);
 
+    bool done;
+
     (void)user;
-    sync_filled(sm, gla, walk);
+    sync_begin(sm);
+    done = sync_filled(sm, gla, walk);
+    BUG_ON(!done);
     if (walk->dirty)
         note_writer(sm, walk->gpa >> PAGE_SHIFT);
 }
@@ -237,6 +259,8 @@ int shadowmm_create(struct shadowmm **out, struct vcpu *vcpu, unsigned views)
     for (unsigned i = 0; i < sm->view_count; i++)
         if (view_init(&sm->view[i]))
             goto fail;
+    if (sync_create(sm))
+        goto fail;
     sm->mode = mode_bits(vcpu);
     sm->area_limit = 4096;
     sm->plain_tlb[0] = vcpu->tlb[0];

@@ -48,19 +48,33 @@ struct view {
     unsigned patience[2];     /* samples that it takes to get one */
 };
 
+/* Where a paging structure serves: entry e maps the 1 << shift bytes from base + (e << shift). */
+struct place {
+    uint64_t base;
+    unsigned shift;
+    uint32_t views;          /* bit n: view n may hold translations made through it here */
+    uint64_t filled;         /* the last fill (shadowmm.fill) that used it */
+};
+
+/* Page directories that map themselves serve at two or three places; shared tables at more. */
+#define PLACES_MAX 4
+
 /* A traced or unsynced paging structure. */
 struct table {
-    uint64_t gfn, base;
-    unsigned shift, entry_bytes;
+    uint64_t gfn;
+    unsigned entry_bytes;
     bool unsync;
-    uint32_t views;          /* bit n: view n may hold translations made through it */
+    unsigned places;
+    struct place place[PLACES_MAX];
+    uint64_t unsynced;       /* the fill before which it became unsync */
     unsigned fills;          /* since it was last compared */
     unsigned idle;           /* comparisons in a row without a fill before them */
     struct table *next_unsync;
     uint64_t copy[PAGE_SIZE / 8];
 };
 
-#define TABLES_PER_CHUNK 62 /* about 256 KiB */
+#define TABLES_PER_CHUNK 60 /* about 256 KiB */
+#define TABLES_RESERVE 4    /* more than one walk has */
 
 struct table_chunk;
 
@@ -74,9 +88,12 @@ struct shadowmm {
     struct table **table_of; /* by gfn */
     uint8_t *writer;         /* by gfn: 0, view number + 1 or WRITER_MANY may hold a write right */
     struct table *unsync, *free_tables;
+    unsigned free_count;
+    uint64_t fill;           /* counts page faults, so to speak: one fills a run at most */
     struct table_chunk *chunks;
     struct window pool[WINDOWS_MAX];
     unsigned area_limit;
+    enum window_policy policy;
     struct shadowmm_stats stats;
 };
 
@@ -86,6 +103,7 @@ struct shadowmm {
 /* --- view.c --- */
 void view_select(struct shadowmm *sm);
 void view_flush(struct shadowmm *sm, struct view *view);
+void view_empty_all(struct shadowmm *sm); /* they stay selected and keep their windows */
 void view_drop(struct shadowmm *sm, struct view *view, uint64_t gla, uint64_t size);
 
 /* --- jumps.c --- */
@@ -93,13 +111,20 @@ void jumps_flush(struct jumps *jumps);
 void jumps_drop(struct jumps *jumps, uint64_t gla, uint64_t size);
 
 /* --- window.c --- */
+/* Drops and protects always succeed; the window is emptied if there is no other way. */
 void window_drop(struct shadowmm *sm, struct window *w, uint64_t gla, uint64_t size);
+void window_empty(struct shadowmm *sm, struct window *w);
+void window_select(struct shadowmm *sm, struct view *view);
 void window_release(struct shadowmm *sm, struct view *view, unsigned user);
 void window_protect(struct shadowmm *sm, uint64_t gfn);
 void window_destroy(struct shadowmm *sm);
 
 /* --- sync.c --- */
-void sync_filled(struct shadowmm *sm, uint64_t gla, const struct walk *walk);
+/* A fill begins: its first sync_filled() will succeed, for which everything cached may go. */
+void sync_begin(struct shadowmm *sm);
+/* The walk is about to be cached in the current view. False: it must not be, for want of room. */
+bool sync_filled(struct shadowmm *sm, uint64_t gla, const struct walk *walk);
+int sync_create(struct shadowmm *sm);
 void sync_all(struct shadowmm *sm);
 /* INVLPG takes all of a large page: drops it if gla's is one that has been written. True then. */
 bool sync_invlpg(struct shadowmm *sm, uint64_t gla);

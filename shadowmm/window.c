@@ -5,24 +5,76 @@
  * mapped, is a search of the areas of at most WINDOWS_MAX windows, since areas are few (a run
  * each).
  */
-#include <stdlib.h>
+#include <stddef.h>
 #include <sys/mman.h>
 
+#include "base/bug.h"
 #include "cpu/fault.h"
 #include "shadowmm/view.h"
 
 #define WINDOW_SIZE (1ull << 32)
+#define WINDOW_PAGES (WINDOW_SIZE >> PAGE_SHIFT)
 #define GUARD (1ull << 16)
 #define STEPS_MAX 64       /* guest pages (of any size) looked at on each side of a fault */
 #define POPULATE_MAX 64    /* longer runs are left to the host's own faults */
+#define AREAS_RESERVE 4    /* a fault finds room for so many */
 #define EVENTS_BAD 70      /* since the view's last sample: more costs more than the other form */
 
-/* --- Reservation ----------------------------------------------------------------- */
+/*
+ * --- The host's side ---------------------------------------------------------------
+ *
+ * Three primitives, all of one window and in pages; nothing below them maps memory. They know no
+ * areas and count nothing. The host may refuse each (vm.max_map_count, no memory): the caller
+ * then empties the window, which the host cannot refuse.
+ */
 
 static void *reserve(void *at, uint64_t size, int flags)
 {
     return mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
 }
+
+static uint8_t *page_host(const struct window *w, uint64_t page)
+{
+    return w->base + (page << PAGE_SHIFT);
+}
+
+/* Maps the run, over whatever was there. False: what is there now is undefined. */
+static bool host_map(const struct shadowmm *sm, const struct window *w, const struct area *run)
+{
+    int prot = run->writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    int populate = run->count <= POPULATE_MAX ? MAP_POPULATE : 0;
+
+    return mmap(page_host(w, run->page), (uint64_t)run->count << PAGE_SHIFT, prot,
+                MAP_SHARED | MAP_FIXED | populate, sm->vcpu->mem->fd,
+                (off_t)((uint64_t)run->gfn << PAGE_SHIFT)) != MAP_FAILED;
+}
+
+/* Nothing is mapped at [page, end) afterwards: accesses fault. False: what is there is undefined. */
+static bool host_unmap(const struct window *w, uint64_t page, uint64_t end)
+{
+    return reserve(page_host(w, page), (end - page) << PAGE_SHIFT, MAP_FIXED) != MAP_FAILED;
+}
+
+/* Writes to a mapped page fault afterwards. False: nothing has changed. */
+static bool host_protect(const struct window *w, uint64_t page)
+{
+    return !mprotect(page_host(w, page), PAGE_SIZE, PROT_READ);
+}
+
+/*
+ * One mapping in place of all of them: the host has no reason to refuse it, since it takes the
+ * place of at least as many. Should it refuse, the old ones lose their rights, which splits none.
+ */
+static void host_unmap_all(const struct window *w)
+{
+    if (!host_unmap(w, 0, WINDOW_PAGES)) {
+        bool refused = mprotect(w->base, WINDOW_SIZE, PROT_NONE);
+
+        BUG_ON(refused);
+    }
+}
+
+/* --- Reservation ----------------------------------------------------------------- */
 
 static bool window_reserve(struct window *w)
 {
@@ -37,12 +89,20 @@ static bool window_reserve(struct window *w)
     return true;
 }
 
-static void window_empty(struct shadowmm *sm, struct window *w)
+void window_empty(struct shadowmm *sm, struct window *w)
 {
-    reserve(w->base, WINDOW_SIZE, MAP_FIXED);
+    host_unmap_all(w);
     sm->stats.window_areas -= w->areas;
     sm->stats.window_unmaps++;
     w->areas = 0;
+}
+
+/* The same for want of room. */
+static void window_evict(struct shadowmm *sm, struct window *w)
+{
+    window_empty(sm, w);
+    w->events++;
+    sm->stats.window_evictions++;
 }
 
 void window_destroy(struct shadowmm *sm)
@@ -73,12 +133,18 @@ static unsigned area_find(const struct window *w, uint64_t page)
     return low;
 }
 
-/* mmap instead of malloc: this runs while the guest's vector state is in the host's registers. */
-static bool area_room(struct window *w)
+/*
+ * Room for two more areas, which is what a change of one can make of it: in the array and within
+ * the limit. Without it, the caller empties a window. mmap instead of malloc: this runs while the
+ * guest's vector state is in the host's registers.
+ */
+static bool area_room(const struct shadowmm *sm, struct window *w)
 {
     unsigned room = w->room ? 2 * w->room : 2048;
     struct area *area;
 
+    if (sm->stats.window_areas + 2 > sm->area_limit)
+        return false;
     if (w->areas + 2 <= w->room)
         return true;
     area = mmap(NULL, room * sizeof(*area), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
@@ -129,19 +195,22 @@ static void area_split(struct shadowmm *sm, struct window *w, uint64_t page)
     area_insert(sm, w, at + 1, tail);
 }
 
-/* Forgets the areas of [page, end). True when there were any. */
-static bool area_remove(struct shadowmm *sm, struct window *w, uint64_t page, uint64_t end)
+static bool area_any(const struct window *w, uint64_t page, uint64_t end)
 {
     unsigned at = area_find(w, page);
-    bool any = false;
 
-    if (at == w->areas || w->area[at].page >= end || !area_room(w))
-        return false;
+    return at < w->areas && w->area[at].page < end;
+}
+
+/* Forgets the areas of [page, end); area_room() has been asked. */
+static void area_remove(struct shadowmm *sm, struct window *w, uint64_t page, uint64_t end)
+{
+    unsigned at;
+
     area_split(sm, w, page);
     area_split(sm, w, end);
-    for (at = area_find(w, page); at < w->areas && w->area[at].page < end; any = true)
+    for (at = area_find(w, page); at < w->areas && w->area[at].page < end;)
         area_delete(sm, w, at);
-    return any;
 }
 
 /* --- Dropping and protecting ---------------------------------------------------------- */
@@ -150,9 +219,13 @@ void window_drop(struct shadowmm *sm, struct window *w, uint64_t gla, uint64_t s
 {
     uint64_t page = gla >> PAGE_SHIFT, end = (gla + size + PAGE_MASK) >> PAGE_SHIFT;
 
-    if (!area_remove(sm, w, page, end))
+    if (!area_any(w, page, end))
         return;
-    reserve(w->base + (page << PAGE_SHIFT), (end - page) << PAGE_SHIFT, MAP_FIXED);
+    if (!area_room(sm, w) || !host_unmap(w, page, end)) {
+        window_evict(sm, w);
+        return;
+    }
+    area_remove(sm, w, page, end);
     w->events++;
     sm->stats.window_unmaps++;
 }
@@ -167,12 +240,13 @@ void window_release(struct shadowmm *sm, struct view *view, unsigned user)
 
 static void protect_page(struct shadowmm *sm, struct window *w, uint64_t page)
 {
-    if (!area_room(w))
+    if (!area_room(sm, w) || !host_protect(w, page)) {
+        window_evict(sm, w);
         return;
+    }
     area_split(sm, w, page);
     area_split(sm, w, page + 1);
     w->area[area_find(w, page)].writable = false;
-    mprotect(w->base + (page << PAGE_SHIFT), PAGE_SIZE, PROT_READ);
     w->events++;
     sm->stats.window_protects++;
 }
@@ -218,9 +292,9 @@ static uint64_t continues(struct shadowmm *sm, uint64_t gla, uint64_t gfn, bool 
     if (!paging_on(sm->vcpu) || !paging_peek(sm->vcpu, gla, &walk) || !walk.accessed)
         return 0;
     if (walk.gpa >> PAGE_SHIFT != gfn || !physmem_is_ram(sm->vcpu->mem, walk.gpa) ||
-        (user && !walk.user) || may_write(sm, &walk, user) != writable)
+        (user && !walk.user) || may_write(sm, &walk, user) != writable ||
+        !sync_filled(sm, gla, &walk))
         return 0;
-    sync_filled(sm, gla, &walk);
     inside = (gla & (walk.size - 1)) >> PAGE_SHIFT;
     if (walk.size == PAGE_SIZE || !ram_range(sm, walk.gpa - (inside << PAGE_SHIFT), walk.size))
         return 1;
@@ -238,7 +312,7 @@ static struct area run_around(struct shadowmm *sm, const struct window *w, uint6
 {
     unsigned at = area_find(w, page);
     uint64_t low = at ? w->area[at - 1].page + w->area[at - 1].count : 0;
-    uint64_t high = at < w->areas ? w->area[at].page : WINDOW_SIZE >> PAGE_SHIFT;
+    uint64_t high = at < w->areas ? w->area[at].page : WINDOW_PAGES;
     uint64_t first = page, end = page + 1, more;
 
     for (unsigned steps = 0; end < high && steps < STEPS_MAX; steps++, end += more) {
@@ -274,32 +348,35 @@ static struct area run_unwatched(struct shadowmm *sm, struct area run, uint64_t 
     return (struct area){ run.page + first, end - first, run.gfn + first, true };
 }
 
-static bool map_run(struct shadowmm *sm, struct window *w, struct area run)
-{
-    int prot = run.writable ? PROT_READ | PROT_WRITE : PROT_READ;
-    int populate = run.count <= POPULATE_MAX ? MAP_POPULATE : 0;
-    void *at = w->base + ((uint64_t)run.page << PAGE_SHIFT);
-
-    if (!area_room(w) ||
-        mmap(at, (uint64_t)run.count << PAGE_SHIFT, prot, MAP_SHARED | MAP_FIXED | populate,
-             sm->vcpu->mem->fd, (off_t)((uint64_t)run.gfn << PAGE_SHIFT)) == MAP_FAILED)
-        return false;
-    area_insert(sm, w, area_find(w, run.page), run);
-    sm->stats.window_maps++;
-    sm->stats.window_pages += run.count;
-    return true;
-}
-
-/* The window that has the most areas gives them up. */
-static void evict(struct shadowmm *sm)
+/* The window that has the most areas gives them up; of equals, one that is not in use. */
+static void evict(struct shadowmm *sm, const struct window *in_use)
 {
     struct window *most = &sm->pool[0];
 
     for (unsigned i = 1; i < WINDOWS_MAX; i++)
-        if (sm->pool[i].areas > most->areas)
+        if (sm->pool[i].areas > most->areas ||
+            (sm->pool[i].areas == most->areas && most == in_use))
             most = &sm->pool[i];
-    window_empty(sm, most);
-    sm->stats.window_evictions++;
+    window_evict(sm, most);
+}
+
+/* Maps the run that page is in; w has nothing mapped there. */
+static enum mem_fill fill_run(struct shadowmm *sm, struct window *w, uint64_t page, uint64_t gfn,
+                              bool user, bool writable)
+{
+    struct area run = run_around(sm, w, page, gfn, user, writable);
+
+    run = run_unwatched(sm, run, page);
+    if (run.writable && sm->vcpu->mem->watch[gfn])
+        return MEM_SPECIAL;
+    if (!area_room(sm, w) || !host_map(sm, w, &run)) {
+        window_evict(sm, w);
+        return MEM_SPECIAL;
+    }
+    area_insert(sm, w, area_find(w, run.page), run);
+    sm->stats.window_maps++;
+    sm->stats.window_pages += run.count;
+    return MEM_FILLED;
 }
 
 enum mem_fill shadowmm_window_fault(struct shadowmm *sm, bool user, uint64_t gla, bool write)
@@ -307,10 +384,9 @@ enum mem_fill shadowmm_window_fault(struct shadowmm *sm, bool user, uint64_t gla
     struct vcpu *vcpu = sm->vcpu;
     struct window *w = sm->view[sm->current].window[user];
     uint64_t page = gla >> PAGE_SHIFT;
-    struct area run;
     struct walk walk;
     uint32_t error;
-    bool writable;
+    bool writable, done;
 
     w->events++;
     sm->stats.window_faults++;
@@ -320,21 +396,21 @@ enum mem_fill shadowmm_window_fault(struct shadowmm *sm, bool user, uint64_t gla
         return fault_page(vcpu, gla, error), MEM_FAULTED;
     if (!physmem_is_ram(vcpu->mem, walk.gpa))
         return MEM_DEVICE;
-    sync_filled(sm, gla, &walk);
+    sync_begin(sm);
+    done = sync_filled(sm, gla, &walk);
+    BUG_ON(!done);
     writable = may_write(sm, &walk, user);
     if (write && !writable)
         return MEM_SPECIAL;
-    area_remove(sm, w, page, page + 1);
-    if (sm->stats.window_areas + 4 > sm->area_limit)
-        evict(sm);
-    run = run_around(sm, w, page, walk.gpa >> PAGE_SHIFT, user, writable);
-    run = run_unwatched(sm, run, page);
-    if (run.writable && sm->vcpu->mem->watch[walk.gpa >> PAGE_SHIFT])
-        return MEM_SPECIAL;
-    if (map_run(sm, w, run))
-        return MEM_FILLED;
-    evict(sm);
-    return MEM_SPECIAL;
+    while (sm->stats.window_areas + AREAS_RESERVE > sm->area_limit)
+        evict(sm, w);
+    if (area_any(w, page, page + 1)) {
+        if (area_room(sm, w))
+            area_remove(sm, w, page, page + 1);
+        else
+            window_evict(sm, w);
+    }
+    return fill_run(sm, w, page, walk.gpa >> PAGE_SHIFT, user, writable);
 }
 
 /* --- Policy ----------------------------------------------------------------------------- */
@@ -348,7 +424,7 @@ uint8_t *shadowmm_window(const struct shadowmm *sm, bool user)
 
 void shadowmm_limit_areas(struct shadowmm *sm, unsigned areas)
 {
-    sm->area_limit = areas < 64 ? 64 : areas;
+    sm->area_limit = areas < AREAS_MIN ? AREAS_MIN : areas;
 }
 
 static struct view *owner(struct shadowmm *sm, const struct window *w, unsigned *user)
@@ -360,27 +436,38 @@ static struct view *owner(struct shadowmm *sm, const struct window *w, unsigned 
     return NULL;
 }
 
-/* A window that nobody has, or that of the view that was selected longest ago. */
-static struct window *free_window(struct shadowmm *sm)
+/* The view other than the current one with a window that was selected longest ago, or NULL. */
+static struct view *oldest_owner(struct shadowmm *sm, unsigned *user)
 {
     struct view *oldest = NULL;
-    unsigned oldest_user = 0, user;
+    unsigned u;
 
     for (unsigned i = 0; i < WINDOWS_MAX; i++) {
-        struct view *view = owner(sm, &sm->pool[i], &user);
+        struct view *view = owner(sm, &sm->pool[i], &u);
 
-        if (!view)
-            return &sm->pool[i];
-        if (view != &sm->view[sm->current] && (!oldest || view->used_at < oldest->used_at)) {
+        if (view && view != &sm->view[sm->current] && (!oldest || view->used_at < oldest->used_at)) {
             oldest = view;
-            oldest_user = user;
+            *user = u;
         }
     }
-    if (!oldest)
-        return NULL;
-    struct window *w = oldest->window[oldest_user];
+    return oldest;
+}
 
-    window_release(sm, oldest, oldest_user);
+/* A window that nobody has, or the one that was not used for longest. */
+static struct window *free_window(struct shadowmm *sm)
+{
+    struct view *view;
+    struct window *w;
+    unsigned user;
+
+    for (unsigned i = 0; i < WINDOWS_MAX; i++)
+        if (!owner(sm, &sm->pool[i], &user) && window_reserve(&sm->pool[i]))
+            return &sm->pool[i];
+    view = oldest_owner(sm, &user);
+    if (!view)
+        return NULL;
+    w = view->window[user];
+    window_release(sm, view, user);
     return w;
 }
 
@@ -388,7 +475,7 @@ static void promote(struct shadowmm *sm, struct view *view, unsigned user)
 {
     struct window *w = free_window(sm);
 
-    if (!w || !window_reserve(w))
+    if (!w)
         return;
     w->events = 0;
     view->window[user] = w;
@@ -396,11 +483,26 @@ static void promote(struct shadowmm *sm, struct view *view, unsigned user)
     sm->stats.windows_made++;
 }
 
+void window_select(struct shadowmm *sm, struct view *view)
+{
+    for (unsigned user = 0; user < 2 && sm->policy == WINDOWS_ALWAYS; user++)
+        if (!view->window[user])
+            promote(sm, view, user);
+}
+
+void shadowmm_window_policy(struct shadowmm *sm, enum window_policy policy)
+{
+    sm->policy = policy;
+    window_select(sm, &sm->view[sm->current]);
+}
+
 void shadowmm_sample(struct shadowmm *sm, bool user)
 {
     struct view *view = &sm->view[sm->current];
     struct window *w = view->window[user];
 
+    if (sm->policy != WINDOWS_SAMPLED)
+        return;
     if (!w) {
         if (++view->samples[user] >= view->patience[user])
             promote(sm, view, user);
