@@ -100,8 +100,7 @@ static void sample(struct translator *t)
     if (now - t->sampled_at < SAMPLE_CYCLES || t->vcpu->halted)
         return;
     t->sampled_at = now;
-    if (t->windows)
-        shadowmm_sample(t->sm, t->vcpu->cpl == 3);
+    shadowmm_sample(t->sm, t->vcpu->cpl == 3);
 }
 
 /* Delivers what waits and can be taken. True when the guest should not run on now. */
@@ -226,12 +225,33 @@ static void destroy(struct vcpu *vcpu)
     vcpu->engine_state = NULL;
 }
 
-/* NOVT_ACCESS=tlb keeps every address space in the TLB form: for tests and benchmarks. */
+/*
+ * For tests and benchmarks. NOVT_ACCESS=tlb keeps every address space in the TLB form,
+ * NOVT_ACCESS=window gives each a window at once. NOVT_AREAS=N limits the windows' areas: their
+ * eviction can be seen then.
+ */
 static bool env_is(const char *name, const char *value)
 {
     const char *set = getenv(name);
 
     return set && !strcmp(set, value);
+}
+
+static enum window_policy window_policy(void)
+{
+    if (env_is("NOVT_ACCESS", "tlb"))
+        return WINDOWS_NEVER;
+    return env_is("NOVT_ACCESS", "window") ? WINDOWS_ALWAYS : WINDOWS_SAMPLED;
+}
+
+/* An area and the reservation behind it are two of the host's; the process needs some more. */
+static unsigned area_limit(void)
+{
+    unsigned limit = host_max_areas() / 8;
+    const char *set = getenv("NOVT_AREAS");
+    unsigned long wanted = set ? strtoul(set, NULL, 0) : 0;
+
+    return wanted && wanted < limit ? (unsigned)wanted : limit;
 }
 
 static bool allocate(struct translator *t)
@@ -253,7 +273,6 @@ static void *create(struct vcpu *vcpu, const char **error)
         t->exit_free = t->pending_exit = NO_EXIT;
         t->bmi2 = host_has_bmi2();
         t->fsgsbase = host_has_fsgsbase();
-        t->windows = !env_is("NOVT_ACCESS", "tlb");
         vcpu->engine_state = t;
     }
     if (!t || !allocate(t)) {
@@ -263,8 +282,8 @@ static void *create(struct vcpu *vcpu, const char **error)
     vcpu->mem->on_write = on_write;
     vcpu->mem->on_watch = on_watch;
     vcpu->mem->arg = t;
-    /* an area and the reservation behind it are two of the host's; the process needs some more */
-    shadowmm_limit_areas(t->sm, host_max_areas() / 8);
+    shadowmm_limit_areas(t->sm, area_limit());
+    shadowmm_window_policy(t->sm, window_policy());
     if (precise_install(t)) {
         *error = "cannot install signal handlers";
         return NULL;
