@@ -31,7 +31,9 @@ static void put_vector(struct vcpu *vcpu, unsigned n, const uint8_t *from)
 /* --- The thunk ------------------------------------------------------------ */
 
 /* Runs it on unit->operand; no memory is read or written here. */
-static enum step run_thunk(struct vcpu *vcpu, const struct insn *in)
+/* size: 0, or that of an operand at offset that faults (fpu_thunk_absent). */
+static enum step run_thunk_absent(struct vcpu *vcpu, const struct insn *in, uint64_t offset,
+                                  unsigned size)
 {
     uint8_t code[THUNK_SIZE];
     struct fpu_frame frame;
@@ -42,13 +44,20 @@ static enum step run_thunk(struct vcpu *vcpu, const struct insn *in)
     fpu_thunk_encode(in, &gpr, code);
     fpu_thunk_frame(vcpu, XCR0_SSE | XCR0_AVX, &frame);
     fpu_take_gpr(vcpu, &gpr, &frame);
-    trap = fpu_thunk_run(vcpu, code, fpu_unmasked(vcpu), &frame);
+    if (size)
+        fpu_thunk_absent(vcpu, in, offset, size, &frame);
+    trap = fpu_thunk_run(vcpu, code, size || fpu_unmasked(vcpu), &frame);
     if (trap)
         return fpu_thunk_fault(vcpu, trap);
     fpu_put_gpr(vcpu, in, &gpr, &frame);
     if (in->id == M_VPCMPESTRI || in->id == M_VPCMPISTRI)
         vcpu->gpr[RCX] = (uint32_t)frame.rcx;
     return STEP_NEXT;
+}
+
+static enum step run_thunk(struct vcpu *vcpu, const struct insn *in)
+{
+    return run_thunk_absent(vcpu, in, 0, 0);
 }
 
 static enum step run_avx(struct vcpu *vcpu, const struct insn *in)
@@ -62,7 +71,9 @@ static enum step run_avx(struct vcpu *vcpu, const struct insn *in)
     if (in->has_mem && in->info->attr & A_ALIGN16 &&
         fpu_misaligned(vcpu, in, offset, size, write))
         return STEP_FAULT;
-    if (fpu_prepare(vcpu, in, offset, size) || run_thunk(vcpu, in) == STEP_FAULT)
+    if (fpu_prepare(vcpu, in, offset, size)) /* arithmetic before a store comes first */
+        return in->id == M_VCVTPS2PH ? run_thunk_absent(vcpu, in, offset, size) : STEP_FAULT;
+    if (run_thunk(vcpu, in) == STEP_FAULT)
         return STEP_FAULT;
     if (in->has_mem && write && fpu_write(vcpu, in->seg, offset, size))
         return STEP_FAULT;
@@ -121,6 +132,20 @@ static bool masked_write(struct vcpu *vcpu, const struct masked *m, const uint8_
     return false;
 }
 
+/* Masked-out bytes are not written, but the CPU may want them there all the same. */
+static enum step run_maskmov(struct vcpu *vcpu, const struct insn *in, const struct masked *m)
+{
+    enum step step;
+
+    if (mem_probe(vcpu, m->seg, m->offset & m->wrap, m->count, true))
+        step = run_thunk_absent(vcpu, in, m->offset & m->wrap, m->count);
+    else
+        step = run_thunk(vcpu, in);
+    if (step == STEP_NEXT && masked_write(vcpu, m, vcpu->fpu_unit->operand))
+        return STEP_FAULT;
+    return step;
+}
+
 static enum step run_masked(struct vcpu *vcpu, const struct insn *in, unsigned size)
 {
     struct masked m = { .seg = in->seg, .size = size, .count = in->vl / size };
@@ -130,10 +155,10 @@ static enum step run_masked(struct vcpu *vcpu, const struct insn *in, unsigned s
     if (in->id == M_VMASKMOVDQU) {
         m.offset = vcpu->gpr[RDI];
         get_vector(vcpu, in->rm, m.mask);
-    } else {
-        m.offset = operand_address(vcpu, in);
-        get_vector(vcpu, in->vvvv, m.mask);
+        return run_maskmov(vcpu, in, &m);
     }
+    m.offset = operand_address(vcpu, in);
+    get_vector(vcpu, in->vvvv, m.mask);
     if (in->info->attr & A_READS_MEM)
         return masked_read(vcpu, &m, operand) ? STEP_FAULT : run_thunk(vcpu, in);
     if (masked_probe(vcpu, &m, true) || run_thunk(vcpu, in) == STEP_FAULT ||

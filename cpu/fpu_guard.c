@@ -6,18 +6,26 @@
 
 #include "base/bug.h"
 
+static enum fpu_trap trap_of(int sig, const siginfo_t *info)
+{
+    if (sig == SIGILL)
+        return FPU_UD;
+    if (sig == SIGFPE)
+        return FPU_XM;
+    return info->si_code == SEGV_MAPERR || info->si_code == SEGV_ACCERR ? FPU_ABSENT : FPU_GP;
+}
+
 /* Ends a thunk that faulted: fpu_run's registers say where it was called. */
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
     greg_t *reg = ((ucontext_t *)context)->uc_mcontext.gregs;
     struct fpu_frame *frame = (struct fpu_frame *)(uintptr_t)reg[REG_RBX];
 
-    (void)info;
     if ((uintptr_t)reg[REG_R12] != (uintptr_t)fpu_run_fault) {
         signal(sig, SIG_DFL); /* not ours: die of it when it happens again */
         return;
     }
-    frame->trap = sig == SIGILL ? FPU_UD : sig == SIGFPE ? FPU_XM : FPU_GP;
+    frame->trap = trap_of(sig, info);
     reg[REG_RIP] = reg[REG_R12];
 }
 

@@ -5,7 +5,13 @@
 #include <stdint.h>
 
 /* How a thunk ended; the host's signal is not known beyond fpu_guard.c. */
-enum fpu_trap { FPU_DONE, FPU_UD, FPU_XM, FPU_GP };
+enum fpu_trap {
+    FPU_DONE,
+    FPU_UD,
+    FPU_XM,
+    FPU_GP,
+    FPU_ABSENT, /* the operand is not there: fpu_thunk_absent() had made it so */
+};
 
 /* What fpu_run.S works on; it knows the offsets. */
 struct fpu_frame {

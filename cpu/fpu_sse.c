@@ -39,7 +39,9 @@ static enum step begin(struct vcpu *vcpu, const struct insn *in)
     return uses_mmx(in) ? fpu_wait(vcpu) : STEP_NEXT;
 }
 
-static enum step run_sse(struct vcpu *vcpu, const struct insn *in, uint64_t offset)
+/* absent: the operand faults, and it is the CPU's business what happens before that. */
+static enum step run_sse(struct vcpu *vcpu, const struct insn *in, uint64_t offset, unsigned size,
+                         bool absent)
 {
     uint64_t components = (uses_mmx(in) ? XCR0_X87 : 0) | (in->info->attr & A_SSE ? XCR0_SSE : 0);
     bool guard = components & XCR0_SSE && fpu_unmasked(vcpu);
@@ -48,16 +50,16 @@ static enum step run_sse(struct vcpu *vcpu, const struct insn *in, uint64_t offs
     struct fpu_gpr gpr;
     enum fpu_trap trap;
 
-    if (fpu_prepare(vcpu, in, offset, in->memsize))
-        return STEP_FAULT;
     fpu_find_gpr(in, &gpr);
     fpu_thunk_encode(in, &gpr, code);
     fpu_thunk_frame(vcpu, components, &frame);
     fpu_take_gpr(vcpu, &gpr, &frame);
-    trap = fpu_thunk_run(vcpu, code, guard, &frame);
+    if (absent)
+        fpu_thunk_absent(vcpu, in, offset, size, &frame);
+    trap = fpu_thunk_run(vcpu, code, guard || absent, &frame);
     if (trap)
         return fpu_thunk_fault(vcpu, trap);
-    if (in->has_mem && in->info->attr & A_WRITES_MEM &&
+    if (in->has_mem && in->info->attr & A_WRITES_MEM && !absent &&
         fpu_write(vcpu, in->seg, offset, in->memsize))
         return STEP_FAULT;
     fpu_put_gpr(vcpu, in, &gpr, &frame);
@@ -86,15 +88,6 @@ static unsigned byte_mask(const uint8_t *reg, unsigned size)
     return mask;
 }
 
-static bool probe_bytes(struct vcpu *vcpu, const struct insn *in, uint64_t offset, unsigned mask)
-{
-    for (; mask; mask >>= 1, offset++) {
-        if (mask & 1 && mem_probe(vcpu, in->seg, offset, 1, true))
-            return true;
-    }
-    return false;
-}
-
 static bool write_bytes(struct vcpu *vcpu, const struct insn *in, uint64_t offset, unsigned mask)
 {
     const uint8_t *from = vcpu->fpu_unit->operand;
@@ -109,16 +102,14 @@ static bool write_bytes(struct vcpu *vcpu, const struct insn *in, uint64_t offse
 static enum step run_maskmov(struct vcpu *vcpu, const struct insn *in)
 {
     uint64_t offset = vcpu->gpr[RDI] & (in->addrsize == 2 ? UINT16_MAX : UINT32_MAX);
-    unsigned mask;
+    unsigned size = in->id == M_MASKMOVQ ? 8 : 16, mask;
     enum step step;
 
     if (in->id == M_MASKMOVQ)
         mask = byte_mask(mmx_register(vcpu, in->rm), 8);
     else
         mask = byte_mask(vcpu->fpu + FPU_XMM + 16 * in->rm, 16);
-    if (probe_bytes(vcpu, in, offset, mask))
-        return STEP_FAULT;
-    step = run_sse(vcpu, in, offset);
+    step = run_sse(vcpu, in, offset, size, mem_probe(vcpu, in->seg, offset, size, true));
     if (step == STEP_NEXT && write_bytes(vcpu, in, offset, mask))
         return STEP_FAULT;
     return step;
@@ -130,6 +121,7 @@ static enum step execute(struct vcpu *vcpu, const struct insn *in)
 {
     bool write = in->info->attr & A_WRITES_MEM;
     uint64_t offset = 0;
+    bool absent;
 
     if (in->info->attr & A_IMPLICIT_MEM)
         return run_maskmov(vcpu, in);
@@ -138,7 +130,10 @@ static enum step execute(struct vcpu *vcpu, const struct insn *in)
         if (in->info->attr & A_ALIGN16 && fpu_misaligned(vcpu, in, offset, in->memsize, write))
             return STEP_FAULT;
     }
-    return run_sse(vcpu, in, offset);
+    absent = fpu_prepare(vcpu, in, offset, in->memsize);
+    if (absent && !uses_mmx(in))
+        return STEP_FAULT;
+    return run_sse(vcpu, in, offset, in->memsize, absent);
 }
 
 enum step interp_sse(struct vcpu *vcpu, const struct insn *in)

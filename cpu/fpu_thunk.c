@@ -32,6 +32,17 @@ static bool map_code(struct fpu_unit *unit)
     return unit->write && unit->exec;
 }
 
+static bool map_edge(struct fpu_unit *unit)
+{
+    uint8_t *pages = mmap(NULL, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                          -1, 0);
+
+    if (pages == MAP_FAILED)
+        return false;
+    unit->edge = pages + PAGE_SIZE;
+    return !mprotect(unit->edge, PAGE_SIZE, PROT_NONE);
+}
+
 struct fpu_unit *fpu_thunk_create(void)
 {
     struct fpu_unit *unit = mmap(NULL, sizeof(*unit), PROT_READ | PROT_WRITE,
@@ -39,7 +50,7 @@ struct fpu_unit *fpu_thunk_create(void)
 
     if (unit == MAP_FAILED)
         return NULL;
-    if (!map_code(unit)) {
+    if (!map_code(unit) || !map_edge(unit)) {
         fpu_thunk_destroy(unit);
         return NULL;
     }
@@ -56,6 +67,8 @@ void fpu_thunk_destroy(struct fpu_unit *unit)
         munmap(unit->write, CODE_BYTES);
     if (unit->exec)
         munmap((void *)(uintptr_t)unit->exec, CODE_BYTES);
+    if (unit->edge)
+        munmap(unit->edge - PAGE_SIZE, 2 * PAGE_SIZE);
     munmap(unit, sizeof(*unit));
 }
 
@@ -221,8 +234,20 @@ enum fpu_trap fpu_thunk_run(struct vcpu *vcpu, const uint8_t *code, bool guard,
     return (enum fpu_trap)frame->trap;
 }
 
+void fpu_thunk_absent(struct vcpu *vcpu, const struct insn *in, uint64_t offset, unsigned size,
+                      struct fpu_frame *frame)
+{
+    uint64_t before = 0;
+
+    if (vcpu->fault.vector == VEC_PF)
+        before = (uint32_t)(vcpu->fault.cr2 - vcpu->seg[in->seg].base - offset);
+    frame->operand = vcpu->fpu_unit->edge - (before < size ? before : 0);
+}
+
 enum step fpu_thunk_fault(struct vcpu *vcpu, enum fpu_trap trap)
 {
+    if (trap == FPU_ABSENT)
+        return STEP_FAULT;
     if (trap == FPU_UD)
         return fault_ud(vcpu);
     if (trap == FPU_GP)

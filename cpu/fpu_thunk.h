@@ -24,6 +24,7 @@
 struct fpu_unit {
     uint8_t operand[1024] __attribute__((aligned(64))); /* the thunks' memory operand */
     uint64_t components; /* XCR0 bits that fpu_run moves; 0: the host has no XSAVE */
+    uint8_t *edge;       /* a page that nobody may touch, behind one that may be read and written */
     bool selectors;      /* the host keeps FCS and FDS */
     bool fop_always;     /* FOP is set by every instruction, not only by those that fail */
     uint32_t mxcsr_mask;
@@ -56,7 +57,15 @@ void fpu_thunk_frame(struct vcpu *vcpu, uint64_t components, struct fpu_frame *f
 enum fpu_trap fpu_thunk_run(struct vcpu *vcpu, const uint8_t *code, bool guard,
                             struct fpu_frame *frame);
 
-/* Raises the exception that it ended with (not FPU_DONE). */
+/*
+ * The guest's operand cannot be accessed: vcpu->fault says why. Makes the thunk's operand fault at
+ * the same byte, so that the CPU says what comes before: an exception of its own, a suppressed
+ * store, a change of TOP. Such a thunk must run guarded; FPU_ABSENT: the access was tried.
+ */
+void fpu_thunk_absent(struct vcpu *vcpu, const struct insn *in, uint64_t offset, unsigned size,
+                      struct fpu_frame *frame);
+
+/* Raises the exception that it ended with (not FPU_DONE); FPU_ABSENT: vcpu->fault as it is. */
 enum step fpu_thunk_fault(struct vcpu *vcpu, enum fpu_trap trap);
 
 /* --- fpu.c --- */

@@ -120,16 +120,17 @@ static enum step run_x87(struct vcpu *vcpu, const struct insn *in)
     uint8_t code[THUNK_SIZE];
     struct fpu_frame frame;
     enum fpu_trap trap;
+    bool absent = fpu_prepare(vcpu, in, offset, in->memsize);
 
-    if (fpu_prepare(vcpu, in, offset, in->memsize))
-        return STEP_FAULT;
     if (control)
         before = get_pointers(vcpu);
     if (in->info->operand[0] == OPND_AX)
         gpr = (struct fpu_gpr){ RAX, true, true };
     fpu_thunk_encode(in, &(struct fpu_gpr){ .reg = REG_NONE }, code);
     fpu_thunk_frame(vcpu, XCR0_X87, &frame);
-    trap = fpu_thunk_run(vcpu, code, false, &frame);
+    if (absent)
+        fpu_thunk_absent(vcpu, in, offset, in->memsize, &frame);
+    trap = fpu_thunk_run(vcpu, code, absent, &frame);
     if (trap)
         return fpu_thunk_fault(vcpu, trap);
     if (control)
@@ -137,7 +138,7 @@ static enum step run_x87(struct vcpu *vcpu, const struct insn *in)
     else
         fix_pointers(vcpu, in, offset, before.fop, code[1]);
     fpu_put_gpr(vcpu, in, &gpr, &frame);
-    if (in->has_mem && in->info->attr & A_WRITES_MEM && !store_suppressed(vcpu, in) &&
+    if (in->has_mem && in->info->attr & A_WRITES_MEM && !absent && !store_suppressed(vcpu, in) &&
         fpu_write(vcpu, in->seg, offset, in->memsize))
         return STEP_FAULT;
     return STEP_NEXT;

@@ -22,8 +22,11 @@
 #include "cpu/fault.h"
 #include "cpu/fpu.h"
 #include "cpu/mem.h"
+#include "cpu/paging.h"
 
 #define DATA_BYTES 8192
+#define READ_ONLY (ORACLE_DATA + DATA_BYTES) /* a page; the next one is absent */
+#define TABLES 0x1000u                       /* the machine's page directory and table */
 #define FLAT_CODE 0xc09bu
 #define FLAT_DATA 0xc093u
 
@@ -55,16 +58,38 @@ static bool takes_mask(const struct insn *in)
 
 /* --- The guest ----------------------------------------------------------------------- */
 
+static void put32(struct test *t, uint64_t gpa, uint32_t value)
+{
+    physmem_write(&t->mem, gpa, &value, 4);
+}
+
+/* One to one around the oracle's addresses, with its rights. */
+static void guest_tables(struct test *t)
+{
+    put32(t, TABLES + 4 * (ORACLE_CODE >> 22), (TABLES + PAGE_SIZE) | PTE_P | PTE_W | PTE_U);
+    for (uint32_t page = 0; page < 1024; page++) {
+        uint32_t at = (ORACLE_CODE & 0xffc00000) + (page << PAGE_SHIFT), rights = PTE_P | PTE_U;
+
+        if (at != READ_ONLY)
+            rights |= PTE_W;
+        put32(t, TABLES + PAGE_SIZE + 4 * page, at == READ_ONLY + PAGE_SIZE ? 0 : at | rights);
+    }
+}
+
 static void guest_setup(struct test *t)
 {
     struct vcpu *vcpu = t->vcpu;
 
-    vcpu->cr0 = CR0_PE | CR0_ET | CR0_NE;
+    guest_tables(t);
+    vcpu->cr3 = TABLES;
+    vcpu->cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG | CR0_WP;
+    vcpu->cpl = 3;
     vcpu->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
     vcpu->xcr0 = t->xcr0;
     for (unsigned i = 0; i < SEG_COUNT; i++)
         vcpu->seg[i] = (struct segment){ 0x2b, FLAT_DATA, UINT32_MAX, 0 };
     vcpu->seg[SEG_CS] = (struct segment){ 0x23, FLAT_CODE, UINT32_MAX, 0 };
+    mem_mode_changed(vcpu);
 }
 
 static void guest_load(struct test *t)
@@ -189,11 +214,18 @@ static void run_case(struct test *t, const struct insn *in)
 
 /* --- Making cases ---------------------------------------------------------------------------- */
 
-/* Where the memory operand is: aligned mostly, across the page end sometimes. */
+/*
+ * Where the memory operand is: aligned mostly, across the page end sometimes; now and then where it
+ * may not be written, or not be read, or only in part.
+ */
 static uint32_t pick_target(void)
 {
     static const uint16_t base[] = { 0x100, 0x100, 0x240, 0xfc0, 0xff8 };
+    static const uint16_t faulting[] = { 0x1fc0, 0x1ffc, 0x2000, 0x2fc0, 0x2ffc, 0x3000, 0x3100 };
     uint32_t target = ORACLE_DATA + base[states_random() % 5];
+
+    if (states_random() % 6 == 0)
+        target = ORACLE_DATA + faulting[states_random() % 7];
 
     return states_random() % 4 ? target & ~63u : target + states_random() % 64;
 }
@@ -234,7 +266,8 @@ static void one_case(struct test *t, const uint8_t *head, unsigned count, uint8_
         return;
     if (takes_mask(&in) && (in.base == RAX || in.base == RDX))
         return; /* the mask would ask for components that only the host has */
-    states_operand(in.id, t->data + (target - ORACLE_DATA), &t->in);
+    states_operand(in.id, t->data + (target < ORACLE_DATA + 0x1000 ? target - ORACLE_DATA : 0),
+                   &t->in);
     run_case(t, &in);
 }
 
@@ -316,7 +349,9 @@ static int setup(struct test *t)
         return -1;
     t->xcr0 = fpu_offered_xcr0();
     guest_setup(t);
-    return 0;
+    if (mprotect((void *)(uintptr_t)READ_ONLY, PAGE_SIZE, PROT_READ))
+        return -1;
+    return mprotect((void *)(uintptr_t)(READ_ONLY + PAGE_SIZE), PAGE_SIZE, PROT_NONE);
 }
 
 int main(int argc, char **argv)
