@@ -74,6 +74,7 @@ struct opcode {
     uint16_t id;          /* enum mnemonic */
     uint8_t operand[4];   /* enum operand_kind */
     uint16_t flags_read, flags_written, flags_undefined; /* low 16 EFLAGS bits */
+    uint8_t feature;      /* which CPUs have it: cpu/feature.h */
     uint32_t attr;
     interp_fn *interp;    /* NULL: not interpreted, #UD */
 };

@@ -5,6 +5,8 @@
  */
 #include "cpu/decode_table.h"
 
+#include "cpu/feature.h"
+
 /* A row is known by its line in opcodes.def. */
 #define PASTE(a, b) a##b
 #define ROW_ON(line) PASTE(ROW_, line)
@@ -56,12 +58,13 @@ enum {
 
 /* The columns of INSN, by instruction. */
 enum {
-#define INSN(id, name, read, written, undefined, attr)                                             \
+#define INSN(id, name, read, written, undefined, feature, attr)                                    \
     READ_##id = FL_##read, WRITTEN_##id = FL_##written, UNDEFINED_##id = FL_##undefined,           \
-    ATTR_##id = attr,
+    FEATURE_OF_##id = CPUID_##feature, ATTR_##id = attr,
 #include "cpu/opcodes.def"
 };
-#define INSN(id, name, read, written, undefined, attr) static const char name_##id[] = name;
+#define INSN(id, name, read, written, undefined, feature, attr)                                    \
+    static const char name_##id[] = name;
 #include "cpu/opcodes.def"
 
 /* The columns of OPERAND: SIZE_OF_Ev, ... */
@@ -121,26 +124,38 @@ enum { L_ANY, L_0 = FORM_L0, L_1 = FORM_L1 };
 /* LOCK needs a destination in memory. */
 #define ATTR(attr) ((attr) & A_WRITES_MEM ? (attr) : (attr) & ~(uint32_t)A_LOCKABLE)
 
-#define OPCODE(id_, o1, o2, o3, o4, attr_, function)                                               \
+/* MMX and SSE instructions on XMM registers came later: with 66 (or F3) they are SSE2's, in map
+ * 0F 3A SSE4.1's. */
+#define FEATURE(f, pfx, map)                                                                       \
+    ((int)(f) != CPUID_MMX && (int)(f) != CPUID_SSE ? (int)(f)                                     \
+     : MAP_##map == MAP_T3A                         ? (int)CPUID_SSE41                             \
+     : PFX_LO_##pfx == PFX_LO_66 ||                                                                \
+             (PFX_LO_##pfx == PFX_LO_F3 && (int)(f) == CPUID_MMX) ? (int)CPUID_SSE2                \
+                                                                  : (int)(f))
+
+#define OPCODE(id_, o1, o2, o3, o4, attr_, feature_, function)                                     \
     {                                                                                              \
         .mnemonic = name_##id_, .id = M_##id_,                                                     \
         .operand = {OPND_##o1, OPND_##o2, OPND_##o3, OPND_##o4}, .flags_read = READ_##id_,         \
         .flags_written = WRITTEN_##id_, .flags_undefined = UNDEFINED_##id_,                        \
         .attr = ATTR((uint32_t)(attr_) | ATTR_##id_ | ATTR_OF_##o1 | ATTR_OF_##o2 |                \
                      ATTR_OF_##o3 | ATTR_OF_##o4),                                                 \
-        .interp = function                                                                         \
+        .feature = feature_, .interp = function                                                    \
     }
 
 const struct opcode decode_rows[ROW_COUNT] = {
-    [ROW_NONE] = {.mnemonic = "undefined", .attr = A_UNDEFINED | A_ENDS},
+    [ROW_NONE] = {.mnemonic = "undefined", .attr = A_UNDEFINED | A_ENDS, .feature = CPUID__},
 #define ENC(id, function, map, first, last, pfx, reg, mod, o1, o2, o3, access, modes, attr)        \
-    [ROW_HERE] = OPCODE(id, o1, o2, o3, _, ACCESS_##access | attr, interp_##function),
+    [ROW_HERE] = OPCODE(id, o1, o2, o3, _, ACCESS_##access | attr,                                 \
+                        FEATURE(FEATURE_OF_##id, pfx, map), interp_##function),
 #define VEX(id, function, map, opcode, pfx, reg, mod, l, w, o1, o2, o3, o4, access, attr)          \
-    [ROW_HERE] = OPCODE(id, o1, o2, o3, o4, ACCESS_##access | attr, interp_##function),
+    [ROW_HERE] = OPCODE(id, o1, o2, o3, o4, ACCESS_##access | attr, FEATURE_OF_##id,               \
+                        interp_##function),
 #define FIX(id, function, table, first, last, o1, o2, o3, access, modes, attr)                     \
-    [ROW_HERE] = OPCODE(id, o1, o2, o3, _, ACCESS_##access | attr, interp_##function),
+    [ROW_HERE] = OPCODE(id, o1, o2, o3, _, ACCESS_##access | attr, FEATURE_OF_##id,                \
+                        interp_##function),
 #define UND(id, map, first, last, pfx, reg, mod, o1, o2, o3, modes)                                \
-    [ROW_HERE] = OPCODE(id, o1, o2, o3, _, A_UNDEFINED | A_ENDS, 0),
+    [ROW_HERE] = OPCODE(id, o1, o2, o3, _, A_UNDEFINED | A_ENDS, CPUID__, 0),
 #include "cpu/opcodes.def"
 };
 

@@ -13,6 +13,7 @@
 #include "cpu/debug.h"
 #include "cpu/engine.h"
 #include "cpu/fault.h"
+#include "cpu/feature.h"
 #include "cpu/interp_cache.h"
 #include "cpu/mem.h"
 #include "cpu/tlb.h"
@@ -71,8 +72,10 @@ static __attribute__((noinline)) const struct insn *fetch_slow(struct vcpu *vcpu
     if (mem_fetch(vcpu, code, &avail, &beyond))
         return NULL;
     len = decode(in, code, avail, code_mode(vcpu));
-    if (len > 0)
+    if (len > 0) {
+        feature_limit(vcpu->model, in);
         return in;
+    }
     if (len < 0 || !beyond)
         fault_gp(vcpu, 0); /* longer than 15 bytes; else what lies beyond has been raised */
     return NULL;
@@ -93,6 +96,7 @@ static __attribute__((noinline)) const struct insn *fetch_miss(struct vcpu *vcpu
         fault_gp(vcpu, 0);
         return NULL;
     }
+    feature_limit(vcpu->model, &c->in);
     c->key = key;
     c->low_mask = len < 8 ? ~(UINT64_MAX << 8 * len) : UINT64_MAX;
     c->high_mask = len > 8 ? ~(UINT64_MAX << 8 * (len - 8)) : 0;

@@ -5,7 +5,7 @@
 /* M_ADD, ...: what an instruction is, whatever its encoding. M_NONE: no table row at all. */
 enum mnemonic {
     M_NONE,
-#define INSN(id, name, read, written, undefined, attr) M_##id,
+#define INSN(id, name, read, written, undefined, feature, attr) M_##id,
 #include "cpu/opcodes.def"
     M_COUNT
 };

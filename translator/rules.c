@@ -99,6 +99,12 @@ bool rule_bit_string(struct builder *b, const struct insn *in)
     return rule_same(b, in);
 }
 
+/* F3 before BSF and BSR: TZCNT and LZCNT, which this guest's CPU may not have and the host has. */
+bool rule_bit_scan(struct builder *b, const struct insn *in)
+{
+    return !(in->prefixes & PREFIX_REP) && rule_same(b, in);
+}
+
 /* 40-4F are REX prefixes now. */
 bool rule_inc_dec(struct builder *b, const struct insn *in)
 {

@@ -8,7 +8,7 @@
 typedef bool rule_fn(struct builder *b, const struct insn *in);
 
 /* --- rules.c --- */
-rule_fn rule_same, rule_bit_string, rule_inc_dec, rule_lea, rule_nop;
+rule_fn rule_same, rule_bit_string, rule_bit_scan, rule_inc_dec, rule_lea, rule_nop;
 /* --- rules_stack.c --- */
 rule_fn rule_push, rule_pop, rule_leave;
 /* --- rules_branch.c --- */

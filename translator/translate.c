@@ -5,6 +5,7 @@
 
 #include "base/bug.h"
 #include "base/log.h"
+#include "cpu/feature.h"
 
 /* An instruction that leaves the page, or is none, is fetched anew by the interpreter each time. */
 static void fetched_instruction(struct builder *b)
@@ -39,6 +40,7 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
             used = room;
             break;
         }
+        feature_limit(b->t->vcpu->model, &in);
         b->adapted = b->key & KEY_WINDOW && adapt_uses_tlb(b->t, b->gpa + used);
         rule_apply(b, &in);
         used += (unsigned)len;

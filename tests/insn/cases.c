@@ -32,7 +32,7 @@ static const struct row all_rows[] = {
 };
 
 static const uint32_t attributes[M_COUNT] = {
-#define INSN(id, name, read, written, undefined, attr) [M_##id] = attr,
+#define INSN(id, name, read, written, undefined, feature, attr) [M_##id] = attr,
 #include "cpu/opcodes.def"
 };
 

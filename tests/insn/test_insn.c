@@ -328,7 +328,7 @@ static int run_all(const struct options *o)
 /* --- The parent ----------------------------------------------------------- */
 
 static const char *const names[M_COUNT] = {
-#define INSN(id, name, read, written, undefined, attr) [M_##id] = name,
+#define INSN(id, name, read, written, undefined, feature, attr) [M_##id] = name,
 #include "cpu/opcodes.def"
 };
 
