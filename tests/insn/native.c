@@ -8,6 +8,7 @@
 #include "tests/insn/native.h"
 
 #include <asm/ldt.h>
+#include <asm/prctl.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -188,8 +189,19 @@ static void load_data_segments(const struct cpu_state *s)
     __asm__ volatile("mov %0, %%gs" : : "r"(selector(s, SEG_GS)));
 }
 
+/* The translator keeps a window's address in the base of GS, which its selector does not show. */
+static uint64_t gs_base(void)
+{
+    uint64_t base = 0;
+
+    syscall(SYS_arch_prctl, ARCH_GET_GS, &base);
+    return base;
+}
+
 void native_run(const struct cpu_state *before, struct cpu_state *after)
 {
+    uint64_t base = gs_base();
+
     *ENTRY = (struct entry){
         .rax = before->gpr[0], .rcx = before->gpr[1], .rdx = before->gpr[2],
         .rbx = before->gpr[3], .rbp = before->gpr[5], .rsi = before->gpr[6],
@@ -197,6 +209,10 @@ void native_run(const struct cpu_state *before, struct cpu_state *after)
         .rflags = before->eflags, .rsp = before->gpr[4], .ss = selector(before, SEG_SS),
     };
     load_data_segments(before);
+    if (base)
+        __asm__ volatile("mov %0, %%gs" : : "r"(selector(before, SEG_GS)));
     result = after;
     native_enter(ENTRY);
+    if (base)
+        syscall(SYS_arch_prctl, ARCH_SET_GS, base);
 }
