@@ -7,6 +7,7 @@
 #include "cpu/fault.h"
 
 #include "base/log.h"
+#include "base/spent.h"
 #include "cpu/debug.h"
 #include "cpu/segment.h"
 #include "cpu/task.h"
@@ -263,7 +264,7 @@ static uint32_t pushed_eflags(const struct vcpu *vcpu, const struct fault *f)
     return vcpu->eflags | (traps ? 0 : EFLAGS_RF);
 }
 
-void fault_deliver(struct vcpu *vcpu)
+static void deliver_fault(struct vcpu *vcpu)
 {
     enum fault_class first = BENIGN;
 
@@ -296,11 +297,21 @@ void fault_deliver(struct vcpu *vcpu)
     }
 }
 
+void fault_deliver(struct vcpu *vcpu)
+{
+    enum spent_on before = spent_begin(vcpu->spent, SPENT_EXCEPTION);
+
+    deliver_fault(vcpu);
+    spent_back(vcpu->spent, before);
+}
+
 /* --- Interrupts ----------------------------------------------------------- */
 
 void fault_interrupt(struct vcpu *vcpu, uint8_t vector)
 {
     struct event ev = { .vector = vector, .ext = 1, .rip = vcpu->rip, .eflags = vcpu->eflags };
+
+    enum spent_on before = spent_begin(vcpu->spent, SPENT_INTERRUPT);
 
     vcpu->halted = false;
     vcpu->stats.interrupts++;
@@ -308,6 +319,7 @@ void fault_interrupt(struct vcpu *vcpu, uint8_t vector)
         log_fault(vcpu, &ev, "interrupt");
     if (deliver(vcpu, &ev))
         fault_deliver(vcpu);
+    spent_back(vcpu->spent, before);
 }
 
 enum step fault_software(struct vcpu *vcpu, uint8_t vector, uint64_t next_rip)

@@ -24,6 +24,7 @@
 struct tlb;
 struct cpu_model;
 struct mmu_ops;
+struct spent;
 
 /* A segment register with its hidden part. limit in bytes, already scaled by G. */
 struct segment {
@@ -50,7 +51,10 @@ struct fault {
 };
 
 struct vcpu_stats {
-    uint64_t insns_interp;    /* instructions the interpreter executed */
+    /* Instructions begun, each counted once: by the interpreter (callouts too), by translated code
+     * of either access form. The latter two and the exits are counted only for vcpu.spent. */
+    uint64_t insns_interp, insns_tlb, insns_window;
+    uint64_t exits_direct, exits_looked_up; /* units left for a unit of the page, for any */
     uint64_t faults[32];      /* exceptions delivered, by vector */
     uint64_t interrupts;      /* external interrupts delivered */
     uint64_t soft_interrupts;
@@ -140,6 +144,7 @@ struct vcpu {
     struct decode_cache *decode_cache; /* cpu/interp.c */
     uint32_t debug_pending;        /* DR6 bits of the #DB trap due after this instruction */
     struct vcpu_stats stats;
+    struct spent *spent; /* NULL, or set before the engine is created: -stats */
 };
 
 /* Allocated (aligned) with everything cleared, or NULL. The caller then sets mem, env, model and

@@ -59,6 +59,7 @@ static void timed_out(void *arg)
 static void create_clock(struct machine *m)
 {
     m->base_ns = m->stats.start_ns = machine_host_ns();
+    spent_start(&m->spent, SPENT_BOOT);
     m->clock = (struct clock){
         .boot_epoch_s = (uint64_t)time(NULL),
         .read_ns = read_clock,
@@ -106,6 +107,8 @@ static int create_cpu(struct machine *m, struct error *error)
     m->vcpu->mem = &m->mem;
     m->vcpu->model = m->model;
     m->vcpu->stop = &m->stop;
+    if (m->config->stats || m->config->stats_json)
+        m->vcpu->spent = &m->spent;
     if (mem_create(m->vcpu))
         return error_set(error, EX_OSERR, "no host memory for the CPU's TLB; free some");
     return 0;
@@ -223,7 +226,7 @@ static void clear_memory(struct physmem *mem)
 int machine_boot(struct machine *m, struct error *error)
 {
     const struct config *config = m->config;
-    uint64_t start = machine_host_ns();
+    enum spent_on before = spent_begin(m->vcpu->spent, SPENT_BOOT);
     struct boot_target target = { .mem = &m->mem };
     struct boot_entry entry;
 
@@ -237,7 +240,7 @@ int machine_boot(struct machine *m, struct error *error)
         return -1;
     boot_enter(m->vcpu, &entry);
     physmem_written(&m->mem, 0, m->mem.size); /* it was cleared behind everybody's back */
-    m->stats.boot_ns += machine_host_ns() - start;
+    spent_back(m->vcpu->spent, before);
     return 0;
 }
 

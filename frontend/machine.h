@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/kill.h"
 #include "base/physmem.h"
+#include "base/spent.h"
 #include "frontend/config.h"
 #include "frontend/stats.h"
 
@@ -39,6 +40,7 @@ struct machine {
     struct console *serial[PC_SERIAL_COUNT], *debugcon;
     struct expect *expect; /* NULL: nothing to wait for */
     struct run_stats stats;
+    struct spent spent;    /* for -stats */
 };
 
 /*

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "cpu/cpuid.h"
+#include "cpu/vcpu.h"
 #include "frontend/config.h"
 #include "frontend/disasm.h"
 #include "frontend/doctor.h"
@@ -76,6 +77,7 @@ static int finish(struct machine *m, struct error *error)
     report_end(stderr, &m->stop, m->vcpu, config->kernel, unmet(m));
     stats = (struct stats_source){ &m->stats, m->vcpu, m->engine, report_end_name(m->stop.end),
                                    status };
+    spent_back(m->vcpu->spent, SPENT_MONITOR); /* brings the account up to now */
     if (config->stats)
         stats_print(stderr, &stats);
     if (config->stats_json && stats_write_json(config->stats_json, &stats, error))

@@ -20,6 +20,7 @@
 #include "base/kill.h"
 #include "base/physmem.h"
 #include "base/snap.h"
+#include "base/spent.h"
 #include "cpu/mem.h"
 #include "cpu/vcpu.h"
 #include "devices/acpi_pm.h"
@@ -113,29 +114,39 @@ struct pc {
 static uint64_t port_read(void *board, uint16_t port, unsigned size)
 {
     struct pc *pc = board;
+    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_PORT);
+    uint64_t value = bus_read(pc->ports, port, size);
 
-    return bus_read(pc->ports, port, size);
+    spent_back(pc->config.vcpu->spent, before);
+    return value;
 }
 
 static void port_write(void *board, uint16_t port, unsigned size, uint64_t value)
 {
     struct pc *pc = board;
+    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_PORT);
 
     bus_write(pc->ports, port, size, value);
+    spent_back(pc->config.vcpu->spent, before);
 }
 
 static uint64_t mmio_read(void *board, uint64_t gpa, unsigned size)
 {
     struct pc *pc = board;
+    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_MMIO);
+    uint64_t value = bus_read(pc->memory, gpa, size);
 
-    return bus_read(pc->memory, gpa, size);
+    spent_back(pc->config.vcpu->spent, before);
+    return value;
 }
 
 static void mmio_write(void *board, uint64_t gpa, unsigned size, uint64_t value)
 {
     struct pc *pc = board;
+    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_MMIO);
 
     bus_write(pc->memory, gpa, size, value);
+    spent_back(pc->config.vcpu->spent, before);
 }
 
 static uint8_t intr_ack(void *board)

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/spent.h"
 #include "cpu/engine.h"
 #include "cpu/vcpu.h"
 #include "frontend/error.h"
@@ -54,13 +55,13 @@ static void look_for_signal(struct machine *m)
 
 static void service(struct machine *m)
 {
-    uint64_t start = machine_host_ns();
+    enum spent_on before = spent_begin(m->vcpu->spent, SPENT_SERVICE);
 
     look_for_signal(m);
     poller_dispatch(m->poller);
     clock_run_due(&m->clock);
     arm(m);
-    m->stats.service_ns += machine_host_ns() - start;
+    spent_back(m->vcpu->spent, before);
 }
 
 /* --- Sleeping ----------------------------------------------------------------------- */
@@ -85,7 +86,7 @@ static bool is_needed(const struct machine *m)
 
 static void sleep_until_needed(struct machine *m)
 {
-    uint64_t start = machine_host_ns();
+    enum spent_on before;
     sigset_t old;
 
     m->stats.sleeps++;
@@ -93,6 +94,7 @@ static void sleep_until_needed(struct machine *m)
         vm_stop(&m->stop, VM_HALTED, 0, "HLT with interrupts off");
         return;
     }
+    before = spent_begin(m->vcpu->spent, SPENT_ASLEEP);
     pc_idle(m->pc);
     block_signals(&old);
     for (;;) {
@@ -103,7 +105,7 @@ static void sleep_until_needed(struct machine *m)
         poller_wait(m->poller, &old);
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    m->stats.asleep_ns += machine_host_ns() - start;
+    spent_back(m->vcpu->spent, before);
 }
 
 /* --- Starting again ------------------------------------------------------------------- */
@@ -140,19 +142,10 @@ static void reboot(struct machine *m)
 
 /* --- The loop --------------------------------------------------------------------------- */
 
-static enum exit_reason run_engine(struct machine *m)
-{
-    uint64_t start = machine_host_ns();
-    enum exit_reason reason = m->engine->run(m->vcpu);
-
-    m->stats.engine_ns += machine_host_ns() - start;
-    m->stats.engine_exits++;
-    return reason;
-}
-
 static void run_once(struct machine *m)
 {
-    switch (run_engine(m)) {
+    m->stats.engine_exits++;
+    switch (m->engine->run(m->vcpu)) {
     case EXIT_REQUEST: service(m); break;
     case EXIT_HALT: sleep_until_needed(m); break;
     case EXIT_MODE:
@@ -168,6 +161,7 @@ void run_machine(struct machine *m)
 {
     bool told = false;
 
+    spent_begin(m->vcpu->spent, SPENT_MONITOR);
     service(m);
     for (;;) {
         while (is_running(m))

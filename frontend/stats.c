@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <libgen.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -14,9 +15,52 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/spent.h"
 #include "cpu/engine.h"
 #include "cpu/vcpu.h"
 #include "frontend/error.h"
+
+static const char *const spent_name[] = {
+#define SPENT(constant, name, words) name,
+#include "base/spent.def"
+#undef SPENT
+};
+
+static const char *const spent_words[] = {
+#define SPENT(constant, name, words) words,
+#include "base/spent.def"
+#undef SPENT
+};
+
+/* --- Instructions by tier ---------------------------------------------------------- */
+
+static const struct tier {
+    const char *name, *words;
+    size_t counter; /* offset in struct vcpu_stats */
+} tiers[] = {
+    { "interpreted", "interpreted", offsetof(struct vcpu_stats, insns_interp) },
+    { "translated_tlb", "translated, software TLB", offsetof(struct vcpu_stats, insns_tlb) },
+    { "translated_window", "translated, window", offsetof(struct vcpu_stats, insns_window) },
+};
+
+#define TIER_COUNT (sizeof(tiers) / sizeof(*tiers))
+
+static uint64_t tier_count(const struct vcpu_stats *stats, size_t tier)
+{
+    uint64_t count;
+
+    memcpy(&count, (const char *)stats + tiers[tier].counter, sizeof(count));
+    return count;
+}
+
+static uint64_t tier_total(const struct vcpu_stats *stats)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < TIER_COUNT; i++)
+        total += tier_count(stats, i);
+    return total;
+}
 
 /* --- Gathering -------------------------------------------------------------------- */
 
@@ -35,20 +79,21 @@ static uint64_t ns_of(const struct timeval *time)
     return (uint64_t)time->tv_sec * NS_PER_SEC + (uint64_t)time->tv_usec * 1000;
 }
 
-static json_t *host_group(const struct run_stats *run)
+static uint64_t wall_ns(const struct run_stats *run)
 {
-    json_t *group = json_object();
-    struct rusage usage;
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec - run->start_ns;
+}
+
+static json_t *host_group(const struct run_stats *run, uint64_t wall)
+{
+    json_t *group = json_object();
+    struct rusage usage;
+
     getrusage(RUSAGE_SELF, &usage);
-    put_seconds(group, "wall_s", (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec -
-                                     run->start_ns);
-    put_seconds(group, "boot_s", run->boot_ns);
-    put_seconds(group, "engine_s", run->engine_ns);
-    put_seconds(group, "asleep_s", run->asleep_ns);
-    put_seconds(group, "service_s", run->service_ns);
+    put_seconds(group, "wall_s", wall);
     put_seconds(group, "user_s", ns_of(&usage.ru_utime));
     put_seconds(group, "system_s", ns_of(&usage.ru_stime));
     put(group, "max_resident_kib", (uint64_t)usage.ru_maxrss);
@@ -68,7 +113,8 @@ static json_t *cpu_group(const struct vcpu_stats *stats)
     json_t *group = json_object();
 
 #define PUT(field) put(group, #field, stats->field)
-    PUT(insns_interp);
+    PUT(exits_direct);
+    PUT(exits_looked_up);
     PUT(interrupts);
     PUT(soft_interrupts);
     PUT(halts);
@@ -86,14 +132,43 @@ static json_t *cpu_group(const struct vcpu_stats *stats)
     return group;
 }
 
+static json_t *instruction_group(const struct vcpu_stats *stats)
+{
+    json_t *group = json_object();
+
+    for (size_t i = 0; i < TIER_COUNT; i++)
+        put(group, tiers[i].name, tier_count(stats, i));
+    put(group, "total", tier_total(stats));
+    return group;
+}
+
+/* The counter's cycles become time by the wall time that all of them took. */
+static json_t *time_group(const struct spent *spent, uint64_t wall)
+{
+    json_t *group = json_object();
+
+    for (unsigned i = 0; i < SPENT_COUNT; i++) {
+        double share = (double)spent->cycles[i] / (double)(spent->since - spent->start);
+        json_t *row = json_object();
+
+        put_seconds(row, "seconds", (uint64_t)(share * (double)wall));
+        put(row, "times", spent->times[i]);
+        json_object_set_new(group, spent_name[i], row);
+    }
+    return group;
+}
+
 static json_t *gather(const struct stats_source *source)
 {
     json_t *all = json_object(), *engine = json_object();
+    uint64_t wall = wall_ns(source->run);
 
     json_object_set_new(all, "engine_name", json_string(source->engine->name));
     json_object_set_new(all, "end", json_string(source->end));
     put(all, "status", (uint64_t)source->status);
-    json_object_set_new(all, "host", host_group(source->run));
+    json_object_set_new(all, "host", host_group(source->run, wall));
+    json_object_set_new(all, "instructions", instruction_group(&source->vcpu->stats));
+    json_object_set_new(all, "time", time_group(source->vcpu->spent, wall));
     json_object_set_new(all, "cpu", cpu_group(&source->vcpu->stats));
     if (source->engine->stats && source->vcpu->engine_state)
         source->engine->stats(source->vcpu, put, engine);
@@ -113,22 +188,64 @@ static void print_value(FILE *out, const char *name, const json_t *value)
         fprintf(out, "  %-24s %16s\n", name, json_string_value(value));
 }
 
-void stats_print(FILE *out, const struct stats_source *source)
+static double percent(double part, double whole)
 {
-    json_t *all = gather(source), *group, *value;
-    const char *group_name, *name;
+    return whole > 0 ? 100 * part / whole : 0;
+}
 
-    fprintf(out, "novt: statistics\n");
-    json_object_foreach(all, group_name, group) {
-        if (!json_is_object(group)) {
-            print_value(out, group_name, group);
-            continue;
-        }
-        if (json_object_size(group))
-            fprintf(out, " %s:\n", group_name);
+static void print_instructions(FILE *out, const struct vcpu_stats *stats)
+{
+    uint64_t total = tier_total(stats);
+
+    fprintf(out, " %-34s %16s\n", "instructions", "executed");
+    for (size_t i = 0; i < TIER_COUNT; i++)
+        fprintf(out, "  %-33s %16llu %6.2f %%\n", tiers[i].words,
+                (unsigned long long)tier_count(stats, i),
+                percent((double)tier_count(stats, i), (double)total));
+}
+
+static void print_time(FILE *out, const json_t *time, double wall)
+{
+    fprintf(out, " %-34s %16s %8s %12s %9s\n", "host time", "seconds", "", "times", "ns each");
+    for (unsigned i = 0; i < SPENT_COUNT; i++) {
+        const json_t *row = json_object_get(time, spent_name[i]);
+        double seconds = json_real_value(json_object_get(row, "seconds"));
+        long long times = json_integer_value(json_object_get(row, "times"));
+
+        if (times)
+            fprintf(out, "  %-33s %16.6f %6.2f %% %12lld %9.0f\n", spent_words[i], seconds,
+                    percent(seconds, wall), times, seconds * NS_PER_SEC / (double)times);
+    }
+}
+
+static void print_group(FILE *out, const char *group_name, const json_t *all,
+                        const struct stats_source *source)
+{
+    json_t *group = json_object_get(all, group_name), *value;
+    const json_t *wall = json_object_get(json_object_get(all, "host"), "wall_s");
+    const char *name;
+
+    if (!strcmp(group_name, "instructions")) {
+        print_instructions(out, &source->vcpu->stats);
+    } else if (!strcmp(group_name, "time")) {
+        print_time(out, group, json_real_value(wall));
+    } else if (!json_is_object(group)) {
+        print_value(out, group_name, group);
+    } else if (json_object_size(group)) {
+        fprintf(out, " %s\n", group_name);
         json_object_foreach(group, name, value)
             print_value(out, name, value);
     }
+}
+
+void stats_print(FILE *out, const struct stats_source *source)
+{
+    json_t *all = gather(source), *group;
+    const char *name;
+
+    fprintf(out, "novt: statistics\n");
+    json_object_foreach(all, name, group)
+        print_group(out, name, all, source);
     json_decref(all);
 }
 

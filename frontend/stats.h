@@ -9,13 +9,9 @@ struct engine;
 struct error;
 struct vcpu;
 
-/* Host time by what it went to, and what else the run loop counts. */
+/* What the run loop counts. */
 struct run_stats {
-    uint64_t start_ns;      /* CLOCK_MONOTONIC at power-on */
-    uint64_t engine_ns;     /* the guest ran */
-    uint64_t asleep_ns;     /* it had nothing to do */
-    uint64_t service_ns;    /* timers and input */
-    uint64_t boot_ns;       /* loading the kernel */
+    uint64_t start_ns;      /* CLOCK_MONOTONIC at power-on, where vcpu->spent started too */
     uint64_t engine_exits, sleeps, resets;
 };
 

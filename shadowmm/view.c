@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "base/bug.h"
+#include "base/spent.h"
 
 /* Control bits that change what a cached translation means. CR4.PGE does not: setting or clearing
  * it only invalidates. */
@@ -140,6 +141,7 @@ static struct shadowmm *of(struct vcpu *vcpu)
 
 static void root_changed(struct vcpu *vcpu)
 {
+    enum spent_on was_on = spent_begin(vcpu->spent, SPENT_VIEW);
     struct shadowmm *sm = of(vcpu);
     uint64_t dropped = sm->stats.entries_dropped;
     unsigned before = sm->current;
@@ -147,6 +149,7 @@ static void root_changed(struct vcpu *vcpu)
     sync_all(sm);
     view_select(sm);
     vcpu->bt.leave |= sm->current != before || sm->stats.entries_dropped != dropped;
+    spent_back(vcpu->spent, was_on);
 }
 
 static void flush_all(struct shadowmm *sm)

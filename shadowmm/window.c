@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "base/bug.h"
+#include "base/spent.h"
 #include "cpu/fault.h"
 #include "shadowmm/view.h"
 
@@ -43,31 +44,43 @@ static bool host_map(const struct shadowmm *sm, const struct window *w, const st
 {
     int prot = run->writable ? PROT_READ | PROT_WRITE : PROT_READ;
     int populate = run->count <= POPULATE_MAX ? MAP_POPULATE : 0;
+    enum spent_on before = spent_begin(sm->vcpu->spent, SPENT_MAP);
+    void *at = mmap(page_host(w, run->page), (uint64_t)run->count << PAGE_SHIFT, prot,
+                    MAP_SHARED | MAP_FIXED | populate, sm->vcpu->mem->fd,
+                    (off_t)((uint64_t)run->gfn << PAGE_SHIFT));
 
-    return mmap(page_host(w, run->page), (uint64_t)run->count << PAGE_SHIFT, prot,
-                MAP_SHARED | MAP_FIXED | populate, sm->vcpu->mem->fd,
-                (off_t)((uint64_t)run->gfn << PAGE_SHIFT)) != MAP_FAILED;
+    spent_back(sm->vcpu->spent, before);
+    return at != MAP_FAILED;
 }
 
 /* Nothing is mapped at [page, end) afterwards: accesses fault. False: what is there is undefined. */
-static bool host_unmap(const struct window *w, uint64_t page, uint64_t end)
+static bool host_unmap(const struct shadowmm *sm, const struct window *w, uint64_t page,
+                       uint64_t end)
 {
-    return reserve(page_host(w, page), (end - page) << PAGE_SHIFT, MAP_FIXED) != MAP_FAILED;
+    enum spent_on before = spent_begin(sm->vcpu->spent, SPENT_MAP);
+    void *at = reserve(page_host(w, page), (end - page) << PAGE_SHIFT, MAP_FIXED);
+
+    spent_back(sm->vcpu->spent, before);
+    return at != MAP_FAILED;
 }
 
 /* Writes to a mapped page fault afterwards. False: nothing has changed. */
-static bool host_protect(const struct window *w, uint64_t page)
+static bool host_protect(const struct shadowmm *sm, const struct window *w, uint64_t page)
 {
-    return !mprotect(page_host(w, page), PAGE_SIZE, PROT_READ);
+    enum spent_on before = spent_begin(sm->vcpu->spent, SPENT_MAP);
+    int failed = mprotect(page_host(w, page), PAGE_SIZE, PROT_READ);
+
+    spent_back(sm->vcpu->spent, before);
+    return !failed;
 }
 
 /*
  * One mapping in place of all of them: the host has no reason to refuse it, since it takes the
  * place of at least as many. Should it refuse, the old ones lose their rights, which splits none.
  */
-static void host_unmap_all(const struct window *w)
+static void host_unmap_all(const struct shadowmm *sm, const struct window *w)
 {
-    if (!host_unmap(w, 0, WINDOW_PAGES)) {
+    if (!host_unmap(sm, w, 0, WINDOW_PAGES)) {
         bool refused = mprotect(w->base, WINDOW_SIZE, PROT_NONE);
 
         BUG_ON(refused);
@@ -91,7 +104,7 @@ static bool window_reserve(struct window *w)
 
 void window_empty(struct shadowmm *sm, struct window *w)
 {
-    host_unmap_all(w);
+    host_unmap_all(sm, w);
     sm->stats.window_areas -= w->areas;
     sm->stats.window_unmaps++;
     w->areas = 0;
@@ -221,7 +234,7 @@ void window_drop(struct shadowmm *sm, struct window *w, uint64_t gla, uint64_t s
 
     if (!area_any(w, page, end))
         return;
-    if (!area_room(sm, w) || !host_unmap(w, page, end)) {
+    if (!area_room(sm, w) || !host_unmap(sm, w, page, end)) {
         window_evict(sm, w);
         return;
     }
@@ -240,7 +253,7 @@ void window_release(struct shadowmm *sm, struct view *view, unsigned user)
 
 static void protect_page(struct shadowmm *sm, struct window *w, uint64_t page)
 {
-    if (!area_room(sm, w) || !host_protect(w, page)) {
+    if (!area_room(sm, w) || !host_protect(sm, w, page)) {
         window_evict(sm, w);
         return;
     }

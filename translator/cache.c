@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/bug.h"
+#include "base/spent.h"
 #include "translator/emit.h"
 
 /* jmp [rip + 2]; two bytes of filler before the 8-byte aligned address come out as 8 + 8 bytes. */
@@ -74,15 +75,21 @@ static size_t region_size(const struct translator *t)
 static void empty_region(struct translator *t, unsigned i)
 {
     struct cache_region *r = &t->region[i];
+    enum spent_on before;
 
+    if (!r->unit_count) {
+        r->used = i ? 0 : 4096;
+        return;
+    }
+    before = spent_begin(t->vcpu->spent, SPENT_EVICTION);
     for (size_t k = 0; k < r->unit_count; k++)
         if (!r->units[k]->dead)
             unit_drop(t, r->units[k]);
-    if (r->unit_count)
-        t->stats.evictions++;
+    t->stats.evictions++;
     unit_bury(t);
     r->unit_count = 0;
     r->used = i ? 0 : 4096;
+    spent_back(t->vcpu->spent, before);
 }
 
 /* Room for size bytes; may drop units, so no translated code may be running. */

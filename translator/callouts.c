@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/spent.h"
 #include "cpu/fault.h"
 #include "cpu/fpu.h"
 #include "cpu/interp.h"
@@ -125,13 +126,26 @@ static const void *go_on(struct vcpu *vcpu)
     return unit ? unit->host : NULL;
 }
 
+/* What C was called for is done: translated code goes on at host, or nothing does. */
+static const void *done(struct vcpu *vcpu, const void *host)
+{
+    if (vcpu->spent && host)
+        spent_begin(vcpu->spent, shadowmm_window(translator_of(vcpu)->sm, vcpu->cpl == 3)
+                                     ? SPENT_CODE_WINDOW
+                                     : SPENT_CODE_TLB);
+    else
+        spent_back(vcpu->spent, SPENT_MONITOR);
+    return host;
+}
+
 const void *bt_lookup(struct vcpu *vcpu)
 {
     translator_of(vcpu)->stats.lookups++;
-    return go_on(vcpu);
+    spent_begin(vcpu->spent, SPENT_EXIT);
+    return done(vcpu, go_on(vcpu));
 }
 
-const void *bt_chain(struct vcpu *vcpu, uint32_t exit_number)
+static const void *chain(struct vcpu *vcpu, uint32_t exit_number)
 {
     struct translator *t = translator_of(vcpu);
     struct unit_exit *exit = t->exits[exit_number];
@@ -147,6 +161,12 @@ const void *bt_chain(struct vcpu *vcpu, uint32_t exit_number)
     if (to && !exit->to && !exit->from->dead && chain_allowed(exit->from, to))
         chain_link(t, exit, to);
     return host;
+}
+
+const void *bt_chain(struct vcpu *vcpu, uint32_t exit_number)
+{
+    spent_begin(vcpu->spent, SPENT_EXIT);
+    return done(vcpu, chain(vcpu, exit_number));
 }
 
 /* The instruction at rip, by the interpreter. */
@@ -168,6 +188,7 @@ static const void *after_insn(struct vcpu *vcpu, struct unit *unit, unsigned i)
         return go_on(vcpu);
     if (unit->key & KEY_FPU)
         bt_fpu_in(vcpu);
+    count_resumed(vcpu, unit, i);
     return unit->host + unit->insn[i + 1].host;
 }
 
@@ -181,7 +202,7 @@ static enum mem_fill fill_for(struct vcpu *vcpu, uint64_t gla, uint32_t info)
     return mem_fill(vcpu, gla, info & 0xff, info >> 8 & 3);
 }
 
-const void *bt_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void *resume)
+static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void *resume)
 {
     struct translator *t = translator_of(vcpu);
     enum mem_fill fill = fill_for(vcpu, gla, info);
@@ -195,26 +216,36 @@ const void *bt_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void
     unit = cache_find(t, resume);
     i = unit_insn_at(unit, resume);
     vcpu->rip = unit->eip + unit->insn[i].guest;
+    count_left(vcpu, unit, i);
     /* FPU: a pending #MF and the like come first */
     if (fill == MEM_FAULTED && !(info & ACCESS_FPU)) {
         t->stats.slow_faults++;
+        count_faulted(vcpu, unit);
         if (novt_log.topics)
             bt_fpu_out(vcpu);
         fault_deliver(vcpu);
         return go_on(vcpu);
     }
     t->stats.slow_specials++;
+    t->stats.trace_callouts += fill == MEM_SPECIAL;
+    spent_rename(vcpu->spent, fill == MEM_SPECIAL ? SPENT_TRACE : SPENT_CALLOUT);
     vcpu->bt.leave = 0;
     if (interpret_one(vcpu, fill == MEM_DEVICE || info & ACCESS_FPU) != STEP_NEXT)
         return go_on(vcpu);
     return after_insn(vcpu, unit, i);
 }
 
+const void *bt_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void *resume)
+{
+    spent_begin(vcpu->spent, SPENT_HIDDEN_FAULT);
+    return done(vcpu, slow_access(vcpu, gla, info, resume));
+}
+
 /*
  * An access to the window faulted; the signal handler has left where in bt.fault_gla and
  * bt.host_rip. What the host's MMU lacks is mapped and the instruction begins anew.
  */
-const void *bt_window(struct vcpu *vcpu)
+static const void *window(struct vcpu *vcpu)
 {
     struct translator *t = translator_of(vcpu);
     struct unit *unit = cache_find(t, (const void *)(uintptr_t)vcpu->bt.host_rip);
@@ -223,21 +254,35 @@ const void *bt_window(struct vcpu *vcpu)
     enum mem_fill fill;
 
     t->stats.window_faults++;
+    count_left(vcpu, unit, i);
     fill = shadowmm_window_fault(t->sm, unit->key & KEY_USER, (uint32_t)vcpu->bt.fault_gla,
                                  vcpu->bt.fault_write);
     if (fill == MEM_FAULTED) {
+        count_faulted(vcpu, unit);
         if (novt_log.topics)
             bt_fpu_out(vcpu);
         fault_deliver(vcpu);
         return go_on(vcpu);
     }
     adapt_faulted(t, unit, i, fill != MEM_FILLED);
-    if (fill == MEM_FILLED)
-        return unit->dead ? go_on(vcpu) : again;
+    if (fill == MEM_FILLED && unit->dead)
+        return go_on(vcpu);
+    if (fill == MEM_FILLED) {
+        count_repeated(vcpu, unit, i);
+        return again;
+    }
+    t->stats.trace_faults += fill == MEM_SPECIAL;
+    spent_rename(vcpu->spent, fill == MEM_SPECIAL ? SPENT_TRACE : SPENT_CALLOUT);
     vcpu->bt.leave = 0;
     if (interpret_one(vcpu, true) != STEP_NEXT)
         return go_on(vcpu);
     return after_insn(vcpu, unit, i);
+}
+
+const void *bt_window(struct vcpu *vcpu)
+{
+    spent_begin(vcpu->spent, SPENT_HIDDEN_FAULT);
+    return done(vcpu, window(vcpu));
 }
 
 static enum step run_site(struct vcpu *vcpu, const struct unit_site *site)
@@ -251,7 +296,7 @@ static enum step run_site(struct vcpu *vcpu, const struct unit_site *site)
     return interp_execute(vcpu, &site->in);
 }
 
-const void *bt_call_site(struct vcpu *vcpu, struct unit_site *site)
+static const void *call_site(struct vcpu *vcpu, struct unit_site *site)
 {
     struct translator *t = translator_of(vcpu);
     const struct unit *unit = site->unit;
@@ -259,6 +304,7 @@ const void *bt_call_site(struct vcpu *vcpu, struct unit_site *site)
 
     t->stats.callouts++;
     t->called[site->in.id]++;
+    count_left_site(vcpu, site);
     vcpu->rip = site->eip;
     vcpu->bt.leave = 0;
     step = run_site(vcpu, site);
@@ -271,16 +317,30 @@ const void *bt_call_site(struct vcpu *vcpu, struct unit_site *site)
     segments_refresh(vcpu);
     if (unit->key & KEY_FPU)
         bt_fpu_in(vcpu);
+    count_resumed_site(vcpu, site);
     return unit->host + site->resume;
 }
 
-const void *bt_fault(struct vcpu *vcpu)
+const void *bt_call_site(struct vcpu *vcpu, struct unit_site *site)
+{
+    spent_begin(vcpu->spent, SPENT_CALLOUT);
+    return done(vcpu, call_site(vcpu, site));
+}
+
+static const void *fault(struct vcpu *vcpu)
 {
     struct translator *t = translator_of(vcpu);
     const void *host = (const void *)(uintptr_t)vcpu->bt.host_rip;
     struct unit *unit = cache_find(t, host);
 
+    count_left(vcpu, unit, unit_insn_at(unit, host));
     adapt_trapped(t, unit, unit_insn_at(unit, host));
     interpret_one(vcpu, true);
     return go_on(vcpu);
+}
+
+const void *bt_fault(struct vcpu *vcpu)
+{
+    spent_begin(vcpu->spent, SPENT_CALLOUT);
+    return done(vcpu, fault(vcpu));
 }

@@ -53,6 +53,7 @@ struct builder {
     struct unit_site site[UNIT_INSNS];
     uint32_t site_field[UNIT_INSNS]; /* imm64 that takes the site's address */
     unsigned insns, slows, pads, exits, sites;
+    unsigned counted;            /* of insns, by count_emit_insns() */
 };
 
 static inline uint32_t here(const struct builder *b)
@@ -128,6 +129,13 @@ void exit_jcc(struct builder *b, unsigned cc, uint32_t target);
 void exit_field(struct builder *b, uint32_t field, uint32_t target);
 /* Everything out of line: slow ends, pads, chain stubs. */
 void exit_finish(struct builder *b);
+
+/* --- count.c: instructions by tier ------------------------------------------ */
+
+/* Counts the guest instructions up to and with the one being translated; r11 is used. */
+void count_emit_insns(struct builder *b);
+void count_emit_direct(struct builder *b);
+void count_emit_looked_up(struct builder *b);
 
 /* --- light.c: light calls -------------------------------------------------- */
 

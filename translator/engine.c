@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/spent.h"
 #include "cpu/fault.h"
 #include "cpu/fpu.h"
 #include "cpu/interp.h"
@@ -76,11 +77,13 @@ static void on_write(void *arg, uint64_t gpa, uint64_t size)
 {
     struct translator *t = arg;
     uint8_t watch = physmem_watched(t->vcpu->mem, gpa >> PAGE_SHIFT);
+    enum spent_on before = spent_begin(t->vcpu->spent, SPENT_TRACE);
 
     if (watch & WATCH_TABLE)
         shadowmm_table_written(t->sm, gpa, size);
     if (watch & WATCH_CODE)
         smc_written(t, gpa, size);
+    spent_back(t->vcpu->spent, before);
 }
 
 static void on_watch(void *arg, uint64_t gfn)
@@ -155,8 +158,12 @@ static void translate_here(struct translator *t, uint32_t key)
         return;
     }
     unit = lookup_find(t, gpa, (uint32_t)vcpu->rip, key);
-    if (!unit)
+    if (!unit) {
+        enum spent_on before = spent_begin(vcpu->spent, SPENT_TRANSLATION);
+
         unit = translate_unit(t, (uint32_t)vcpu->rip, gpa, code, key);
+        spent_back(vcpu->spent, before);
+    }
     if (!unit)
         return;
     shadowmm_jump_insert(t->sm, key & KEY_USER, unit->eip, unit->host);
@@ -167,11 +174,14 @@ static void run_once(struct translator *t)
 {
     struct vcpu *vcpu = t->vcpu;
     uint32_t key = engine_key(vcpu);
+    enum spent_on before;
 
     if (!(key & KEY_OK) || vcpu->intr_shadow || vcpu->nmi_pending) {
         bt_fpu_out(vcpu);
         t->stats.interpreted++;
+        before = spent_begin(vcpu->spent, SPENT_INTERPRETER);
         interp_step(vcpu);
+        spent_back(vcpu->spent, before);
         return;
     }
     bt_fpu_out(vcpu);
@@ -273,6 +283,7 @@ static void *create(struct vcpu *vcpu, const char **error)
         t->exit_free = t->pending_exit = NO_EXIT;
         t->bmi2 = host_has_bmi2();
         t->fsgsbase = host_has_fsgsbase();
+        t->counting = vcpu->spent;
         vcpu->engine_state = t;
     }
     if (!t || !allocate(t)) {
@@ -332,6 +343,8 @@ static void stats(const struct vcpu *vcpu, void (*put)(void *arg, const char *na
     PUT(&t->stats, slow_fills);
     PUT(&t->stats, slow_specials);
     PUT(&t->stats, slow_faults);
+    PUT(&t->stats, trace_callouts);
+    PUT(&t->stats, trace_faults);
     PUT(&t->stats, interpreted);
     PUT(&t->stats, host_faults);
     PUT(&t->stats, window_faults);

@@ -3,6 +3,7 @@
  * Reference: SDM 2, SYSENTER, SYSEXIT. Everything that could fault or change the mode otherwise is
  * the interpreter's.
  */
+#include "base/spent.h"
 #include "cpu/segment.h"
 #include "translator/unit.h"
 
@@ -23,6 +24,7 @@ static const void *known(struct vcpu *vcpu, uint32_t rip, bool user, uint32_t ke
     if (jumps->tag[slot] + rip + 1)
         return NULL;
     *(volatile uint64_t *)&vcpu->bt.jump_table = (uint64_t)(uintptr_t)jumps;
+    spent_begin(vcpu->spent, key & KEY_WINDOW ? SPENT_CODE_WINDOW : SPENT_CODE_TLB);
     if (vcpu->exit_request) /* kicked before or meanwhile */
         *(volatile uint64_t *)&vcpu->bt.jump_table = JUMP_POISON;
     return (const void *)(uintptr_t)jumps->host[slot];

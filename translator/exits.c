@@ -35,6 +35,7 @@ static void lookup_constant(struct builder *b, uint32_t target)
 {
     uint32_t slot = (target & (JUMP_SLOTS - 1)) * 8;
 
+    count_emit_looked_up(b);
     emit_mov_r8d_imm(b, target);
     EMIT(b, 0x49, 0x89, 0xca);             /* mov r10, rcx */
     EMIT(b, 0x49, 0x8b, 0x8e);             /* mov rcx, [r14 + slot] */
@@ -46,6 +47,7 @@ static void lookup_constant(struct builder *b, uint32_t target)
 
 void exit_indirect(struct builder *b)
 {
+    count_emit_looked_up(b);
     EMIT(b, 0x45, 0x0f, 0xb7, 0xc8);       /* movzx r9d, r8w */
     EMIT(b, 0x49, 0x89, 0xca);             /* mov r10, rcx */
     EMIT(b, 0x4b, 0x8b, 0x0c, 0xce);       /* mov rcx, [r14 + r9*8] */
@@ -60,6 +62,7 @@ void exit_direct(struct builder *b, uint32_t target)
         lookup_constant(b, target);
         return;
     }
+    count_emit_direct(b);
     if (wants_poll(b, target)) {
         emit_mov_r8d_imm(b, target);
         EMIT(b, 0x4d, 0x8b, 0x0e);         /* mov r9, [r14] */
@@ -71,7 +74,7 @@ void exit_direct(struct builder *b, uint32_t target)
 
 void exit_field(struct builder *b, uint32_t field, uint32_t target)
 {
-    if (same_page(b, target) && !wants_poll(b, target)) {
+    if (same_page(b, target) && !wants_poll(b, target) && !b->t->counting) {
         add_exit(b, field, target);
         return;
     }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <ucontext.h>
 
+#include "base/spent.h"
 #include "translator/unit.h"
 
 /*
@@ -61,6 +62,7 @@ static bool guest_fault(int sig, const siginfo_t *info, ucontext_t *uc)
 
     if (!cache_holds(t, rip))
         return false;
+    spent_begin(running->spent, SPENT_SIGNAL); /* until bt_lookup(), bt_fault() or bt_window() */
     if (is_poll((const uint8_t *)rip)) {
         t->stats.polls++;
         uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)bt_exit_lookup;

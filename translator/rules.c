@@ -23,6 +23,7 @@ void rule_callout(struct builder *b, const struct insn *in, enum site_kind kind,
     site->in = *in;
     site->eip = b->at;
     site->kind = kind;
+    site->excess = (int8_t)((int)b->counted - ((int)b->insns - 1));
     b->t->called_name[in->id] = in->info ? in->info->mnemonic : "page end";
     EMIT(b, 0x49, 0xb9);                   /* mov r9, site: filled in when the unit is made */
     b->site_field[b->sites++] = here(b);

@@ -25,15 +25,18 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
 
         b->at = b->eip + used;
         if (b->insns == UNIT_INSNS || here(b) > UNIT_SOFT || used == room) {
+            count_emit_insns(b);
             exit_direct(b, b->at);
             break;
         }
         len = decode(&in, code + used, room - used < INSN_MAX ? room - used : INSN_MAX, MODE_32);
         if (len <= 0 && b->insns) {
+            count_emit_insns(b);
             exit_direct(b, b->at);
             break;
         }
-        b->insn[b->insns].guest = (uint16_t)used;
+        b->insn[b->insns].guest = (uint16_t)used & 0x7fff;
+        b->insn[b->insns].counts = 0;
         b->insn[b->insns++].host = (uint16_t)here(b);
         if (len <= 0) {
             fetched_instruction(b);
@@ -42,10 +45,15 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
         }
         feature_limit(b->t->vcpu->model, &in);
         b->adapted = b->key & KEY_WINDOW && adapt_uses_tlb(b->t, b->gpa + used);
+        if (b->t->counting && in.info->attr & (A_BRANCH | A_FAR | A_ENDS)) {
+            b->insn[b->insns - 1].counts = 1;
+            count_emit_insns(b);
+        }
         rule_apply(b, &in);
         used += (unsigned)len;
     }
-    b->insn[b->insns].guest = (uint16_t)used;
+    b->insn[b->insns].guest = (uint16_t)used & 0x7fff;
+    b->insn[b->insns].counts = 0;
     b->insn[b->insns].host = (uint16_t)here(b);
 }
 
@@ -128,7 +136,7 @@ struct unit *translate_unit(struct translator *t, uint32_t eip, uint64_t gpa, co
     b->key = key;
     b->eip = eip;
     b->gpa = gpa;
-    b->insns = b->slows = b->pads = b->exits = b->sites = 0;
+    b->insns = b->slows = b->pads = b->exits = b->sites = b->counted = 0;
     scan(b, code, (unsigned)(PAGE_SIZE - (gpa & PAGE_MASK)));
     exit_finish(b);
     BUG_ON(b->full);

@@ -65,6 +65,7 @@ struct unit_site {
     uint32_t eip;
     uint32_t resume;  /* offset of the code after it; 0: never resumed */
     uint8_t kind;     /* enum site_kind */
+    int8_t excess;    /* count.c's, where it is called */
 };
 
 enum site_kind {
@@ -74,9 +75,9 @@ enum site_kind {
     SITE_FETCH,       /* interp_one: fetch it anew each time */
 };
 
-/* Where guest instruction i begins: offsets from the unit's entry. */
+/* Where guest instruction i begins: offsets from the unit's entry. counts: see count.c. */
 struct unit_insn {
-    uint16_t guest;
+    uint16_t guest : 15, counts : 1;
     uint16_t host;
 };
 
@@ -115,7 +116,7 @@ struct cache_region {
 struct translator_stats {
     uint64_t units, bytes_guest, bytes_host, units_dropped, insns_translated;
     uint64_t enters, lookups, lookup_found, chains, callouts, slow_fills, slow_specials,
-        slow_faults;
+        slow_faults, trace_callouts, trace_faults;
     uint64_t host_faults, window_faults, sites_adapted, polls, interpreted, smc_writes, smc_drops,
         evictions, kicks;
 };
@@ -140,6 +141,7 @@ struct translator {
     uint64_t gs_base;           /* as the host's register has it */
     uint64_t sampled_at;        /* TSC */
     bool bmi2, fsgsbase, windows;
+    bool counting;              /* count.c */
     struct translator_stats stats;
     uint64_t called[M_COUNT];   /* callouts by instruction */
     const char *called_name[M_COUNT];
@@ -203,6 +205,14 @@ void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, bool 
 void adapt_trapped(struct translator *t, struct unit *unit, unsigned insn);
 bool adapt_uses_tlb(const struct translator *t, uint64_t gpa);
 bool adapt_calls(const struct translator *t, uint64_t gpa);
+
+/* --- count.c: instructions by tier, for -stats --- */
+void count_left(struct vcpu *vcpu, const struct unit *unit, unsigned insn);
+void count_left_site(struct vcpu *vcpu, const struct unit_site *site);
+void count_resumed(struct vcpu *vcpu, const struct unit *unit, unsigned insn);
+void count_resumed_site(struct vcpu *vcpu, const struct unit_site *site);
+void count_repeated(struct vcpu *vcpu, const struct unit *unit, unsigned insn);
+void count_faulted(struct vcpu *vcpu, const struct unit *unit);
 
 /* --- smc.c --- */
 void smc_written(struct translator *t, uint64_t gpa, uint64_t size);

@@ -276,8 +276,10 @@ def case_stats(novt):
     check(stats["status"] == 0 and stats["end"] == "power off", stats)
     check(stats["cpu"]["port_writes"] == 2, stats["cpu"])
     check(stats["engine_name"] == novt.engine, stats)
-    for word in ("port_writes", "engine_s", "asleep_s"):
+    for word in ("port_writes", "wall_s"):
         check(word in got[2] and (word in stats["cpu"] or word in stats["host"]), word, got[2])
+    check(stats["time"]["ports"]["times"] == 2 and "port accesses" in got[2], stats["time"], got[2])
+    check(stats["instructions"]["total"] > 0 and "interpreted" in got[2], got[2])
 
 
 def case_log(novt):
