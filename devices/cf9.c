@@ -1,10 +1,8 @@
 /*
- * PCI configuration ports where there is no PCI, and the reset control register.
+ * The reset control register, a byte among the ports of PCI configuration space: its address
+ * register takes 32-bit accesses alone.
  *
- * Reference: PCI Local Bus Specification 2.2, 3.2.2.3 (the address register answers to 32-bit
- *            accesses only, so that a byte at 0xcf9 can be another register); Intel 82371AB
- *            (PIIX4) data sheet, 4.1.4.
- * Modelled:  everything reads as ones, so that no probe finds PCI; the register resets.
+ * Reference: Intel 82371AB (PIIX4) data sheet, 4.1.4.
  */
 #include "devices/cf9.h"
 
@@ -16,8 +14,6 @@
 #include "devices/bus.h"
 
 /* --- Registers ---------------------------------------------------------- */
-
-enum { PORT_RESET = 1, PORT_COUNT = 8 };
 
 #define RESET_GO 0x04 /* going up resets; bit 1 says how thoroughly */
 #define WRITABLE 0x06
@@ -35,7 +31,9 @@ static uint64_t port_read(void *dev, uint64_t offset, unsigned size)
 {
     struct cf9 *cf9 = dev;
 
-    return offset == PORT_RESET && size == 1 ? cf9->value : ~0ull;
+    (void)offset;
+    (void)size;
+    return cf9->value;
 }
 
 static void port_write(void *dev, uint64_t offset, unsigned size, uint64_t value)
@@ -43,8 +41,8 @@ static void port_write(void *dev, uint64_t offset, unsigned size, uint64_t value
     struct cf9 *cf9 = dev;
     bool go = value & ~cf9->value & RESET_GO;
 
-    if (offset != PORT_RESET || size != 1)
-        return;
+    (void)offset;
+    (void)size;
     cf9->value = value & WRITABLE;
     if (!go)
         return;
@@ -55,7 +53,7 @@ static void port_write(void *dev, uint64_t offset, unsigned size, uint64_t value
 static const struct bus_ops port_ops = {
     .read = port_read,
     .write = port_write,
-    .max_size = 4,
+    .max_size = 1,
     .name = "cf9",
 };
 
@@ -79,7 +77,7 @@ struct cf9 *cf9_create(const struct cf9_config *config)
     if (!cf9)
         return NULL;
     cf9->config = *config;
-    err = bus_claim(config->ports, config->base, PORT_COUNT, &port_ops, cf9);
+    err = bus_claim(config->ports, config->base, 1, &port_ops, cf9);
     if (err) {
         free(cf9);
         errno = -err;

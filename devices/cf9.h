@@ -1,5 +1,4 @@
-/* Ports 0xcf8-0xcff: a board without PCI, but with the chip sets' reset control register at
- * 0xcf9. */
+/* The chip sets' reset control register, port 0xcf9. */
 #ifndef DEVICES_CF9_H
 #define DEVICES_CF9_H
 
@@ -15,7 +14,7 @@ struct snap;
 
 struct cf9_config {
     struct bus *ports;
-    uint16_t base;    /* of the eight configuration ports; the register is the second */
+    uint16_t base;
     struct irq reset; /* goes up when the guest resets the machine */
 };
 

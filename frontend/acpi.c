@@ -192,6 +192,9 @@ enum {
     AML_EXT_DEVICE = 0x82,
 };
 
+enum { RES_WORD_SPACE = 0x88, RES_DWORD_SPACE = 0x87 };
+enum { SPACE_MEMORY, SPACE_IO, SPACE_BUS };
+enum { SPACE_FIXED = 0x0c, SPACE_READ_WRITE = 1, SPACE_ALL_IO = 3 };
 enum { RES_IRQ = 0x22, RES_IO = 0x47, RES_IO_DECODE16 = 1, RES_END = 0x79 };
 
 /* A length always takes two bytes here: 4 bits and 8, counted from its own first byte. */
@@ -284,6 +287,22 @@ static void crs_io(struct blob *b, uint16_t base, uint8_t size)
     put(b, size, 1);
 }
 
+/* What a bridge hands on (ACPI 6.3, 6.4.3.5): words or double words for first and last. */
+static void crs_space(struct blob *b, unsigned size, uint8_t type, uint8_t flags, uint32_t first,
+                      uint32_t last)
+{
+    put(b, size == 2 ? RES_WORD_SPACE : RES_DWORD_SPACE, 1);
+    put(b, 3 + 5 * size, 2);
+    put(b, type, 1);
+    put(b, SPACE_FIXED, 1); /* minimum and maximum are fixed, positive decode */
+    put(b, flags, 1);
+    put(b, 0, size); /* granularity */
+    put(b, first, size);
+    put(b, last, size);
+    put(b, 0, size); /* translation */
+    put(b, last - first + 1, size);
+}
+
 static void crs_irq(struct blob *b, unsigned irq)
 {
     put(b, RES_IRQ, 1);
@@ -299,6 +318,23 @@ static void crs_end(struct blob *b, const struct resources *crs)
 }
 
 /* --- DSDT --------------------------------------------------------------- */
+
+/* Bus 0, all ports but those of configuration space, and the memory above RAM. */
+static void pci_host(struct blob *b, const struct acpi_config *c)
+{
+    size_t device = device_begin(b, "PCI0");
+    struct resources crs;
+
+    hid_eisa(b, "PNP0A03");
+    crs = crs_begin(b);
+    crs_space(b, 2, SPACE_BUS, 0, 0, 0);
+    crs_io(b, c->pci_ports, 8);
+    crs_space(b, 2, SPACE_IO, SPACE_ALL_IO, 0, c->pci_ports - 1u);
+    crs_space(b, 2, SPACE_IO, SPACE_ALL_IO, c->pci_ports + 8u, 0xffff);
+    crs_space(b, 4, SPACE_MEMORY, SPACE_READ_WRITE, c->pci_memory, c->pci_memory_end - 1);
+    crs_end(b, &crs);
+    length_end(b, device);
+}
 
 static void rtc(struct blob *b, const struct acpi_config *c)
 {
@@ -374,6 +410,7 @@ static uint32_t dsdt(struct blob *b, const struct acpi_config *c)
     put(b, AML_SCOPE, 1);
     scope = length_begin(b);
     put_text(b, "\\_SB_");
+    pci_host(b, c);
     rtc(b, c);
     keyboard(b, c);
     mouse(b, c);

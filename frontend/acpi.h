@@ -11,6 +11,8 @@
 
 /* Where the board has its chips; a serial port's base of 0 means that it is not there. */
 struct acpi_config {
+    uint16_t pci_ports; /* the eight of configuration space */
+    uint32_t pci_memory, pci_memory_end;
     uint16_t pm_base;
     uint8_t sci;
     uint16_t reset_port;

@@ -4,8 +4,9 @@
  *
  * Reference: IBM AT Technical Reference (ports, interrupts, CMOS and BIOS data area); the ACPI
  *            tables are acpi.c's.
- * Modelled:  an AT with two serial ports, ACPI power management, and three debug devices.
- * Not:       PCI, APICs, a display, disks, a BIOS that can be called.
+ * Modelled:  an AT with two serial ports, ACPI power management, three debug devices, and a PCI bus
+ *            with nothing on it but its host bridge.
+ * Not:       APICs, a display, disks, a BIOS that can be called.
  *
  * A20 is one gate with two keys (i8042 and port 0x92): the last write decides, as each drives it.
  */
@@ -29,6 +30,7 @@
 #include "devices/chardev.h"
 #include "devices/debugcon.h"
 #include "devices/ferr.h"
+#include "devices/i440fx.h"
 #include "devices/i8042.h"
 #include "devices/i8237.h"
 #include "devices/i8254.h"
@@ -88,17 +90,21 @@ enum {
     GPA_HIGH = 0x100000,
 };
 
+#define GPA_PCI_END 0xfec00000u /* PCI memory is between PC_RAM_MAX and this; APICs come above */
+
 /* --- State -------------------------------------------------------------- */
 
 struct pc {
     struct pc_config config;
     struct cpu_env env;
     struct bus *ports, *memory;
+    struct bus *pci_ports; /* behind the host bridge: what it does not take at PORT_CONFIG */
     struct i8259 *pic;
     struct i8254 *pit;
     struct mc146818 *rtc;
     struct i8042 *kbc;
     struct port92 *port92;
+    struct i440fx *host_bridge;
     struct cf9 *cf9;
     struct i8237 *dma;
     struct ferr *ferr;
@@ -300,6 +306,9 @@ static void write_bda(struct pc *pc)
 static void write_acpi(struct pc *pc)
 {
     struct acpi_config config = {
+        .pci_ports = PORT_CONFIG,
+        .pci_memory = PC_RAM_MAX,
+        .pci_memory_end = GPA_PCI_END,
         .pm_base = PORT_ACPI_PM,
         .sci = IRQ_SCI,
         .reset_port = PORT_RESET,
@@ -366,15 +375,18 @@ static bool create_core(struct pc *pc)
                                                    { reset_set, pc, RESET_KBC } });
     pc->port92 = port92_create(&(struct port92_config){ ports, PORT_92, { a20_set, vcpu, 0 },
                                                         { reset_set, pc, RESET_PORT92 } });
-    pc->cf9 = cf9_create(&(struct cf9_config){ ports, PORT_CONFIG, { reset_set, pc, RESET_CF9 } });
+    pc->host_bridge =
+        i440fx_create(&(struct i440fx_config){ ports, PORT_CONFIG, pc->pci_ports });
+    pc->cf9 = cf9_create(
+        &(struct cf9_config){ pc->pci_ports, PORT_RESET, { reset_set, pc, RESET_CF9 } });
     pc->dma = i8237_create(&(struct i8237_config){ ports, PORT_DMA8, PORT_DMA16, PORT_DMA_PAGES });
     pc->ferr = ferr_create(&(struct ferr_config){ ports, PORT_FERR, i8259_irq(pc->pic, IRQ_FERR) });
     pc->pm = acpi_pm_create(&(struct acpi_pm_config){ ports, PORT_ACPI_PM,
                                                       i8259_irq(pc->pic, IRQ_SCI),
                                                       { poweroff_set, pc, 0 }, clock });
     pc->pvpanic = pvpanic_create(&(struct pvpanic_config){ ports, PORT_PVPANIC, panicked, pc });
-    return pc->pit && pc->rtc && pc->kbc && pc->port92 && pc->cf9 && pc->dma && pc->ferr &&
-           pc->pm && pc->pvpanic;
+    return pc->pit && pc->rtc && pc->kbc && pc->port92 && pc->host_bridge && pc->cf9 && pc->dma &&
+           pc->ferr && pc->pm && pc->pvpanic;
 }
 
 static bool create_lines(struct pc *pc)
@@ -420,7 +432,8 @@ static const char *create_chips(struct pc *pc)
 {
     pc->ports = bus_create();
     pc->memory = bus_create();
-    if (!pc->ports || !pc->memory || !create_core(pc) || !create_lines(pc))
+    pc->pci_ports = bus_create();
+    if (!pc->ports || !pc->memory || !pc->pci_ports || !create_core(pc) || !create_lines(pc))
         return "not enough memory for the board";
     return create_debug_exit(pc);
 }
@@ -475,6 +488,8 @@ static void destroy_core(struct pc *pc)
         i8237_destroy(pc->dma);
     if (pc->cf9)
         cf9_destroy(pc->cf9);
+    if (pc->host_bridge)
+        i440fx_destroy(pc->host_bridge);
     if (pc->port92)
         port92_destroy(pc->port92);
     if (pc->kbc)
@@ -497,6 +512,8 @@ void pc_destroy(struct pc *pc)
         if (pc->serial[i])
             ns16550_destroy(pc->serial[i]);
     destroy_core(pc);
+    if (pc->pci_ports)
+        bus_destroy(pc->pci_ports);
     if (pc->memory)
         bus_destroy(pc->memory);
     if (pc->ports)
@@ -513,6 +530,7 @@ void pc_reset(struct pc *pc)
     acpi_pm_reset(pc->pm);
     ferr_reset(pc->ferr);
     i8237_reset(pc->dma);
+    i440fx_reset(pc->host_bridge);
     cf9_reset(pc->cf9);
     port92_reset(pc->port92);
     i8042_reset(pc->kbc);
@@ -550,6 +568,7 @@ void pc_snapshot(struct pc *pc, struct snap *snap)
     acpi_pm_snapshot(pc->pm, snap);
     ferr_snapshot(pc->ferr, snap);
     i8237_snapshot(pc->dma, snap);
+    i440fx_snapshot(pc->host_bridge, snap);
     cf9_snapshot(pc->cf9, snap);
     port92_snapshot(pc->port92, snap);
     i8042_snapshot(pc->kbc, snap);

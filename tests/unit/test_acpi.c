@@ -13,6 +13,9 @@ static uint8_t blob[ACPI_BLOB_MAX];
 static const struct acpi_config config = {
     .pm_base = 0x600,
     .sci = 9,
+    .pci_ports = 0xcf8,
+    .pci_memory = 0xe0000000,
+    .pci_memory_end = 0xfec00000,
     .reset_port = 0xcf9,
     .reset_value = 6,
     .century = 0x32,
@@ -107,6 +110,9 @@ static void test_dsdt(const uint8_t *dsdt)
     CHECK_EQ(holds(dsdt, "\x08_S5_\x12\x48\x00\x04\x0a\x05", 11), 1);
     CHECK_EQ(holds(dsdt, "\x0c\x41\xd0\x0b\x00", 5), 1); /* PNP0B00 */
     CHECK_EQ(holds(dsdt, "\x0c\x41\xd0\x03\x03", 5), 1);
+    CHECK_EQ(holds(dsdt, "\x0c\x41\xd0\x0a\x03", 5), 1);
+    /* ports up to configuration space */
+    CHECK_EQ(holds(dsdt, "\x88\x0d\x00\x01\x0c\x03\0\0\0\0\xf7\x0c\0\0\xf8\x0c", 16), 1);
     CHECK_EQ(holds(dsdt, "COM1", 4), 1);
     CHECK_EQ(holds(dsdt, "COM2", 4), 0); /* not there */
     CHECK_EQ(holds(dsdt, "COM3", 4), 1);
