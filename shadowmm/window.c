@@ -53,7 +53,8 @@ static bool host_map(const struct shadowmm *sm, const struct window *w, const st
     return at != MAP_FAILED;
 }
 
-/* Nothing is mapped at [page, end) afterwards: accesses fault. False: what is there is undefined. */
+/* Nothing is mapped at [page, end) afterwards: accesses fault. False: what is there is
+ * undefined. */
 static bool host_unmap(const struct shadowmm *sm, const struct window *w, uint64_t page,
                        uint64_t end)
 {
@@ -458,7 +459,8 @@ static struct view *oldest_owner(struct shadowmm *sm, unsigned *user)
     for (unsigned i = 0; i < WINDOWS_MAX; i++) {
         struct view *view = owner(sm, &sm->pool[i], &u);
 
-        if (view && view != &sm->view[sm->current] && (!oldest || view->used_at < oldest->used_at)) {
+        if (view && view != &sm->view[sm->current] &&
+            (!oldest || view->used_at < oldest->used_at)) {
             oldest = view;
             *user = u;
         }
