@@ -184,6 +184,14 @@ static void drop_states(struct cpu_model *m)
     }
 }
 
+/* IA32_TSC_ADJUST is ours to give, and says that nobody has tampered with a TSC that never stops:
+ * Linux then does not watch it by ticks, which come late when the host is busy. */
+static void add_tsc_adjust(struct cpu_model *m)
+{
+    if (m->word[WORD_X7_EDX] & 1u << BIT_INVTSC && m->max_leaf >= 7)
+        m->word[WORD_7_EBX] |= 1u << BIT_TSC_ADJUST;
+}
+
 static void make_host(struct cpu_model *m)
 {
     uint32_t r[4], can[WORD_COUNT], max_leaf, max_extended;
@@ -203,6 +211,7 @@ static void make_host(struct cpu_model *m)
     for (unsigned i = 0; i < WORD_COUNT; i++)
         m->word[i] &= can[i];
     drop_states(m);
+    add_tsc_adjust(m);
     if (!is_amd(m->vendor)) /* SYSCALL exists on Intel's CPUs in 64-bit mode only */
         m->word[WORD_X1_EDX] &= ~(1u << BIT_SYSCALL);
     host_cpuid(1, 0, r);

@@ -226,7 +226,7 @@ void msr_reset(struct vcpu *vcpu)
 {
     vcpu->sysenter_cs = vcpu->sysenter_esp = vcpu->sysenter_eip = 0;
     vcpu->star = vcpu->lstar = vcpu->cstar = vcpu->sfmask = vcpu->kernel_gs_base = 0;
-    vcpu->tsc_aux = 0;
+    vcpu->tsc_aux = vcpu->tsc_offset = 0;
     vcpu->pat = 0x0007040600070406;
     vcpu->apic_base = 0xfee00900;
     vcpu->misc_enable = 0x1801; /* fast strings; no BTS, no PEBS */

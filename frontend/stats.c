@@ -87,13 +87,15 @@ static uint64_t wall_ns(const struct run_stats *run)
     return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec - run->start_ns;
 }
 
-static json_t *host_group(const struct run_stats *run, uint64_t wall)
+static json_t *host_group(const struct run_stats *run, const struct spent *spent, uint64_t wall)
 {
     json_t *group = json_object();
     struct rusage usage;
 
     getrusage(RUSAGE_SELF, &usage);
     put_seconds(group, "wall_s", wall);
+    json_object_set_new(group, "tsc_mhz",
+                        json_real(1000.0 * (double)(spent->since - spent->start) / (double)wall));
     put_seconds(group, "user_s", ns_of(&usage.ru_utime));
     put_seconds(group, "system_s", ns_of(&usage.ru_stime));
     put(group, "max_resident_kib", (uint64_t)usage.ru_maxrss);
@@ -166,7 +168,7 @@ static json_t *gather(const struct stats_source *source)
     json_object_set_new(all, "engine_name", json_string(source->engine->name));
     json_object_set_new(all, "end", json_string(source->end));
     put(all, "status", (uint64_t)source->status);
-    json_object_set_new(all, "host", host_group(source->run, wall));
+    json_object_set_new(all, "host", host_group(source->run, source->vcpu->spent, wall));
     json_object_set_new(all, "instructions", instruction_group(&source->vcpu->stats));
     json_object_set_new(all, "time", time_group(source->vcpu->spent, wall));
     json_object_set_new(all, "cpu", cpu_group(&source->vcpu->stats));

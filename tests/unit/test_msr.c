@@ -65,6 +65,15 @@ static void test_tsc(struct machine *m)
     CHECK_EQ(WRMSR(m, 0x10, 1ull << 50), -1);
     run(m, "\x0f\x31", 0, 0);
     CHECK_EQ(v->gpr[RDX] >> 18, 1);
+    /* IA32_TSC_ADJUST has followed, and moves the TSC (SDM 3, 17.17.3) */
+    CHECK_EQ(RDMSR(m, 0x3b), -1);
+    CHECK_EQ((v->gpr[RDX] << 32 | v->gpr[RAX]), v->tsc_offset);
+    CHECK_EQ(v->tsc_offset != 0, 1);
+    CHECK_EQ(WRMSR(m, 0x3b, 0), -1);
+    before = __builtin_ia32_rdtsc();
+    run(m, "\x0f\x31", 0, 0);
+    after = __builtin_ia32_rdtsc();
+    CHECK_EQ((v->gpr[RDX] << 32 | v->gpr[RAX]) - before <= after - before, 1);
     v->tsc_offset = 0;
     m_protected(m, 3);
     v->cr4 = CR4_TSD;
