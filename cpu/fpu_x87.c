@@ -100,6 +100,27 @@ static bool store_suppressed(const struct vcpu *vcpu, const struct insn *in)
            fpu_get16(vcpu, FPU_SW) & ~fpu_get16(vcpu, FPU_CW) & NO_STORE;
 }
 
+/*
+ * Will the instruction store, so that its page must be there and gets D? Tried out on a copy of the
+ * state where exceptions are unmasked.
+ */
+static bool will_store(struct vcpu *vcpu, const struct insn *in, const uint8_t *code)
+{
+    uint8_t image[FPU_XMM];
+    uint64_t in_use = fpu_get64(vcpu, FPU_XSTATE_BV);
+    struct fpu_frame frame;
+    bool stores;
+
+    if (!(in->info->attr & A_WRITES_MEM) || !(~fpu_get16(vcpu, FPU_CW) & NO_STORE))
+        return true;
+    memcpy(image, vcpu->fpu, sizeof(image));
+    fpu_thunk_frame(vcpu, XCR0_X87, &frame);
+    stores = fpu_thunk_run(vcpu, code, false, &frame) || !store_suppressed(vcpu, in);
+    memcpy(vcpu->fpu, image, sizeof(image));
+    fpu_put64(vcpu, FPU_XSTATE_BV, in_use);
+    return stores;
+}
+
 /* These have no FIP of their own: they leave the pointers alone or clear them (FNINIT). */
 static void keep_pointers(struct vcpu *vcpu, const struct pointers *before)
 {
@@ -120,13 +141,14 @@ static enum step run_x87(struct vcpu *vcpu, const struct insn *in)
     uint8_t code[THUNK_SIZE];
     struct fpu_frame frame;
     enum fpu_trap trap;
-    bool absent = fpu_prepare(vcpu, in, offset, in->memsize);
+    bool absent;
 
     if (control)
         before = get_pointers(vcpu);
     if (in->info->operand[0] == OPND_AX)
         gpr = (struct fpu_gpr){ RAX, true, true };
     fpu_thunk_encode(in, &(struct fpu_gpr){ .reg = REG_NONE }, code);
+    absent = will_store(vcpu, in, code) && fpu_prepare(vcpu, in, offset, in->memsize);
     fpu_thunk_frame(vcpu, XCR0_X87, &frame);
     if (absent)
         fpu_thunk_absent(vcpu, in, offset, in->memsize, &frame);

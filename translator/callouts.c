@@ -192,12 +192,17 @@ static const void *after_insn(struct vcpu *vcpu, struct unit *unit, unsigned i)
     return unit->host + unit->insn[i + 1].host;
 }
 
-/* A segment that is not whole is checked by the interpreter, whatever the page. */
+/*
+ * A segment that is not whole is checked by the interpreter, whatever the page; and a store of the
+ * FPU's may come to another exception before its page gets D.
+ */
 static enum mem_fill fill_for(struct vcpu *vcpu, uint64_t gla, uint32_t info)
 {
     unsigned seg = info >> ACCESS_SEG_SHIFT;
 
     if (seg && !segment_whole(&vcpu->seg[seg]))
+        return MEM_DEVICE;
+    if (info & ACCESS_FPU && (info >> 8 & 3) == MEM_WRITE)
         return MEM_DEVICE;
     return mem_fill(vcpu, gla, info & 0xff, info >> 8 & 3);
 }

@@ -1,12 +1,13 @@
 /*
- * Random instruction streams, the interpreter against the translator: registers, flags, the FPU
- * state, memory, and where it ended (the vector of the exception, or the closing HLT).
+ * Random instruction streams, the interpreter against the translator: registers, segments, flags,
+ * the FPU state, memory with page tables and descriptors, and where it ended (the vector of the
+ * exception, or the closing HLT).
  *
  *     test_lockstep [streams [seed [kicks]]]
  *
  * kicks: microseconds between signals that kick the translator, as the board's timer does; streams
  * have loops then, of calls, returns and indirect jumps. Kicks are samples too, so that the code
- * gets a window after some milliseconds.
+ * gets a window after some milliseconds. NOVT_ACCESS says which form of memory access there is.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -15,201 +16,134 @@
 #include <sys/time.h>
 
 #include "cpu/fpu.h"
+#include "cpu/mem.h"
+#include "cpu/paging.h"
+#include "tests/lockstep/streams.h"
 #include "tests/machine.h"
-
-enum {
-    CODE = 0x200000,
-    CODE_PAGES = 3,
-    DATA = 0x300000,
-    DATA_SIZE = 0x8000,
-    STACK = 0x400000,
-};
-
-static uint64_t seed_state;
-
-static uint32_t rnd(void)
-{
-    seed_state ^= seed_state << 13;
-    seed_state ^= seed_state >> 7;
-    seed_state ^= seed_state << 17;
-    return (uint32_t)(seed_state >> 16);
-}
-
-/* --- Streams ------------------------------------------------------------------------ */
-
-static uint8_t stream[CODE_PAGES * 4096];
-static unsigned stream_len;
-
-static void put_bytes(const void *bytes, unsigned len)
-{
-    memcpy(stream + stream_len, bytes, len);
-    stream_len += len;
-}
-
-/* mov r32, a pointer into the data or something odd */
-static void put_pointer(void)
-{
-    uint8_t code[5] = { 0xb8 | (rnd() & 7) };
-    uint32_t value = DATA + rnd() % DATA_SIZE;
-
-    if (code[0] == 0xbc)
-        value = STACK + 0x1000 + (rnd() & 0xffc);
-    else if (rnd() % 4 == 0)
-        value =
-            rnd() % 8 ? rnd() : (uint32_t[]){ 0, 0x7fffffff, 0x80000000, 0xffffffff }[rnd() & 3];
-    memcpy(code + 1, &value, 4);
-    put_bytes(code, 5);
-}
-
-static bool acceptable(const struct insn *in)
-{
-    uint32_t attr = in->info->attr;
-
-    if (attr & (A_PRIVILEGED | A_FAR | A_BRANCH | A_UNDEFINED | A_IOPL | A_SENSITIVE | A_AVX))
-        return false;
-    if (in->id == M_RDTSC || in->id == M_RDTSCP || in->id == M_CPUID || in->id == M_RDRAND ||
-        in->id == M_RDSEED || in->id == M_RDPMC)
-        return false;
-    return true;
-}
-
-/* Random bytes that decode to an instruction both engines are asked to run. */
-static void put_random(void)
-{
-    struct insn in;
-    uint8_t code[INSN_MAX + 1];
-
-    for (;;) {
-        for (unsigned i = 0; i < INSN_MAX; i++)
-            code[i] = (uint8_t)rnd();
-        if (rnd() % 3 == 0)
-            code[0] = 0x0f;
-        if (decode(&in, code, INSN_MAX, MODE_32) > 0 && acceptable(&in))
-            break;
-    }
-    /* displacements near 0, so that pointers stay pointers */
-    if (in.disp_len == 4 && in.base != REG_NONE) {
-        int32_t disp = (int32_t)(rnd() % 512) - 256;
-
-        memcpy(code + in.disp_at, &disp, 4);
-    }
-    put_bytes(code, in.len);
-}
-
-/* A conditional jump over the next few instructions, or a loop is not worth the risk of not
- * ending. */
-static void put_jump(void)
-{
-    unsigned at = stream_len, count = 1 + rnd() % 3;
-    uint8_t code[6] = { 0x0f, 0x80 | (rnd() & 15) };
-    uint32_t rel;
-
-    put_bytes(code, 6);
-    while (count--)
-        put_random();
-    rel = stream_len - at - 6;
-    memcpy(stream + at + 2, &rel, 4);
-}
-
-/* call over a block that ends in ret */
-static void put_call(void)
-{
-    uint8_t call[5] = { 0xe8, 2 }, jump[2] = { 0xeb, 0 };
-    unsigned at;
-
-    put_bytes((const uint8_t[]){ 0xbc, 0, 0x20, 0x40, 0 }, 5); /* mov esp, STACK + 0x2000 */
-    put_bytes(call, 5);
-    at = stream_len;
-    put_bytes(jump, 2);
-    put_bytes((const uint8_t[]){ 0x40 | (rnd() & 3), 0xc3 }, 2);
-    stream[at + 1] = (uint8_t)(stream_len - at - 2);
-}
-
-static void put_u32(uint32_t value)
-{
-    put_bytes(&value, 4);
-}
-
-#define PUT(...)                                                                                   \
-    put_bytes((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
-
-/* A loop long enough for kicks: a call, a return, an indirect jump, and the carry through all. */
-static void put_loop(void)
-{
-    unsigned function, top;
-
-    PUT(0xbc), put_u32(STACK + 0x2000);        /* mov esp, ... */
-    PUT(0xb9), put_u32(1 + rnd() % 3000);      /* mov ecx, ... */
-    PUT(0xeb, 6);
-    function = stream_len;
-    PUT(0x83, 0xd0, 3, 0x31, 0xc2, 0xc3);      /* adc eax, 3; xor edx, eax; ret */
-    top = stream_len;
-    PUT(0xe8), put_u32(function - (stream_len + 4));
-    PUT(0x01, 0x05), put_u32(DATA + rnd() % 0x2000); /* add [...], eax */
-    PUT(0x11, 0xd3, 0xbe), put_u32(CODE + stream_len + 6); /* adc ebx, edx; mov esi, behind */
-    PUT(0xff, 0xe6);                           /* jmp esi */
-    /* the mask: it ends whatever the rest of the stream has done to the code before it */
-    PUT(0x49, 0x81, 0xe1), put_u32(0xfff);     /* dec ecx; and ecx, 0xfff */
-    PUT(0x0f, 0x85), put_u32(top - (stream_len + 4)); /* jnz top */
-}
 
 static unsigned kick_us;
 
-static void make_stream(void)
+/* --- The machines ------------------------------------------------------------------------ */
+
+static void put32(struct machine *m, uint64_t gpa, uint32_t value)
 {
-    unsigned insns = 1 + rnd() % 60;
+    physmem_write(&m->mem, gpa, &value, 4);
+}
 
-    memset(stream, 0xf4, sizeof(stream));
-    stream_len = rnd() % 2 ? 4096 - rnd() % 200 : 0; /* over a page end, often */
-    if (stream_len)
-        memset(stream, 0x90, stream_len);
-    while (insns-- && stream_len < sizeof(stream) - 256) {
-        unsigned what = rnd() % 16;
+/* What streams must not write: stale translations have no one right answer. */
+static bool is_system(uint32_t gpa)
+{
+    return gpa - TABLES < PAGE_SIZE * (1 + (RAM >> 22)) || gpa == IDT || gpa == GDT ||
+           gpa == HANDLERS;
+}
 
-        if (what == 7 && kick_us)
-            put_loop();
-        else if (what < 5)
-            put_pointer();
-        else if (what == 5)
-            put_jump();
-        else if (what == 6)
-            put_call();
-        else
-            put_random();
+static uint32_t entry_of(uint32_t page)
+{
+    const uint32_t alias = (ALIAS - CODE) >> PAGE_SHIFT;
+
+    if (page == HOLE >> PAGE_SHIFT)
+        return 0;
+    if (page == READ_ONLY >> PAGE_SHIFT || is_system(page << PAGE_SHIFT))
+        return page << PAGE_SHIFT | PTE_P | PTE_U;
+    if (page == KERNEL_PAGE >> PAGE_SHIFT)
+        return KERNEL_PAGE | PTE_P | PTE_W;
+    if (page - (ALIAS >> PAGE_SHIFT) < CODE_PAGES)
+        page -= alias;
+    return page << PAGE_SHIFT | PTE_P | PTE_W | PTE_U;
+}
+
+/* As at first, with A and D clear. */
+static void load_tables(struct machine *m)
+{
+    for (uint32_t i = 0; i < RAM >> 22; i++)
+        put32(m, TABLES + 4 * i, (TABLES + 0x1000 * (i + 1)) | 7);
+    for (uint32_t page = 0; page < RAM >> PAGE_SHIFT; page++)
+        put32(m, TABLES + 0x1000 + 4 * page, entry_of(page));
+    m->vcpu->mmu->root_changed(m->vcpu);
+}
+
+static void put_descriptor(struct machine *m, const struct segment *s)
+{
+    uint32_t limit = s->attr & SEG_G ? s->limit >> 12 : s->limit, base = (uint32_t)s->base;
+
+    put32(m, GDT + (s->selector & ~7u), base << 16 | (limit & 0xffff));
+    put32(m, GDT + (s->selector & ~7u) + 4, (base & 0xff000000) | (limit & 0xf0000) |
+          (s->attr & 0xf0ff) << 8 | (base >> 16 & 0xff));
+}
+
+static void load_segments(struct machine *m, const struct scene *scene)
+{
+    struct vcpu *v = m->vcpu;
+    struct segment code = v->seg[SEG_CS], data = v->seg[SEG_DS];
+
+    code.attr |= SEG_DPL, data.attr |= SEG_DPL;
+    code.selector = USER_CODE, data.selector = USER_DATA;
+    put_descriptor(m, &code);
+    put_descriptor(m, &data);
+    put_descriptor(m, &scene->odd_segment[0]);
+    put_descriptor(m, &scene->odd_segment[1]);
+    v->gdtr.limit = GDT_LIMIT;
+    if (scene->user) {
+        for (unsigned i = 0; i < SEG_COUNT; i++)
+            v->seg[i] = i == SEG_CS ? code : data;
+        v->cpl = 3;
+    }
+    if (scene->odd) {
+        v->seg[SEG_FS] = scene->odd_segment[0];
+        v->seg[SEG_GS] = scene->odd_segment[1];
     }
 }
 
-/* --- Running and comparing -------------------------------------------------------------- */
+/* #DB: inc dword [COUNTER]; iret, or HLT as the others. */
+static void load_handler(struct machine *m, bool counts)
+{
+    static const uint8_t count[] = { 0xff, 0x05, COUNTER & 0xff, COUNTER >> 8 & 0xff,
+                                     COUNTER >> 16 & 0xff, COUNTER >> 24, 0xcf };
+    uint8_t halt[sizeof(count)] = { 0xf4 };
 
-struct start {
-    uint64_t gpr[8];
-    uint32_t eflags;
-    uint8_t fpu[512];
-};
+    physmem_write(&m->mem, HANDLERS + 16 * VEC_DB, counts ? count : halt, sizeof(count));
+}
 
-/* NOVT_ACCESS=window */
-static bool in_windows;
+static void load_fpu(struct vcpu *v, const struct scene *scene)
+{
+    fpu_reset(v);
+    memcpy(v->fpu + FPU_CW, &scene->cw, 2);
+    memcpy(v->fpu + FPU_MXCSR, &scene->mxcsr, 4);
+    memcpy(v->fpu + FPU_XMM, scene->xmm, sizeof(scene->xmm));
+    v->fpu[FPU_XSTATE_BV] |= XCR0_X87 | XCR0_SSE;
+}
 
-static void load(struct machine *m, const struct start *start, const uint8_t *data)
+static void load(struct machine *m, const struct scene *scene, bool tables)
 {
     struct vcpu *v = m->vcpu;
 
     physmem_write(&m->mem, CODE, stream, sizeof(stream));
-    physmem_write(&m->mem, DATA, data, DATA_SIZE);
-    physmem_write(&m->mem, STACK, data, DATA_SIZE);
-    memcpy(v->gpr, start->gpr, sizeof(start->gpr));
-    v->eflags = start->eflags;
+    physmem_write(&m->mem, DATA, scene->data, DATA_SIZE);
+    physmem_write(&m->mem, STACK, scene->data, DATA_SIZE);
+    load_handler(m, scene->stepper);
+    if (tables)
+        load_tables(m);
+    for (unsigned i = 0; i < 8; i++)
+        v->gpr[i] = scene->gpr[i];
+    v->eflags = scene->eflags;
     v->rip = CODE;
     v->cr2 = 0;
-    v->halted = v->shutdown = v->intr_shadow = false;
+    v->dr[6] = 0xffff0ff0;
+    v->halted = v->shutdown = v->intr_shadow = v->debug_shadow = false;
+    v->debug_pending = 0;
+    v->intr_line = scene->interrupt;
     m->stop.end = VM_RUNNING;
     machine_flat(v);
-    fpu_reset(v);
-    memcpy(v->fpu + FPU_XMM, start->fpu + FPU_XMM, 128);
-    v->fpu[FPU_XSTATE_BV] |= XCR0_X87 | XCR0_SSE;
-    if (in_windows)
-        v->fpu[FPU_CW] |= 0x3f;
+    load_segments(m, scene);
+    if (scene->task_switched)
+        v->cr0 |= CR0_TS;
+    if (scene->user)
+        v->cr4 |= CR4_TSD; /* streams that change themselves may read it, unlike */
+    mem_mode_changed(v);
+    load_fpu(v, scene);
 }
+
+/* --- Running and comparing -------------------------------------------------------------- */
 
 static void run(struct machine *m)
 {
@@ -229,43 +163,74 @@ static void differ(const char *what, uint64_t interp, uint64_t bt)
     differences++;
 }
 
-/*
- * In a window the host's CPU runs the instruction up to its fault. Two things differ then by model
- * of CPU, and the manual allows either: a faulting MMX instruction may have set TOP to 0 and the tags to
- * valid; and a store whose value raises an unmasked x87 exception may not look at its address.
- */
-static bool fpu_byte_counts(unsigned i)
+static const char *const gpr_names[] = { "eax", "ecx", "edx", "ebx",
+                                         "esp", "ebp", "esi", "edi" };
+
+static void compare_segments(const struct vcpu *a, const struct vcpu *b)
 {
-    if (i >= 464 || (i >= FPU_FOP && i < FPU_MXCSR))
-        return false;
-    return !in_windows || (i != FPU_SW + 1 && i != FPU_TW);
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        const struct segment *s = &a->seg[i], *t = &b->seg[i];
+
+        if (s->selector != t->selector || s->attr != t->attr || s->limit != t->limit ||
+            s->base != t->base)
+            differ("segment", i << 16 | s->selector, i << 16 | t->selector);
+    }
+}
+
+static void compare_registers(const struct vcpu *a, const struct vcpu *b)
+{
+    if (a->stop->end != b->stop->end || a->halted != b->halted)
+        differ("end, halted", a->stop->end << 8 | a->halted, b->stop->end << 8 | b->halted);
+    if (a->rip != b->rip)
+        differ("eip", a->rip, b->rip);
+    for (unsigned i = 0; i < 8; i++)
+        if (a->gpr[i] != b->gpr[i])
+            differ(gpr_names[i], a->gpr[i], b->gpr[i]);
+    if (a->eflags != b->eflags)
+        differ("eflags", a->eflags, b->eflags);
+    if (a->cr2 != b->cr2)
+        differ("cr2", a->cr2, b->cr2);
+    if (a->dr[6] != b->dr[6])
+        differ("dr6", a->dr[6], b->dr[6]);
+    if (a->cpl != b->cpl)
+        differ("cpl", a->cpl, b->cpl);
+}
+
+/* A may be set early: by instructions that raise another exception, by decoding ahead. */
+static uint8_t ignored_bits(uint64_t gpa)
+{
+    return gpa - TABLES < PAGE_SIZE * (1 + (RAM >> 22)) && !(gpa & 3) ? PTE_A : 0;
+}
+
+/* What differs is printed and made equal again. */
+static void compare_memory(struct machine *a, struct machine *b)
+{
+    for (uint64_t page = IDT; page < STACK + 0x10000; page += PAGE_SIZE) {
+        const uint8_t *p = physmem_ptr(&a->mem, page), *q = physmem_ptr(&b->mem, page);
+        unsigned i = 0;
+
+        if (!memcmp(p, q, PAGE_SIZE))
+            continue;
+        while (i < PAGE_SIZE && !((p[i] ^ q[i]) & ~ignored_bits(page + i)))
+            i++;
+        if (i == PAGE_SIZE)
+            continue;
+        differ("memory at", (page + i) << 8 | p[i], (page + i) << 8 | q[i]);
+        physmem_write(&b->mem, page, p, PAGE_SIZE);
+    }
 }
 
 static void compare(struct machine *a, struct machine *b)
 {
-    static const char *const names[] = { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi" };
-
-    if (a->vcpu->rip != b->vcpu->rip)
-        differ("eip", a->vcpu->rip, b->vcpu->rip);
-    for (unsigned i = 0; i < 8; i++)
-        if (a->vcpu->gpr[i] != b->vcpu->gpr[i])
-            differ(names[i], a->vcpu->gpr[i], b->vcpu->gpr[i]);
-    if (a->vcpu->eflags != b->vcpu->eflags)
-        differ("eflags", a->vcpu->eflags, b->vcpu->eflags);
-    if (a->vcpu->cr2 != b->vcpu->cr2)
-        differ("cr2", a->vcpu->cr2, b->vcpu->cr2);
+    compare_registers(a->vcpu, b->vcpu);
+    compare_segments(a->vcpu, b->vcpu);
     /* formatting a triple fault's report may use vector registers that nobody will read again */
-    for (unsigned i = 0; i < 512 && a->stop.end == VM_RUNNING; i++)
-        if (fpu_byte_counts(i) && a->vcpu->fpu[i] != b->vcpu->fpu[i]) {
+    for (unsigned i = 0; i < 464 && a->stop.end == VM_RUNNING; i += i == 5 ? 19 : 1)
+        if (a->vcpu->fpu[i] != b->vcpu->fpu[i]) {
             differ("fpu image byte", i << 8 | a->vcpu->fpu[i], i << 8 | b->vcpu->fpu[i]);
             break;
         }
-    for (uint64_t gpa = CODE; gpa < STACK + 0x10000; gpa++)
-        if (*physmem_ptr(&a->mem, gpa) != *physmem_ptr(&b->mem, gpa)) {
-            differ("memory at", gpa << 8 | *physmem_ptr(&a->mem, gpa),
-                   gpa << 8 | *physmem_ptr(&b->mem, gpa));
-            break;
-        }
+    compare_memory(a, b);
 }
 
 /* The eip that the exception's frame holds, and the words beside it. */
@@ -277,59 +242,38 @@ static void print_frame(const char *name, const struct machine *m)
     printf("  %s frame: %08x %08x %08x %08x\n", name, frame[0], frame[1], frame[2], frame[3]);
 }
 
-static void dump_stream(uint64_t seed)
-{
-    struct insn in;
-    unsigned at = 0;
-    int len;
-
-    printf("seed %llu:\n", (unsigned long long)seed);
-    while (at < stream_len && stream[at] == 0x90)
-        at++;
-    for (; at < stream_len && (len = decode(&in, stream + at, INSN_MAX, MODE_32)) > 0;
-         at += (unsigned)len) {
-        printf("  %x %-10s", CODE + at, in.info->mnemonic);
-        for (int i = 0; i < len; i++)
-            printf(" %02x", stream[at + (unsigned)i]);
-        printf("\n");
-    }
-}
-
 static void one(struct machine *a, struct machine *b, uint64_t seed)
 {
-    static uint8_t data[DATA_SIZE];
-    struct start start = { .eflags = EFLAGS_R1 };
+    static struct scene scene;
     unsigned before = differences;
 
-    seed_state = seed * 0x9e3779b97f4a7c15ull + 1;
-    for (unsigned i = 0; i < 20; i++)
-        rnd();
-    for (unsigned i = 0; i < sizeof(data); i++)
-        data[i] = (uint8_t)rnd();
-    for (unsigned i = 0; i < 512; i++)
-        start.fpu[i] = (uint8_t)rnd();
-    for (unsigned i = 0; i < 8; i++)
-        start.gpr[i] = DATA + rnd() % DATA_SIZE;
-    start.gpr[RSP] = STACK + 0x2000;
-    start.eflags |= rnd() & EFLAGS_ARITH;
-    make_stream();
-    load(a, &start, data);
-    load(b, &start, data);
+    streams_make(seed, kick_us, &scene);
+    load(a, &scene, seed % 16 == 0);
+    load(b, &scene, seed % 16 == 0);
     run(a);
     run(b);
     compare(a, b);
-    if (differences != before) {
-        print_frame("interp", a);
-        print_frame("bt", b);
-    }
-    if (differences != before)
-        dump_stream(seed);
+    if (differences == before)
+        return;
+    print_frame("interp", a);
+    print_frame("bt", b);
+    printf("seed %llu, CPL %u, eflags %x:\n", (unsigned long long)seed, scene.user ? 3 : 0,
+           scene.eflags);
+    streams_dump();
 }
 
 /* --- Kicks ------------------------------------------------------------------------------ */
 
 static struct vcpu *kicked; /* while the translator runs it */
 static unsigned long kicks;
+
+/* From the end of one kick to the next, so that the guest gets on however long a kick takes. */
+static void arm_kick(void)
+{
+    struct itimerval once = { { 0, 0 }, { 0, (suseconds_t)kick_us } };
+
+    setitimer(ITIMER_REAL, &once, NULL);
+}
 
 static void on_alarm(int sig, siginfo_t *info, void *ucontext)
 {
@@ -339,19 +283,19 @@ static void on_alarm(int sig, siginfo_t *info, void *ucontext)
     vcpu_kick(kicked);
     engine_translator.on_kick(kicked, ucontext);
     kicks++;
+    arm_kick();
 }
 
 static void start_kicks(struct vcpu *vcpu)
 {
     struct sigaction action = { .sa_sigaction = on_alarm,
                                 .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
-    struct itimerval every = { { 0, (suseconds_t)kick_us }, { 0, (suseconds_t)kick_us } };
 
     if (!kick_us)
         return;
     kicked = vcpu;
     sigaction(SIGALRM, &action, NULL);
-    setitimer(ITIMER_REAL, &every, NULL);
+    arm_kick();
 }
 
 static void stop_kicks(void)
@@ -375,11 +319,12 @@ int main(int argc, char **argv)
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
     struct machine interp, bt;
 
-    in_windows = getenv("NOVT_ACCESS") && !strcmp(getenv("NOVT_ACCESS"), "window");
     kick_us = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 0) : 0;
     machine_signal_stack();
     if (machine_create(&interp, &engine_interp) || machine_create(&bt, &engine_translator))
         return 2;
+    load_tables(&interp);
+    load_tables(&bt);
     start_kicks(bt.vcpu);
     for (unsigned long i = 0; i < streams && differences < 20; i++)
         one(&interp, &bt, seed + i);

@@ -1,0 +1,442 @@
+/*
+ * Making streams: random instructions, and pieces that random bytes would hardly ever make: calls,
+ * loops, self-modifying code, flag loads, string instructions at page ends, segment loads.
+ */
+#include "tests/lockstep/streams.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cpu/decode.h"
+
+uint8_t stream[CODE_PAGES * 4096];
+unsigned stream_len;
+
+static uint64_t seed_state;
+static bool odd_segments;
+static bool interrupted; /* by kicks */
+
+static uint32_t rnd(void)
+{
+    seed_state ^= seed_state << 13;
+    seed_state ^= seed_state >> 7;
+    seed_state ^= seed_state << 17;
+    return (uint32_t)(seed_state >> 16);
+}
+
+static bool one_in(unsigned n)
+{
+    return rnd() % n == 0;
+}
+
+/* --- Bytes ---------------------------------------------------------------------------- */
+
+static void put_bytes(const void *bytes, unsigned len)
+{
+    memcpy(stream + stream_len, bytes, len);
+    stream_len += len;
+}
+
+static void put_u32(uint32_t value)
+{
+    put_bytes(&value, 4);
+}
+
+#define PUT(...)                                                                                   \
+    put_bytes((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+
+/* mov r32, value */
+static void put_mov(unsigned reg, uint32_t value)
+{
+    PUT(0xb8 | reg);
+    put_u32(value);
+}
+
+static void put_stack(void)
+{
+    put_mov(RSP, STACK + 0x2000);
+}
+
+/* --- Plain instructions ----------------------------------------------------------------- */
+
+/* Near the end of a page: of data, of what is before or behind the absent page, of a read-only
+ * page. */
+static uint32_t edge(void)
+{
+    static const uint32_t ends[] = { DATA + 0x1000, DATA + 0x5000, HOLE, HOLE + 0x1000, READ_ONLY,
+                                     KERNEL_PAGE };
+
+    return ends[rnd() % 6] + rnd() % 40 - 20;
+}
+
+/* mov r32, a pointer into the data or something odd */
+static void put_pointer(void)
+{
+    unsigned reg = rnd() & 7;
+    uint32_t value = DATA + rnd() % DATA_SIZE;
+
+    if (reg == RSP)
+        value = STACK + 0x1000 + (rnd() & 0xffc);
+    else if (one_in(5))
+        value = edge();
+    else if (odd_segments && one_in(3))
+        value = rnd() % 0x3000;
+    else if (one_in(4))
+        value =
+            rnd() % 8 ? rnd() : (uint32_t[]){ 0, 0x7fffffff, 0x80000000, 0xffffffff }[rnd() & 3];
+    put_mov(reg, value);
+}
+
+static bool acceptable(const struct insn *in)
+{
+    uint32_t attr = in->info->attr;
+
+    if (attr & (A_PRIVILEGED | A_FAR | A_BRANCH | A_UNDEFINED | A_IOPL | A_AVX))
+        return false;
+    if (in->id == M_RDTSC || in->id == M_RDTSCP || in->id == M_CPUID || in->id == M_RDRAND ||
+        in->id == M_RDSEED || in->id == M_RDPMC)
+        return false;
+    /* where a kick stops these, a later fault finds other flags */
+    return !interrupted || !(in->prefixes & (PREFIX_REP | PREFIX_REPNE)) ||
+           (in->id != M_CMPS && in->id != M_SCAS);
+}
+
+/* Random bytes that decode to an instruction both engines are asked to run. */
+static void put_random(void)
+{
+    struct insn in;
+    uint8_t code[INSN_MAX + 1];
+
+    for (;;) {
+        unsigned at = 0;
+
+        for (unsigned i = 0; i < INSN_MAX; i++)
+            code[i] = (uint8_t)rnd();
+        if (odd_segments && one_in(4))
+            code[at++] = one_in(2) ? 0x64 : 0x65;
+        if (one_in(3))
+            code[at] = 0x0f;
+        if (decode(&in, code, INSN_MAX, MODE_32) > 0 && acceptable(&in))
+            break;
+    }
+    /* displacements near 0, so that pointers stay pointers */
+    if (in.disp_len == 4 && in.base != REG_NONE) {
+        int32_t disp = (int32_t)(rnd() % 512) - 256;
+
+        memcpy(code + in.disp_at, &disp, 4);
+    }
+    put_bytes(code, in.len);
+}
+
+/* x87 and SSE arithmetic with memory, whose exceptions are often unmasked. */
+static void put_float(void)
+{
+    uint8_t modrm = (uint8_t)(rnd() & 0x38);
+
+    put_mov(RBX, one_in(6) ? edge() : DATA + rnd() % DATA_SIZE);
+    if (one_in(3))
+        PUT(one_in(2) ? 0xf3 : 0xf2, 0x0f, 0x51 | rnd() % 15, modrm | 3);
+    else
+        PUT(0xd8 | (rnd() & 7), modrm | 3);
+}
+
+/* --- Transfers --------------------------------------------------------------------------- */
+
+/* A conditional jump over the next few instructions, or a loop is not worth the risk of not
+ * ending. */
+static void put_jump(void)
+{
+    unsigned at = stream_len, count = 1 + rnd() % 3;
+    uint32_t rel;
+
+    PUT(0x0f, 0x80 | (rnd() & 15), 0, 0, 0, 0);
+    while (count--)
+        put_random();
+    rel = stream_len - at - 6;
+    memcpy(stream + at + 2, &rel, 4);
+}
+
+/* call over a block that ends in ret */
+static void put_call(void)
+{
+    unsigned at;
+
+    put_stack();
+    PUT(0xe8, 2, 0, 0, 0);
+    at = stream_len;
+    PUT(0xeb, 0);
+    PUT(0x40 | (rnd() & 3), 0xc3);
+    stream[at + 1] = (uint8_t)(stream_len - at - 2);
+}
+
+/* A loop long enough for kicks: a call, a return, an indirect jump, and the carry through all. */
+static void put_loop(void)
+{
+    unsigned function, top;
+
+    put_stack();
+    put_mov(RCX, 1 + rnd() % 3000);
+    PUT(0xeb, 6);
+    function = stream_len;
+    PUT(0x83, 0xd0, 3, 0x31, 0xc2, 0xc3);      /* adc eax, 3; xor edx, eax; ret */
+    top = stream_len;
+    PUT(0xe8), put_u32(function - (stream_len + 4));
+    PUT(0x01, 0x05), put_u32(DATA + rnd() % 0x2000); /* add [...], eax */
+    PUT(0x11, 0xd3, 0xbe), put_u32(CODE + stream_len + 6); /* adc ebx, edx; mov esi, behind */
+    PUT(0xff, 0xe6);                           /* jmp esi */
+    /* the mask: it ends whatever the rest of the stream has done to the code before it */
+    PUT(0x49, 0x81, 0xe1), put_u32(0xfff);     /* dec ecx; and ecx, 0xfff */
+    PUT(0x0f, 0x85), put_u32(top - (stream_len + 4)); /* jnz top */
+}
+
+/* --- Code that changes code ---------------------------------------------------------------- */
+
+/* An instruction that writes 1 to 4 bytes at an address that is not known yet; where it goes. */
+static unsigned put_writer(void)
+{
+    unsigned at;
+
+    switch (rnd() % 8) {
+    case 0:
+        PUT(0xc7, 0x05), at = stream_len, put_u32(0), put_u32(rnd()); /* mov dword [], imm */
+        return at;
+    case 1:
+        PUT(0x83, 0x05), at = stream_len, put_u32(0), PUT(rnd() & 0xff); /* add dword [], imm */
+        return at;
+    case 2:
+        PUT(0xc6, 0x05), at = stream_len, put_u32(0), PUT(rnd() & 0xff); /* mov byte [], imm */
+        return at;
+    case 3:
+        put_mov(RCX, 1 + rnd() % 4);
+        put_mov(RDI, 0), at = stream_len - 4;
+        PUT(0xf3, 0xaa); /* rep stosb */
+        return at;
+    case 4:
+        PUT(0xbc), at = stream_len, put_u32(0); /* mov esp, []; lea esp, [esp + 4]; push eax */
+        PUT(0x8d, 0x64, 0x24, 4, 0x50);
+        put_stack();
+        return at;
+    case 5:
+        PUT(0xd9, 0x3d), at = stream_len, put_u32(0); /* fnstcw [] */
+        return at;
+    case 6:
+        PUT(0xf0, 0x0f, 0xc1, 0x05), at = stream_len, put_u32(0); /* lock xadd [], eax */
+        return at;
+    default:
+        put_mov(RSI, DATA + rnd() % 0x7000);
+        put_mov(RDI, 0), at = stream_len - 4;
+        PUT(0xa5); /* movsd */
+        return at;
+    }
+}
+
+/* Puts what comes next across the end of the page, if that is near. */
+static void pad_to_page_end(unsigned before)
+{
+    unsigned left = 4096 - stream_len % 4096;
+
+    if (left > before && left < 200)
+        while (stream_len % 4096 != 4096 - before)
+            PUT(0x90);
+}
+
+/* A write to the immediate of an instruction that comes soon; it may happen again and again. */
+static void put_self_modifying(void)
+{
+    unsigned again = one_in(2) ? 2 + rnd() % 30 : 0, top, at;
+    uint32_t to;
+
+    PUT(0xfc); /* cld */
+    if (again)
+        put_mov(RDX, again);
+    top = stream_len;
+    at = put_writer();
+    for (unsigned i = again ? 0 : rnd() % 3; i; i--)
+        put_pointer();
+    if (one_in(3))
+        pad_to_page_end(1 + rnd() % 4);
+    put_mov((unsigned[]){ RAX, RBX, RBP }[rnd() % 3], rnd());
+    to = (one_in(3) ? ALIAS : CODE) + stream_len - 4;
+    memcpy(stream + at, &to, 4);
+    if (again) {
+        PUT(0x4a, 0x83, 0xe2, 31); /* dec edx; and edx, 31 */
+        PUT(0x0f, 0x85), put_u32(top - (stream_len + 4)); /* jnz top */
+    }
+}
+
+/* --- Flags ------------------------------------------------------------------------------------ */
+
+static void put_pushf(uint32_t set, uint32_t keep)
+{
+    PUT(0x9c);                                          /* pushf */
+    PUT(0x81, 0x0c, 0x24), put_u32(set);                /* or dword [esp], set */
+    PUT(0x81, 0x24, 0x24), put_u32(keep);               /* and dword [esp], keep */
+}
+
+static void put_flags(void)
+{
+    static const uint32_t bits[] = { EFLAGS_TF, EFLAGS_TF, EFLAGS_IF, EFLAGS_TF | EFLAGS_IF,
+                                     EFLAGS_DF, EFLAGS_NT, 0x40000, 0 };
+    uint32_t set = bits[rnd() % 8], keep = one_in(2) ? ~EFLAGS_TF | set : UINT32_MAX;
+
+    put_stack();
+    switch (rnd() % 6) {
+    case 0:
+        PUT(one_in(4) ? 0xfa : 0xfb); /* cli, sti */
+        break;
+    case 1:
+        PUT(0x8c, 0xd0, 0x8e, 0xd0); /* mov eax, ss; mov ss, eax */
+        break;
+    case 2:
+        if (one_in(2))
+            PUT(0xfb);
+        PUT(0x16, 0x17); /* push ss; pop ss */
+        break;
+    case 3:
+        put_pushf(set, keep);
+        PUT(0x0e, 0x68), put_u32(CODE + stream_len + 5), PUT(0xcf); /* push cs; push; iret */
+        break;
+    default:
+        put_pushf(set, keep);
+        PUT(0x9d); /* popf */
+        break;
+    }
+    for (unsigned i = rnd() % 3; i; i--)
+        put_random();
+}
+
+/* --- String instructions ------------------------------------------------------------------------ */
+
+static uint32_t string_address(void)
+{
+    return one_in(3) ? DATA + rnd() % DATA_SIZE : edge();
+}
+
+static void put_string(void)
+{
+    static const uint8_t ops[] = { 0xa4, 0xa5, 0xaa, 0xab, 0xac, 0xad, 0xa6, 0xa7, 0xae, 0xaf };
+    unsigned kinds = interrupted ? 6 : 10; /* as in acceptable() */
+
+    PUT(one_in(3) ? 0xfd : 0xfc); /* std, cld */
+    put_mov(RDI, string_address());
+    put_mov(RSI, string_address());
+    put_mov(RCX, rnd() % (one_in(4) ? 3000 : 20));
+    if (odd_segments && one_in(4))
+        PUT(one_in(2) ? 0x64 : 0x65);
+    if (one_in(4))
+        PUT(0x66);
+    if (!one_in(4))
+        PUT(one_in(2) ? 0xf3 : 0xf2);
+    PUT(ops[rnd() % kinds]);
+}
+
+/* --- Segments -------------------------------------------------------------------------------------- */
+
+static void put_segment(void)
+{
+    static const uint32_t selectors[] = { 0, 3, 0x10, USER_DATA, ODD_FIRST, ODD_FIRST & ~3u,
+                                          ODD_SECOND, USER_CODE, 0x48 };
+
+    put_stack();
+    put_mov(RAX, selectors[rnd() % 9]);
+    switch (rnd() % 4) {
+    case 0: PUT(0x8e, 0xe0); break;             /* mov fs, eax */
+    case 1: PUT(0x8e, 0xe8); break;             /* mov gs, eax */
+    case 2: PUT(0x50, 0x0f, 0xa1); break;       /* push eax; pop fs */
+    default: PUT(0x50, 0x6a, 8, 0x0f, 0xb5, 0x1c, 0x24); break; /* ...; push 8; lgs ebx, [esp] */
+    }
+    odd_segments = true;
+}
+
+/* --- Putting it together ------------------------------------------------------------------------------- */
+
+static struct segment odd_segment(void)
+{
+    static const uint32_t limits[] = { 0x1fff, 0xfff, 0x2345, UINT32_MAX, UINT32_MAX };
+    struct segment s = { 0, SEG_S | SEG_P | SEG_DPL | SEG_DB | SEG_ACCESSED, limits[rnd() % 5],
+                         one_in(3) ? rnd() % 0x200 : DATA + rnd() % 0x4000 };
+
+    if (s.limit == UINT32_MAX)
+        s.attr |= SEG_G;
+    if (!one_in(5))
+        s.attr |= SEG_WRITABLE;
+    if (one_in(6))
+        s.attr |= SEG_EXPDOWN;
+    return s;
+}
+
+static void make_scene(struct scene *s)
+{
+    s->user = one_in(2);
+    s->stepper = one_in(2);
+    s->interrupt = one_in(3);
+    s->task_switched = one_in(24);
+    s->odd = odd_segments = one_in(4);
+    for (unsigned i = 0; i < 2; i++)
+        s->odd_segment[i] = odd_segment();
+    s->odd_segment[0].selector = ODD_FIRST;
+    s->odd_segment[1].selector = ODD_SECOND;
+    s->cw = (uint16_t)(one_in(2) ? 0x37f : 0x340 | (rnd() & 0xc3f));
+    s->mxcsr = one_in(2) ? 0x1f80 : rnd() & 0xffbf;
+    for (unsigned i = 0; i < sizeof(s->data); i++)
+        s->data[i] = (uint8_t)rnd();
+    for (unsigned i = 0; i < sizeof(s->xmm); i++)
+        s->xmm[i] = (uint8_t)rnd();
+    for (unsigned i = 0; i < 8; i++)
+        s->gpr[i] = DATA + rnd() % DATA_SIZE;
+    s->gpr[RSP] = STACK + 0x2000;
+    s->eflags = EFLAGS_R1 | (rnd() & EFLAGS_ARITH) | (one_in(3) ? 0x3000 : 0); /* IOPL */
+}
+
+static void put_piece(bool loops)
+{
+    switch (rnd() % 32) {
+    case 0: case 1: put_jump(); break;
+    case 2: case 3: put_call(); break;
+    case 4: case 5:
+        if (loops)
+            put_loop();
+        break;
+    case 6: case 7: put_self_modifying(); break;
+    case 8: put_flags(); break;
+    case 9: case 10: put_string(); break;
+    case 11: put_segment(); break;
+    case 12: case 13: put_float(); break;
+    case 14: case 15: case 16: case 17: case 18: case 19: case 20: case 21: put_pointer(); break;
+    default: put_random(); break;
+    }
+}
+
+void streams_make(uint64_t seed, bool loops, struct scene *scene)
+{
+    unsigned pieces;
+
+    seed_state = seed * 0x9e3779b97f4a7c15ull + 1;
+    for (unsigned i = 0; i < 20; i++)
+        rnd();
+    interrupted = loops;
+    make_scene(scene);
+    pieces = 1 + rnd() % 60;
+    memset(stream, 0xf4, sizeof(stream));
+    stream_len = rnd() % 2 ? 4096 - rnd() % 200 : 0; /* over a page end, often */
+    memset(stream, 0x90, stream_len);
+    while (pieces-- && stream_len < sizeof(stream) - 512)
+        put_piece(loops);
+}
+
+void streams_dump(void)
+{
+    struct insn in;
+    unsigned at = 0;
+    int len;
+
+    while (at < stream_len && stream[at] == 0x90)
+        at++;
+    for (; at < stream_len && (len = decode(&in, stream + at, INSN_MAX, MODE_32)) > 0;
+         at += (unsigned)len) {
+        printf("  %x %-10s", CODE + at, in.info->mnemonic);
+        for (int i = 0; i < len; i++)
+            printf(" %02x", stream[at + (unsigned)i]);
+        printf("\n");
+    }
+}

@@ -1,0 +1,58 @@
+/*
+ * Random instruction streams and the state they start in: the same for every engine. A seed makes
+ * one stream for ever.
+ */
+#ifndef TESTS_LOCKSTEP_STREAMS_H
+#define TESTS_LOCKSTEP_STREAMS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cpu/vcpu.h"
+
+enum {
+    CODE = 0x200000,
+    CODE_PAGES = 3,
+    DATA = 0x300000,
+    DATA_SIZE = 0x8000,
+    HOLE = DATA + DATA_SIZE,    /* an absent page */
+    READ_ONLY = HOLE + 0x2000,  /* a page; the one before it is plain */
+    KERNEL_PAGE = HOLE + 0x3000,
+    STACK = 0x400000,
+    COUNTER = STACK + 0xf000,   /* of the single-step handler */
+    ALIAS = 0x600000,           /* CODE once more, through other page-table entries */
+
+    /* selectors, DPL 3 */
+    USER_CODE = 0x23,
+    USER_DATA = 0x2b,
+    ODD_FIRST = 0x33,           /* two segments with a base and a limit */
+    ODD_SECOND = 0x3b,
+    GDT_LIMIT = 0x3f,
+};
+
+/* What a stream starts in. */
+struct scene {
+    uint32_t gpr[8];
+    uint32_t eflags;
+    bool user;       /* CPL 3 */
+    bool stepper;    /* the handler of #DB counts and returns; else it halts */
+    bool interrupt;  /* an interrupt is waiting from the start */
+    bool task_switched; /* CR0.TS */
+    bool odd;        /* FS, GS are the odd segments */
+    struct segment odd_segment[2];
+    uint16_t cw;
+    uint32_t mxcsr;
+    uint8_t xmm[128];
+    uint8_t data[DATA_SIZE];
+};
+
+extern uint8_t stream[CODE_PAGES * 4096];
+extern unsigned stream_len;
+
+/* Makes stream and its scene; loops: long ones too, for kicks. */
+void streams_make(uint64_t seed, bool loops, struct scene *scene);
+
+/* Lists the stream. */
+void streams_dump(void);
+
+#endif
