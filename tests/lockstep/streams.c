@@ -305,7 +305,7 @@ static void put_flags(void)
         put_random();
 }
 
-/* --- String instructions ------------------------------------------------------------------------ */
+/* --- String instructions -------------------------------------------------------- */
 
 static uint32_t string_address(void)
 {
@@ -330,7 +330,7 @@ static void put_string(void)
     PUT(ops[rnd() % kinds]);
 }
 
-/* --- Segments -------------------------------------------------------------------------------------- */
+/* --- Segments ------------------------------------------------------------------ */
 
 static void put_segment(void)
 {
@@ -348,7 +348,7 @@ static void put_segment(void)
     odd_segments = true;
 }
 
-/* --- Putting it together ------------------------------------------------------------------------------- */
+/* --- Putting it together ------------------------------------------------------ */
 
 static struct segment odd_segment(void)
 {
