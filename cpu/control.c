@@ -61,13 +61,15 @@ bool control_write_cr0(struct vcpu *vcpu, uint32_t value)
     value = (value & CR0_BITS) | CR0_ET;
     if ((value & (CR0_PG | CR0_PE)) == CR0_PG || (value & (CR0_NW | CR0_CD)) == CR0_NW)
         return gp(vcpu);
-    if (!(old & CR0_PG) && pae_paging(value, vcpu->cr4) && load_pdptes(vcpu, (uint32_t)vcpu->cr3))
-        return true;
     changed = old ^ value;
+    if (changed & (CR0_PG | CR0_CD | CR0_NW) && pae_paging(value, vcpu->cr4) &&
+        load_pdptes(vcpu, (uint32_t)vcpu->cr3))
+        return true;
     vcpu->cr0 = value;
     if (changed & CR0_PE)
         vcpu->cpl = 0;
-    if (changed & (CR0_PG | CR0_WP | CR0_PE))
+    if (changed & (CR0_PG | CR0_WP | CR0_PE) ||
+        (changed & (CR0_CD | CR0_NW) && pae_paging(value, vcpu->cr4))) /* other PDPTEs */
         mem_mode_changed(vcpu);
     return false;
 }

@@ -1,6 +1,8 @@
 /* Page walks: see paging.h. Modelled: 32-bit and PAE. Not yet: 4- and 5-level, PKE. */
 #include "cpu/paging.h"
 
+#include "cpu/cpuid.h"
+
 #define BIT(n) (1ull << (n))
 
 const struct paging_format paging_32 = {
@@ -57,7 +59,8 @@ static uint64_t reserved_bits(const struct vcpu *vcpu, const struct paging_forma
         if (large)
             bits |= 0x1fe000; /* bit 12 is PAT */
     } else if (large) {
-        bits = 0x3e0000; /* PSE-36 with 36 address bits: 17 to 21 */
+        bits = cpuid_has(vcpu->model, CPUID_PSE36) ? 0x3e0000 /* 36 address bits: 17 to 21 */
+                                                   : 0x3fe000;
     }
     return f->bare_levels & BIT(level) ? 0 : bits;
 }

@@ -162,6 +162,50 @@ static void global_pages(void)
     check_end();
 }
 
+/* PAE's four top entries are registers, loaded with CR3 and by changes of CR0.CD and CR4.PGE. */
+static void pdpte_registers(void)
+{
+    static uint32_t directory[1024] __attribute__((aligned(PAGE)));
+    static uint32_t table[2][1024] __attribute__((aligned(PAGE)));
+    volatile uint32_t *seen = (volatile uint32_t *)PAGING_TEST;
+    volatile uint64_t *pdpt;
+    uint64_t old;
+
+    check_begin("pdpte-registers");
+    paging_init(true, false);
+    map_test(0, (uint32_t)paging_page(11), PTE_P | PTE_W);
+    ((uint32_t *)paging_page(11))[0] = 0;
+    ((uint32_t *)paging_page(12))[0] = 1;
+    directory[0] = (uint32_t)table[0] | PTE_P | PTE_W;
+    table[0][0] = (uint32_t)paging_page(12) | PTE_P | PTE_W;
+    pdpt = (volatile uint64_t *)read_cr3();
+    old = pdpt[PAGING_TEST >> 30];
+    for (unsigned i = 0; i < 120; i++) {
+        uint32_t cr0 = read_cr0(), cr4 = read_cr4();
+        bool before = i & 1;
+
+        check_equal("before", *seen, before);
+        pdpt[PAGING_TEST >> 30] = before ? old : (uint32_t)directory | PTE_P;
+        invlpg(PAGING_TEST);
+        check_equal("changed in memory alone", *seen, before);
+        switch (i % 3) {
+        case 0: write_cr3(read_cr3()); break;
+        case 1:
+            write_cr0(cr0 | 0x40000000);
+            write_cr0(cr0);
+            break;
+        case 2:
+            write_cr4(cr4 ^ CR4_PGE);
+            write_cr4(cr4);
+            break;
+        }
+        check_equal("loaded", *seen, !before);
+    }
+    pdpt[PAGING_TEST >> 30] = old;
+    paging_off();
+    check_end();
+}
+
 extern const uint8_t kernels_remap_invlpg[], kernels_remap_cr3[], kernels_remap_end[];
 extern const uint8_t kernels_remap_value1[], kernels_remap_value2[];
 
@@ -626,8 +670,8 @@ static void code_bases(void)
             trap_run(&f);
             ud[0] = old[0];
             ud[1] = old[1];
-            check_that(f.vector == VEC_UD && f.eip == (n & 7) + n, "base +%u: trap %u at %x, not %x",
-                       base, f.vector, f.eip, (n & 7) + n);
+            check_that(f.vector == VEC_UD && f.eip == (n & 7) + n,
+                       "base +%u: trap %u at %x, not %x", base, f.vector, f.eip, (n & 7) + n);
         }
     check_end();
 }
@@ -939,6 +983,7 @@ unsigned guest_main(void)
     if (pae) {
         toggle_paging(true);
         switch_formats();
+        pdpte_registers();
     }
     switch_pse();
     switch_wp();

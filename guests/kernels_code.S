@@ -192,7 +192,7 @@ esp32:  .long   0
 cr0:    .long   0
 kernels_real_end:
 
-/* Tasks: A adds 1 and calls B, B adds 16 and returns; each goes on behind its iret the next time. */
+/* Tasks: A adds 1 and calls B, B adds 16 and returns; each goes on behind its iret next time. */
         .globl  kernels_task_a, kernels_task_b, kernels_task_call, kernels_task_jmp
         .globl  kernels_task_int, kernels_task_loop, kernels_task_jmper, kernels_task_after
 kernels_task_a:

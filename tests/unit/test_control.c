@@ -251,6 +251,9 @@ static void test_pdptes(struct machine *m)
         v->gpr[RSP] = STACK3;
     }
     CHECK_EQ(write_cr(m, CR4, CR4_PAE | CR4_PGE), VEC_GP); /* reloads too */
+    v->gpr[RSP] = STACK3;
+    CHECK_EQ(write_cr(m, CR0, CR0_PE | CR0_PG | CR0_CD), VEC_GP); /* and so does this */
+    CHECK_EQ(v->cr0 & CR0_CD, 0);
     m_put(m, 0x100020, 0x101001 | 0xe18, 8); /* PWT, PCD and the available bits are fine */
     CHECK_EQ(write_cr(m, CR3, 0x100020), -1);
 }

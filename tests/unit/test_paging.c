@@ -4,6 +4,7 @@
  * walk that faults sets neither A nor D, which SDM 3, 4.8 allows).
  */
 #include "cpu/paging.h"
+#include "cpu/cpuid.h"
 #include "tests/unit/cpu_machine.h"
 
 #define PDPT 0x100000u
@@ -190,6 +191,32 @@ static void test_wrap(struct machine *m)
     CHECK_EQ(m_get(m, 0x60000, 4), 0xaabbcc);
 }
 
+/* A 4 MiB page's address bits above 31 are reserved where CPUID has no PSE-36. */
+static void test_pse36(struct machine *m)
+{
+    struct vcpu *v = m->vcpu;
+    uint64_t value;
+
+    for (unsigned old = 0; old < 2; old++) {
+        struct cpu_model *model;
+        const char *error;
+
+        CHECK_EQ(cpu_model_parse(old ? "pentium" : "pentium3", &model, &error), 0);
+        v->model = model;
+        m_protected(m, 0);
+        v->cr0 |= CR0_PG;
+        v->cr3 = DIR;
+        v->cr4 = CR4_PSE;
+        m_put(m, DIR, 0x2083, 4); /* bit 13: address bit 32, where nothing is */
+        mem_mode_changed(v);
+        CHECK_EQ(mem_read(v, SEG_DS, 0x1000, 4, &value), old);
+        if (old)
+            CHECK_EQ(v->fault.error, 9);
+        v->model = NULL;
+        cpu_model_destroy(model);
+    }
+}
+
 int main(void)
 {
     struct machine m;
@@ -200,6 +227,7 @@ int main(void)
     test_dirty(&m);
     test_straddle(&m);
     test_wrap(&m);
+    test_pse36(&m);
     m_destroy(&m);
     return CHECK_DONE();
 }
