@@ -493,18 +493,23 @@ static void leaf_1(const struct vcpu *vcpu, uint32_t out[4])
 static void leaf_d(const struct vcpu *vcpu, uint32_t subleaf, uint32_t out[4])
 {
     uint64_t can = cpuid_xcr0_bits(vcpu->model);
+    struct fpu_layout layout;
 
     if (!can)
         return;
+    fpu_host_layout(&layout);
     if (subleaf == 0) {
         out[EAX] = (uint32_t)can;
-        out[EBX] = fpu_xsave_size(vcpu->xcr0);
-        out[ECX] = fpu_xsave_size(can);
+        out[EBX] = fpu_xsave_size(&layout, vcpu->xcr0);
+        out[ECX] = fpu_xsave_size(&layout, can);
     } else if (subleaf == 1) {
         out[EAX] = vcpu->model->word[WORD_D1_EAX];
-    } else if (subleaf == 2 && can & XCR0_AVX) {
-        out[EAX] = FPU_END - FPU_YMM;
-        out[EBX] = FPU_YMM;
+        if (cpuid_has(vcpu->model, CPUID_XSAVEC))
+            out[EBX] = fpu_xsavec_size(&layout, vcpu->xcr0);
+    } else if (subleaf < STATE_COUNT && can >> subleaf & 1) {
+        out[EAX] = layout.size[subleaf];
+        out[EBX] = layout.offset[subleaf];
+        out[ECX] = (layout.aligned >> subleaf & 1u) << 1;
     }
 }
 

@@ -15,6 +15,9 @@
 #define SW_FLAGS 0x3fu
 #define SW_BUSY  0x8000u
 
+/* State components that instructions here make use of. */
+#define OFFERED (XCR0_X87 | XCR0_SSE | XCR0_AVX)
+
 /* --- The host ---------------------------------------------------------------- */
 
 static uint64_t host_xcr0(void)
@@ -29,14 +32,11 @@ static uint64_t host_xcr0(void)
 
 uint64_t fpu_offered_xcr0(void)
 {
-    uint64_t bits = host_xcr0() & (XCR0_X87 | XCR0_SSE | XCR0_AVX);
+    uint64_t bits = host_xcr0() & OFFERED;
 
+    if ((bits & (XCR0_AVX | XCR0_AVX512)) != (XCR0_AVX | XCR0_AVX512))
+        bits &= ~(uint64_t)XCR0_AVX512; /* all or nothing */
     return (bits & 3) == 3 ? bits : 0;
-}
-
-uint32_t fpu_xsave_size(uint64_t xcr0)
-{
-    return xcr0 & XCR0_AVX ? FPU_END : FPU_YMM;
 }
 
 uint32_t fpu_mxcsr_mask(const struct vcpu *vcpu)
@@ -80,6 +80,7 @@ int fpu_create(struct vcpu *vcpu)
         return -ENOMEM;
     unit->components = fpu_offered_xcr0();
     unit->selectors = host_keeps_selectors();
+    fpu_host_layout(&unit->layout);
     vcpu->fpu_unit = unit;
     fpu_reset(vcpu);
     ask_host(vcpu);
@@ -172,7 +173,7 @@ void fpu_set_pointers(struct vcpu *vcpu, uint64_t rip, bool memory, uint64_t dat
 
 static bool is_xsave(unsigned id)
 {
-    return id == M_XSAVE || id == M_XSAVEOPT || id == M_XRSTOR;
+    return id == M_XSAVE || id == M_XSAVEC || id == M_XSAVEOPT || id == M_XRSTOR;
 }
 
 /* The bits of CR0 that make this instruction #NM. */

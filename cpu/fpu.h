@@ -39,13 +39,23 @@ enum {
     FPU_XSTATE_BV = 512,
     FPU_XCOMP_BV = 520,
     FPU_YMM = 576, /* the upper halves */
-    FPU_END = 832,
+    FPU_END = 832, /* of what is at the same place on every host */
 };
 
 /* State components, XCR0. */
 #define XCR0_X87 1u
 #define XCR0_SSE 2u
 #define XCR0_AVX 4u
+#define XCR0_AVX512 0xe0u /* mask registers, upper halves of ZMM0-15, ZMM16-31 */
+
+enum { STATE_AVX = 2, STATE_MASK = 5, STATE_ZMM = 6, STATE_HIGH, STATE_COUNT };
+
+/* Where the components are in an XSAVE area in the standard format, and their sizes: the host's
+ * (CPUID leaf 0xd). */
+struct fpu_layout {
+    uint32_t offset[STATE_COUNT], size[STATE_COUNT];
+    uint8_t aligned; /* bit i: i begins at a multiple of 64 in the compacted format */
+};
 
 /* --- life ----------------------------------------------------------------- */
 
@@ -58,11 +68,15 @@ void fpu_reset(struct vcpu *vcpu);
 
 /* --- for CPUID and XSETBV ------------------------------------------------- */
 
-/* XCR0's bits for which everything is implemented on this host: 7, 3, or 0 (no XSAVE). */
+/* XCR0's bits for which everything is implemented on this host; 0: no XSAVE. */
 uint64_t fpu_offered_xcr0(void);
 
-/* Bytes of an XSAVE area for these components (CPUID leaf 0xd): 576 or 832. */
-uint32_t fpu_xsave_size(uint64_t xcr0);
+/* Asks the host: slow. */
+void fpu_host_layout(struct fpu_layout *layout);
+
+/* Bytes of an XSAVE area for these components, in the standard and in the compacted format. */
+uint32_t fpu_xsave_size(const struct fpu_layout *layout, uint64_t xcr0);
+uint32_t fpu_xsavec_size(const struct fpu_layout *layout, uint64_t xcr0);
 
 /* MXCSR's bits that may be set (the MXCSR_MASK of FXSAVE). */
 uint32_t fpu_mxcsr_mask(const struct vcpu *vcpu);

@@ -6,7 +6,7 @@
  * mask excludes must not be touched: masked moves (their thunk works on a buffer that has been
  * filled, or is written out, by the element) and gathers (done wholly here; a fault leaves the
  * elements that have been loaded, and the mask says which are left, as on the CPU).
- * Not offered: AVX-512 and everything EVEX-encoded.
+ * Not here: AVX-512 and everything EVEX-encoded.
  */
 #include "cpu/fault.h"
 #include "cpu/fpu_thunk.h"
@@ -205,6 +205,14 @@ static uint64_t gather_offset(const struct vcpu *vcpu, const struct insn *in,
     return (offset + (value << g->scale)) & operand_mask(in->addrsize);
 }
 
+/* Every element of the mask becomes all its top bit before the first access. */
+static void spread_mask(uint8_t *mask, unsigned size, unsigned vl)
+{
+    for (unsigned i = 0; i < vl; i += size)
+        memset(mask + i, mask[i + size - 1] & 0x80 ? 0xff : 0, size);
+    memset(mask + vl, 0, 32 - vl);
+}
+
 static enum step run_gather(struct vcpu *vcpu, const struct insn *in, unsigned size,
                             unsigned index_size)
 {
@@ -217,6 +225,7 @@ static enum step run_gather(struct vcpu *vcpu, const struct insn *in, unsigned s
     get_vector(vcpu, in->reg, to);
     get_vector(vcpu, g.mask, mask);
     get_vector(vcpu, g.index, index);
+    spread_mask(mask, size, in->vl);
     for (unsigned i = 0; i < g.count; i++) {
         bool wanted = mask[(i + 1) * size - 1] & 0x80;
 
@@ -226,8 +235,10 @@ static enum step run_gather(struct vcpu *vcpu, const struct insn *in, unsigned s
             put_vector(vcpu, g.mask, mask);
             return STEP_FAULT;
         }
-        if (wanted)
+        if (wanted) {
             memcpy(to + i * size, &value, size);
+            memset(to + in->vl, 0, sizeof(to) - in->vl);
+        }
         memset(mask + i * size, 0, size);
     }
     memset(mask, 0, sizeof(mask));

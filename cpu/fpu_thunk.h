@@ -22,11 +22,12 @@
 #define THUNK_COUNT 4096
 
 struct fpu_unit {
-    uint8_t operand[1024] __attribute__((aligned(64))); /* the thunks' memory operand */
+    uint8_t operand[FPU_AREA_SIZE] __attribute__((aligned(64))); /* the thunks' memory operand */
     uint64_t components; /* XCR0 bits that fpu_run moves; 0: the host has no XSAVE */
     uint8_t *edge;       /* a page that nobody may touch, behind one that may be read and written */
     bool selectors;      /* the host keeps FCS and FDS */
     bool fop_always;     /* FOP is set by every instruction, not only by those that fail */
+    struct fpu_layout layout;
     uint32_t mxcsr_mask;
     uint16_t ignored;    /* x87 errors taken out of SW during a waiting instruction */
     uint8_t (*write)[THUNK_SIZE];

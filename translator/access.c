@@ -134,11 +134,16 @@ static bool windowed(const struct builder *b)
     return b->key & KEY_WINDOW && !b->adapted;
 }
 
+bool access_in_window(const struct builder *b, const struct insn *in)
+{
+    return windowed(b) && segment_flat(in->seg);
+}
+
 void access_operand(struct builder *b, const struct insn *in, enum mem_access access, unsigned size)
 {
     uint32_t retry = here(b);
 
-    if (windowed(b) && segment_flat(in->seg)) {
+    if (access_in_window(b, in)) {
         b->form = FORM_WINDOW;
         return;
     }
@@ -247,6 +252,14 @@ static void emit_prefixes(struct builder *b, const struct insn *in)
         emit8(b, 0x41);
 }
 
+void access_emit_operand(struct builder *b, const struct insn *in, unsigned reg)
+{
+    if (b->form == FORM_WINDOW)
+        emit_modrm_mem(b, reg, in->base, in->index, in->scale, (int32_t)in->disp);
+    else
+        operand_r8(b, reg);
+}
+
 void access_emit_insn(struct builder *b, const struct insn *in, unsigned reg)
 {
     emit_prefixes(b, in);
@@ -255,10 +268,7 @@ void access_emit_insn(struct builder *b, const struct insn *in, unsigned reg)
     if (in->map >= 2)
         emit8(b, in->map == 2 ? 0x38 : 0x3a);
     emit8(b, in->opcode == 0x82 && !in->map ? 0x80 : opcode_with_modrm(in));
-    if (b->form == FORM_WINDOW)
-        emit_modrm_mem(b, reg, in->base, in->index, in->scale, (int32_t)in->disp);
-    else
-        operand_r8(b, reg);
+    access_emit_operand(b, in, reg);
     emit(b, in->bytes + in->imm_at, in->has_modrm ? in->imm_len : 0);
 }
 

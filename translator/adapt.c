@@ -29,6 +29,11 @@ bool adapt_calls(const struct translator *t, uint64_t gpa)
     return site->call && site->gpa == gpa;
 }
 
+void adapt_forget(struct translator *t, uint64_t gpa)
+{
+    *site_of(t, gpa) = (struct adapt_site){ .gpa = gpa };
+}
+
 /* The site of a unit's instruction, taken over from another that shares its slot. */
 static struct adapt_site *claim(struct translator *t, const struct unit *unit, unsigned insn)
 {

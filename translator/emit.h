@@ -104,6 +104,11 @@ void access_at(struct builder *b, unsigned base, int32_t disp, enum mem_access a
                unsigned size);
 /* Can the memory operand of in be reached by access_operand in this key? */
 bool access_possible(const struct builder *b, const struct insn *in, enum mem_access access);
+/* Is it the window's, at the guest's own address? */
+bool access_in_window(const struct builder *b, const struct insn *in);
+/* ModRM, SIB and displacement of the operand of in; reg: the ModRM reg field. The prefixes (gs: and
+ * 67h in a window, and what extends registers) are the caller's. */
+void access_emit_operand(struct builder *b, const struct insn *in, unsigned reg);
 /* The guest's instruction itself with its memory operand there; reg replaces its reg field. */
 void access_emit_insn(struct builder *b, const struct insn *in, unsigned reg);
 /* mov reg32, operand (of in). */

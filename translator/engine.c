@@ -46,6 +46,14 @@ static inline bool flat_code(const struct segment *s)
     return (s->attr & mask) == (mask & ~SEG_L) && s->limit == UINT32_MAX && !s->base;
 }
 
+/* Beyond what KEY_FPU says. */
+static inline uint32_t vector_key(const struct vcpu *vcpu)
+{
+    const uint64_t avx = XCR0_SSE | XCR0_AVX;
+
+    return vcpu->cr4 & CR4_OSXSAVE && (vcpu->xcr0 & avx) == avx ? KEY_AVX : 0;
+}
+
 uint32_t engine_key(const struct vcpu *vcpu)
 {
     const struct segment *seg = vcpu->seg;
@@ -65,7 +73,7 @@ uint32_t engine_key(const struct vcpu *vcpu)
     if (key && segment_whole(&seg[SEG_GS]))
         key |= KEY_GS;
     if (!(vcpu->cr0 & (CR0_EM | CR0_TS)) && vcpu->cr4 & CR4_OSFXSR)
-        key |= KEY_FPU;
+        key |= KEY_FPU | vector_key(vcpu);
     if (vcpu->cpl == 0 || !(vcpu->cr4 & CR4_TSD))
         key |= KEY_TSC;
     return key | KEY_OK;
@@ -281,6 +289,7 @@ static void *create(struct vcpu *vcpu, const char **error)
         t->vcpu = vcpu;
         t->fd = -1;
         t->exit_free = t->pending_exit = NO_EXIT;
+        t->bmi = host_has_bmi();
         t->bmi2 = host_has_bmi2();
         t->fsgsbase = host_has_fsgsbase();
         t->counting = vcpu->spent;

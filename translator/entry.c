@@ -41,7 +41,7 @@ static void flat_segments(struct vcpu *vcpu, uint16_t cs, unsigned cpl)
 /* User code has FS and GS in its key, a kernel has them in bt.seg_tlb. */
 static uint32_t user_key(const struct vcpu *vcpu, uint32_t key)
 {
-    key = (key & KEY_FPU) | KEY_USER | KEY_OK;
+    key = (key & KEY_VECTORS) | KEY_USER | KEY_OK;
     if (segment_whole(&vcpu->seg[SEG_FS]))
         key |= KEY_FS;
     if (segment_whole(&vcpu->seg[SEG_GS]))
@@ -56,7 +56,8 @@ bool bt_sysenter(struct vcpu *vcpu, uint32_t key)
 
     if (!cs || vcpu->sysenter_eip >> 32)
         return false;
-    host = known(vcpu, (uint32_t)vcpu->sysenter_eip, false, (key & KEY_FPU) | KEY_TSC | KEY_OK);
+    host = known(vcpu, (uint32_t)vcpu->sysenter_eip, false,
+                 (key & KEY_VECTORS) | KEY_TSC | KEY_OK);
     if (!host)
         return false;
     flat_segments(vcpu, cs, 0);

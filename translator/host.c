@@ -4,9 +4,15 @@
 #include <stdio.h>
 #include <sys/auxv.h>
 
+bool host_has_bmi(void);
 bool host_has_bmi2(void);
 bool host_has_fsgsbase(void);
 unsigned host_max_areas(void);
+
+bool host_has_bmi(void)
+{
+    return __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+}
 
 bool host_has_bmi2(void)
 {

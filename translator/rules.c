@@ -147,21 +147,21 @@ bool rule_nop(struct builder *b, const struct insn *in)
 static bool native_form(const struct builder *b, const struct insn *in)
 {
     if (!(b->key & KEY_FPU) ||
-        in->info->attr & (A_AVX | A_IMPLICIT_MEM | A_UNDEFINED | A_PRIVILEGED))
-        return false;
-    if (!in->info->interp || in->prefixes & (PREFIX_VEX | PREFIX_EVEX))
+        in->info->attr & (A_IMPLICIT_MEM | A_UNDEFINED | A_PRIVILEGED) || !in->info->interp)
         return false;
     return !in->has_mem || in->memsize;
 }
 
-static bool fpu_row(const struct builder *b, const struct insn *in)
+static bool rule_fpu(struct builder *b, const struct insn *in)
 {
+    if (in->info->attr & A_AVX)
+        return rule_vector(b, in);
     switch (in->id) {
     case M_FXSAVE: case M_FXRSTOR: case M_XSAVE: case M_XRSTOR: case M_XSAVEOPT:
     case M_XGETBV: case M_XSETBV: case M_FLDENV: case M_FNSTENV: case M_FNSAVE: case M_FRSTOR:
         return false;
     default:
-        return native_form(b, in);
+        return native_form(b, in) && rule_same(b, in);
     }
 }
 
@@ -176,7 +176,7 @@ void rule_apply(struct builder *b, const struct insn *in)
         return;
     }
     if (attr & A_ANY_FPU) {
-        if (!fpu_row(b, in) || !rule_same(b, in))
+        if (!rule_fpu(b, in))
             rule_callout(b, in, SITE_FPU, resumes);
         return;
     }

@@ -44,8 +44,11 @@ enum {
     KEY_GS = 8,        /* GS all the time: its code checks them by bt.seg_tlb */
     KEY_WINDOW = 0x10, /* memory through the view's window */
     KEY_TSC = 0x20,    /* RDTSC is allowed (CPL 0, or CR4.TSD clear) */
+    KEY_AVX = 0x40,    /* with KEY_FPU; CR4.OSXSAVE and XCR0 allow VEX-encoded vector code */
     KEY_OK = 0x80,     /* flat CS, DS, ES, SS; 32 bits; nothing that only the interpreter does */
 };
+
+#define KEY_VECTORS (KEY_FPU | KEY_AVX) /* what does not depend on the privilege */
 
 struct unit;
 
@@ -140,7 +143,7 @@ struct translator {
     struct adapt_site *adapt;   /* hashed by gpa */
     uint64_t gs_base;           /* as the host's register has it */
     uint64_t sampled_at;        /* TSC */
-    bool bmi2, fsgsbase, windows;
+    bool bmi, bmi2, fsgsbase, windows; /* bmi: BMI1 and BMI2 */
     bool counting;              /* count.c */
     struct translator_stats stats;
     uint64_t called[M_COUNT];   /* callouts by instruction */
@@ -158,6 +161,7 @@ static inline struct translator *translator_of(struct vcpu *vcpu)
 uint32_t engine_key(const struct vcpu *vcpu);
 
 /* --- host.c: what this host's CPU and kernel offer --- */
+bool host_has_bmi(void); /* BMI1 and BMI2 */
 bool host_has_bmi2(void);
 bool host_has_fsgsbase(void); /* wrgsbase in user mode */
 unsigned host_max_areas(void); /* vm.max_map_count */
@@ -204,6 +208,7 @@ void chain_free(struct translator *t, struct unit *unit);
 void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, bool special);
 void adapt_trapped(struct translator *t, struct unit *unit, unsigned insn);
 bool adapt_uses_tlb(const struct translator *t, uint64_t gpa);
+void adapt_forget(struct translator *t, uint64_t gpa); /* for tests */
 bool adapt_calls(const struct translator *t, uint64_t gpa);
 
 /* --- count.c: instructions by tier, for -stats --- */

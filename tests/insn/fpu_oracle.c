@@ -7,6 +7,7 @@
  */
 #include "tests/insn/fpu_oracle.h"
 
+#include <cpuid.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,22 +23,24 @@ struct shared {
     uint64_t host_rsp;  /* 40 */
     uint32_t out[9];    /* 48: eax, ecx, edx, ebx, esp, ebp, esi, edi, eflags */
     uint32_t stack[8];  /* 84: for PUSHF */
-    uint8_t pad[12];
-    uint8_t in_fpu[832] __attribute__((aligned(64)));  /* 128 */
-    uint8_t out_fpu[832] __attribute__((aligned(64))); /* 960 */
+    uint8_t pad[4];
+    uint32_t components, mxcsr; /* 120, 124: defaults */
+    uint8_t in_fpu[ORACLE_FPU] __attribute__((aligned(64)));  /* 128 */
+    uint8_t out_fpu[ORACLE_FPU] __attribute__((aligned(64))); /* 2880 */
 };
 
 _Static_assert(__builtin_offsetof(struct shared, in_fpu) == 128, "");
-_Static_assert(__builtin_offsetof(struct shared, out_fpu) == 960, "");
+_Static_assert(__builtin_offsetof(struct shared, out_fpu) == 2880, "");
 
 __asm__(
     ".set S, 0x10004000\n"
+    ".set COMPONENTS, S + 120\n"
     ".set MXCSR_DEFAULT, S + 124\n"
     /* 32-bit: what is copied to ORACLE_CODE */
     "    .pushsection .rodata\n"
     "    .code32\n"
     "oracle_stub32:\n"
-    "    movl $7, %eax\n"
+    "    movl COMPONENTS, %eax\n"
     "    xorl %edx, %edx\n"
     "    xrstor S + 128\n"
     "    movl $S + 32, %esp\n"
@@ -64,9 +67,9 @@ __asm__(
     "    pushfq\n"
     "    popq %rax\n"
     "    movl %eax, S + 80\n"
-    "    movl $7, %eax\n"
+    "    movl COMPONENTS, %eax\n"
     "    xorl %edx, %edx\n"
-    "    xsave S + 960\n"
+    "    xsave S + 2880\n"
     "    fninit\n"
     "    ldmxcsr MXCSR_DEFAULT\n"
     "    vzeroupper\n"
@@ -81,9 +84,9 @@ __asm__(
     "    lea 1f(%rip), %rax\n"
     "    push %rax\n"
     "    movq %rsp, S + 40\n"
-    "    movl $7, %eax\n"
+    "    movl COMPONENTS, %eax\n"
     "    xorl %edx, %edx\n"
-    "    xrstor S + 960\n" /* zeroes: the registers that 32-bit code cannot reach */
+    "    xrstor S + 2880\n" /* zeroes: the registers that 32-bit code cannot reach */
     "    movl $0x2b, %ecx\n"
     "    movl %ecx, %ds\n"
     "    movl %ecx, %es\n"
@@ -104,6 +107,7 @@ void oracle_enter(void);
 #define SHARED ((struct shared *)ORACLE_STATE)
 
 static volatile int caught_vector;
+static uint32_t caught_error, caught_cr2;
 static uint8_t *code_alias; /* ORACLE_CODE, writable */
 
 /* The three selectors share a word in the signal frame: CS is the lowest. */
@@ -117,6 +121,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
         return;
     }
     caught_vector = (int)reg[REG_TRAPNO];
+    caught_error = (uint32_t)reg[REG_ERR];
+    caught_cr2 = (uint32_t)reg[REG_CR2];
     reg[REG_RIP] = STUB64;
     reg[REG_CSGSFS] = (reg[REG_CSGSFS] & ~0xffffll) | 0x33;
 }
@@ -144,23 +150,34 @@ static void *map_low(uint32_t at, size_t size, int prot, int flags, int fd)
     return got == (void *)(uintptr_t)at ? got : NULL;
 }
 
+/* x87, SSE, AVX and AVX-512, as far as the host has them. */
+static uint32_t host_components(void)
+{
+    uint32_t eax, ebx, ecx, edx;
+
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & bit_OSXSAVE))
+        return 0;
+    __asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+    return eax & 0xe7;
+}
+
 int oracle_create(void)
 {
     int fd = memfd_create("oracle", 0);
-    uint32_t mxcsr = 0x1f80;
 
     if (fd < 0 || ftruncate(fd, 4096) || catch_signals())
         return -1;
     code_alias = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (code_alias == MAP_FAILED ||
         !map_low(ORACLE_CODE, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd) ||
-        !map_low(ORACLE_STATE, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1) ||
+        !map_low(ORACLE_STATE, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1) ||
         !map_low(ORACLE_DATA, 16384, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1))
         return -1;
     close(fd);
     memcpy(code_alias, oracle_stub32, (size_t)(oracle_stub32_end - oracle_stub32));
     memcpy(code_alias + 0x400, oracle_stub64, (size_t)(oracle_stub64_end - oracle_stub64));
-    memcpy((void *)(uintptr_t)(ORACLE_STATE + 124), &mxcsr, 4);
+    SHARED->components = host_components();
+    SHARED->mxcsr = 0x1f80;
     return 0;
 }
 
@@ -192,6 +209,8 @@ void oracle_run(const uint8_t *insn, unsigned len, const struct oracle_state *in
     memcpy(out->gpr, SHARED->out, sizeof(out->gpr));
     out->eflags = SHARED->out[8];
     out->vector = caught_vector;
+    out->error = caught_error;
+    out->cr2 = caught_cr2;
     memcpy(out->fpu, SHARED->out_fpu, sizeof(out->fpu));
 }
 
@@ -203,7 +222,8 @@ void oracle_normalize(uint8_t *fpu)
     memset(SHARED->out_fpu, 0, sizeof(SHARED->out_fpu));
     __asm__ volatile("xrstor (%0)\n\txsave (%1)\n\tfninit\n\tldmxcsr %2\n\tvzeroupper"
                      :
-                     : "r"(SHARED->in_fpu), "r"(SHARED->out_fpu), "m"(mxcsr), "a"(7), "d"(0)
+                     : "r"(SHARED->in_fpu), "r"(SHARED->out_fpu), "m"(mxcsr),
+                       "a"(SHARED->components), "d"(0)
                      : "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
                        "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
     memcpy(fpu, SHARED->out_fpu, sizeof(SHARED->out_fpu));

@@ -10,11 +10,15 @@
 #define ORACLE_STATE 0x10004000u
 #define ORACLE_DATA 0x10010000u           /* 16 KiB */
 
+#define ORACLE_FPU 2752
+
 struct oracle_state {
     uint32_t gpr[8];
     uint32_t eflags;
     int vector;        /* out: the exception, or -1 */
-    uint8_t fpu[832] __attribute__((aligned(64))); /* XSAVE, standard format, 32-bit pointers */
+    uint32_t error, cr2; /* out: of a page fault */
+    /* XSAVE, standard format, 32-bit pointers; what AVX-512 adds is where the host has it */
+    uint8_t fpu[ORACLE_FPU] __attribute__((aligned(64)));
 };
 
 /* Maps what is needed. 0 or -1. */

@@ -62,7 +62,7 @@ static void translate_sample(struct machine *m, csh cs32, csh cs64, const struct
     memset(code, 0xf4, 64);
     memcpy(code, s->bytes, s->len);
     unit = translate_unit(t, CODE, CODE, code, key);
-    fprintf(out, "%s, key %02x:\n", key & KEY_WINDOW ? "window" : "TLB", key);
+    fprintf(out, "%s, key %02x:\n", key & KEY_WINDOW ? "window" : "TLB", key & ~(uint32_t)KEY_AVX);
     if (cs_disasm(cs32, s->bytes, s->len, CODE, 1, &insn)) {
         fprintf(out, "  %s %s\n", insn->mnemonic, insn->op_str);
         cs_free(insn, 1);
@@ -116,6 +116,7 @@ int main(int argc, char **argv)
     if (argc < 2 || machine_create(&m, &engine_translator))
         return 2;
     ((struct translator *)m.vcpu->engine_state)->bmi2 = true; /* one form, whatever the host */
+    ((struct translator *)m.vcpu->engine_state)->bmi = true;
     cs_open(CS_ARCH_X86, CS_MODE_32, &cs32);
     cs_open(CS_ARCH_X86, CS_MODE_64, &cs64);
     for (size_t i = 0; i < sizeof(samples) / sizeof(*samples); i++) {
@@ -123,9 +124,9 @@ int main(int argc, char **argv)
         char *text;
 
         out = open_memstream(&text, &size);
-        translate_sample(&m, cs32, cs64, &samples[i], KEY_OK | KEY_FPU);
+        translate_sample(&m, cs32, cs64, &samples[i], KEY_OK | KEY_FPU | KEY_AVX);
         translate_sample(&m, cs32, cs64, &samples[i],
-                         KEY_OK | KEY_FPU | KEY_USER | KEY_FS | KEY_GS | KEY_WINDOW);
+                         KEY_OK | KEY_FPU | KEY_AVX | KEY_USER | KEY_FS | KEY_GS | KEY_WINDOW);
         fclose(out);
         failed += check(argv[1], samples[i].name, text, write);
         free(text);
