@@ -3,7 +3,7 @@
  * and goes through the copies of traced tables: that is what S2 and S3 are about. With all tables
  * in step with memory (S4), it is a fresh walk.
  */
-#include "tests/lockstep/shadow_check.h"
+#include "tests/shadow/shadow_check.h"
 
 #include <stdio.h>
 

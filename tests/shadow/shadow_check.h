@@ -1,6 +1,6 @@
 /* Looks into shadowmm: does what is cached keep its invariants? */
-#ifndef TESTS_LOCKSTEP_SHADOW_CHECK_H
-#define TESTS_LOCKSTEP_SHADOW_CHECK_H
+#ifndef TESTS_SHADOW_SHADOW_CHECK_H
+#define TESTS_SHADOW_SHADOW_CHECK_H
 
 #include <stdbool.h>
 

@@ -4,22 +4,25 @@
  * TLBs and windows of all views hold (shadow_check.h). Directories map themselves. Formats: 32-bit
  * with PSE, and PAE.
  *
- *     test_shadow ENGINE [rounds [seed [full]]]
+ *     test_shadow ENGINE [rounds [seed [full|tight]]]
  *
  * full: the host runs out of mappings (vm.max_map_count) after some rounds, and gives some back.
+ * tight: the process may not grow after some rounds (RLIMIT_AS): no more records of tables.
  *
  * A and D, as paging.h states it: an access that is granted sets A at every level and, if it
  * writes, D at the last one; one that is not granted sets nothing. Reference: SDM 3, 4.8, 4.10.4.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "cpu/mem.h"
 #include "cpu/paging.h"
 #include "shadowmm/view.h"
-#include "tests/lockstep/shadow_check.h"
+#include "tests/shadow/shadow_check.h"
 #include "tests/machine.h"
 #include "translator/unit.h"
 
@@ -92,7 +95,7 @@ static uint64_t peek(struct test *t, uint64_t gpa, unsigned bytes)
 
 static void poke(struct test *t, uint64_t gpa, unsigned bytes, uint64_t value)
 {
-    memcpy(physmem_ptr(&t->m.mem, gpa), &value, bytes);
+    physmem_write(&t->m.mem, gpa, &value, bytes);
 }
 
 static uint64_t root_gpa(const struct test *t, unsigned root)
@@ -442,27 +445,79 @@ static void one_round(struct test *t)
     check_shadow(t, false);
 }
 
+/*
+ * A run of pages, contiguous in a page table and on in the next one, one of which is that next
+ * table, not traced yet: with the run mapped it is, and must not be writable.
+ */
+static void run_over_its_own_table(struct test *t)
+{
+    uint32_t last = area_at(t, 3) - PAGE_SIZE, table = DATA + PAGE_SIZE;
+    uint64_t two = peek(t, pde_gpa(t, 0, last), t->bytes) & 0xffffff000;
+
+    poke(t, two + index_in(t, last - PAGE_SIZE) * t->bytes, t->bytes, DATA | 0x67);
+    poke(t, two + index_in(t, last) * t->bytes, t->bytes, table | 0x67);
+    poke(t, table, t->bytes, (table + PAGE_SIZE) | 0x67);
+    set_pde(t, area_at(t, 3), table | 0x27);
+    access_and_compare(t, last - PAGE_SIZE, false, true);
+    check_shadow(t, false);
+    RUN(t, write, false, last - 8, 0); /* entry 0, through the run */
+    check_shadow(t, false);
+    set_pde(t, area_at(t, 3), (PT_AT + 3 * PAGE_SIZE) | 7);
+    poke(t, table, t->bytes, 0xd0000000 | table >> PAGE_SHIFT);
+    RUN(t, cr3, false, 0, root_gpa(t, 0));
+}
+
 /* --- A host without room ------------------------------------------------------------------- */
 
 #define HOARD (1ull << 30)
 
-/* Takes every mapping the host allows, then gives count of them back. */
-static void *hoard(void *was, unsigned count)
+struct hoard {
+    uint8_t *at;
+    uint64_t taken; /* bytes; every second page is a mapping of its own */
+};
+
+/* Takes every mapping that the host still allows, then gives count of them back. */
+static void hoard(struct hoard *h, unsigned count)
 {
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    uint8_t *at = was ? was : mmap(NULL, HOARD, PROT_NONE, flags, -1, 0);
-    uint64_t i = 0;
 
-    if (at == MAP_FAILED)
-        return NULL;
-    mprotect(at, HOARD, PROT_NONE);
-    while (i < HOARD && !mprotect(at + i, PAGE_SIZE, PROT_READ))
-        i += 2 * PAGE_SIZE;
-    while (count-- && i >= 2 * PAGE_SIZE) {
-        i -= 2 * PAGE_SIZE;
-        mprotect(at + i, PAGE_SIZE, PROT_NONE);
+    if (!h->at)
+        h->at = mmap(NULL, HOARD, PROT_NONE, flags, -1, 0);
+    if (h->at == MAP_FAILED)
+        exit(2);
+    while (h->taken < HOARD && !mprotect(h->at + h->taken, PAGE_SIZE, PROT_READ))
+        h->taken += 2 * PAGE_SIZE;
+    for (; count && h->taken; count--) {
+        h->taken -= 2 * PAGE_SIZE;
+        mprotect(h->at + h->taken, PAGE_SIZE, PROT_NONE);
     }
-    return at;
+}
+
+/* From now on the process cannot grow: what has its place may be replaced. */
+static void limit_space(void)
+{
+    struct rlimit limit;
+    unsigned long pages = 0;
+    FILE *f;
+
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    free(malloc(16 << 20));
+    f = fopen("/proc/self/statm", "re");
+    if (!f || fscanf(f, "%lu", &pages) != 1 || getrlimit(RLIMIT_AS, &limit))
+        exit(2);
+    fclose(f);
+    limit.rlim_cur = pages * PAGE_SIZE + (64 << 10);
+    setrlimit(RLIMIT_AS, &limit);
+}
+
+static void unlimit_space(void)
+{
+    struct rlimit limit;
+
+    getrlimit(RLIMIT_AS, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_AS, &limit);
 }
 
 struct counts {
@@ -481,33 +536,41 @@ static struct counts counts_of(const struct test *t)
                             s->tables_rebound };
 }
 
+enum host { ROOMY, FULL, TIGHT };
+
 static unsigned run_format(const struct engine *engine, bool pae, unsigned rounds, uint64_t seed,
-                           bool full)
+                           enum host host)
 {
-    struct test t = { .pae = pae, .full = full };
-    void *hoarded = NULL;
-    struct counts c;
+    struct test t = { .pae = pae, .full = host != ROOMY };
+    struct hoard hoarded = { 0 };
+    struct counts c, start;
 
     seed_state = seed * 0x9e3779b97f4a7c15ull + 1;
     if (machine_create(&t.m, engine))
         return 1;
     make_world(&t);
+    run_over_its_own_table(&t);
+    start = counts_of(&t);
     for (t.rounds = 0; t.rounds < rounds && t.failures < 20; t.rounds++) {
-        if (full && t.rounds % 200 == 20)
-            hoarded = hoard(hoarded, rnd(2) * rnd(12));
+        if (host == TIGHT && t.rounds == 20)
+            limit_space();
+        if (host == FULL && t.rounds % 200 == 20)
+            hoard(&hoarded, t.rounds > rounds / 2 ? rnd(12) : 0);
         one_round(&t);
     }
+    unlimit_space();
     c = counts_of(&t);
     printf("%s: %u rounds, %u failures, %llu windows made, %llu runs mapped, %llu evictions, "
            "%llu flushes, %llu rebound\n",
            pae ? "PAE" : "32-bit", t.rounds, t.failures, c.made, c.maps, c.evictions, c.flushes,
            c.rebound);
-    if (hoarded)
-        munmap(hoarded, HOARD);
-    if (engine == &engine_translator && (full || getenv("NOVT_AREAS")) && !c.evictions) {
-        printf("no window was ever evicted\n");
-        t.failures++;
-    }
+    if (hoarded.at)
+        munmap(hoarded.at, HOARD);
+    if (engine == &engine_translator && (host == FULL || getenv("NOVT_AREAS")) &&
+        !c.evictions)
+        fail(&t, "no window was ever evicted", c.made, c.maps);
+    if (host == TIGHT && c.flushes <= start.flushes)
+        fail(&t, "the records of tables never ran out", c.flushes, 0);
     machine_destroy(&t.m);
     return t.failures;
 }
@@ -518,10 +581,11 @@ int main(int argc, char **argv)
         argc > 1 && !strcmp(argv[1], "interp") ? &engine_interp : &engine_translator;
     unsigned rounds = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 0) : 2000;
     uint64_t seed = argc > 3 ? strtoull(argv[3], NULL, 0) : 1;
+    enum host host = argc < 5 ? ROOMY : strcmp(argv[4], "full") ? TIGHT : FULL;
     unsigned failures = 0;
 
     machine_signal_stack();
     for (unsigned pae = 0; pae < 2; pae++)
-        failures += run_format(engine, pae, rounds, seed, argc > 4);
+        failures += run_format(engine, pae, rounds, seed, host);
     return failures != 0;
 }
