@@ -19,8 +19,12 @@ static const struct sample {
     const char *name;
     uint8_t bytes[16];
     unsigned len;
+    bool kernel_window;
 } samples[] = {
-#define SAMPLE(name, ...) { name, { __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }) },
+#define ENTRY(name, kernel, ...)                                                                   \
+    { name, { __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }), kernel },
+#define SAMPLE(name, ...) ENTRY(name, false, __VA_ARGS__)
+#define KERNEL(name, ...) ENTRY(name, true, __VA_ARGS__)
 #include "tests/rules/samples.def"
 };
 
@@ -127,6 +131,9 @@ int main(int argc, char **argv)
         translate_sample(&m, cs32, cs64, &samples[i], KEY_OK | KEY_FPU | KEY_AVX);
         translate_sample(&m, cs32, cs64, &samples[i],
                          KEY_OK | KEY_FPU | KEY_AVX | KEY_USER | KEY_FS | KEY_GS | KEY_WINDOW);
+        if (samples[i].kernel_window)
+            translate_sample(&m, cs32, cs64, &samples[i],
+                             KEY_OK | KEY_FPU | KEY_AVX | KEY_TSC | KEY_WINDOW);
         fclose(out);
         failed += check(argv[1], samples[i].name, text, write);
         free(text);
