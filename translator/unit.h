@@ -143,7 +143,7 @@ struct translator {
     struct adapt_site *adapt;   /* hashed by gpa */
     uint64_t gs_base;           /* as the host's register has it */
     uint64_t sampled_at;        /* TSC */
-    bool bmi, bmi2, fsgsbase, windows; /* bmi: BMI1 and BMI2 */
+    bool bmi, bmi2, fsgsbase; /* bmi: BMI1 and BMI2 */
     bool counting;              /* count.c */
     struct translator_stats stats;
     uint64_t called[M_COUNT];   /* callouts by instruction */
