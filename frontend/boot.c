@@ -133,6 +133,17 @@ static int read_files(struct boot *boot, const char *initrd, uint64_t limit, str
     return 0;
 }
 
+static int check_multiboot2(const struct boot *boot, struct error *error)
+{
+    const struct image *kernel = &boot->kernel;
+
+    if (boot_linux_is(kernel) || boot_multiboot_is(kernel) || !boot_multiboot2_is(kernel))
+        return 0;
+    return error_set(error, EX_DATAERR,
+                     "kernel '%s': a multiboot 2 kernel; novt loads multiboot 1, build it for that",
+                     boot->kernel_path);
+}
+
 static int load(const struct boot *boot, const struct boot_target *target,
                 struct boot_entry *entry, struct error *error)
 {
@@ -167,6 +178,8 @@ int boot_load(const char *kernel, const char *initrd, const char *append,
     err = image_read(&boot.kernel, kernel, "kernel", limit, error);
     if (!err)
         err = image_unzip(&boot.kernel, kernel, "kernel", limit, error);
+    if (!err)
+        err = check_multiboot2(&boot, error);
     if (!err)
         err = read_files(&boot, initrd, limit, error);
     if (!err)

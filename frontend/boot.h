@@ -53,6 +53,7 @@ int boot_linux_load(const struct boot *boot, const struct boot_target *target,
 bool boot_multiboot_is(const struct image *kernel);
 int boot_multiboot_load(const struct boot *boot, const struct boot_target *target,
                         struct boot_entry *entry, struct error *error);
+bool boot_multiboot2_is(const struct image *kernel); /* which is not loaded */
 bool boot_elf_is(const struct image *kernel);
 int boot_elf_load(const struct boot *boot, const struct boot_target *target,
                   struct boot_entry *entry, struct error *error);

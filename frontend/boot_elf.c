@@ -13,8 +13,6 @@
 #include "frontend/error.h"
 
 #define STACK_TOP 0x7c00 /* where a BIOS leaves its stack, too */
-#define MULTIBOOT2_MAGIC 0xe85250d6u
-#define MULTIBOOT2_SEARCH 32768
 
 bool boot_elf_is(const struct image *kernel)
 {
@@ -49,7 +47,7 @@ static int cut_short(const struct boot *boot, struct error *error)
 static int check_header(const struct boot *boot, Elf32_Ehdr *header, struct error *error)
 {
     const struct image *kernel = &boot->kernel;
-    char text[128];
+    char text[160];
 
     if (kernel->size < sizeof(*header))
         return cut_short(boot, error);
@@ -57,7 +55,8 @@ static int check_header(const struct boot *boot, Elf32_Ehdr *header, struct erro
     if (header->e_ident[EI_DATA] != ELFDATA2LSB)
         return wrong(boot, error, "a big-endian ELF file; name a 32-bit x86 kernel");
     if (header->e_ident[EI_CLASS] != ELFCLASS32 || header->e_machine != EM_386) {
-        snprintf(text, sizeof(text), "an ELF file for %s (%s bits); name a 32-bit x86 kernel",
+        snprintf(text, sizeof(text),
+                 "an ELF file for %s (%s bits); guests are 32-bit x86, name such a kernel",
                  machine_name(header->e_machine),
                  header->e_ident[EI_CLASS] == ELFCLASS64 ? "64" : "32");
         return wrong(boot, error, text);
@@ -153,19 +152,6 @@ int boot_elf_segments(const struct boot *boot, const struct boot_target *target,
 
 /* --- Plain kernels ---------------------------------------------------------------- */
 
-static bool is_multiboot2(const struct image *kernel)
-{
-    size_t end = kernel->size < MULTIBOOT2_SEARCH ? kernel->size : MULTIBOOT2_SEARCH;
-    uint32_t magic;
-
-    for (size_t at = 0; at + sizeof(magic) <= end; at += 8) {
-        memcpy(&magic, kernel->bytes + at, sizeof(magic));
-        if (magic == MULTIBOOT2_MAGIC)
-            return true;
-    }
-    return false;
-}
-
 int boot_elf_load(const struct boot *boot, const struct boot_target *target,
                   struct boot_entry *entry, struct error *error)
 {
@@ -179,8 +165,6 @@ int boot_elf_load(const struct boot *boot, const struct boot_target *target,
                          boot->kernel_path);
     if (boot_elf_segments(boot, target, &span, error))
         return -1;
-    if (is_multiboot2(&boot->kernel))
-        return wrong(boot, error, "a multiboot 2 kernel; novt loads multiboot 1");
     gdt = boot_place_high(target, PAGE_SIZE, span.high, UINT32_MAX);
     if (!gdt)
         return boot_no_room(boot, target, span.high + PAGE_SIZE, error);

@@ -28,6 +28,7 @@ enum {
     VERSION = 0x206,
     TYPE_OF_LOADER = 0x210,
     LOADFLAGS = 0x211,
+    CODE32_START = 0x214,
     RAMDISK_IMAGE = 0x218,
     RAMDISK_SIZE = 0x21c,
     CMD_LINE_PTR = 0x228,
@@ -101,8 +102,12 @@ static int check(const struct boot *boot, struct kernel *kernel, struct error *e
                                   "name a bzImage of Linux 2.4 or newer");
     needed = get(kernel, SYSSIZE, kernel->version < 0x204 ? 2 : 4);
     needed = kernel->setup_size + needed * 16;
-    if (kernel->size <= kernel->setup_size || kernel->size < needed)
+    /* Some linkers' scripts round the size up, and leave the last paragraph short. */
+    if (kernel->size <= kernel->setup_size || kernel->size + 15 < needed)
         return wrong(boot, error, "the Linux kernel is cut short; get it again");
+    if (!get(kernel, CODE32_START, 4))
+        return wrong(boot, error, "no 32-bit entry point: it starts in real mode and needs a BIOS, "
+                                  "which novt does not have; name a Linux kernel");
     if (kernel->version >= 0x20c && get(kernel, XLOADFLAGS, 2) & XLF_KERNEL_64)
         return wrong(boot, error, "a 64-bit Linux kernel; name a 32-bit one (linux-image-686)");
     return 0;

@@ -18,6 +18,8 @@
 #define LOADER_MAGIC  0x2badb002u
 #define HEADER_SEARCH 8192
 #define INFO_LOW      0x10000
+#define MAGIC_2       0xe85250d6u /* of multiboot 2, section 3.1.1 of its specification */
+#define SEARCH_2      32768
 #define STACK_TOP     0x7c00
 #define LOADER_NAME   "novt"
 
@@ -82,6 +84,19 @@ bool boot_multiboot_is(const struct image *kernel)
     size_t offset;
 
     return find_header(kernel, &header, &offset);
+}
+
+bool boot_multiboot2_is(const struct image *kernel)
+{
+    size_t end = kernel->size < SEARCH_2 ? kernel->size : SEARCH_2;
+    uint32_t header[4]; /* magic, architecture, length, checksum */
+
+    for (size_t at = 0; at + sizeof(header) <= end; at += 8) {
+        memcpy(header, kernel->bytes + at, sizeof(header));
+        if (header[0] == MAGIC_2 && !(header[0] + header[1] + header[2] + header[3]))
+            return true;
+    }
+    return false;
 }
 
 /* --- The kernel --------------------------------------------------------------------- */

@@ -32,6 +32,7 @@ def linux(xloadflags=0, version=0x20F, size=8192, init_size=1 << 20):
     image[0x200:0x206] = b"\xeb\x66HdrS"
     struct.pack_into("<H", image, 0x206, version)
     image[0x211] = 1
+    struct.pack_into("<I", image, 0x214, 1 << 20)
     struct.pack_into("<I", image, 0x22C, 0x7FFFFFFF)
     struct.pack_into("<H", image, 0x236, xloadflags)
     struct.pack_into("<I", image, 0x238, 255)

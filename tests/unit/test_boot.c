@@ -174,13 +174,18 @@ static void test_bad_elf(void)
 static void test_multiboot2(void)
 {
     struct elf_image e = make_elf();
+    size_t at = 8 - offsetof(struct elf_image, code) % 8;
 
     set_up(16 * MIB);
-    memcpy(e.code, "\xd6\x50\x52\xe8", 4);
-    _Static_assert(!(offsetof(struct elf_image, code) % 4), "aligned");
-    if (offsetof(struct elf_image, code) % 8)
-        memcpy(e.code + 4, "\xd6\x50\x52\xe8", 4);
+    put(e.code, at, 0xe85250d6, 4);
+    put(e.code, at + 4, 0, 4);
+    put(e.code, at + 8, 24, 4);
+    put(e.code, at + 12, 0u - 0xe85250d6u - 24, 4);
     fails(&e, sizeof(e), EX_DATAERR, "multiboot 1");
+    CHECK_EQ(boot(&e, sizeof(e), "/dev/null", "x"), -1);
+    CHECK_EQ(error.status, EX_DATAERR);
+    e.code[at + 12]++; /* its checksum is wrong: by chance the same four bytes */
+    CHECK_EQ(boot(&e, sizeof(e), NULL, ""), 0);
 }
 
 /* --- Multiboot -------------------------------------------------------------------- */
@@ -332,6 +337,7 @@ static void make_linux(uint8_t image[LINUX_SIZE])
     put(image, 0x202, 0x53726448, 4);
     put(image, 0x206, 0x020f, 2);
     image[0x211] = 1;
+    put(image, 0x214, MIB, 4);
     put(image, 0x22c, 0x7fffffff, 4);
     put(image, 0x230, 0x200000, 4);
     image[0x234] = 1;
@@ -408,6 +414,7 @@ static void test_bad_linux(void)
     LINUX_CASE(0x236, 1, 2, "64-bit");
     LINUX_CASE(0x206, 0x0201, 2, "old Linux");
     LINUX_CASE(0x211, 0, 1, "old Linux");
+    LINUX_CASE(0x214, 0, 4, "BIOS");
     LINUX_CASE(0x1f4, CODE_SIZE / 16 + 1, 4, "cut short");
     LINUX_CASE(0x1f4, 0xffffffff, 4, "cut short");
     LINUX_CASE(0x1f1, 255, 1, "cut short");
@@ -431,8 +438,10 @@ static void test_bad_linux(void)
     snprintf(line, sizeof(line), "%s,", kernel_path);
     CHECK_EQ(boot(image, sizeof(image), line, ""), -1);
     CHECK_EQ(error.status, EX_USAGE);
-    for (size_t size = 1024; size < sizeof(image); size += 37)
+    for (size_t size = 1024; size < sizeof(image) - 15; size += 37)
         fails(image, size, EX_DATAERR, "cut short");
+    fails(image, sizeof(image) - 16, EX_DATAERR, "cut short");
+    CHECK_EQ(boot(image, sizeof(image) - 15, NULL, ""), 0); /* memtest86+ is like this */
 }
 
 /* --- Files --------------------------------------------------------------------------- */
