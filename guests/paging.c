@@ -34,6 +34,7 @@ unsigned guest_main(void)
         paging_init(modes[i].pae, modes[i].nx);
         paging_access_tests(&modes[i]);
         paging_edit_tests(&modes[i]);
+        paging_self_tests(&modes[i]);
         paging_fault_tests();
     }
     return check_done();

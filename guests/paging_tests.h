@@ -15,6 +15,9 @@ void paging_access_tests(const struct paging_mode *mode);
 /* paging_edit.c: entries written by every form of instruction. */
 void paging_edit_tests(const struct paging_mode *mode);
 
+/* paging_self.c: directories that are their own page tables. */
+void paging_self_tests(const struct paging_mode *mode);
+
 /* paging_fault.c: faults in the middle of instructions, wrapping addresses, segment limits. */
 void paging_fault_tests(void);
 
