@@ -1,8 +1,8 @@
 /*
  * Directories that map themselves, as several kernels have them: an entry of the directory points
  * to the directory, so that all page tables appear in a row, and the directory among them, as a
- * page table of its own level. Entries are edited there, and what they map must follow: at once where
- * nothing was present before, after INVLPG or a write of CR3 otherwise.
+ * page table of its own level. Entries are edited there, and what they map must follow: at once
+ * where nothing was present before, after INVLPG or a write of CR3 otherwise.
  *
  * Reference: SDM volume 3, 4.10.4.
  */
