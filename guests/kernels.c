@@ -817,6 +817,104 @@ static void debug_priorities(void)
     check_end();
 }
 
+static void ignore(struct frame *f)
+{
+    (void)f;
+}
+
+static void expect_step(struct frame *f, uint16_t cs, uint32_t eip)
+{
+    trap_run(f);
+    check_that(f->vector == VEC_DB && f->cs == cs && f->eip == eip,
+               "trap %u at %x:%x, want %x:%x", f->vector, f->cs, f->eip, cs, eip);
+}
+
+/* Single steps through interrupts, gates and loads of SS (SDM 3, 17.3.1.4). */
+static void step_through(void)
+{
+    static const uint8_t code[] = { 0xcd, TRAP_SYSCALL, 0x90, 0x9a, 0, 0, 0, 0, GATE | 3, 0,
+                                    0xce, 0x16, 0x17, 0x90, 0xcd, TRAP_END };
+    uint32_t at = (uint32_t)code_room, gate = at + 128;
+    struct frame f = start(code_room, 3);
+
+    check_begin("step-through");
+    copy(code_room, code, code + sizeof(code));
+    code_room[128] = 0xcb; /* lret */
+    gdt[GATE / 8] = gate_make(KERNEL_CS, gate, 0xec, 0);
+    trap_set(TRAP_SYSCALL, ignore);
+    f.eflags |= FL_TF;
+    expect_step(&f, USER_CS, at + 3); /* INT has cleared TF, IRET sets it for the next but one */
+    expect_step(&f, KERNEL_CS, gate);
+    expect_step(&f, USER_CS, at + 10);
+    expect_step(&f, USER_CS, at + 11); /* INTO that does nothing */
+    expect_step(&f, USER_CS, at + 12);
+    expect_step(&f, USER_CS, at + 14); /* POP SS holds the trap back */
+    trap_run(&f);
+    check_equal("the end", f.vector, TRAP_END);
+    trap_set(TRAP_SYSCALL, NULL);
+    if (cpuid_features() & CPUID_SEP) {
+        wrmsr(MSR_SYSENTER_CS, KERNEL_CS);
+        wrmsr(MSR_SYSENTER_ESP, trap_stack_top());
+        wrmsr(MSR_SYSENTER_EIP, at + 14);
+        code_room[0] = 0x0f;
+        code_room[1] = 0x34;
+        f = start(code_room, 3);
+        f.eflags |= FL_TF;
+        expect_step(&f, KERNEL_CS, at + 14);
+    }
+    write_dr6(0);
+    check_end();
+}
+
+/* A branch beyond CS's limit is #GP at the branch, with the stack as it was. */
+static void branch_limits(void)
+{
+    static const struct {
+        const char *name;
+        uint8_t n, bytes[6];
+    } branches[] = {
+        { "jmp", 2, { 0xeb, 0x7e } },          { "jmp near", 5, { 0xe9, 0x7b, 0, 0, 0 } },
+        { "jcc", 2, { 0x73, 0x7e } },          { "jcc near", 6, { 0x0f, 0x83, 0x7a, 0, 0, 0 } },
+        { "call", 5, { 0xe8, 0x7b, 0, 0, 0 } }, { "jmp reg", 2, { 0xff, 0xe0 } },
+        { "call reg", 2, { 0xff, 0xd0 } },     { "jmp mem", 2, { 0xff, 0x27 } },
+        { "call mem", 2, { 0xff, 0x17 } },     { "ret", 1, { 0xc3 } },
+        { "ret n", 3, { 0xc2, 8, 0 } },        { "loop", 2, { 0xe2, 0x7e } },
+        { "jecxz", 3, { 0x67, 0xe3, 0x7d } },  { "ret far", 1, { 0xcb } },
+        { "iret", 1, { 0xcf } },
+    };
+
+    check_begin("branch-limits");
+    for (unsigned i = 0; i < 2 * ARRAY_SIZE(branches); i++) {
+        unsigned limit = i & 1 ? 0x81 : 0x7f; /* the target is 0x80 */
+        bool is_jcxz = branches[i / 2].bytes[0] == 0x67;
+        struct frame f = trap_frame(0, 3);
+        uint32_t *stack = (uint32_t *)f.esp;
+
+        copy(code_room, branches[i / 2].bytes, branches[i / 2].bytes + branches[i / 2].n);
+        code_room[0x80] = 0xcd;
+        code_room[0x81] = TRAP_END;
+        gdt[SEG_2 / 8] = segment_make((uint32_t)code_room, limit, 0xfa, FLAGS_32);
+        f.cs = SEG_2 | 3;
+        f.eax = 0x80;
+        f.ecx = is_jcxz ? 0x10000 : 2; /* JCXZ with a 16-bit address size: CX alone */
+        f.edi = (uint32_t)data;
+        data[0] = 0x80;
+        stack[0] = 0x80;
+        stack[1] = SEG_2 | 3;
+        stack[2] = FL_1;
+        trap_run(&f);
+        if (i & 1)
+            check_that(f.vector == TRAP_END && f.eip == 0x82, "%s: trap %u at %x",
+                       branches[i / 2].name, f.vector, f.eip);
+        else
+            check_that(f.vector == VEC_GP && !f.error && !f.eip && f.esp == (uint32_t)stack &&
+                           f.ecx == (is_jcxz ? 0x10000 : 2),
+                       "%s beyond: trap %u error %x at %x", branches[i / 2].name, f.vector,
+                       f.error, f.eip);
+    }
+    check_end();
+}
+
 /* --- A monitor of virtual-8086 tasks -------------------------------------- */
 
 extern const uint8_t kernels_v86[], kernels_v86_end[];
@@ -1007,6 +1105,8 @@ unsigned guest_main(void)
     bit_strings();
     priorities();
     debug_priorities();
+    step_through();
+    branch_limits();
     v86_monitor(false);
     v86_monitor(true);
     v86_steps();
