@@ -554,7 +554,7 @@ static unsigned run_format(const struct engine *engine, bool pae, unsigned round
     for (t.rounds = 0; t.rounds < rounds && t.failures < 20; t.rounds++) {
         if (host == TIGHT && t.rounds == 20)
             limit_space();
-        if (host == FULL && t.rounds % 200 == 20)
+        if (host == FULL && t.rounds % 10 == 0 && t.rounds > 20)
             hoard(&hoarded, t.rounds > rounds / 2 ? rnd(12) : 0);
         one_round(&t);
     }
