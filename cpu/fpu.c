@@ -140,33 +140,50 @@ static void take_registers(struct vcpu *vcpu)
     vcpu->bt.fpu_loaded = 0;
 }
 
-uint64_t fpu_save(struct vcpu *vcpu)
+/* What FOP is after the x87 instruction at the host address. */
+static uint16_t fop_at(uint64_t ip)
 {
-    uint64_t ip;
+    const uint8_t *code = (const uint8_t *)(uintptr_t)ip;
+
+    while ((*code & 0xf8) != 0xd8) /* prefixes */
+        code++;
+    return (uint16_t)((code[0] & 7) << 8 | code[1]);
+}
+
+struct fpu_last fpu_save(struct vcpu *vcpu)
+{
+    uint16_t old_fop = fpu_get16(vcpu, FPU_FOP), fop;
+    struct fpu_last last = { .ip = 0 };
 
     take_registers(vcpu);
-    ip = fpu_get64(vcpu, FPU_FIP);
+    fop = fpu_get16(vcpu, FPU_FOP);
     if (fpu_get64(vcpu, FPU_FDP) >> 32) {
+        last.data = true;
         fpu_put64(vcpu, FPU_FDP, 0);
         fpu_put16(vcpu, FPU_FDS, 0);
     }
-    if (!(ip >> 32))
-        return 0;
+    if (!(fpu_get64(vcpu, FPU_FIP) >> 32))
+        return last;
+    last.ip = fpu_get64(vcpu, FPU_FIP);
+    last.fop = fop == fop_at(last.ip) && (fop != old_fop || vcpu->fpu_unit->fop_always ||
+                                          fpu_get16(vcpu, FPU_SW) & SW_ES);
     fpu_put64(vcpu, FPU_FIP, 0);
     fpu_put16(vcpu, FPU_FCS, 0);
-    return ip;
+    return last;
 }
 
-void fpu_set_pointers(struct vcpu *vcpu, uint64_t rip, bool memory, uint64_t data, unsigned seg)
+void fpu_set_pointers(struct vcpu *vcpu, const struct fpu_last *last, uint64_t rip, uint16_t fop)
 {
-    bool keep = vcpu->fpu_unit->selectors;
-
     fpu_put64(vcpu, FPU_FIP, rip);
-    fpu_put16(vcpu, FPU_FCS, keep ? vcpu->seg[SEG_CS].selector : 0);
-    if (!memory)
-        return;
+    fpu_put16(vcpu, FPU_FCS, vcpu->fpu_unit->selectors ? vcpu->seg[SEG_CS].selector : 0);
+    if (last->fop)
+        fpu_put16(vcpu, FPU_FOP, fop);
+}
+
+void fpu_set_data(struct vcpu *vcpu, uint64_t data, unsigned seg)
+{
     fpu_put64(vcpu, FPU_FDP, data);
-    fpu_put16(vcpu, FPU_FDS, keep ? vcpu->seg[seg].selector : 0);
+    fpu_put16(vcpu, FPU_FDS, vcpu->fpu_unit->selectors ? vcpu->seg[seg].selector : 0);
 }
 
 /* --- May it be used? ----------------------------------------------------------------- */

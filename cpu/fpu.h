@@ -94,14 +94,24 @@ enum step fpu_check(struct vcpu *vcpu, const struct insn *in);
  */
 void fpu_load(struct vcpu *vcpu);
 
-/*
- * Takes it back and gives the host's registers the ABI's defaults. Returns the host address of the
- * x87 instruction that set FIP since fpu_load, or 0. FIP, FDP and their selectors that were host
- * values are 0 then, unless the caller knows better: fpu_set_pointers.
- */
-uint64_t fpu_save(struct vcpu *vcpu);
+/* What x87 instructions have left of the host since fpu_load. */
+struct fpu_last {
+    uint64_t ip; /* the last that set FIP: its host address; or 0 */
+    bool fop;    /* FOP is that instruction's */
+    bool data;   /* FDP was a host address */
+};
 
-/* FIP becomes rip. memory: the instruction has a memory operand at data. */
-void fpu_set_pointers(struct vcpu *vcpu, uint64_t rip, bool memory, uint64_t data, unsigned seg);
+/*
+ * Takes it back and gives the host's registers the ABI's defaults. FIP, FDP and their selectors
+ * that were host values are 0 then, unless the caller knows better: fpu_set_pointers,
+ * fpu_set_data.
+ */
+struct fpu_last fpu_save(struct vcpu *vcpu);
+
+/* FIP becomes rip; FOP becomes fop when last says that it is to follow. */
+void fpu_set_pointers(struct vcpu *vcpu, const struct fpu_last *last, uint64_t rip, uint16_t fop);
+
+/* FDP becomes data, an offset in seg. */
+void fpu_set_data(struct vcpu *vcpu, uint64_t data, unsigned seg);
 
 #endif

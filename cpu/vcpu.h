@@ -87,6 +87,7 @@ struct bt_registers {
     uint64_t saved[2];     /* of a light call: where it goes on */
     /* FS, GS: the TLB, or one that never hits while the segment is not whole */
     uint64_t seg_tlb[2];
+    uint32_t x87_data;     /* the guest's offset of the last x87 operand reached through the TLB */
 };
 
 struct vcpu {

@@ -11,25 +11,30 @@
 #include "translator/unit.h"
 
 /* The host's FPU has recorded the translated instruction's address: the guest's is its unit's. */
-static void guest_pointers(struct vcpu *vcpu, uint64_t host_ip)
+static void guest_pointers(struct vcpu *vcpu, const struct fpu_last *last)
 {
     struct translator *t = translator_of(vcpu);
-    const void *host = (const void *)(uintptr_t)host_ip;
-    struct unit *unit = cache_holds(t, host_ip) ? cache_find(t, host) : NULL;
+    const void *host = (const void *)(uintptr_t)last->ip;
+    struct unit *unit = cache_holds(t, last->ip) ? cache_find(t, host) : NULL;
+    const struct unit_insn *insn;
 
-    if (unit)
-        fpu_set_pointers(vcpu, unit->eip + unit->insn[unit_insn_at(unit, host)].guest, false, 0, 0);
+    if (!unit)
+        return;
+    insn = &unit->insn[unit_insn_at(unit, host)];
+    fpu_set_pointers(vcpu, last, unit->eip + insn->guest, insn->fop);
 }
 
 void bt_fpu_out(struct vcpu *vcpu)
 {
-    uint64_t host_ip;
+    struct fpu_last last;
 
     if (!vcpu->bt.fpu_loaded)
         return;
-    host_ip = fpu_save(vcpu);
-    if (host_ip)
-        guest_pointers(vcpu, host_ip);
+    last = fpu_save(vcpu);
+    if (last.ip)
+        guest_pointers(vcpu, &last);
+    if (last.data)
+        fpu_set_data(vcpu, vcpu->bt.x87_data, SEG_DS);
 }
 
 void bt_fpu_in(struct vcpu *vcpu)

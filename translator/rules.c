@@ -59,6 +59,12 @@ static void same_with_high_byte(struct builder *b, const struct insn *in)
     EMIT(b, 0x86, 0xc0 | in->reg << 3 | low);
 }
 
+static bool sets_fdp(const struct insn *in)
+{
+    return (in->info->attr & (A_X87 | A_MMX)) == A_X87 && in->id != M_FNSTCW &&
+           in->id != M_FNSTSW && in->id != M_FLDCW;
+}
+
 static bool same_memory(struct builder *b, const struct insn *in)
 {
     enum mem_access access = in->info->attr & A_WRITES_MEM ? MEM_WRITE : MEM_READ;
@@ -75,6 +81,8 @@ static bool same_memory(struct builder *b, const struct insn *in)
         same_with_high_byte(b, in);
     else
         access_emit_insn(b, in, in->has_modrm ? in->reg : 0);
+    if (b->form == FORM_TLB && sets_fdp(in))
+        emit_vcpu(b, 0x89, R8, OFF_X87_DATA); /* the host's FDP is not the guest's */
     return true;
 }
 
@@ -158,10 +166,13 @@ static bool rule_fpu(struct builder *b, const struct insn *in)
         return rule_vector(b, in);
     switch (in->id) {
     case M_FXSAVE: case M_FXRSTOR: case M_XSAVE: case M_XRSTOR: case M_XSAVEOPT:
+    case M_FNCLEX: /* hides whose FOP it is */
     case M_XGETBV: case M_XSETBV: case M_FLDENV: case M_FNSTENV: case M_FNSAVE: case M_FRSTOR:
         return false;
     default:
-        return native_form(b, in) && rule_same(b, in);
+        /* through FS and GS, FDP would not be the offset */
+        return native_form(b, in) && !(in->has_mem && in->seg >= SEG_FS && sets_fdp(in)) &&
+               rule_same(b, in);
     }
 }
 

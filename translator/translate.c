@@ -43,6 +43,7 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
             used = room;
             break;
         }
+        b->insn[b->insns - 1].fop = (uint16_t)((in.opcode & 7) << 8 | in.modrm);
         feature_limit(b->t->vcpu->model, &in);
         b->adapted = b->key & KEY_WINDOW && adapt_uses_tlb(b->t, b->gpa + used);
         if (b->t->counting && in.info->attr & (A_BRANCH | A_FAR | A_ENDS)) {

@@ -82,6 +82,7 @@ enum site_kind {
 struct unit_insn {
     uint16_t guest : 15, counts : 1;
     uint16_t host;
+    uint16_t fop; /* of an x87 instruction */
 };
 
 struct unit {

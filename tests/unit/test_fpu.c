@@ -326,7 +326,7 @@ static void check_host(void)
 
 static void test_host_state(struct machine *m)
 {
-    uint64_t at;
+    struct fpu_last last;
 
     start(m);
     m_put(m, AT_DATA, 0xc7f, 2);
@@ -339,19 +339,20 @@ static void test_host_state(struct machine *m)
     check_host();
     fpu_load(m->vcpu);
     CHECK_EQ(m->vcpu->bt.fpu_loaded, 1);
-    CHECK_EQ(fpu_save(m->vcpu), 0);
+    CHECK_EQ(fpu_save(m->vcpu).ip, 0);
     check_host();
     CHECK_EQ(image16(m, FPU_CW), 0xc7f);
     CHECK_EQ(image16(m, FPU_MXCSR), 0x7fc0);
     CHECK_EQ(image64(m, FPU_ST), 0xc90fdaa22168c234); /* pi, rounded towards zero */
     fpu_load(m->vcpu);
     __asm__ volatile("fld1\n\tmovd %0, %%xmm3" : : "r"(0x1234) : "xmm3");
-    at = fpu_save(m->vcpu);
-    CHECK_EQ(at >> 32 != 0, 1);
+    last = fpu_save(m->vcpu);
+    CHECK_EQ(last.ip >> 32 != 0, 1);
     CHECK_EQ(image64(m, FPU_FIP), 0);
     CHECK_EQ(image64(m, FPU_ST), 1ull << 63);
     CHECK_EQ(image64(m, FPU_XMM + 48), 0x1234);
-    fpu_set_pointers(m->vcpu, 0x1111, true, 0x2222, SEG_ES);
+    fpu_set_pointers(m->vcpu, &last, 0x1111, 0);
+    fpu_set_data(m->vcpu, 0x2222, SEG_ES);
     CHECK_EQ(image64(m, FPU_FIP), 0x1111);
     CHECK_EQ(image64(m, FPU_FDP), 0x2222);
     fpu_load(m->vcpu); /* instructions take it back by themselves */
