@@ -362,12 +362,20 @@ static const struct option_row *find(const char *name, unsigned command)
 
 static int unknown_option(const char *arg, const char *name, unsigned command, struct error *error)
 {
-    const char *names[COUNT(rows)];
+    const char *names[COUNT(rows)], *equals = strchr(name, '=');
     size_t count = 0;
 
-    for (size_t i = 0; i < COUNT(rows); i++)
-        if (rows[i].name && rows[i].commands & command)
-            names[count++] = rows[i].name;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct option_row *row = &rows[i];
+
+        if (!row->name || !(row->commands & command))
+            continue;
+        names[count++] = row->name;
+        if (equals && row->value && strlen(row->name) == (size_t)(equals - name) &&
+            !memcmp(row->name, name, strlen(row->name)))
+            return error_set(error, EX_USAGE, "%s: the value is a word of its own: -%s %s", arg,
+                             row->name, equals + 1);
+    }
     return error_set(error, EX_USAGE, "%s: unknown option; did you mean -%s? (novt -h lists all)",
                      arg, nearest_name(name, strlen(name), names, count));
 }
@@ -486,12 +494,16 @@ static int parse_words(struct config *config, char **argv, int argc, unsigned co
 
 int config_parse(struct config *config, int argc, char **argv, struct error *error)
 {
-    static const char *const commands[] = { "run", "doctor", "help" };
+    static const char *const commands[] = { "run", "doctor", "help", "version" };
     const char *word = argc > 1 ? argv[1] : "";
 
     set_defaults(config);
     if (!strcmp(word, "help")) {
         config->command = COMMAND_HELP;
+        return 0;
+    }
+    if (!strcmp(word, "version")) {
+        config->command = COMMAND_VERSION;
         return 0;
     }
     if (!strcmp(word, "doctor")) {
@@ -507,9 +519,11 @@ int config_parse(struct config *config, int argc, char **argv, struct error *err
         parse_words(config, argv + 1, 1, DOCTOR, error);
         return 0;
     }
-    if (word[0] == '-')
+    if (word[0] == '-' && find(word + (word[1] == '-' ? 2 : 1), RUN))
         return error_set(error, EX_USAGE, "%s: options come after the command: novt run %s ...",
                          word, word);
+    if (word[0] == '-')
+        return unknown_option(word, word + (word[1] == '-' ? 2 : 1), RUN, error);
     return error_set(error, EX_USAGE, "%s: unknown command; did you mean novt %s?", word,
                      nearest_name(word, strlen(word), commands, COUNT(commands)));
 }
