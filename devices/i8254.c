@@ -13,8 +13,9 @@
  *
  * Missed ticks. In the periodic modes, an edge that comes while the one before it still waits for
  * the guest is owed, not lost: the guest may count its time by them, and it was the host that was
- * busy. Owed ticks follow each taken one after a quarter period, so the guest catches up at up to
- * five times the rate and still gets to run; more than OWED_NS of them are forgiven.
+ * busy. Owed ticks follow each taken one after a part of a period, a quarter or less: the more are
+ * owed the less, since a busy host that keeps us waiting lets the guest run for few milliseconds at a
+ * time. So the guest catches up and still gets to run. More than OWED_NS of ticks are forgiven.
  */
 #include "devices/i8254.h"
 
@@ -46,6 +47,7 @@ enum { RW_LATCH, RW_LOW, RW_HIGH, RW_BOTH };
 
 #define REFRESH_TICKS   18                  /* channel 1's count, 15 us */
 #define OWED_NS         (10 * NS_PER_SEC)   /* of missed ticks, at most */
+#define HURRY_MOST      14                  /* owed ticks: 1/200 period between two */
 #define SHORTEST_NS     50000               /* a shorter period costs the host too much to follow */
 
 /* --- State -------------------------------------------------------------- */
@@ -322,10 +324,11 @@ static void catch_up_fire(void *dev)
 void i8254_taken(struct i8254 *pit)
 {
     struct clock *clock = pit->config.clock;
-    uint64_t gap = period_ns(&pit->channel[0]) / 4;
+    uint64_t hurry = pit->owed < HURRY_MOST ? pit->owed : HURRY_MOST, gap;
 
     if (!pit->owed || pit->catch_up.clock)
         return;
+    gap = period_ns(&pit->channel[0]) / (4 + hurry * hurry);
     timer_arm(&pit->catch_up, clock, clock_now_ns(clock) + (gap > SHORTEST_NS ? gap : SHORTEST_NS));
 }
 

@@ -348,7 +348,7 @@ static void test_missed_ticks(void)
     }
     CHECK_EQ(counted, crystal_pit_ticks(host.now_ns - start) / 1193);
     CHECK_EQ(most_at_once, 1);
-    CHECK_EQ(most > 20 && most <= 51, 1);
+    CHECK_EQ(most > 50 && most <= 201, 1); /* the gap is 50 us or more */
 }
 
 /* Stopped for an hour: ten seconds are caught up, the rest is forgiven. */

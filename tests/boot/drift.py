@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Debian's time while the host is busy: two busy loops beside novt, and one in the guest.
+
+The kernel keeps its tick ("nohz=off highres=off"), so after SECONDS of the guest's own time as many
+timer interrupts must have come as there are 1/250 s in it, within 0.1 %. The guest's time against
+the host's is printed, and judged (0.1 %) with --judge-host: for a run by hand, of 60 s.
+
+Exit status 77: the guests are not there (ctest: skipped).
+"""
+import argparse
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from boot import fetch
+from console import Console, Failure
+
+HZ = 250
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--novt", required=True)
+    parser.add_argument("--kernel", default="686", choices=["686", "686-pae"])
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--loaders", type=int, default=2)
+    parser.add_argument("--append", default="nohz=off highres=off")
+    parser.add_argument("--judge-host", action="store_true")
+    return parser.parse_args()
+
+
+def command(args, guest):
+    return [str(word) for word in (
+        args.novt, "run", "-m", "256", "-kernel", guest / f"vmlinuz-{args.kernel}",
+        "-initrd", guest / "initramfs.gz", "-append", f"console=ttyS0 quiet {args.append}",
+        "-nographic", "-timeout", args.seconds + 240)]
+
+
+def read_once(console, number):
+    """(host time, how inexact it is, the guest's uptime, IRQ 0s) at one moment."""
+    start, before = len(console.text), time.monotonic()
+    end = console.answer("set -- $(cat /proc/uptime /proc/interrupts); "
+                         f"echo now-$((0+{number}))=$1=$5=", f"now-{number}=", 60)
+    after = time.monotonic()
+    end = console.expect("=\n", 10, end)
+    match = re.search(rf"now-{number}=([\d.]+)=(\d+)=\n", console.text[start:end])
+    return (before + after) / 2, (after - before) / 2, float(match[1]), int(match[2])
+
+
+def read_clocks(console, number):
+    """The most exact of some readings."""
+    return min((read_once(console, number + i) for i in range(8)), key=lambda got: got[1])
+
+
+def ticks_are_wrong(guest, ticks):
+    """/proc/uptime has 1/100 s, and the guest may be busy between the two files."""
+    return abs(ticks - guest * HZ) > guest * HZ * 0.001 + 0.02 * HZ
+
+
+def measure(console, args):
+    console.expect("# ", 120)
+    console.answer("(while :; do :; done) & echo busy-$((1 + 1))", "busy-2", 60)
+    start = read_clocks(console, 100)
+    time.sleep(args.seconds)
+    for attempt in range(20):  # a late tick is not a lost one: the guest catches up
+        end = read_clocks(console, 200 + 10 * attempt)
+        if not ticks_are_wrong(end[2] - start[2], end[3] - start[3]):
+            break
+    console.type("kill %1; poweroff -f\r")
+    console.status(60)
+    return [b - a for a, b in zip(start, end)], start[1] + end[1]
+
+
+def judge(args, host, guest, ticks, inexact):
+    ppm = (guest - host) / host * 1e6
+    print(f"host {host:.3f} s (within {inexact:.3f}), guest {guest:.2f} s ({ppm:+.0f} ppm), "
+          f"{ticks} ticks of {guest * HZ:.0f}")
+    if "nohz=off" in args.append and ticks_are_wrong(guest, ticks):
+        raise Failure("ticks were lost or made up")
+    if args.judge_host and abs(guest - host) > host * 0.001 + inexact:
+        raise Failure("the guest's time is not within 0.1 % of the host's")
+
+
+def main():
+    args = arguments()
+    guest = fetch(args.kernel)
+    loaders = [subprocess.Popen([sys.executable, "-c", "while True: pass"])
+               for _ in range(args.loaders)]
+    console = Console(command(args, guest))
+    try:
+        (host, _, uptime, ticks), inexact = measure(console, args)
+        judge(args, host, uptime, ticks, inexact)
+    except Failure as failure:
+        console.show()
+        print(f"FAILED: {failure}")
+        sys.exit(1)
+    finally:
+        console.kill()
+        for loader in loaders:
+            loader.kill()
+    print("ok")
+
+
+if __name__ == "__main__":
+    main()
