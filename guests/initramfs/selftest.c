@@ -9,6 +9,7 @@
  * segment limits.
  */
 #include "guests/bench/rt.h"
+#include "guests/initramfs/selftest_avx.h"
 
 #define PAGE 4096u
 #define NOINLINE __attribute__((noinline))
@@ -673,6 +674,31 @@ static void part_limits(void)
     mix32(fault_count);
 }
 
+/* ---- AVX2, two processes at once --------------------------------------- */
+
+/* Parent and child take turns (sched_yield) with their vector registers full. */
+static void part_avx(void)
+{
+    uint32_t *shared = rt_map_at(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
+    uint32_t *own = shared;
+    int pid;
+
+    if (!avx_offered()) {
+        mix32(0);
+        return;
+    }
+    pid = rt_fork();
+    if (!pid)
+        own += 64;
+    for (unsigned i = 0; i < 64; i++)
+        own[i] = i * 2654435761u + (own != shared);
+    avx_rounds(own, 3000);
+    if (!pid)
+        rt_exit(0);
+    rt_wait(pid);
+    mix(shared, 2 * 64 * sizeof(uint32_t));
+}
+
 /* ---- The list ---------------------------------------------------------- */
 
 static const struct part {
@@ -684,6 +710,7 @@ static const struct part {
     { "strings", part_strings },
     { "x87", part_x87 },
     { "sse", part_sse },
+    { "avx", part_avx },
     { "mmx", part_mmx },
     { "faults", part_faults },
     { "step", part_step },

@@ -1,0 +1,13 @@
+/* selftest.c's AVX2 work: eight vector registers that must outlive system calls. */
+#ifndef GUESTS_INITRAMFS_SELFTEST_AVX_H
+#define GUESTS_INITRAMFS_SELFTEST_AVX_H
+
+#include <stdint.h>
+
+/* CPUID and XCR0 offer AVX2 to programs. */
+int avx_offered(void);
+
+/* Rounds of arithmetic on ymm0-7, from state and back; a sched_yield in the middle of each. */
+void avx_rounds(uint32_t state[64], unsigned rounds);
+
+#endif
