@@ -13,9 +13,9 @@
  *
  * Missed ticks. In the periodic modes, an edge that comes while the one before it still waits for
  * the guest is owed, not lost: the guest may count its time by them, and it was the host that was
- * busy. Owed ticks follow each taken one after a part of a period, a quarter or less: the more are
- * owed the less, since a busy host that keeps us waiting lets the guest run for few milliseconds at a
- * time. So the guest catches up and still gets to run. More than OWED_NS of ticks are forgiven.
+ * busy. Owed ticks follow each taken one after a quarter of a period, or much less when many are
+ * owed, since a busy host lets the guest run for a few milliseconds at a time. So the guest catches
+ * up and still gets to run. More than OWED_NS of ticks are forgiven.
  */
 #include "devices/i8254.h"
 
