@@ -306,6 +306,77 @@ static void v86_pages(void)
     check_end();
 }
 
+/* Kernels live in the upper half: one frame's code at several addresses, by turns. */
+static void upper_half(void)
+{
+    static const uint8_t code[] = { 0xe8, 0, 0, 0, 0, 0x58, 0xcd, 0x30 }; /* call 1f; 1: pop %eax */
+    static const uint32_t bases[] = { 0xc0000000, 0, 0xd0000000, 0xff800000 };
+
+    check_begin("upper-half");
+    copy(code_room, code, code + sizeof(code));
+    paging_init(false, false);
+    for (unsigned i = 0; i < ARRAY_SIZE(bases); i++)
+        *paging_pde(bases[i]) = *paging_pde(0);
+    for (unsigned i = 0; i < 200; i++) {
+        uint32_t base = bases[i & 3];
+        struct frame f = start(code_room + base, i & 4 ? 3 : 0);
+
+        trap_run(&f);
+        check_equal("trap", f.vector, TRAP_END);
+        check_equal("eip", f.eip, (uint32_t)code_room + base + sizeof(code));
+        check_equal("the address called", f.eax, (uint32_t)code_room + base + 5);
+    }
+    paging_off();
+    check_end();
+}
+
+/* Descriptor tables are read and marked by the system, whoever loads the selector. */
+static void implicit_accesses(void)
+{
+    static const struct {
+        uint32_t bits;
+        bool wp;
+        uint8_t error, faults;
+    } cases[] = {
+        { 0, true, 0, true },
+        { PTE_P, true, 3, true },
+        { PTE_P, false, 0, false },
+        { PTE_P | PTE_W, true, 0, false },
+        { PTE_P | PTE_W | PTE_U, true, 0, false },
+    };
+    uint64_t *table = (uint64_t *)paging_page(14);
+
+    check_begin("implicit-accesses");
+    for (unsigned ring = 0; ring < 4; ring += 3)
+        for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+            struct code c = { code_room };
+            struct frame f = start(code_room, ring);
+
+            paging_init(false, false);
+            write_cr0(cases[i].wp ? read_cr0() | CR0_WP : read_cr0() & ~CR0_WP);
+            table[1] = segment_make(0, 0xfffff, ACCESS_DATA | ACCESS_DPL3, FLAGS_FLAT);
+            map_test(0, (uint32_t)table, cases[i].bits);
+            gdt[SEG_1 / 8] = segment_make(PAGING_TEST, 15, ACCESS_LDT, 0);
+            __asm__ volatile("lldt %w0" : : "r"(SEG_1));
+            code_bytes(&c, 2, 0xe08e); /* mov %eax, %fs */
+            code_end(&c);
+            f.eax = 0x0f;
+            trap_run(&f);
+            if (cases[i].faults)
+                check_that(f.vector == VEC_PF && f.error == cases[i].error &&
+                               read_cr2() - PAGING_TEST - 8 < 8,
+                           "case %u, ring %u: trap %u error %x cr2 %x", i, ring, f.vector, f.error,
+                           read_cr2());
+            else
+                check_that(f.vector == TRAP_END && table[1] >> 40 & 1,
+                           "case %u, ring %u: trap %u, accessed %u", i, ring, f.vector,
+                           (unsigned)(table[1] >> 40 & 1));
+            __asm__ volatile("lldt %w0" : : "r"(LDT_SELECTOR));
+            paging_off();
+        }
+    check_end();
+}
+
 /* --- Real mode ------------------------------------------------------------ */
 
 extern const uint8_t kernels_real[], kernels_real_end[];
@@ -1091,6 +1162,8 @@ unsigned guest_main(void)
         remap(true);
     ring_pages();
     v86_pages();
+    upper_half();
+    implicit_accesses();
     real_mode();
     nested_tasks();
     task_jumps();
