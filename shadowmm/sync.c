@@ -87,7 +87,7 @@ static unsigned table_entries(const struct table *t)
 /* Drops what was made through entries [first, end) at a place. */
 static void drop_at(struct shadowmm *sm, const struct place *p, unsigned first, unsigned end)
 {
-    sm->stats.entries_dropped++;
+    sm->stats.entries_dropped += p->views != 0;
     for (uint32_t left = p->views; left; left &= left - 1)
         view_drop(sm, &sm->view[__builtin_ctz(left)], p->base + ((uint64_t)first << p->shift),
                   (uint64_t)(end - first) << p->shift);
@@ -150,6 +150,18 @@ static void trace(struct shadowmm *sm, struct table *t)
     copy_page(t->copy, table_memory(sm, t));
 }
 
+/* Forgets where a frame served before it was written, if it has served elsewhere since: it was
+ * freed and used again, most often, and each change of it would be looked for there too. */
+static void prune_places(struct shadowmm *sm, struct table *t)
+{
+    for (unsigned i = t->places; i-- > 0 && t->places > 1;)
+        if (t->place[i].filled <= t->unsynced) {
+            drop_at(sm, &t->place[i], 0, table_entries(t));
+            t->place[i] = t->place[--t->places];
+            sm->stats.tables_rebound++;
+        }
+}
+
 /* A frame through which nothing has been cached for a while is forgotten: it may be plain memory
  * now. */
 static void sync_one(struct shadowmm *sm, struct table *t)
@@ -159,6 +171,7 @@ static void sync_one(struct shadowmm *sm, struct table *t)
         forget(sm, t);
         return;
     }
+    prune_places(sm, t);
     compare(sm, t);
     trace(sm, t);
 }
