@@ -75,19 +75,20 @@ static size_t region_size(const struct translator *t)
 static void empty_region(struct translator *t, unsigned i)
 {
     struct cache_region *r = &t->region[i];
+    size_t count = r->unit_count;
     enum spent_on before;
 
-    if (!r->unit_count) {
+    if (!count) {
         r->used = i ? 0 : 4096;
         return;
     }
     before = spent_begin(t->vcpu->spent, SPENT_EVICTION);
-    for (size_t k = 0; k < r->unit_count; k++)
+    r->unit_count = 0; /* nobody has to look for its units there any more */
+    for (size_t k = 0; k < count; k++)
         if (!r->units[k]->dead)
             unit_drop(t, r->units[k]);
     t->stats.evictions++;
     unit_bury(t);
-    r->unit_count = 0;
     r->used = i ? 0 : 4096;
     spent_back(t->vcpu->spent, before);
 }

@@ -31,6 +31,7 @@ _Static_assert(offsetof(struct vcpu, bt.x87_data) == OFF_X87_DATA, "offsets.h");
 _Static_assert(sizeof(((struct jump_table *)0)->tag) == JUMP_HOST, "offsets.h");
 
 #define CACHE_SIZE (32u << 20)
+#define CACHE_SIZE_MIN (512u << 10) /* a region holds a unit of the largest size */
 #define VIEWS 16
 
 /* --- The mode key ----------------------------------------------------------- */
@@ -247,7 +248,7 @@ static void destroy(struct vcpu *vcpu)
 /*
  * For tests and benchmarks. NOVT_ACCESS=tlb keeps every address space in the TLB form,
  * NOVT_ACCESS=window gives each a window at once. NOVT_AREAS=N limits the windows' areas: their
- * eviction can be seen then.
+ * eviction can be seen then. NOVT_CACHE_SIZE=BYTES does the same for translated code.
  */
 static bool env_is(const char *name, const char *value)
 {
@@ -273,12 +274,24 @@ static unsigned area_limit(void)
     return wanted && wanted < limit ? (unsigned)wanted : limit;
 }
 
+static size_t cache_size(void)
+{
+    const char *set = getenv("NOVT_CACHE_SIZE");
+    size_t wanted = set ? strtoul(set, NULL, 0) : CACHE_SIZE;
+
+    if (wanted > CACHE_SIZE)
+        wanted = CACHE_SIZE;
+    if (wanted < CACHE_SIZE_MIN)
+        wanted = CACHE_SIZE_MIN;
+    return wanted & ~(size_t)(CACHE_REGIONS * PAGE_SIZE - 1);
+}
+
 static bool allocate(struct translator *t)
 {
     t->hash = calloc(HASH_SIZE, sizeof(*t->hash));
     t->adapt = calloc(ADAPT_SIZE, sizeof(*t->adapt));
     t->by_frame = calloc(t->vcpu->mem->frames, sizeof(*t->by_frame));
-    return t->hash && t->adapt && t->by_frame && !cache_create(t, CACHE_SIZE) &&
+    return t->hash && t->adapt && t->by_frame && !cache_create(t, cache_size()) &&
            !shadowmm_create(&t->sm, t->vcpu, VIEWS);
 }
 

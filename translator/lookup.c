@@ -100,10 +100,15 @@ void unit_bury(struct translator *t)
 
 void unit_drop_all(struct translator *t)
 {
-    for (unsigned i = 0; i < CACHE_REGIONS; i++)
-        for (size_t k = 0; k < t->region[i].unit_count; k++)
-            if (!t->region[i].units[k]->dead)
-                unit_drop(t, t->region[i].units[k]);
+    for (unsigned i = 0; i < CACHE_REGIONS; i++) {
+        struct cache_region *r = &t->region[i];
+        size_t count = r->unit_count;
+
+        r->unit_count = 0;
+        for (size_t k = 0; k < count; k++)
+            if (!r->units[k]->dead)
+                unit_drop(t, r->units[k]);
+    }
     unit_bury(t);
 }
 

@@ -7,7 +7,8 @@
  *
  * kicks: microseconds between signals that kick the translator, as the board's timer does; streams
  * have loops then, of calls, returns and indirect jumps. Kicks are samples too, so that the code
- * gets a window after some milliseconds. NOVT_ACCESS says which form of memory access there is.
+ * gets a window after some milliseconds. NOVT_ACCESS says which form of memory access there is; with
+ * NOVT_CACHE_SIZE translations must have been evicted.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -306,11 +307,18 @@ static void stop_kicks(void)
     kicked = NULL;
 }
 
+static uint64_t evictions;
+
 static void put_stat(void *arg, const char *name, uint64_t value)
 {
+    static const char *const printed[] = { "polls", "windows_made", "window_maps", "evictions" };
+
     (void)arg;
-    if (!strcmp(name, "polls") || !strcmp(name, "windows_made") || !strcmp(name, "window_maps"))
-        printf("%s %llu\n", name, (unsigned long long)value);
+    if (!strcmp(name, "evictions"))
+        evictions = value;
+    for (unsigned i = 0; i < sizeof(printed) / sizeof(*printed); i++)
+        if (!strcmp(name, printed[i]))
+            printf("%s %llu\n", name, (unsigned long long)value);
 }
 
 int main(int argc, char **argv)
@@ -329,12 +337,14 @@ int main(int argc, char **argv)
     for (unsigned long i = 0; i < streams && differences < 20; i++)
         one(&interp, &bt, seed + i);
     stop_kicks();
-    if (kick_us) {
-        printf("%lu kicks\n", kicks);
-        engine_translator.stats(bt.vcpu, put_stat, NULL);
-    }
+    printf("%lu kicks\n", kicks);
+    engine_translator.stats(bt.vcpu, put_stat, NULL);
     printf("%lu streams from seed %llu: %u differences\n", streams, (unsigned long long)seed,
            differences);
+    if (getenv("NOVT_CACHE_SIZE") && !evictions) {
+        printf("no eviction\n");
+        differences++;
+    }
     machine_destroy(&interp);
     machine_destroy(&bt);
     return differences != 0;
