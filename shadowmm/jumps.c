@@ -107,9 +107,14 @@ static void insert(struct jumps *jumps, uint64_t eip, const void *host)
     jumps->pages[page / 64] |= 1ull << page % 64;
 }
 
+static struct jumps *current_jumps(struct shadowmm *sm, bool user)
+{
+    return sm->share.on && !user ? &sm->share.jumps : &sm->view[sm->current].jumps[user];
+}
+
 struct jump_table *shadowmm_jump_table(struct shadowmm *sm, bool user, uint32_t key)
 {
-    struct jumps *jumps = &sm->view[sm->current].jumps[user];
+    struct jumps *jumps = current_jumps(sm, user);
 
     if (jumps->key != key) {
         jumps_flush(jumps);
@@ -120,25 +125,31 @@ struct jump_table *shadowmm_jump_table(struct shadowmm *sm, bool user, uint32_t 
 
 void shadowmm_jump_insert(struct shadowmm *sm, bool user, uint64_t eip, const void *host)
 {
-    insert(&sm->view[sm->current].jumps[user], eip, host);
+    if (sm->share.on && !user && !share_admit(sm, eip))
+        return;
+    insert(current_jumps(sm, user), eip, host);
 }
 
 void shadowmm_jump_flush(struct shadowmm *sm)
 {
+    jumps_flush(&sm->share.jumps);
     for (unsigned i = 0; i < sm->view_count; i++)
         for (unsigned user = 0; user < 2; user++)
             jumps_flush(&sm->view[i].jumps[user]);
 }
 
-void shadowmm_jump_drop(struct shadowmm *sm, uint64_t eip)
+static void forget_address(struct jumps *jumps, uint64_t eip)
 {
     unsigned slot = eip & (JUMP_SLOT_COUNT - 1);
 
-    for (unsigned i = 0; i < sm->view_count; i++)
-        for (unsigned user = 0; user < 2; user++) {
-            struct jumps *jumps = &sm->view[i].jumps[user];
+    if (jumps->used && jumps->table->tag[slot] == -(eip + 1))
+        clear_slot(jumps->table, slot);
+}
 
-            if (jumps->used && jumps->table->tag[slot] == -(eip + 1))
-                clear_slot(jumps->table, slot);
-        }
+void shadowmm_jump_drop(struct shadowmm *sm, uint64_t eip)
+{
+    forget_address(&sm->share.jumps, eip);
+    for (unsigned i = 0; i < sm->view_count; i++)
+        for (unsigned user = 0; user < 2; user++)
+            forget_address(&sm->view[i].jumps[user], eip);
 }

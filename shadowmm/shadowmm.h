@@ -51,11 +51,12 @@ struct shadowmm_stats {
     uint64_t tables_traced, table_writes, table_syncs, entries_dropped, tables_forgotten,
         tables_rebound;
     uint64_t invlpgs, flushes;
+    uint64_t share_breaks;
     uint64_t windows_made, windows_lost, window_faults, window_maps, window_pages, window_unmaps;
     uint64_t window_protects, window_evictions, window_areas;
 };
 
-/* Takes over vcpu->tlb and vcpu->mmu. 0 or -errno. views: how many are kept (2 to 32). */
+/* Takes over vcpu->tlb and vcpu->mmu. 0 or -errno. views: how many are kept (2 to 31). */
 int shadowmm_create(struct shadowmm **sm, struct vcpu *vcpu, unsigned views);
 void shadowmm_destroy(struct shadowmm *sm);
 
@@ -87,11 +88,13 @@ void shadowmm_protect(struct shadowmm *sm, uint64_t gfn);
  *  W1. What a window maps is what a TLB entry could hold (T1, T2, S2, S3): it is dropped with the
  *      view's TLB entries, and loses write rights with them.
  *  W2. Both sides of a window are guarded by unmapped pages.
+ *  W3. Dropping and protecting cannot fail: without the host's help (vm.max_map_count, no memory)
+ *      the window is emptied, which the host cannot refuse.
  */
 
 /* Which views get windows: those that shadowmm_sample() finds computing, none, or all at once and
- * for good (for tests). */
-enum window_policy { WINDOWS_SAMPLED, WINDOWS_NEVER, WINDOWS_ALWAYS };
+ * for good, of their own or with the kernel's shared (for tests). */
+enum window_policy { WINDOWS_SAMPLED, WINDOWS_NEVER, WINDOWS_ALWAYS, WINDOWS_SHARED };
 void shadowmm_window_policy(struct shadowmm *sm, enum window_policy policy);
 
 /* The base of the current view's window for this privilege, or NULL while it has none. */

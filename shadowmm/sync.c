@@ -88,7 +88,10 @@ static unsigned table_entries(const struct table *t)
 static void drop_at(struct shadowmm *sm, const struct place *p, unsigned first, unsigned end)
 {
     sm->stats.entries_dropped += p->views != 0;
-    for (uint32_t left = p->views; left; left &= left - 1)
+    if (p->views & VIEW_SHARED)
+        share_drop(sm, p->base + ((uint64_t)first << p->shift),
+                   (uint64_t)(end - first) << p->shift);
+    for (uint32_t left = p->views & ~VIEW_SHARED; left; left &= left - 1)
         view_drop(sm, &sm->view[__builtin_ctz(left)], p->base + ((uint64_t)first << p->shift),
                   (uint64_t)(end - first) << p->shift);
 }
@@ -100,12 +103,11 @@ static void drop_entries(struct shadowmm *sm, const struct table *t, unsigned fi
         drop_at(sm, &t->place[i], first, end);
 }
 
-/* Does a translation made through the old entry contradict the new one? */
-static bool contradicts(uint64_t old, uint64_t new)
+bool entry_contradicts(uint64_t old, uint64_t now)
 {
     const uint64_t used = PTE_A | PTE_D;
 
-    return old & PTE_P && ((old ^ new) & ~used || old & ~new & used);
+    return old & PTE_P && ((old ^ now) & ~used || old & ~now & used);
 }
 
 static uint64_t entry_at(const struct table *t, const uint64_t *words, unsigned i)
@@ -122,7 +124,7 @@ static void compare(struct shadowmm *sm, struct table *t)
     sm->stats.table_syncs++;
     for (unsigned i = 0; i < entries; i++) {
         if (t->copy[i / per_word] != now[i / per_word] &&
-            contradicts(entry_at(t, t->copy, i), entry_at(t, now, i))) {
+            entry_contradicts(entry_at(t, t->copy, i), entry_at(t, now, i))) {
             run++;
         } else if (run) {
             drop_entries(sm, t, i - run, i);
@@ -263,7 +265,7 @@ static void refresh_copy(struct shadowmm *sm, struct table *t, unsigned index)
     unsigned word = index * t->entry_bytes / 8;
     const uint64_t *now = table_memory(sm, t);
 
-    if (contradicts(entry_at(t, t->copy, index), entry_at(t, now, index)))
+    if (entry_contradicts(entry_at(t, t->copy, index), entry_at(t, now, index)))
         drop_entries(sm, t, index, index + 1);
     if (t->entry_bytes == 8)
         t->copy[word] = now[word];
@@ -307,6 +309,8 @@ void sync_begin(struct shadowmm *sm)
 
 bool sync_filled(struct shadowmm *sm, uint64_t gla, const struct walk *walk)
 {
+    if (sm->sharing)
+        share_filled(sm, gla);
     for (unsigned i = 0; i < walk->tables; i++) {
         struct table *t;
         struct place *p;
@@ -318,6 +322,8 @@ bool sync_filled(struct shadowmm *sm, uint64_t gla, const struct walk *walk)
         if (!p)
             return false;
         p->views |= 1u << sm->current;
+        if (sm->sharing && (i || walk->entry_bytes == 8)) /* H2 has the top level */
+            p->views |= VIEW_SHARED;
         p->filled = sm->fill;
         t->fills++;
         refresh_copy(sm, t, (unsigned)(gla >> p->shift) & (table_entries(t) - 1));

@@ -44,6 +44,7 @@ void view_flush(struct shadowmm *sm, struct view *view)
 
 void view_empty_all(struct shadowmm *sm)
 {
+    share_empty(sm);
     for (unsigned i = 0; i < sm->view_count; i++) {
         struct view *view = &sm->view[i];
 
@@ -147,6 +148,7 @@ static void root_changed(struct vcpu *vcpu)
     unsigned before = sm->current;
 
     sync_all(sm);
+    share_check(sm);
     view_select(sm);
     vcpu->bt.leave |= sm->current != before || sm->stats.entries_dropped != dropped;
     spent_back(vcpu->spent, was_on);
@@ -154,6 +156,8 @@ static void root_changed(struct vcpu *vcpu)
 
 static void flush_all(struct shadowmm *sm)
 {
+    share_end(sm);
+    sm->share.refused = false;
     for (unsigned i = 0; i < sm->view_count; i++) {
         view_flush(sm, &sm->view[i]);
         sm->view[i].valid = false;
@@ -180,6 +184,7 @@ static void invlpg(struct vcpu *vcpu, uint64_t gla)
     sm->stats.invlpgs++;
     vcpu->bt.leave |= gla >> PAGE_SHIFT == (vcpu->seg[SEG_CS].base + vcpu->rip) >> PAGE_SHIFT;
     vcpu->bt.leave |= sync_invlpg(sm, gla);
+    vcpu->bt.leave |= share_invlpg(sm, gla);
     for (unsigned i = 0; i < sm->view_count; i++)
         if (sm->view[i].valid)
             view_drop(sm, &sm->view[i], gla & ~PAGE_MASK, PAGE_SIZE);
@@ -262,7 +267,7 @@ int shadowmm_create(struct shadowmm **out, struct vcpu *vcpu, unsigned views)
     for (unsigned i = 0; i < sm->view_count; i++)
         if (view_init(&sm->view[i]))
             goto fail;
-    if (sync_create(sm))
+    if (sync_create(sm) || share_create(sm))
         goto fail;
     sm->mode = mode_bits(vcpu);
     sm->area_limit = 4096;
@@ -301,6 +306,7 @@ void shadowmm_destroy(struct shadowmm *sm)
                 munmap(sm->view[i].jumps[user].table, sizeof(struct jump_table));
     window_destroy(sm);
     sync_destroy(sm);
+    share_destroy(sm);
     free(sm->view);
     free(sm->table_of);
     free(sm->writer);

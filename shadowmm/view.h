@@ -6,7 +6,8 @@
 #include "cpu/tlb.h"
 #include "shadowmm/shadowmm.h"
 
-#define VIEWS_MAX 32
+#define VIEWS_MAX 31
+#define VIEW_SHARED (1u << 31) /* in place.views: what all views share (share.c) */
 #define WINDOWS_MAX 20
 #define JUMP_LOG 8192
 #define JUMP_PAGES 4096
@@ -73,6 +74,17 @@ struct table {
     uint64_t copy[PAGE_SIZE / 8];
 };
 
+/* What all views share: share.c has the invariants. */
+struct share {
+    bool on, refused;
+    struct window *window;
+    struct jumps jumps;
+    uint64_t entry[1024];    /* the top-level entries it was filled through; 0: not used */
+    uint16_t index[1024];    /* those used */
+    unsigned used;
+    unsigned breaks;         /* roots that disagreed, lately */
+};
+
 #define TABLES_PER_CHUNK 60 /* about 256 KiB */
 #define TABLES_RESERVE 4    /* more than one walk has */
 
@@ -92,6 +104,8 @@ struct shadowmm {
     uint64_t fill;           /* counts page faults, so to speak: one fills a run at most */
     struct table_chunk *chunks;
     struct window pool[WINDOWS_MAX];
+    struct share share;
+    bool sharing;            /* a fill of what is shared: sync_filled() marks its tables */
     unsigned area_limit;
     enum window_policy policy;
     struct shadowmm_stats stats;
@@ -119,7 +133,25 @@ void window_release(struct shadowmm *sm, struct view *view, unsigned user);
 void window_protect(struct shadowmm *sm, uint64_t gfn);
 void window_destroy(struct shadowmm *sm);
 
+struct window *window_take(struct shadowmm *sm); /* a free one, or NULL */
+
+/* --- share.c --- */
+int share_create(struct shadowmm *sm);
+void share_destroy(struct shadowmm *sm);
+/* The current kernel gets the shared window; false: it cannot. */
+bool share_begin(struct shadowmm *sm);
+void share_end(struct shadowmm *sm);
+void share_empty(struct shadowmm *sm);
+void share_drop(struct shadowmm *sm, uint64_t gla, uint64_t size);
+void share_check(struct shadowmm *sm);  /* another root, or the same anew */
+bool share_invlpg(struct shadowmm *sm, uint64_t gla); /* true: more than the page went */
+void share_filled(struct shadowmm *sm, uint64_t gla); /* is about to be, through the current root */
+bool share_admit(struct shadowmm *sm, uint64_t gla);  /* code at gla may be in the jump table */
+void share_sample(struct shadowmm *sm);
+
 /* --- sync.c --- */
+/* Does a translation made through the old entry contradict the new one? */
+bool entry_contradicts(uint64_t old, uint64_t now);
 /* A fill begins: its first sync_filled() will succeed, for which everything cached may go. */
 void sync_begin(struct shadowmm *sm);
 /* The walk is about to be cached in the current view. False: it must not be, for want of room. */

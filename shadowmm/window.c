@@ -306,7 +306,8 @@ static uint64_t continues(struct shadowmm *sm, uint64_t gla, uint64_t gfn, bool 
     if (!paging_on(sm->vcpu) || !paging_peek(sm->vcpu, gla, &walk) || !walk.accessed)
         return 0;
     if (walk.gpa >> PAGE_SHIFT != gfn || !physmem_is_ram(sm->vcpu->mem, walk.gpa) ||
-        (user && !walk.user) || may_write(sm, &walk, user) != writable ||
+        (user && !walk.user) || (sm->sharing && walk.user) ||
+        may_write(sm, &walk, user) != writable ||
         !sync_filled(sm, gla, &walk))
         return 0;
     inside = (gla & (walk.size - 1)) >> PAGE_SHIFT;
@@ -393,13 +394,21 @@ static enum mem_fill fill_run(struct shadowmm *sm, struct window *w, uint64_t pa
     return MEM_FILLED;
 }
 
+static struct window *current_window(const struct shadowmm *sm, bool user)
+{
+    struct window *w = sm->view[sm->current].window[user];
+
+    return w || user ? w : sm->share.window;
+}
+
 enum mem_fill shadowmm_window_fault(struct shadowmm *sm, bool user, uint64_t gla, bool write)
 {
     struct vcpu *vcpu = sm->vcpu;
-    struct window *w = sm->view[sm->current].window[user];
+    struct window *w = current_window(sm, user);
     uint64_t page = gla >> PAGE_SHIFT;
     struct walk walk;
     uint32_t error;
+    enum mem_fill fill;
     bool writable, done;
 
     w->events++;
@@ -411,7 +420,11 @@ enum mem_fill shadowmm_window_fault(struct shadowmm *sm, bool user, uint64_t gla
     if (!physmem_is_ram(vcpu->mem, walk.gpa))
         return MEM_DEVICE;
     sync_begin(sm);
+    if (w == sm->share.window && walk.user) /* H1 */
+        return MEM_SPECIAL;
+    sm->sharing = w == sm->share.window;
     done = sync_filled(sm, gla, &walk);
+    sm->sharing = false;
     BUG_ON(!done);
     writable = may_write(sm, &walk, user);
     if (write && !writable)
@@ -424,14 +437,17 @@ enum mem_fill shadowmm_window_fault(struct shadowmm *sm, bool user, uint64_t gla
         else
             window_evict(sm, w);
     }
-    return fill_run(sm, w, page, walk.gpa >> PAGE_SHIFT, user, writable);
+    sm->sharing = w == sm->share.window;
+    fill = fill_run(sm, w, page, walk.gpa >> PAGE_SHIFT, user, writable);
+    sm->sharing = false;
+    return fill;
 }
 
 /* --- Policy ----------------------------------------------------------------------------- */
 
 uint8_t *shadowmm_window(const struct shadowmm *sm, bool user)
 {
-    const struct window *w = sm->view[sm->current].window[user];
+    const struct window *w = current_window(sm, user);
 
     return w ? w->base : NULL;
 }
@@ -469,30 +485,33 @@ static struct view *oldest_owner(struct shadowmm *sm, unsigned *user)
 }
 
 /* A window that nobody has, or the one that was not used for longest. */
-static struct window *free_window(struct shadowmm *sm)
+struct window *window_take(struct shadowmm *sm)
 {
     struct view *view;
     struct window *w;
     unsigned user;
 
     for (unsigned i = 0; i < WINDOWS_MAX; i++)
-        if (!owner(sm, &sm->pool[i], &user) && window_reserve(&sm->pool[i]))
+        if (&sm->pool[i] != sm->share.window && !owner(sm, &sm->pool[i], &user) &&
+            window_reserve(&sm->pool[i])) {
+            sm->pool[i].events = 0;
             return &sm->pool[i];
+        }
     view = oldest_owner(sm, &user);
     if (!view)
         return NULL;
     w = view->window[user];
+    w->events = 0;
     window_release(sm, view, user);
     return w;
 }
 
 static void promote(struct shadowmm *sm, struct view *view, unsigned user)
 {
-    struct window *w = free_window(sm);
+    struct window *w = window_take(sm);
 
     if (!w)
         return;
-    w->events = 0;
     view->window[user] = w;
     sm->vcpu->bt.leave = 1;
     sm->stats.windows_made++;
@@ -500,7 +519,11 @@ static void promote(struct shadowmm *sm, struct view *view, unsigned user)
 
 void window_select(struct shadowmm *sm, struct view *view)
 {
-    for (unsigned user = 0; user < 2 && sm->policy == WINDOWS_ALWAYS; user++)
+    bool shared = sm->policy == WINDOWS_SHARED;
+
+    if (shared)
+        share_begin(sm);
+    for (unsigned user = shared; user < 2 && (shared || sm->policy == WINDOWS_ALWAYS); user++)
         if (!view->window[user])
             promote(sm, view, user);
 }
@@ -518,8 +541,12 @@ void shadowmm_sample(struct shadowmm *sm, bool user)
 
     if (sm->policy != WINDOWS_SAMPLED)
         return;
+    if (!w && !user && sm->share.on) {
+        share_sample(sm);
+        return;
+    }
     if (!w) {
-        if (++view->samples[user] >= view->patience[user])
+        if (++view->samples[user] >= view->patience[user] && (user || !share_begin(sm)))
             promote(sm, view, user);
         return;
     }

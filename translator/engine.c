@@ -247,8 +247,9 @@ static void destroy(struct vcpu *vcpu)
 
 /*
  * For tests and benchmarks. NOVT_ACCESS=tlb keeps every address space in the TLB form,
- * NOVT_ACCESS=window gives each a window at once. NOVT_AREAS=N limits the windows' areas: their
- * eviction can be seen then. NOVT_CACHE_SIZE=BYTES does the same for translated code.
+ * NOVT_ACCESS=window gives each a window at once, NOVT_ACCESS=shared too, with one for CPL 0 that
+ * all share. NOVT_AREAS=N limits the windows' areas: their eviction can be seen then.
+ * NOVT_CACHE_SIZE=BYTES does the same for translated code.
  */
 static bool env_is(const char *name, const char *value)
 {
@@ -261,6 +262,8 @@ static enum window_policy window_policy(void)
 {
     if (env_is("NOVT_ACCESS", "tlb"))
         return WINDOWS_NEVER;
+    if (env_is("NOVT_ACCESS", "shared"))
+        return WINDOWS_SHARED;
     return env_is("NOVT_ACCESS", "window") ? WINDOWS_ALWAYS : WINDOWS_SAMPLED;
 }
 
@@ -388,6 +391,7 @@ static void stats(const struct vcpu *vcpu, void (*put)(void *arg, const char *na
     PUT(s, entries_dropped);
     PUT(s, invlpgs);
     PUT(s, flushes);
+    PUT(s, share_breaks);
     PUT(s, windows_made);
     PUT(s, windows_lost);
     PUT(s, window_maps);

@@ -151,8 +151,9 @@ struct unit *translate_unit(struct translator *t, uint32_t eip, uint64_t gpa, co
     t->stats.insns_translated += unit->insn_count;
     t->stats.bytes_guest += unit->guest_len;
     t->stats.bytes_host += unit->host_len;
-    log_print(LOG_unit, "unit %08x gpa %09llx: %u insns, %u to %u bytes\n", eip,
-              (unsigned long long)gpa, unit->insn_count, unit->guest_len, unit->host_len);
+    log_print(LOG_unit, "unit %08x gpa %09llx key %02x at %lx: %u insns, %u to %u bytes\n",
+              eip, (unsigned long long)gpa, key, (unsigned long)(unit->host - t->exec),
+              unit->insn_count, unit->guest_len, unit->host_len);
     list_code(unit, code);
     return unit;
 }

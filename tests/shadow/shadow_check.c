@@ -10,6 +10,7 @@
 #include "shadowmm/view.h"
 
 #define BAD_MAX 10
+#define SHARED 31 /* as a view's number: what all views share */
 
 static unsigned bad;
 
@@ -34,19 +35,28 @@ static uint64_t entry_of(const uint8_t *table, unsigned index, bool pae)
 }
 
 /* One level: the entry as its table's copy has it. */
+static bool known_at(const struct table *t, unsigned view, uint64_t base, unsigned shift)
+{
+    bool known = false;
+
+    for (unsigned i = 0; t && i < t->places; i++)
+        known |= t->place[i].base == base && t->place[i].shift == shift &&
+                 t->place[i].views >> view & 1;
+    return known;
+}
+
 static uint64_t level(const struct shadowmm *sm, unsigned view, uint64_t table, uint64_t gla,
                       unsigned shift, bool pae, struct cached *c)
 {
     const struct table *t = sm->table_of[table >> PAGE_SHIFT];
     unsigned index = (unsigned)(gla >> shift) & (pae ? 511 : 1023);
     uint64_t base = gla & ~(((pae ? 512ull : 1024ull) << shift) - 1), entry;
-    bool known = false;
-
-    for (unsigned i = 0; t && i < t->places; i++)
-        known |= t->place[i].base == base && t->place[i].shift == shift &&
-                 t->place[i].views >> view & 1;
-    c->traced &= known;
-    entry = t ? entry_of((const uint8_t *)t->copy, index, pae) : 0;
+    if (view == SHARED && shift == 22) { /* H2: recorded, not traced */
+        entry = sm->share.entry[gla >> 22];
+    } else {
+        c->traced &= known_at(t, view, base, shift);
+        entry = t ? entry_of((const uint8_t *)t->copy, index, pae) : 0;
+    }
     c->present &= entry & 1;
     c->writable &= entry >> 1 & 1;
     c->user &= entry >> 2 & 1;
@@ -59,12 +69,14 @@ static uint64_t level(const struct shadowmm *sm, unsigned view, uint64_t table, 
 static void walk(const struct shadowmm *sm, unsigned v, uint64_t gla, struct cached *c)
 {
     const struct vcpu *vcpu = sm->vcpu;
-    const struct view *view = &sm->view[v];
+    const struct view *view = &sm->view[v == SHARED ? sm->current : v];
     bool pae = vcpu->cr4 & CR4_PAE;
     unsigned shift = pae ? 21 : 22;
     uint64_t table = pae ? view->pdpte[gla >> 30 & 3] : view->cr3, entry;
 
     *c = (struct cached){ true, true, true, true, false, true, false, 0 };
+    if (v == SHARED && pae)
+        table = sm->share.entry[gla >> 30 & 3];
     table &= 0xffffff000;
     for (;; shift = PAGE_SHIFT) {
         bool large;
@@ -92,7 +104,7 @@ static void check_page(const struct shadowmm *sm, unsigned v, bool user, uint64_
     struct cached c = { .traced = true, .present = true, .writable = true, .user = true,
                         .accessed = true, .dirty = true, .gpa = gla };
 
-    if (sm->view[v].paging)
+    if (v == SHARED || sm->view[v].paging)
         walk(sm, v, gla, &c);
     if (!c.traced) {
         complain("from a table that is not traced there", v, user, gla, gpa);
@@ -124,10 +136,8 @@ static void check_tlb(const struct shadowmm *sm, unsigned v, bool user)
         }
 }
 
-static void check_window(const struct shadowmm *sm, unsigned v, bool user)
+static void check_window(const struct shadowmm *sm, const struct window *w, unsigned v, bool user)
 {
-    const struct window *w = sm->view[v].window[user];
-
     for (unsigned i = 0; w && i < w->areas; i++) {
         const struct area *a = &w->area[i];
         unsigned step = a->count > 64 ? a->count / 37 : 1;
@@ -141,6 +151,31 @@ static void check_window(const struct shadowmm *sm, unsigned v, bool user)
             if (sm->vcpu->mem->watch[a->gfn + n])
                 complain("a writable area with a watched frame", v, user,
                          (uint64_t)(a->page + n) << PAGE_SHIFT, a->gfn + n);
+    }
+}
+
+/* H1, H2; the table of the current root's top level, or its PDPTEs. */
+static void check_share(const struct shadowmm *sm, bool synced)
+{
+    const struct vcpu *vcpu = sm->vcpu;
+    bool pae = vcpu->cr4 & CR4_PAE;
+    const uint8_t *top = physmem_ptr(vcpu->mem, vcpu->cr3 & 0xfffff000);
+
+    check_window(sm, sm->share.window, SHARED, false);
+    for (unsigned i = 0; i < sm->share.window->areas; i++) {
+        uint64_t gla = (uint64_t)sm->share.window->area[i].page << PAGE_SHIFT;
+        struct cached c;
+
+        walk(sm, SHARED, gla, &c);
+        if (c.user)
+            complain("H1: a user page is shared", SHARED, false, gla, c.gpa);
+    }
+    for (unsigned i = 0; i < sm->share.used && synced; i++) {
+        unsigned index = sm->share.index[i];
+        uint64_t now = pae ? vcpu->pdpte[index] : entry_of(top, index, false);
+
+        if (entry_contradicts(sm->share.entry[index], now))
+            complain("H2: another root's entry", SHARED, false, index, now);
     }
 }
 
@@ -169,8 +204,10 @@ unsigned shadow_check(struct shadowmm *sm, bool synced)
     for (unsigned v = 0; v < sm->view_count; v++)
         for (unsigned user = 0; user < 2 && sm->view[v].valid; user++) {
             check_tlb(sm, v, user);
-            check_window(sm, v, user);
+            check_window(sm, sm->view[v].window[user], v, user);
         }
+    if (sm->share.on)
+        check_share(sm, synced);
     return bad;
 }
 
