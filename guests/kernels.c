@@ -1145,18 +1145,22 @@ static void interrupts(bool paging)
 
 unsigned guest_main(void)
 {
-    bool pae = cpuid_features() & CPUID_PAE;
+    uint32_t features = cpuid_features();
+    bool pae = features & CPUID_PAE;
 
     write_cr0(CR0_NORMAL);
     toggle_paging(false);
     if (pae) {
         toggle_paging(true);
         switch_formats();
-        pdpte_registers();
+        if (features & CPUID_PGE)
+            pdpte_registers();
     }
-    switch_pse();
+    if (features & CPUID_PSE)
+        switch_pse();
     switch_wp();
-    global_pages();
+    if (features & CPUID_PGE)
+        global_pages();
     remap(false);
     if (pae)
         remap(true);
