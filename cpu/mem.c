@@ -194,9 +194,11 @@ static bool locate_split(struct vcpu *vcpu, uint64_t gla, unsigned size, enum me
         *first = size;
         return locate(vcpu, gla, access, user, &at[0]);
     }
-    return locate(vcpu, gla, access, user, &at[0]) || locate(vcpu, next, access, user, &at[1]) ||
-           /* the second walk may have made the first frame a watched one */
-           locate(vcpu, gla, access, user, &at[0]);
+    if (locate(vcpu, gla, access, user, &at[0]) || locate(vcpu, next, access, user, &at[1]))
+        return true;
+    /* the second walk may have made the first frame a watched one */
+    at[0].watched = at[0].host && vcpu->mem->watch[at[0].gpa >> PAGE_SHIFT];
+    return false;
 }
 
 /* Byte i of a split range. */

@@ -2,7 +2,8 @@
  * Page walks: one walk for all formats. Reference: SDM volume 3, chapter 4.
  *
  * A and D bits: set only by a walk that succeeds (a walk that faults writes nothing; hardware
- * generations differ about upper levels, the manual allows both).
+ * generations differ about upper levels, the manual allows both). An access across a page end that
+ * faults on one page may have set those of the other.
  */
 #ifndef CPU_PAGING_H
 #define CPU_PAGING_H
