@@ -78,6 +78,7 @@ bool control_load_root(struct vcpu *vcpu, uint32_t cr3)
 {
     if (pae_paging(vcpu->cr0, vcpu->cr4) && load_pdptes(vcpu, cr3))
         return true;
+    log_print(LOG_mmu, "root %08llx -> %08x\n", (unsigned long long)vcpu->cr3, cr3);
     vcpu->cr3 = cr3;
     vcpu->stats.cr3_writes++;
     mem_root_changed(vcpu);

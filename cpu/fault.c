@@ -277,8 +277,11 @@ static void deliver_fault(struct vcpu *vcpu)
         enum fault_class now = class_of(f.vector);
 
         ev.has_error = f.has_error && vcpu_protected(vcpu);
-        if (f.vector == VEC_PF)
+        if (f.vector == VEC_PF) {
             vcpu->cr2 = f.cr2;
+            log_print(LOG_mmu, "page walk of %08llx fails, error %04x, root %08llx\n",
+                      (unsigned long long)f.cr2, f.error, (unsigned long long)vcpu->cr3);
+        }
         if (f.vector == VEC_DB)
             debug_delivered(vcpu);
         if (log_on(LOG_int))

@@ -5,6 +5,8 @@
  * Modelled: all modes with VME, UMIP and PCID absent. Not yet: long mode.
  */
 #include "cpu/control.h"
+
+#include "base/log.h"
 #include "cpu/cpuid.h"
 #include "cpu/debug.h"
 #include "cpu/fault.h"
@@ -285,6 +287,7 @@ enum step interp_invlpg(struct vcpu *vcpu, const struct insn *in)
 
     if (unprivileged(vcpu))
         return STEP_FAULT;
+    log_print(LOG_mmu, "invlpg %08llx\n", (unsigned long long)gla);
     mem_invlpg(vcpu, gla);
     return STEP_NEXT;
 }
