@@ -244,6 +244,44 @@ static void remap(bool pae)
     check_end();
 }
 
+static uint8_t call_page(uint32_t entry)
+{
+    uint32_t a = (uint32_t)paging_pte(PAGING_TEST), b = entry, c = PAGING_TEST, d = 0;
+
+    __asm__ volatile("call *%%ecx" : "+a"(a), "+b"(b), "+c"(c), "+d"(d) : : "memory");
+    return d;
+}
+
+/*
+ * A jump inside a page whose entry has just been changed may go on in either frame. What it did then
+ * must not last: after INVLPG the page is one frame's alone.
+ */
+static void stale_jumps(void)
+{
+    static const uint8_t code[] = { 0x89, 0x18, 0xeb, 2, 0x0f, 0x0b, 0xb2, 0, 0xc3 };
+    uint32_t entry[2];
+
+    check_begin("stale-jumps");
+    paging_init(false, false);
+    for (unsigned i = 0; i < 2; i++) { /* mov %ebx, (%eax); jmp 1f; 1: mov $i, %dl; ret */
+        uint8_t *page = paging_page(16 + i);
+
+        copy(page, code, code + sizeof(code));
+        page[7] = 0x20 + i;
+        entry[i] = (uint32_t)page | PTE_P | PTE_W;
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        unsigned frame = i >> 1 & 1;
+
+        map_test(0, entry[frame], 0);
+        check_equal("either", call_page(entry[!frame]) & ~1, 0x20);
+        map_test(0, entry[frame], 0);
+        check_equal("after invlpg", call_page(entry[frame]), 0x20 + frame);
+    }
+    paging_off();
+    check_end();
+}
+
 /* Supervisor pages are open for rings 0 to 2; ring 3, and virtual-8086 mode, are users. */
 static void ring_pages(void)
 {
@@ -1164,6 +1202,7 @@ unsigned guest_main(void)
     remap(false);
     if (pae)
         remap(true);
+    stale_jumps();
     ring_pages();
     v86_pages();
     upper_half();
