@@ -47,7 +47,7 @@ struct sandbox_caps {
     bool ldt;           /* modify_ldt works: sandbox_set_ldt */
     bool cpuid_fault;   /* CPUID comes back as #GP; else the guest sees the host's */
     uint64_t min_gva;   /* lower addresses cannot be mapped (vm.mmap_min_addr) */
-    uint64_t max_gva;   /* addresses from here on cannot be mapped: the stub's landing place */
+    uint64_t max_gva;   /* addresses from here on cannot be mapped: where SYSENTER lands */
     uint32_t max_areas; /* areas one sandbox may have (vm.max_map_count less the stub's own) */
     uint32_t xstate_size; /* bytes of an XSAVE image as sandbox_get_xstate gives it */
     uint64_t xfeatures; /* state components in it */
@@ -56,9 +56,13 @@ struct sandbox_caps {
 /*
  * ram_fd: the memfd of guest RAM (not taken over); ram_size in bytes. Runs a sandbox once, to see
  * that it works. NULL: *why is a sentence for the user (a static string: what is missing and, where
- * known, what forbids it). TSC: fault_tsc makes RDTSC come back as #GP.
+ * known, what forbids it). flags: SANDBOX_ below.
  */
-struct sandbox_host *sandbox_host_create(int ram_fd, uint64_t ram_size, bool fault_tsc,
+enum {
+    SANDBOX_FAULT_TSC = 1,  /* RDTSC comes back as #GP */
+    SANDBOX_USE_LDT = 2,    /* as on a host without FSGSBASE: for tests */
+};
+struct sandbox_host *sandbox_host_create(int ram_fd, uint64_t ram_size, unsigned flags,
                                          const char **why);
 void sandbox_host_destroy(struct sandbox_host *host); /* after its sandboxes */
 const struct sandbox_caps *sandbox_host_caps(const struct sandbox_host *host);
@@ -70,6 +74,12 @@ struct sandbox *sandbox_create(struct sandbox_host *host, const char **why);
 
 /* Kills the process, reaps it, frees everything; also for a lost one. NULL is allowed. */
 void sandbox_destroy(struct sandbox *s);
+
+/*
+ * Makes a sandbox fit for another guest process: proves that the runner is parked, unmaps
+ * everything, sets the initial xstate, clears what was left in shared pages. False: destroy it.
+ */
+bool sandbox_reset(struct sandbox *s);
 
 /* Keeps both tasks on one CPU: that of the thread that calls sandbox_run. 0 or -errno. */
 int sandbox_pin(struct sandbox *s, unsigned cpu);
@@ -99,7 +109,7 @@ int sandbox_protect(struct sandbox *s, uint64_t gva, uint64_t pages, unsigned pr
  */
 int sandbox_flush(struct sandbox *s);
 
-/* LDT entry 0 to 7 := a 32-bit data segment, or nothing (limit 0). -ENOSYS without caps.ldt. The
+/* LDT entry 0 to 5 := a 32-bit data segment, or nothing (limit 0). -ENOSYS without caps.ldt. The
  * selector is entry * 8 + 7. */
 int sandbox_set_ldt(struct sandbox *s, unsigned entry, uint32_t base, uint32_t limit,
                     bool limit_in_pages);
@@ -124,10 +134,10 @@ struct sandbox_regs {
 
 enum sandbox_exit_kind {
     SANDBOX_FAULT,    /* vector, error, cr2; rip as the CPU would push it */
-    SANDBOX_INT80,    /* int 0x80; rip behind it */
+    SANDBOX_INT80,    /* int 0x80; rip behind it. On AMD also `syscall` in 32-bit code, which is the
+                         guest's #UD 2 bytes before rip (ecx is lost): look at these bytes */
     SANDBOX_SYSENTER, /* rip and rsp are lost, as the CPU loses them; rbp and all else are true */
-    SANDBOX_SYSCALL,  /* `syscall` in 32-bit code on AMD: the guest's #UD, 2 bytes before rip; ecx
-                         is lost */
+    SANDBOX_SYSCALL,  /* `syscall` in 64-bit code that was meant to run; rip behind it */
     SANDBOX_KICK,     /* sandbox_kick, or no reason at all: go on as you like */
     SANDBOX_ESCAPE,   /* left the segments it was given for 64-bit code: the program is hostile or
                          mad, nothing about its state is known. Registers are as found */
@@ -149,8 +159,8 @@ struct sandbox_exit {
 
 /*
  * Flushes, then runs guest code from *io until something needs the monitor; *io is then the state
- * (unchanged for LOST and STUCK). timeout_ns: 0 = none; at its end the runner is kicked and given
- * 20 ms of grace. Returns 0, or what sandbox_flush returned (nothing ran, exit not valid).
+ * (unchanged for LOST and STUCK). timeout_ns: 0 = none; at its end the runner is kicked. A
+ * runner that was kicked (by anyone) and does not come back for a second is killed: STUCK. Returns 0, or what sandbox_flush returned (nothing ran, exit not valid).
  *
  * FPU and vector state stays in the runner from one run to the next.
  */
@@ -163,8 +173,7 @@ void sandbox_kick(struct sandbox *s);
 
 /*
  * Asks the kernel whether the runner sleeps in the stub (D3). True: its memory rights may be given
- * back lazily, it may be used for another guest process after unmapping all and setting all
- * registers and xstate. False: it runs, for reasons of its own, or is lost: destroy it. About the
+ * back lazily. False: it runs, for reasons of its own, or is lost: destroy it. About the
  * cost of one system call.
  */
 bool sandbox_parked(struct sandbox *s);

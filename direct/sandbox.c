@@ -1,0 +1,442 @@
+/*
+ * Running guest code in a sandboxed process: handing the runner its registers, waiting for it,
+ * making sense of what it says. See sandbox.h for the states and invariants.
+ *
+ * The kernel's own signal frame is the report: the alternate stack lies in pages shared with the
+ * monitor, always at the same place, so nothing is copied in the process. What the runner goes on
+ * with is a second frame, in the orders, which it can read only; its FPU state is restored from
+ * where the kernel saved it.
+ */
+#include "direct/sandbox.h"
+
+#include <asm/unistd.h>
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/bug.h"
+#include "direct/sandbox_private.h"
+
+#define KICK_SIGNAL SIGUSR1
+#define GRACE_NS 1000000000ull
+#define SLICE_NS 100000000ull /* looks at the time and at kicks this often */
+#define SYS_SECCOMP_CODE 1
+#define LANDING_SIZE 0x100000ull
+#define VECTOR_GP 13
+#define VECTOR_PF 14
+#define EFLAGS_FIXED 0x202u
+#define EFLAGS_RETURNED 0x50dd5u /* what rt_sigreturn sets: CF PF AF ZF SF TF DF OF RF AC */
+#define EFLAGS_POPPED 0x204000u  /* NT, ID: the stub's popfq */
+#define NO_DEADLINE UINT64_MAX
+
+long sandbox_futex(volatile uint32_t *word, int op, uint32_t value, const void *timeout)
+{
+    return syscall(__NR_futex, word, op, value, timeout, NULL, 0);
+}
+
+void sandbox_set_lost(struct sandbox *s)
+{
+    s->stats.lost += !s->lost;
+    s->lost = true;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* --- Orders ------------------------------------------------------------------------- */
+
+static uint16_t data_selector(uint16_t selector)
+{
+    if (!selector || ((selector & 7) == 7 && selector < LDT_SELECTOR(LDT_FS)))
+        return selector;
+    return SANDBOX_DS;
+}
+
+/* A selector for FS or GS and the base that goes with it; without FSGSBASE, by an LDT entry. */
+static int base_order(struct sandbox *s, uint16_t *selector, uint64_t *base, unsigned entry,
+                      uint64_t *loaded)
+{
+    if (*selector & 4)
+        *base = s->ldt_base[*selector >> 3];
+    if (*selector != SANDBOX_DS || s->host->stub_flags & STUB_FSGSBASE)
+        return 0;
+    *selector = LDT_SELECTOR(entry);
+    if (*loaded == *base)
+        return 0;
+    *loaded = *base;
+    return sandbox_queue_ldt(s, entry, (uint32_t)*base, 0xfffff, true);
+}
+
+static int order_segments(struct sandbox *s, const struct sandbox_regs *io)
+{
+    struct stub_orders *o = s->orders;
+    uint16_t fs = data_selector(io->fs), gs = data_selector(io->gs);
+    int error;
+
+    o->fs_base = io->fs_base;
+    o->gs_base = io->gs_base;
+    error = base_order(s, &fs, &o->fs_base, LDT_FS, &s->fs_base);
+    if (!error)
+        error = base_order(s, &gs, &o->gs_base, LDT_GS, &s->gs_base);
+    o->ds = data_selector(io->ds);
+    o->es = data_selector(io->es);
+    o->fs = fs;
+    o->gs = gs;
+    return error;
+}
+
+/* From the encoding's order to the frame's. */
+static const uint8_t frame_index[16] = {
+    FRAME_RAX, FRAME_RCX, FRAME_RDX, FRAME_RBX, FRAME_RSP, FRAME_RBP, FRAME_RSI, FRAME_RDI,
+    0, 1, 2, 3, 4, 5, 6, 7,
+};
+
+static void order_registers(struct sandbox *s, const struct sandbox_regs *io)
+{
+    uint64_t *reg = s->orders->frame.reg;
+    uint16_t cs = io->cs == SANDBOX_CS64 ? SANDBOX_CS64 : SANDBOX_CS32;
+    uint16_t ss = data_selector(io->ss);
+
+    for (unsigned i = 0; i < 16; i++)
+        reg[frame_index[i]] = io->gpr[i];
+    reg[FRAME_RIP] = io->rip;
+    reg[FRAME_RFLAGS] = (io->eflags & EFLAGS_RETURNED) | EFLAGS_FIXED;
+    reg[FRAME_SELECTORS] = cs | (uint64_t)(ss ? ss : SANDBOX_DS) << 48;
+    s->orders->rflags = (io->eflags & EFLAGS_POPPED) | EFLAGS_FIXED;
+}
+
+/* --- The report --------------------------------------------------------------------- */
+
+static void read_registers(const struct stub_frame *f, bool code32, struct sandbox_regs *io)
+{
+    for (unsigned i = 0; i < 16; i++)
+        io->gpr[i] = code32 && i >= 8 ? 0 : f->reg[frame_index[i]];
+    for (unsigned i = 0; code32 && i < 8; i++)
+        io->gpr[i] = (uint32_t)io->gpr[i];
+    io->rip = code32 ? (uint32_t)f->reg[FRAME_RIP] : f->reg[FRAME_RIP];
+    io->eflags = (uint32_t)f->reg[FRAME_RFLAGS];
+    io->cs = (uint16_t)f->reg[FRAME_SELECTORS];
+    io->ss = (uint16_t)(f->reg[FRAME_SELECTORS] >> 48);
+}
+
+/* The selectors that stand for a base are shown as what was asked for. */
+static uint16_t seen_selector(const struct sandbox *s, uint16_t selector, unsigned entry)
+{
+    if (!(s->host->stub_flags & STUB_FSGSBASE) && selector == LDT_SELECTOR(entry))
+        return SANDBOX_DS;
+    return selector;
+}
+
+static void read_segments(const struct sandbox *s, struct sandbox_regs *io)
+{
+    const volatile struct stub_report *r = s->report;
+
+    io->ds = r->ds;
+    io->es = r->es;
+    io->fs = seen_selector(s, r->fs, LDT_FS);
+    io->gs = seen_selector(s, r->gs, LDT_GS);
+    if (s->host->stub_flags & STUB_FSGSBASE) {
+        io->fs_base = r->fs_base;
+        io->gs_base = r->gs_base;
+    }
+}
+
+static bool at_landing(uint64_t address)
+{
+    return address >= STUB_LANDING && address < STUB_LANDING + LANDING_SIZE;
+}
+
+static void decode_syscall(const struct stub_frame *f, struct sandbox_regs *io,
+                           struct sandbox_exit *exit)
+{
+    exit->number = f->syscall_number;
+    if (f->arch == AUDIT_ARCH_X86_64)
+        exit->kind = io->cs == SANDBOX_CS64 ? SANDBOX_SYSCALL : SANDBOX_ESCAPE;
+    else if (at_landing(f->reg[FRAME_RIP])) {
+        /* The kernel takes EBP for ESP and the word there for EBP: undo that. */
+        exit->kind = SANDBOX_SYSENTER;
+        io->gpr[5] = io->gpr[4];
+    } else
+        exit->kind = SANDBOX_INT80;
+}
+
+/* A fault on the landing page: SYSENTER of which the kernel could not read the word at EBP. */
+static void decode_fault(const struct stub_frame *f, struct sandbox_regs *io,
+                         struct sandbox_exit *exit)
+{
+    exit->kind = SANDBOX_FAULT;
+    exit->vector = f->reg[FRAME_TRAP] & 31;
+    exit->error = (uint32_t)f->reg[FRAME_ERROR];
+    exit->cr2 = f->reg[FRAME_CR2];
+    if (exit->vector != VECTOR_PF)
+        exit->cr2 = 0;
+    if (io->cs == SANDBOX_CS32 && exit->vector == VECTOR_PF && exit->cr2 == io->rip
+        && at_landing(io->rip | (STUB_LANDING & ~0xffffffffull)) && (uint32_t)io->gpr[0] == -14u) {
+        exit->kind = SANDBOX_SYSENTER;
+        exit->sysenter_lost_eax = true;
+        io->gpr[5] = io->gpr[4];
+    }
+}
+
+static void decode(const struct stub_frame *f, struct sandbox_regs *io, struct sandbox_exit *exit)
+{
+    if (f->signo == SIGSYS && (int32_t)f->si_code == SYS_SECCOMP_CODE)
+        decode_syscall(f, io, exit);
+    else if (f->signo != KICK_SIGNAL && (int32_t)f->si_code > 0)
+        decode_fault(f, io, exit);
+    else
+        exit->kind = SANDBOX_KICK;
+}
+
+static void read_report(struct sandbox *s, struct sandbox_regs *io, struct sandbox_exit *exit)
+{
+    bool code32 = io->cs != SANDBOX_CS64;
+    struct stub_frame f;
+
+    sandbox_copy(&f, s->frame, sizeof(f)); /* once: it may change at any time (D1) */
+    read_registers(&f, code32, io);
+    read_segments(s, io);
+    if (s->report->rsp != s->frame_rsp || io->cs != (code32 ? SANDBOX_CS32 : SANDBOX_CS64))
+        exit->kind = SANDBOX_ESCAPE;
+    else
+        decode(&f, io, exit);
+}
+
+static void count_exit(struct sandbox *s, enum sandbox_exit_kind kind)
+{
+    s->stats.faults += kind == SANDBOX_FAULT;
+    s->stats.kicks += kind == SANDBOX_KICK;
+    s->stats.stuck += kind == SANDBOX_STUCK;
+    s->stats.syscalls += kind == SANDBOX_INT80 || kind == SANDBOX_SYSENTER
+                         || kind == SANDBOX_SYSCALL;
+}
+
+/* --- Running ------------------------------------------------------------------------ */
+
+static void send_kick(const struct sandbox *s)
+{
+    syscall(__NR_tgkill, s->pid, s->pid, KICK_SIGNAL);
+}
+
+void sandbox_kick(struct sandbox *s)
+{
+    int saved = errno;
+
+    __atomic_store_n(&s->kicked, true, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&s->running, __ATOMIC_SEQ_CST))
+        send_kick(s);
+    errno = saved;
+}
+
+static uint64_t min64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Sleeps until the word changes from seen, a signal comes, or for at most a slice. */
+static void sleep_on(struct sandbox *s, uint32_t seen, uint64_t left)
+{
+    uint64_t ns = min64(left, SLICE_NS);
+    struct timespec t = { 0, (long)ns };
+
+    sandbox_futex(&s->report->exit, FUTEX_WAIT, seen, &t);
+}
+
+/*
+ * Waits for the end of the run. False: stuck. A kick starts the grace. The clock is read only when
+ * the runner did not come back at once.
+ */
+static bool wait_exit(struct sandbox *s, uint64_t timeout_ns)
+{
+    uint64_t end = NO_DEADLINE, killed = NO_DEADLINE, now;
+    uint32_t seen;
+    bool first = true;
+
+    while ((seen = s->report->exit) != s->run && seen) {
+        if (first && !timeout_ns && !s->kicked) {
+            first = false;
+            sleep_on(s, seen, SLICE_NS);
+            continue;
+        }
+        now = now_ns();
+        if (first && timeout_ns)
+            end = now + timeout_ns;
+        first = false;
+        if (now >= end) {
+            end = NO_DEADLINE;
+            sandbox_kick(s);
+        }
+        if (s->kicked && killed == NO_DEADLINE)
+            killed = now + GRACE_NS;
+        if (now >= killed)
+            return false;
+        sleep_on(s, seen, min64(end, killed) - now);
+    }
+    if (!seen)
+        sandbox_set_lost(s);
+    return true;
+}
+
+static void start(struct sandbox *s)
+{
+    __atomic_store_n(&s->orders->run, s->run, __ATOMIC_SEQ_CST);
+    sandbox_futex(&s->orders->run, FUTEX_WAKE, 1, NULL);
+}
+
+static void finish(struct sandbox *s, struct sandbox_regs *io, struct sandbox_exit *exit,
+                   bool came_back)
+{
+    __atomic_store_n(&s->running, false, __ATOMIC_SEQ_CST);
+    s->orders->flags &= ~(uint32_t)STUB_ALTSTACK_AGAIN;
+    if (!came_back) {
+        kill(s->pid, SIGKILL);
+        sandbox_set_lost(s);
+        exit->kind = SANDBOX_STUCK;
+    } else if (s->lost) {
+        exit->kind = SANDBOX_LOST;
+    } else {
+        read_report(s, io, exit);
+    }
+    /* Whatever it came back for: who kicked looks around now. */
+    __atomic_store_n(&s->kicked, false, __ATOMIC_SEQ_CST);
+    count_exit(s, exit->kind);
+}
+
+int sandbox_run(struct sandbox *s, struct sandbox_regs *io, uint64_t timeout_ns,
+                struct sandbox_exit *exit)
+{
+    int error = s->lost ? -EOWNERDEAD : order_segments(s, io);
+
+    if (!error)
+        error = sandbox_flush(s);
+    if (error)
+        return error;
+    *exit = (struct sandbox_exit){ .kind = SANDBOX_KICK };
+    order_registers(s, io);
+    __atomic_store_n(&s->running, true, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&s->kicked, __ATOMIC_SEQ_CST)) {
+        __atomic_store_n(&s->running, false, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&s->kicked, false, __ATOMIC_SEQ_CST);
+        count_exit(s, SANDBOX_KICK);
+        return 0;
+    }
+    s->stats.runs++;
+    if (!++s->run)
+        s->run = 1;
+    start(s);
+    finish(s, io, exit, wait_exit(s, timeout_ns));
+    return 0;
+}
+
+bool sandbox_parked(struct sandbox *s)
+{
+    long moved;
+
+    /* From the queue to itself: counts the sleepers without waking them. Only the runner, at its
+     * one place, can sleep on this word: its filter says so. */
+    if (s->lost)
+        return false;
+    moved = syscall(__NR_futex, &s->orders->run, FUTEX_CMP_REQUEUE, 0, 1ul, &s->orders->run,
+                    s->run);
+    return moved == 1;
+}
+
+/* --- State -------------------------------------------------------------------------- */
+
+#define XSAVE_LEGACY 464
+#define XSAVE_MXCSR 24
+#define XSAVE_MXCSR_MASK 28
+#define XSAVE_HEADER 512
+#define XSAVE_HEADER_END 576
+
+/* Makes an image legal for XRSTOR, whoever wrote it. */
+static void clean(const struct sandbox *s, uint8_t *image, size_t size)
+{
+    uint64_t features = s->host->caps.xfeatures, present;
+    uint32_t mxcsr;
+
+    if (size < XSAVE_HEADER)
+        return;
+    __builtin_memcpy(&mxcsr, image + XSAVE_MXCSR, 4);
+    mxcsr &= s->mxcsr_mask;
+    __builtin_memcpy(image + XSAVE_MXCSR, &mxcsr, 4);
+    __builtin_memcpy(image + XSAVE_MXCSR_MASK, &s->mxcsr_mask, 4);
+    sandbox_zero(image + XSAVE_LEGACY, XSAVE_HEADER - XSAVE_LEGACY);
+    if (size < XSAVE_HEADER_END)
+        return;
+    __builtin_memcpy(&present, image + XSAVE_HEADER, 8);
+    if (size < s->host->caps.xstate_size) /* components behind the end: initial */
+        features &= size >= 832 ? 7 : 3;
+    present &= features;
+    sandbox_zero(image + XSAVE_HEADER, XSAVE_HEADER_END - XSAVE_HEADER);
+    __builtin_memcpy(image + XSAVE_HEADER, &present, 8);
+}
+
+void sandbox_get_xstate(const struct sandbox *s, void *image, size_t size)
+{
+    size = min64(size, s->host->caps.xstate_size);
+    sandbox_copy(image, s->xstate, size);
+    clean(s, image, size);
+}
+
+void sandbox_set_xstate(struct sandbox *s, const void *image, size_t size)
+{
+    size = min64(size, s->host->caps.xstate_size);
+    sandbox_copy(s->xstate, image, size);
+    clean(s, s->xstate, size);
+    sandbox_copy(s->xstate + XSAVE_LEGACY, s->xstate_software, sizeof(s->xstate_software));
+    sandbox_copy(s->xstate + s->host->caps.xstate_size, &s->xstate_end, 4);
+}
+
+static void initial_xstate(struct sandbox *s)
+{
+    static const uint16_t fcw = 0x37f;
+    static const uint32_t mxcsr = 0x1f80;
+
+    sandbox_zero(s->xstate, s->host->caps.xstate_size);
+    __builtin_memcpy(s->xstate, &fcw, 2);
+    __builtin_memcpy(s->xstate + XSAVE_MXCSR, &mxcsr, 4);
+    sandbox_copy(s->xstate + XSAVE_LEGACY, s->xstate_software, sizeof(s->xstate_software));
+    sandbox_copy(s->xstate + s->host->caps.xstate_size, &s->xstate_end, 4);
+}
+
+bool sandbox_reset(struct sandbox *s)
+{
+    const struct sandbox_caps *caps = &s->host->caps;
+
+    s->queued = 0;
+    if (!sandbox_parked(s))
+        return false;
+    if (sandbox_unmap(s, caps->min_gva, (caps->max_gva - caps->min_gva) / PAGE))
+        return false;
+    for (unsigned i = 0; caps->ldt && i < 8; i++)
+        if (s->ldt_base[i] && sandbox_queue_ldt(s, i, 0, 0, false))
+            return false;
+    if (sandbox_flush(s))
+        return false;
+    s->fs_base = s->gs_base = 0;
+    sandbox_zero((uint8_t *)s->shared + STUB_ORDERS_SIZE + STUB_ALTSTACK, STUB_ALTSTACK_SIZE);
+    initial_xstate(s);
+    s->orders->flags |= STUB_ALTSTACK_AGAIN;
+    s->kicked = false;
+    return sandbox_parked(s);
+}
+
+int sandbox_pid(const struct sandbox *s)
+{
+    return s->pid;
+}
+
+const struct sandbox_stats *sandbox_stats(const struct sandbox *s)
+{
+    return &s->stats;
+}

@@ -1,0 +1,366 @@
+/*
+ * What the host offers, and bringing up a sandboxed process: the stub from a sealed memfd, started
+ * with an address space of its own and three file descriptors.
+ */
+#include <asm/prctl.h>
+#include <asm/unistd.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "direct/sandbox_private.h"
+
+#define SHARED_SIZE (STUB_ORDERS_SIZE + STUB_REPORT_SIZE)
+#define HWCAP2_FSGSBASE_BIT 2ul
+#define MFD_EXEC_FLAG 0x10u
+#define MAGIC_XSTATE 0x46505853u /* in the bytes that XSAVE leaves to software */
+#define FREE_FD 64               /* above those that the stub gets */
+#define OWN_AREAS 16
+#define XSTATE_LEGACY_SIZE 512
+#define FUTEX_WAIT_OP 0
+
+extern const uint8_t stub_image[], stub_image_end[];
+
+/* --- The stub's file ---------------------------------------------------------------- */
+
+static int executable_memfd(void)
+{
+    int fd = memfd_create("novt-stub", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC_FLAG);
+
+    if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
+        fd = memfd_create("novt-stub", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    return fd;
+}
+
+static int stub_file(const char **why)
+{
+    size_t size = (size_t)(stub_image_end - stub_image);
+    int fd = executable_memfd();
+
+    if (fd < 0) {
+        *why = "memfd_create for an executable file is refused (vm.memfd_noexec?)";
+        return -1;
+    }
+    if (write(fd, stub_image, size) != (ssize_t)size
+        || fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)) {
+        *why = "a memfd could not be written and sealed";
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* --- Starting a process ------------------------------------------------------------- */
+
+struct launch {
+    int stub, ram, shared, done;
+};
+
+/* In the child, which shares our memory until it executes the stub: system calls only. */
+static int launch_child(const struct launch *l)
+{
+    static char *const none[] = { NULL };
+    static char *const args[] = { "novt-runner", NULL };
+    int stub = fcntl(l->stub, F_DUPFD_CLOEXEC, FREE_FD);
+    int ram = fcntl(l->ram, F_DUPFD_CLOEXEC, FREE_FD);
+    int shared = fcntl(l->shared, F_DUPFD_CLOEXEC, FREE_FD);
+    int done = fcntl(l->done, F_DUPFD_CLOEXEC, FREE_FD);
+
+    if (stub < 0 || ram < 0 || shared < 0 || done < 0)
+        return errno;
+    if (dup2(ram, STUB_FD_RAM) < 0 || dup2(shared, STUB_FD_SHARED) < 0
+        || dup2(done, STUB_FD_DONE) < 0)
+        return errno;
+    syscall(__NR_close_range, STUB_FD_DONE + 1, ~0u, CLOSE_RANGE_CLOEXEC);
+    syscall(__NR_execveat, stub, "", args, none, AT_EMPTY_PATH);
+    return errno;
+}
+
+static int launch_stub(const struct launch *l, volatile int *exec_error)
+{
+    sigset_t all, old;
+    int pid;
+
+    *exec_error = 0;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    pid = vfork();
+    if (!pid) {
+        *exec_error = launch_child(l);
+        _exit(127);
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return pid;
+}
+
+/* --- A sandbox ---------------------------------------------------------------------- */
+
+static const char *setup_reason(const volatile struct stub_report *r)
+{
+    static const char *const reason[] = {
+        [STEP_START] = "the sandboxed process ended before it began: a seccomp profile?",
+        [STEP_PARENT] = "the sandboxed process could not be tied to this one",
+        [STEP_SHARED] = "the sandboxed process could not map its shared pages",
+        [STEP_SIGNALS] = "the sandboxed process could not set its signal handlers",
+        [STEP_MAPPER] = "the sandboxed process could not start its second task under seccomp",
+        [STEP_UNMAP] = "the sandboxed process could not unmap its stack and vDSO",
+        [STEP_CPUID] = "CPUID faulting could not be switched on",
+        [STEP_TSC] = "TSC faulting could not be switched on",
+        [STEP_SECCOMP] = "seccomp filters are refused or not in this kernel",
+        [STEP_READY] = "the sandboxed process was killed while it started",
+    };
+    uint32_t step = r->step;
+
+    return reason[step <= STEP_READY ? step : STEP_READY];
+}
+
+static bool make_shared(struct sandbox *s, int *fd)
+{
+    *fd = memfd_create("novt-shared", MFD_CLOEXEC);
+    if (*fd < 0 || ftruncate(*fd, SHARED_SIZE))
+        return false;
+    s->shared = mmap(NULL, SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, *fd, 0);
+    if (s->shared == MAP_FAILED) {
+        s->shared = NULL;
+        return false;
+    }
+    s->orders = (struct stub_orders *)s->shared;
+    s->request = (struct stub_request *)(s->shared + STUB_REQUESTS);
+    s->report = (volatile struct stub_report *)(s->shared + STUB_ORDERS_SIZE);
+    return true;
+}
+
+static void first_orders(struct sandbox *s)
+{
+    s->run = 1;
+    s->orders->run = 1;
+    s->orders->flags = s->host->stub_flags;
+    s->orders->parent = (uint32_t)getpid();
+    s->orders->stack[0] = STUB_REPORT + STUB_ALTSTACK;
+    s->orders->stack[2] = STUB_ALTSTACK_SIZE;
+    s->report->exit = ~0u;
+}
+
+/* Starts the process and waits until both tasks serve. */
+static bool bring_up(struct sandbox *s, const struct launch *l, const char **why)
+{
+    volatile int exec_error;
+
+    s->pid = launch_stub(l, &exec_error);
+    if (s->pid < 0 || exec_error) {
+        *why = s->pid < 0 ? "no more processes: fork is refused"
+                          : "executing the stub from a memfd is refused";
+        return false;
+    }
+    return true;
+}
+
+static bool wait_ready(struct sandbox *s, const char **why)
+{
+    uint32_t seen;
+
+    if (sandbox_wait_done(s)) {
+        *why = setup_reason(s->report);
+        return false;
+    }
+    while ((seen = s->report->exit) != s->run && seen) {
+        struct timespec slice = { 0, 100000000 };
+
+        sandbox_futex(&s->report->exit, FUTEX_WAIT_OP, seen, &slice);
+    }
+    if (!seen)
+        *why = setup_reason(s->report);
+    return seen;
+}
+
+/* Learns from the first frame, which the kernel made when no guest code had run, where frames are
+ * and what is in them besides registers. */
+static bool learn_frame(struct sandbox *s, const char **why)
+{
+    const uint64_t low = STUB_REPORT + STUB_ALTSTACK, high = low + STUB_ALTSTACK_SIZE;
+    struct sandbox_caps *caps = &s->host->caps;
+    struct stub_frame *f = &s->orders->frame;
+    uint32_t software[12];
+    uint64_t at;
+
+    *why = "the kernel's signal frame is not where it should be";
+    s->frame_rsp = s->report->rsp;
+    if (s->frame_rsp < low || s->frame_rsp + sizeof(*f) > high)
+        return false;
+    s->frame = s->shared + STUB_ORDERS_SIZE + (s->frame_rsp - STUB_REPORT);
+    memcpy(f, s->frame, sizeof(*f));
+    at = f->fpstate;
+    if (at < low || at + XSTATE_LEGACY_SIZE > high)
+        return false;
+    s->xstate = s->shared + STUB_ORDERS_SIZE + (at - STUB_REPORT);
+    memcpy(software, s->xstate + 464, sizeof(software));
+    if (software[0] != MAGIC_XSTATE || software[4] < 576 || at + software[4] + 4 > high) {
+        *why = "the host has no XSAVE";
+        return false;
+    }
+    caps->xstate_size = software[4];
+    caps->xfeatures = software[2] | (uint64_t)software[3] << 32;
+    memcpy(s->xstate_software, software, sizeof(software));
+    memcpy(&s->xstate_end, s->xstate + caps->xstate_size, 4);
+    memcpy(&s->mxcsr_mask, s->xstate + 28, 4);
+    return true;
+}
+
+static struct sandbox *abandon(struct sandbox *s)
+{
+    sandbox_destroy(s);
+    return NULL;
+}
+
+struct sandbox *sandbox_create(struct sandbox_host *host, const char **why)
+{
+    struct sandbox *s = calloc(1, sizeof(*s));
+    int shared = -1, pipes[2] = { -1, -1 };
+    bool up = false;
+
+    *why = "out of memory or file descriptors";
+    if (!s)
+        return NULL;
+    s->host = host;
+    s->done_fd = -1;
+    if (make_shared(s, &shared) && !pipe2(pipes, O_CLOEXEC)) {
+        const struct launch l = { host->stub_fd, host->ram_fd, shared, pipes[1] };
+
+        first_orders(s);
+        up = bring_up(s, &l, why);
+    }
+    s->done_fd = pipes[0];
+    if (pipes[1] >= 0)
+        close(pipes[1]);
+    if (shared >= 0)
+        close(shared);
+    if (!up || !wait_ready(s, why) || !learn_frame(s, why))
+        return abandon(s);
+    s->mapper = (int)s->report->mapper;
+    return s;
+}
+
+void sandbox_destroy(struct sandbox *s)
+{
+    if (!s)
+        return;
+    if (s->pid > 0) {
+        kill(s->pid, SIGKILL);
+        while (waitpid(s->pid, NULL, __WALL) < 0 && errno == EINTR)
+            ;
+    }
+    if (s->done_fd >= 0)
+        close(s->done_fd);
+    if (s->shared)
+        munmap(s->shared, SHARED_SIZE);
+    free(s);
+}
+
+int sandbox_pin(struct sandbox *s, unsigned cpu)
+{
+    cpu_set_t set;
+
+    if (cpu >= CPU_SETSIZE)
+        return -EINVAL;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    if (sched_setaffinity(s->pid, sizeof(set), &set)
+        || sched_setaffinity(s->mapper, sizeof(set), &set))
+        return -errno;
+    return 0;
+}
+
+/* --- The host ----------------------------------------------------------------------- */
+
+static uint64_t read_number(const char *path, uint64_t otherwise)
+{
+    FILE *f = fopen(path, "re");
+    unsigned long long n;
+
+    if (!f)
+        return otherwise;
+    if (fscanf(f, "%llu", &n) != 1)
+        n = otherwise;
+    fclose(f);
+    return n;
+}
+
+static void look_at_host(struct sandbox_host *host, unsigned flags)
+{
+    struct sandbox_caps *caps = &host->caps;
+    uint64_t areas = read_number("/proc/sys/vm/max_map_count", 65530);
+
+    caps->fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT && !(flags & SANDBOX_USE_LDT);
+    caps->cpuid_fault = !syscall(__NR_arch_prctl, ARCH_SET_CPUID, 1ul);
+    caps->min_gva = read_number("/proc/sys/vm/mmap_min_addr", 65536);
+    caps->min_gva = (caps->min_gva + PAGE - 1) & ~(PAGE - 1);
+    caps->max_gva = STUB_LANDING & 0xffffffff;
+    caps->max_areas = areas > OWN_AREAS ? (uint32_t)(areas - OWN_AREAS) : 0;
+    host->stub_flags = (caps->fsgsbase ? STUB_FSGSBASE : 0)
+                       | (caps->cpuid_fault ? STUB_CPUID_FAULT : 0)
+                       | (flags & SANDBOX_FAULT_TSC ? STUB_TSC_FAULT : 0);
+}
+
+/* A sandbox that works: an empty address space faults at the first instruction. */
+static bool try_out(struct sandbox_host *host, const char **why)
+{
+    struct sandbox_regs regs = { .rip = 0x12345678, .ss = SANDBOX_DS, .ds = SANDBOX_DS };
+    struct sandbox_exit exit = { 0 };
+    struct sandbox *s = sandbox_create(host, why);
+    int error;
+
+    if (!s)
+        return false;
+    host->caps.ldt = !sandbox_queue_ldt(s, 0, 0x1000, 0xfff, false) && !sandbox_flush(s);
+    *why = "this kernel has neither FSGSBASE nor modify_ldt";
+    error = host->caps.ldt || host->caps.fsgsbase ? 0 : -ENOSYS;
+    if (!error) {
+        *why = "32-bit code does not run in the sandboxed process (no IA32 emulation?)";
+        error = sandbox_run(s, &regs, 2000000000, &exit);
+    }
+    sandbox_destroy(s);
+    return !error && exit.kind == SANDBOX_FAULT && exit.vector == 14 && exit.cr2 == 0x12345678;
+}
+
+struct sandbox_host *sandbox_host_create(int ram_fd, uint64_t ram_size, unsigned flags,
+                                         const char **why)
+{
+    struct sandbox_host *host = calloc(1, sizeof(*host));
+
+    *why = "out of memory";
+    if (!host)
+        return NULL;
+    host->ram_fd = ram_fd;
+    host->ram_size = ram_size;
+    host->stub_fd = stub_file(why);
+    look_at_host(host, flags);
+    if (host->stub_fd < 0 || !try_out(host, why)) {
+        sandbox_host_destroy(host);
+        return NULL;
+    }
+    *why = NULL;
+    return host;
+}
+
+void sandbox_host_destroy(struct sandbox_host *host)
+{
+    if (!host)
+        return;
+    if (host->stub_fd >= 0)
+        close(host->stub_fd);
+    free(host);
+}
+
+const struct sandbox_caps *sandbox_host_caps(const struct sandbox_host *host)
+{
+    return &host->caps;
+}

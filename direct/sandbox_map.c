@@ -1,0 +1,163 @@
+/*
+ * Map requests: queued as the system calls that the mapper makes of them, carried out in batches.
+ *
+ * The monitor is the only one who writes requests; the mapper's filter would stop what does not
+ * stay below 4 GiB. Holes are holes: nobody else in the process maps anything.
+ */
+#include <asm/ldt.h>
+#include <asm/unistd.h>
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "direct/sandbox_private.h"
+
+#define FUTEX_WAKE 1
+
+int sandbox_wait_done(struct sandbox *s)
+{
+    uint8_t byte;
+    ssize_t got;
+
+    do
+        got = read(s->done_fd, &byte, 1);
+    while (got < 0 && errno == EINTR);
+    if (got != 1) {
+        sandbox_set_lost(s);
+        return -EOWNERDEAD;
+    }
+    return -byte;
+}
+
+int sandbox_flush(struct sandbox *s)
+{
+    if (s->lost)
+        return -EOWNERDEAD;
+    if (!s->queued)
+        return 0;
+    s->orders->count = s->queued;
+    s->queued = 0;
+    s->stats.flushes++;
+    __atomic_store_n(&s->orders->map, ++s->map, __ATOMIC_SEQ_CST);
+    sandbox_futex(&s->orders->map, FUTEX_WAKE, 1, NULL);
+    return sandbox_wait_done(s);
+}
+
+/* The next free request, or NULL: *error is set. */
+static struct stub_request *queue(struct sandbox *s, int *error)
+{
+    *error = s->lost ? -EOWNERDEAD : 0;
+    if (s->queued == STUB_REQUEST_COUNT)
+        *error = sandbox_flush(s);
+    if (*error)
+        return NULL;
+    s->stats.requests++;
+    return &s->request[s->queued++];
+}
+
+static int check(const struct sandbox *s, uint64_t gva, uint64_t pages)
+{
+    const struct sandbox_caps *caps = &s->host->caps;
+
+    if (gva % PAGE || !pages || pages > caps->max_gva / PAGE)
+        return -EINVAL;
+    if (gva < caps->min_gva || gva + pages * PAGE > caps->max_gva)
+        return -EINVAL;
+    return 0;
+}
+
+static uint64_t host_prot(unsigned prot)
+{
+    return (prot & SANDBOX_READ ? PROT_READ : 0) | (prot & SANDBOX_WRITE ? PROT_WRITE : 0)
+           | (prot & SANDBOX_EXEC ? PROT_EXEC : 0);
+}
+
+int sandbox_map(struct sandbox *s, uint64_t gva, uint64_t gpa, uint64_t pages, unsigned prot,
+                bool populate)
+{
+    int error = check(s, gva, pages);
+    struct stub_request *r;
+
+    if (error)
+        return error;
+    if (gpa % PAGE || gpa >= s->host->ram_size || pages * PAGE > s->host->ram_size - gpa)
+        return -EINVAL;
+    r = queue(s, &error);
+    if (!r)
+        return error;
+    r->number = __NR_mmap;
+    r->arg[0] = gva;
+    r->arg[1] = pages * PAGE;
+    r->arg[2] = host_prot(prot);
+    r->arg[3] = MAP_SHARED | MAP_FIXED | (populate ? MAP_POPULATE : 0);
+    r->arg[4] = STUB_FD_RAM;
+    r->arg[5] = gpa;
+    return 0;
+}
+
+static int queue_range(struct sandbox *s, uint64_t number, uint64_t gva, uint64_t pages,
+                       uint64_t prot)
+{
+    int error = check(s, gva, pages);
+    struct stub_request *r = error ? NULL : queue(s, &error);
+
+    if (!r)
+        return error;
+    r->number = number;
+    r->arg[0] = gva;
+    r->arg[1] = pages * PAGE;
+    r->arg[2] = prot;
+    return 0;
+}
+
+int sandbox_unmap(struct sandbox *s, uint64_t gva, uint64_t pages)
+{
+    return queue_range(s, __NR_munmap, gva, pages, 0);
+}
+
+int sandbox_protect(struct sandbox *s, uint64_t gva, uint64_t pages, unsigned prot)
+{
+    return queue_range(s, __NR_mprotect, gva, pages, host_prot(prot));
+}
+
+int sandbox_queue_ldt(struct sandbox *s, unsigned entry, uint32_t base, uint32_t limit,
+                      bool limit_in_pages)
+{
+    int error;
+    struct stub_request *r = queue(s, &error);
+    struct user_desc desc = { 0 };
+    uint64_t at;
+
+    if (!r)
+        return error;
+    desc.entry_number = entry;
+    desc.base_addr = base;
+    desc.limit = limit;
+    desc.seg_32bit = 1;
+    desc.limit_in_pages = limit_in_pages;
+    desc.useable = 1;
+    if (!limit) { /* the kernel's idea of an empty entry */
+        desc.read_exec_only = 1;
+        desc.seg_not_present = 1;
+        desc.seg_32bit = desc.useable = 0;
+        desc.base_addr = 0;
+    }
+    sandbox_copy(&r->arg[3], &desc, sizeof(desc));
+    at = STUB_ORDERS + (uint64_t)((uint8_t *)&r->arg[3] - s->shared);
+    r->number = __NR_modify_ldt;
+    r->arg[0] = 0x11;
+    r->arg[1] = at;
+    r->arg[2] = sizeof(desc);
+    s->ldt_base[entry] = base;
+    return 0;
+}
+
+int sandbox_set_ldt(struct sandbox *s, unsigned entry, uint32_t base, uint32_t limit,
+                    bool limit_in_pages)
+{
+    if (!s->host->caps.ldt)
+        return -ENOSYS;
+    if (entry >= LDT_FS)
+        return -EINVAL;
+    return sandbox_queue_ldt(s, entry, base, limit, limit_in_pages);
+}

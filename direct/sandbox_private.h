@@ -1,0 +1,70 @@
+/* Private to this folder: what a sandbox and its host are. */
+#ifndef DIRECT_SANDBOX_PRIVATE_H
+#define DIRECT_SANDBOX_PRIVATE_H
+
+#include "direct/sandbox.h"
+#include "direct/stub.h"
+
+#define PAGE 4096ull
+#define LDT_FS 6 /* entries for the bases where FSGSBASE is missing */
+#define LDT_GS 7
+#define LDT_SELECTOR(entry) ((uint16_t)((entry) * 8 + 7))
+
+struct sandbox_host {
+    struct sandbox_caps caps;
+    int stub_fd; /* memfd with the stub's ELF file, sealed */
+    int ram_fd;
+    uint64_t ram_size;
+    unsigned stub_flags; /* STUB_ */
+};
+
+struct sandbox {
+    struct sandbox_host *host;
+    int pid;      /* process and runner */
+    int mapper;   /* thread id */
+    int done_fd;  /* pipe: the mapper's byte for each batch */
+    bool lost;
+    volatile bool running;
+    volatile bool kicked;
+    uint32_t run, map; /* numbers of the last ones */
+    unsigned queued;
+    uint8_t *shared;   /* both of the following */
+    struct stub_orders *orders;
+    struct stub_request *request;
+    volatile struct stub_report *report;
+
+    /* Where the kernel puts the signal frame: seen once, before any guest code. */
+    uint64_t frame_rsp;            /* address in the process */
+    const uint8_t *frame;          /* the same, here */
+    uint8_t *xstate;               /* here */
+    uint32_t mxcsr_mask;
+    uint32_t xstate_size;          /* with the end mark */
+    uint8_t xstate_software[48];   /* bytes 464-511, the kernel's */
+    uint32_t xstate_end;           /* the 4 bytes behind it */
+
+    uint64_t fs_base, gs_base;     /* in the LDT, where that is used */
+    uint64_t ldt_base[8];
+    struct sandbox_stats stats;
+};
+
+/* sandbox.c */
+long sandbox_futex(volatile uint32_t *word, int op, uint32_t value, const void *timeout);
+void sandbox_set_lost(struct sandbox *s);
+
+/* sandbox_map.c: a byte from the mapper: 0, -errno, or -EOWNERDEAD. */
+int sandbox_wait_done(struct sandbox *s);
+/* Queues modify_ldt. */
+int sandbox_queue_ldt(struct sandbox *s, unsigned entry, uint32_t base, uint32_t limit,
+                      bool limit_in_pages);
+
+static inline void sandbox_copy(void *to, const volatile void *from, uint64_t size)
+{
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
+}
+
+static inline void sandbox_zero(volatile void *to, uint64_t size)
+{
+    __asm__ volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(0) : "memory");
+}
+
+#endif
