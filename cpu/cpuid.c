@@ -357,6 +357,28 @@ static bool needs_host(const struct feature *f)
     return f->word != WORD_1_EDX && f->word != WORD_X1_EDX && f->word != WORD_7_EDX;
 }
 
+/* Without the first there is no second. */
+static const uint8_t depends[][2] = {
+    { CPUID_FXSR, CPUID_SSE },    { CPUID_SSE, CPUID_SSE2 },     { CPUID_SSE2, CPUID_SSE3 },
+    { CPUID_SSE3, CPUID_SSSE3 },  { CPUID_SSSE3, CPUID_SSE41 },  { CPUID_SSE41, CPUID_SSE42 },
+    { CPUID_SSE2, CPUID_AES },    { CPUID_SSE2, CPUID_PCLMULQDQ }, { CPUID_SSE2, CPUID_SHA },
+    { CPUID_XSAVE, CPUID_AVX },   { CPUID_XSAVE, CPUID_XSAVEOPT }, { CPUID_XSAVE, CPUID_XSAVEC },
+    { CPUID_AVX, CPUID_AVX2 },    { CPUID_AVX, CPUID_FMA },      { CPUID_AVX, CPUID_F16C },
+};
+
+/* The rows are in such an order that one pass is enough. */
+static void remove_feature(struct cpu_model *m, unsigned feature)
+{
+    bool gone[CPUID_FEATURE_COUNT] = { false };
+
+    gone[feature] = true;
+    for (unsigned i = 0; i < sizeof(depends) / sizeof(depends[0]); i++)
+        gone[depends[i][1]] |= gone[depends[i][0]];
+    for (unsigned i = 0; i < CPUID_FEATURE_COUNT; i++)
+        if (gone[i])
+            m->word[features[i].word] &= ~(1u << features[i].bit);
+}
+
 /* text: "+name" or "-name". */
 static int change_feature(struct cpu_model *m, const char *text, size_t len, const char **error)
 {
@@ -371,7 +393,7 @@ static int change_feature(struct cpu_model *m, const char *text, size_t len, con
         return fail(error, "there is no CPU feature \"%.*s\"; did you mean \"%s\"?", (int)len - 1,
                     text + 1, nearest_feature(text + 1, len - 1));
     if (*text == '-') {
-        m->word[f->word] &= ~(1u << f->bit);
+        remove_feature(m, (unsigned)(f - features));
         return 0;
     }
     if (!f->implemented)

@@ -141,6 +141,36 @@ static void all_instructions(void)
     check_end();
 }
 
+/* What needs XCR0: VEX-encoded vector instructions. */
+static void vector_instructions(void)
+{
+    static const struct instruction vectors[] = {
+        { "vaddps xmm", 4, { 0xc5, 0xf0, 0x58, 0xc1 }, ECX_1, 28 },
+        { "vaddps ymm", 4, { 0xc5, 0xf4, 0x58, 0xc1 }, ECX_1, 28 },
+        { "vpaddd xmm", 4, { 0xc5, 0xf1, 0xfe, 0xc1 }, ECX_1, 28 },
+        { "vpaddd ymm", 4, { 0xc5, 0xf5, 0xfe, 0xc1 }, EBX_7, 5 },
+        { "vptest ymm", 5, { 0xc4, 0xe2, 0x7d, 0x17, 0xc1 }, ECX_1, 28 },
+        { "vpbroadcastb", 5, { 0xc4, 0xe2, 0x79, 0x78, 0xc1 }, EBX_7, 5 },
+        { "vfmadd132ps", 5, { 0xc4, 0xe2, 0x71, 0x98, 0xc1 }, ECX_1, 12 },
+        { "vcvtph2ps", 5, { 0xc4, 0xe2, 0x79, 0x13, 0xc1 }, ECX_1, 29 },
+    };
+    bool avx = has(ECX_1, 28);
+
+    if (!has(ECX_1, 26)) {
+        check_skip("vector-instructions", "the CPU has no XSAVE");
+        return;
+    }
+    check_begin("vector-instructions");
+    for (unsigned i = 0; i < ARRAY_SIZE(vectors); i++) /* CR4.OSXSAVE is clear */
+        check_equal(vectors[i].name, run_bytes(vectors[i].bytes, vectors[i].len, 3).vector, VEC_UD);
+    write_cr4(read_cr4() | 1u << 18);
+    __asm__ volatile("xsetbv" : : "a"(avx ? 7 : 3), "d"(0), "c"(0));
+    for (unsigned i = 0; i < ARRAY_SIZE(vectors); i++)
+        run_instruction(&vectors[i], 3);
+    write_cr4(read_cr4() & ~(1u << 18));
+    check_end();
+}
+
 /* #UD comes before the privilege's #GP. */
 static void system_instructions(void)
 {
@@ -276,6 +306,7 @@ unsigned guest_main(void)
     if (has(EDX_1, 24)) /* SSE instructions are #UD without it anyway */
         write_cr4(CR4_OSFXSR);
     all_instructions();
+    vector_instructions();
     system_instructions();
     fallbacks();
     cr4_bits();

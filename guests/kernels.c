@@ -253,8 +253,8 @@ static uint8_t call_page(uint32_t entry)
 }
 
 /*
- * A jump inside a page whose entry has just been changed may go on in either frame. What it did then
- * must not last: after INVLPG the page is one frame's alone.
+ * A jump inside a page whose entry has just been changed may go on in either frame. What it did
+ * then must not last: after INVLPG the page is one frame's alone.
  */
 static void stale_jumps(void)
 {

@@ -56,6 +56,10 @@ static void test_leaves(void)
     CHECK_EQ(r[3] & (1 << 25 | 1 << 26), 1 << 25);
     read_leaf("pentium3,-sse,+sse2", 1, 0, r);
     CHECK_EQ(r[3] & (1 << 25 | 1 << 26), 1 << 26);
+    read_leaf("pentium3,+sse2,-fxsr", 1, 0, r); /* what depends on it goes as well */
+    CHECK_EQ(r[3] & (7 << 24), 0);
+    read_leaf("host,-xsave", 7, 0, r);
+    CHECK_EQ(r[1] & 1 << 5, 0); /* AVX2 */
     read_leaf("486", 0x77777777, 0, r); /* beyond: the highest basic leaf */
     CHECK_EQ(r[0], 0x480);
     read_leaf("qemu32", 0x80000001, 0, r);
