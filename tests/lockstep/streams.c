@@ -365,12 +365,29 @@ static struct segment odd_segment(void)
     return s;
 }
 
+/* Of any kind and size, near the data or the code; a handler that counts would return to a
+ * breakpoint on an instruction for ever. */
+static void make_breakpoints(struct scene *s)
+{
+    for (unsigned i = 0; i < 4; i++)
+        s->dr[i] = one_in(2) ? DATA + rnd() % 0x2000 : CODE + (one_in(2) ? 4096 : rnd() % 200);
+    s->dr[7] = 0x400 | (rnd() & 0xff);
+    for (unsigned i = 0; i < 4; i++) /* R/W: execute, write, both; LEN: 0 to execute */
+        if (s->stepper || one_in(2))
+            s->dr[7] |= ((rnd() & 1 ? 3 : 1) | (unsigned[]){ 0, 4, 12 }[rnd() % 3]) << (16 + 4 * i);
+}
+
 static void make_scene(struct scene *s)
 {
     s->user = one_in(2);
     s->stepper = one_in(2);
     s->interrupt = one_in(3);
-    s->task_switched = one_in(24);
+    s->cr0_set = one_in(24) ? CR0_TS : one_in(2) ? CR0_AM : 0;
+    s->cr0_clear = one_in(12) ? CR0_NE : 0;
+    s->cr4_clear = one_in(12) ? CR4_OSXMMEXCPT : 0;
+    memset(s->dr, 0, sizeof(s->dr));
+    if (one_in(16))
+        make_breakpoints(s);
     s->odd = odd_segments = one_in(4);
     for (unsigned i = 0; i < 2; i++)
         s->odd_segment[i] = odd_segment();

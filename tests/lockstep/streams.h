@@ -37,7 +37,8 @@ struct scene {
     bool user;       /* CPL 3 */
     bool stepper;    /* the handler of #DB counts and returns; else it halts */
     bool interrupt;  /* an interrupt is waiting from the start */
-    bool task_switched; /* CR0.TS */
+    uint32_t cr0_set, cr0_clear, cr4_clear; /* unlike machine_flat() */
+    uint32_t dr[8];  /* DR0 to DR3, DR7 */
     bool odd;        /* FS, GS are the odd segments */
     struct segment odd_segment[2];
     uint16_t cw;

@@ -7,8 +7,8 @@
  *
  * kicks: microseconds between signals that kick the translator, as the board's timer does; streams
  * have loops then, of calls, returns and indirect jumps. Kicks are samples too, so that the code
- * gets a window after some milliseconds. NOVT_ACCESS says which form of memory access there is; with
- * NOVT_CACHE_SIZE translations must have been evicted.
+ * gets a window after some milliseconds. NOVT_ACCESS says which form of memory access there is;
+ * with NOVT_CACHE_SIZE translations must have been evicted.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -136,8 +136,11 @@ static void load(struct machine *m, const struct scene *scene, bool tables)
     m->stop.end = VM_RUNNING;
     machine_flat(v);
     load_segments(m, scene);
-    if (scene->task_switched)
-        v->cr0 |= CR0_TS;
+    v->cr0 = (v->cr0 | scene->cr0_set) & ~(uint64_t)scene->cr0_clear;
+    v->cr4 &= ~(uint64_t)scene->cr4_clear;
+    for (unsigned i = 0; i < 4; i++)
+        v->dr[i] = scene->dr[i];
+    v->dr[7] = scene->dr[7];
     if (scene->user)
         v->cr4 |= CR4_TSD; /* streams that change themselves may read it, unlike */
     mem_mode_changed(v);
