@@ -154,42 +154,69 @@ void access_operand(struct builder *b, const struct insn *in, enum mem_access ac
               in->seg);
 }
 
-void access_at(struct builder *b, unsigned base, int32_t disp, enum mem_access access,
-               unsigned size)
+bool access_at_direct(const struct builder *b)
+{
+    return windowed(b);
+}
+
+void access_at(struct builder *b, unsigned base, int8_t disp, enum mem_access access, unsigned size)
 {
     uint32_t retry = here(b);
 
+    if (windowed(b)) {
+        b->form = FORM_WINDOW_AT;
+        b->base = (uint8_t)base;
+        b->disp = disp;
+        return;
+    }
     emit_lea(b, R8, base, REG_NONE, 0, disp);
-    b->form = windowed(b) ? FORM_WINDOW_R8 : FORM_TLB;
-    if (b->form == FORM_TLB)
-        probe(b, access, size, retry, false, SEG_SS);
+    b->form = FORM_TLB;
+    probe(b, access, size, retry, false, SEG_SS);
 }
 
-/* ModRM and SIB of the operand in a TLB or window-in-r8 form. */
+void access_set_esp(struct builder *b)
+{
+    if (b->form == FORM_WINDOW_AT)
+        emit_lea(b, RSP, b->base, REG_NONE, 0, b->disp);
+    else
+        EMIT(b, 0x44, 0x89, 0xc4);        /* mov esp, r8d */
+}
+
+/* ModRM and SIB of the operand in any form but FORM_WINDOW. */
 static void operand_r8(struct builder *b, unsigned reg)
 {
-    if (b->form == FORM_TLB)
+    if (b->form == FORM_WINDOW_AT)
+        emit_modrm_mem(b, reg & 7, b->base, REG_NONE, 0, b->disp);
+    else if (b->form == FORM_TLB)
         EMIT(b, (reg & 7) << 3 | 4, 0x02); /* [r10 + r8] */
     else
         emit8(b, (uint8_t)((reg & 7) << 3)); /* [r8] */
 }
 
+static uint8_t rex(const struct builder *b, unsigned reg)
+{
+    static const uint8_t base[] = { [FORM_TLB] = 0x43, [FORM_WINDOW_R8] = 0x41,
+                                    [FORM_WINDOW_AT] = 0x40 };
+
+    return base[b->form] | (uint8_t)(reg >> 3 << 2);
+}
+
 static void move_r8(struct builder *b, uint8_t op, unsigned reg)
 {
-    if (b->form == FORM_WINDOW_R8)
+    if (b->form != FORM_TLB)
         EMIT(b, 0x65, 0x67);
-    EMIT(b, (b->form == FORM_TLB ? 0x43 : 0x41) | (reg >> 3) << 2, op);
+    EMIT(b, rex(b, reg), op);
     operand_r8(b, reg);
 }
 
 /* The same with an 8-bit (op - 1) or 16-bit operand. */
 static void move_r8_sized(struct builder *b, uint8_t op, unsigned reg, unsigned size)
 {
-    if (b->form == FORM_WINDOW_R8)
+    if (b->form != FORM_TLB)
         EMIT(b, 0x65, 0x67);
     if (size == 2)
         emit8(b, 0x66);
-    EMIT(b, (b->form == FORM_TLB ? 0x43 : 0x41) | (reg >> 3) << 2, size == 1 ? op - 1 : op);
+    EMIT(b, rex(b, reg), size == 1 ? op - 1 : op);
     operand_r8(b, reg);
 }
 
@@ -289,8 +316,8 @@ void access_load16(struct builder *b, const struct insn *in, unsigned reg)
         emit_modrm_mem(b, reg & 7, in->base, in->index, in->scale, (int32_t)in->disp);
         return;
     }
-    if (b->form == FORM_WINDOW_R8)
+    if (b->form != FORM_TLB)
         EMIT(b, 0x65, 0x67);
-    EMIT(b, (b->form == FORM_TLB ? 0x43 : 0x41) | (reg >> 3) << 2, 0x0f, 0xb7);
+    EMIT(b, rex(b, reg), 0x0f, 0xb7);
     operand_r8(b, reg);
 }

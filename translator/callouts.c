@@ -154,9 +154,11 @@ static const void *chain(struct vcpu *vcpu, uint32_t exit_number)
 {
     struct translator *t = translator_of(vcpu);
     struct unit_exit *exit = t->exits[exit_number];
-    const void *host = go_on(vcpu);
+    const void *host;
     struct unit *to;
 
+    vcpu->rip = exit->eip;
+    host = go_on(vcpu);
     if (!host) {
         t->pending_exit = exit_number;
         t->pending_eip = (uint32_t)vcpu->rip;

@@ -43,13 +43,14 @@ struct builder {
     bool ended;
     bool adapted;                /* this instruction uses the TLB form in a window unit */
     uint8_t form;                /* enum access_form of the operand at hand */
+    uint8_t base;                /* of FORM_WINDOW_AT */
+    int8_t disp;
     uint64_t gpa;
     uint32_t key, eip, at;       /* at: eip of the instruction being translated */
     struct unit_insn insn[UNIT_INSNS + 1];
     struct slow_end slow[UNIT_PENDING];
     struct pad pad[UNIT_PENDING];
     struct unit_exit exit[UNIT_PENDING];
-    uint32_t exit_eip[UNIT_PENDING];
     struct unit_site site[UNIT_INSNS];
     uint32_t site_field[UNIT_INSNS]; /* imm64 that takes the site's address */
     unsigned insns, slows, pads, exits, sites;
@@ -95,13 +96,18 @@ enum access_form {
     FORM_TLB,       /* [r10 + r8] */
     FORM_WINDOW,    /* gs:[the guest's own address], 32 bits wide */
     FORM_WINDOW_R8, /* gs:[r8d] */
+    FORM_WINDOW_AT, /* gs:[register + disp] of access_at(), in b->base and b->disp; r8 is free */
 };
 
 /* These make the guest's operand of size bytes reachable (b->form says how), or leave the unit. */
 void access_operand(struct builder *b, const struct insn *in, enum mem_access access,
                     unsigned size);
-void access_at(struct builder *b, unsigned base, int32_t disp, enum mem_access access,
+void access_at(struct builder *b, unsigned base, int8_t disp, enum mem_access access,
                unsigned size);
+/* Will the next access_at() leave r8 alone? */
+bool access_at_direct(const struct builder *b);
+/* After access_at() and the access, with registers still as they were: mov esp, its address. */
+void access_set_esp(struct builder *b);
 /* Can the memory operand of in be reached by access_operand in this key? */
 bool access_possible(const struct builder *b, const struct insn *in, enum mem_access access);
 /* Is it the window's, at the guest's own address? */

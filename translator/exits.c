@@ -17,7 +17,7 @@ static bool wants_poll(const struct builder *b, uint32_t target)
 
 static void add_exit(struct builder *b, uint32_t field, uint32_t target)
 {
-    b->exit_eip[b->exits] = target;
+    b->exit[b->exits].eip = target;
     b->exit[b->exits++].field = field;
 }
 
@@ -105,7 +105,6 @@ static void finish_exit(struct builder *b, unsigned i)
 {
     b->exit[i].stub = here(b);
     emit_patch(b, b->exit[i].field, here(b));
-    emit_mov_r8d_imm(b, b->exit_eip[i]);
     EMIT(b, 0x41, 0xb9);                   /* mov r9d, number: filled in when the unit is made */
     emit32(b, 0);
     emit_jump_thunk(b, THUNK_CHAIN);

@@ -21,7 +21,7 @@ static void push_return(struct builder *b, const struct insn *in)
 {
     access_at(b, RSP, -4, MEM_WRITE, 4);
     access_store_imm_at(b, next_eip(b, in));
-    EMIT(b, 0x44, 0x89, 0xc4);                 /* mov esp, r8d */
+    access_set_esp(b);
 }
 
 bool rule_call(struct builder *b, const struct insn *in)
@@ -70,9 +70,13 @@ bool rule_call_indirect(struct builder *b, const struct insn *in)
 {
     if (!plain(in) || !load_target(b, in))
         return false;
-    emit_vcpu(b, 0x89, R8, OFF_SCRATCH);
-    push_return(b, in);
-    emit_vcpu(b, 0x8b, R8, OFF_SCRATCH);
+    if (access_at_direct(b)) {
+        push_return(b, in);
+    } else {
+        emit_vcpu(b, 0x89, R8, OFF_SCRATCH);
+        push_return(b, in);
+        emit_vcpu(b, 0x8b, R8, OFF_SCRATCH);
+    }
     exit_indirect(b);
     b->ended = true;
     return true;
@@ -84,8 +88,7 @@ bool rule_ret(struct builder *b, const struct insn *in)
         return false;
     access_at(b, RSP, 0, MEM_READ, 4);
     access_load_at(b, R8);
-    EMIT(b, 0x8d, 0xa4, 0x24);                 /* lea esp, [rsp + 4 + n] */
-    emit32(b, 4 + (in->imm_len ? (uint16_t)in->imm : 0));
+    emit_lea(b, RSP, RSP, REG_NONE, 0, 4 + (in->imm_len ? (uint16_t)in->imm : 0));
     exit_indirect(b);
     b->ended = true;
     return true;

@@ -86,6 +86,6 @@ bool rule_push_seg(struct builder *b, const struct insn *in)
     emit32(b, (uint32_t)(offsetof(struct vcpu, seg) + seg * sizeof(struct segment) +
                          offsetof(struct segment, selector)));
     access_store_sized_at(b, R9, 2);
-    EMIT(b, 0x44, 0x89, 0xc4);                 /* mov esp, r8d */
+    access_set_esp(b);
     return true;
 }

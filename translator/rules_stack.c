@@ -2,11 +2,6 @@
 #include "translator/rules.h"
 
 
-static void esp_is_r8(struct builder *b)
-{
-    EMIT(b, 0x44, 0x89, 0xc4); /* mov esp, r8d */
-}
-
 static bool push_memory(struct builder *b, const struct insn *in)
 {
     if (!access_possible(b, in, MEM_READ))
@@ -17,7 +12,7 @@ static bool push_memory(struct builder *b, const struct insn *in)
     access_at(b, RSP, -4, MEM_WRITE, 4);
     emit_vcpu(b, 0x8b, R9, OFF_SCRATCH);
     access_store_at(b, R9);
-    esp_is_r8(b);
+    access_set_esp(b);
     return true;
 }
 
@@ -32,7 +27,7 @@ bool rule_push(struct builder *b, const struct insn *in)
         access_store_imm_at(b, (uint32_t)in->imm);
     else
         access_store_at(b, in->has_modrm ? in->rm : in->opcode & 7u);
-    esp_is_r8(b);
+    access_set_esp(b);
     return true;
 }
 
@@ -43,6 +38,11 @@ bool rule_pop(struct builder *b, const struct insn *in)
     if (in->opsize != 4 || in->has_mem || in->prefixes & PREFIX_LOCK)
         return false;
     access_at(b, RSP, 0, MEM_READ, 4);
+    if (b->form == FORM_WINDOW_AT && reg != RSP) {
+        access_load_at(b, reg);
+        EMIT(b, 0x8d, 0x64, 0x24, 0x04);       /* lea esp, [rsp + 4] */
+        return true;
+    }
     access_load_at(b, R9);
     EMIT(b, 0x8d, 0x64, 0x24, 0x04);           /* lea esp, [rsp + 4] */
     EMIT(b, 0x44, 0x89, 0xc8 | reg);           /* mov reg, r9d */

@@ -115,7 +115,7 @@ bool rule_pushf(struct builder *b, const struct insn *in)
     EMIT(b, 0x47, 0x8d, 0x0c, 0x19);             /* lea r9d, [r9 + r11] */
     restore_rax(b);
     access_store_at(b, R9);
-    EMIT(b, 0x44, 0x89, 0xc4);                   /* mov esp, r8d */
+    access_set_esp(b);
     return true;
 }
 

@@ -119,10 +119,9 @@ bt_exit_lookup:
     call    bt_lookup
     jmp     resume
 
-/* A direct exit that has not been chained: r8d = guest address, r9 = the exit's number. */
+/* A direct exit that has not been chained: r9 = the exit's number. */
     .globl  bt_exit_chain
 bt_exit_chain:
-    mov     %r8, OFF_RIP(%r15)
     SAVE_GUEST
     mov     %r15, %rdi
     mov     %r9d, %esi

@@ -84,7 +84,7 @@ static void fill_fields(struct builder *b, struct unit *unit)
         exit->to = NULL;
         number = chain_exit_number(b->t, exit);
         exit->number = number;
-        __builtin_memcpy(b->start + exit->stub + 8, &number, 4);
+        __builtin_memcpy(b->start + exit->stub + 2, &number, 4);
     }
 }
 

@@ -58,6 +58,7 @@ struct unit_exit {
     uint32_t number;            /* in translator.exits */
     uint32_t field;             /* offset in the unit's code of the rel32 */
     uint32_t stub;              /* offset of the stub it points to while not chained */
+    uint32_t eip;               /* where it leads */
     struct unit_exit *next_in;  /* next in to->incoming */
 };
 

@@ -46,7 +46,7 @@ static void print_host(csh cs, const struct translator *t, const struct unit *un
                  (at + 5 + rel < unit->host || at + 5 + rel > unit->host + unit->host_len))
             fprintf(out, "    %4llx  jmp thunk %td\n", (unsigned long long)insn[i].address,
                     (at + 5 + rel - t->exec) / 8);
-        else if (at[0] == 0x41 && at[1] == 0xb9 && i && insn[i - 1].bytes[1] == 0xb8)
+        else if (at[0] == 0x41 && at[1] == 0xb9 && at[6] == 0xe9)
             fprintf(out, "    %4llx  mov r9d, exit\n", (unsigned long long)insn[i].address);
         else
             fprintf(out, "    %4llx  %s %s\n", (unsigned long long)insn[i].address,
