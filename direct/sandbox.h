@@ -45,7 +45,7 @@ struct sandbox;
 struct sandbox_caps {
     bool fsgsbase;      /* else FS and GS bases go through the LDT */
     bool ldt;           /* modify_ldt works: sandbox_set_ldt */
-    bool cpuid_fault;   /* CPUID comes back as #GP; else the guest sees the host's */
+    bool cpuid_fault;   /* CPUID can be made to come back as #GP; else the guest sees the host's */
     uint64_t min_gva;   /* lower addresses cannot be mapped (vm.mmap_min_addr) */
     uint64_t max_gva;   /* addresses from here on cannot be mapped: where SYSENTER lands */
     uint32_t max_areas; /* areas one sandbox may have (vm.max_map_count less the stub's own) */
@@ -61,6 +61,7 @@ struct sandbox_caps {
 enum {
     SANDBOX_FAULT_TSC = 1,  /* RDTSC comes back as #GP */
     SANDBOX_USE_LDT = 2,    /* as on a host without FSGSBASE: for tests */
+    SANDBOX_FAULT_CPUID = 4, /* where caps.cpuid_fault; can make every run several times as dear */
 };
 struct sandbox_host *sandbox_host_create(int ram_fd, uint64_t ram_size, unsigned flags,
                                          const char **why);

@@ -298,15 +298,17 @@ static void look_at_host(struct sandbox_host *host, unsigned flags)
 {
     struct sandbox_caps *caps = &host->caps;
     uint64_t areas = read_number("/proc/sys/vm/max_map_count", 65530);
+    bool cpuid;
 
     caps->fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT && !(flags & SANDBOX_USE_LDT);
     caps->cpuid_fault = !syscall(__NR_arch_prctl, ARCH_SET_CPUID, 1ul);
+    cpuid = caps->cpuid_fault && flags & SANDBOX_FAULT_CPUID;
     caps->min_gva = read_number("/proc/sys/vm/mmap_min_addr", 65536);
     caps->min_gva = (caps->min_gva + PAGE - 1) & ~(PAGE - 1);
     caps->max_gva = STUB_LANDING & 0xffffffff;
     caps->max_areas = areas > OWN_AREAS ? (uint32_t)(areas - OWN_AREAS) : 0;
     host->stub_flags = (caps->fsgsbase ? STUB_FSGSBASE : 0)
-                       | (caps->cpuid_fault ? STUB_CPUID_FAULT : 0)
+                       | (cpuid ? STUB_CPUID_FAULT : 0)
                        | (flags & SANDBOX_FAULT_TSC ? STUB_TSC_FAULT : 0);
 }
 
