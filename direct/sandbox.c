@@ -24,6 +24,7 @@
 #define KICK_SIGNAL SIGUSR1
 #define GRACE_NS 1000000000ull
 #define SLICE_NS 100000000ull /* looks at the time and at kicks this often */
+#define PARK_NS 200000000ull  /* for the few instructions before it sleeps, on a busy host */
 #define SYS_SECCOMP_CODE 1
 #define LANDING_SIZE 0x100000ull
 #define VECTOR_GP 13
@@ -337,17 +338,28 @@ int sandbox_run(struct sandbox *s, struct sandbox_regs *io, uint64_t timeout_ns,
     return 0;
 }
 
+/* From the queue to itself: counts the sleepers without waking them. Only the runner, at its one
+ * place, can sleep on this word: its filter says so. */
+static bool asleep(struct sandbox *s)
+{
+    return syscall(__NR_futex, &s->orders->run, FUTEX_CMP_REQUEUE, 0, 1ul, &s->orders->run, s->run)
+           == 1;
+}
+
+/* The runner says that it has come back a little before it sleeps. */
 bool sandbox_parked(struct sandbox *s)
 {
-    long moved;
+    const struct timespec pause = { 0, 20000 };
+    uint64_t end;
 
-    /* From the queue to itself: counts the sleepers without waking them. Only the runner, at its
-     * one place, can sleep on this word: its filter says so. */
     if (s->lost)
         return false;
-    moved = syscall(__NR_futex, &s->orders->run, FUTEX_CMP_REQUEUE, 0, 1ul, &s->orders->run,
-                    s->run);
-    return moved == 1;
+    if (asleep(s))
+        return true;
+    for (end = now_ns() + PARK_NS; now_ns() < end; nanosleep(&pause, NULL))
+        if (asleep(s))
+            return true;
+    return asleep(s);
 }
 
 /* --- State -------------------------------------------------------------------------- */

@@ -174,8 +174,8 @@ void sandbox_kick(struct sandbox *s);
 
 /*
  * Asks the kernel whether the runner sleeps in the stub (D3). True: its memory rights may be given
- * back lazily. False: it runs, for reasons of its own, or is lost: destroy it. About the
- * cost of one system call.
+ * back lazily. False (after 200 ms): it runs, for reasons of its own, or is lost:
+ * destroy it. Costs one system call, or a short sleep when the runner has hardly come back.
  */
 bool sandbox_parked(struct sandbox *s);
 
