@@ -123,11 +123,12 @@ struct jump_table *shadowmm_jump_table(struct shadowmm *sm, bool user, uint32_t 
     return jumps->table;
 }
 
-void shadowmm_jump_insert(struct shadowmm *sm, bool user, uint64_t eip, const void *host)
+bool shadowmm_jump_insert(struct shadowmm *sm, bool user, uint64_t eip, const void *host)
 {
     if (sm->share.on && !user && !share_admit(sm, eip))
-        return;
+        return false;
     insert(current_jumps(sm, user), eip, host);
+    return true;
 }
 
 void shadowmm_jump_flush(struct shadowmm *sm)

@@ -176,8 +176,10 @@ static void translate_here(struct translator *t, uint32_t key)
     }
     if (!unit)
         return;
-    shadowmm_jump_insert(t->sm, key & KEY_USER, unit->eip, unit->host);
-    link_pending(t, unit);
+    if (!shadowmm_jump_insert(t->sm, key & KEY_USER, unit->eip, unit->host))
+        interp_one(vcpu); /* no table may hold it: go on all the same */
+    else
+        link_pending(t, unit);
 }
 
 static void run_once(struct translator *t)
