@@ -181,6 +181,14 @@ static void drop_states(struct cpu_model *m)
     if (!(states & XCR0_AVX)) {
         m->word[WORD_1_ECX] &= ~(1u << BIT_AVX | 1u << BIT_FMA | 1u << BIT_F16C);
         m->word[WORD_7_EBX] &= ~(1u << BIT_AVX2);
+        m->word[WORD_7_ECX] &= ~(1u << BIT_VAES | 1u << BIT_VPCLMULQDQ);
+    }
+    if (!(states & XCR0_AVX512)) {
+        m->word[WORD_7_EBX] &= ~(1u << BIT_AVX512F | 1u << BIT_AVX512DQ | 1u << BIT_AVX512IFMA |
+                                 1u << BIT_AVX512CD | 1u << BIT_AVX512BW | 1u << BIT_AVX512VL);
+        m->word[WORD_7_ECX] &= ~(1u << BIT_AVX512VBMI | 1u << BIT_AVX512VBMI2 |
+                                 1u << BIT_AVX512VNNI | 1u << BIT_AVX512BITALG |
+                                 1u << BIT_AVX512VPOPCNTDQ);
     }
 }
 
@@ -486,6 +494,8 @@ uint64_t cpuid_xcr0_bits(const struct cpu_model *model)
         bits = XCR0_X87 | XCR0_SSE;
     if (bits && cpuid_has(model, CPUID_AVX))
         bits |= XCR0_AVX;
+    if (bits & XCR0_AVX && cpuid_has(model, CPUID_AVX512F))
+        bits |= XCR0_AVX512;
     return bits;
 }
 

@@ -1,7 +1,7 @@
 /*
  * The decoder: bytes to struct insn, driven by the tables that decode_table.c makes of opcodes.def.
  * Reference: SDM volume 2, chapter 2 (prefixes, ModRM and SIB: tables 2-1 to 2-3, VEX: 2.3, EVEX:
- * 2.7). EVEX-encoded instructions get their length and A_UNDEFINED. 64-bit mode decodes, but the
+ * 2.7). EVEX-encoded instructions are undefined in 64-bit mode, which decodes, but the
  * rows that exist only there have no interpreter function yet.
  *
  * Undefined encodings have the length of their defined neighbours: this is where the CPU's own
@@ -59,7 +59,7 @@ static const uint8_t size_bytes[][4] = {
     [SIZE_S] = {6, 6, 10},       [SIZE_ENV] = {14, 28, 28},
     [SIZE_STATE] = {94, 108, 108}, [SIZE_X] = {32, 32, 32},
     [SIZE_XH] = {16, 16, 16},    [SIZE_XQ] = {8, 8, 8},
-    [SIZE_XE] = {4, 4, 4},
+    [SIZE_XE] = {4, 4, 4},       [SIZE_XD] = {32, 32, 32},
 };
 
 /* Immediates by IMM_ code. bytes: for operand sizes of 2, 4 and 8. */
@@ -175,13 +175,13 @@ HOT int take_prefixes(struct scan *s)
  * The map field of VEX and EVEX. 1 to 3 exist; the length decoder looks at the low two bits only,
  * and no further than here where these are 0.
  */
-static bool set_vector_map(struct scan *s, unsigned field, bool evex)
+static bool set_vector_map(struct scan *s, unsigned field, unsigned first)
 {
     unsigned low = field & 3;
 
     s->vector_map = field;
-    s->invalid |= evex || field < 1 || field > 3;
-    s->map = low == 0 ? MAP_NONE : evex ? MAP_E0F + low - 1 : MAP_V0F + 2 * (low - 1);
+    s->invalid |= field < 1 || field > 3;
+    s->map = low == 0 ? MAP_NONE : first + 2 * (low - 1);
     return low;
 }
 
@@ -194,7 +194,7 @@ COLD unsigned take_vex(struct scan *s, unsigned first)
     s->invalid = s->rex || s->prefixes & bad;
     s->prefixes |= PREFIX_VEX;
     s->rex = byte1 & 0x80 ? 0 : REX_R;
-    if (!set_vector_map(s, first == 0xc4 ? byte1 & 31 : 1, false))
+    if (!set_vector_map(s, first == 0xc4 ? byte1 & 31 : 1, MAP_V0F))
         return 0;
     if (first == 0xc4) {
         byte2 = *s->at++;
@@ -213,10 +213,21 @@ COLD unsigned take_vex(struct scan *s, unsigned first)
 /* 62: the rest of the EVEX prefix, and the opcode. */
 COLD unsigned take_evex(struct scan *s)
 {
+    unsigned bad = PREFIX_LOCK | PREFIX_REP | PREFIX_REPNE | PREFIX_OPSIZE;
+    unsigned byte1 = *s->at++, byte2, byte3;
+
+    s->invalid = s->rex || s->prefixes & bad || byte1 & 8;
     s->prefixes |= PREFIX_EVEX;
-    if (!set_vector_map(s, *s->at++ & 7, true))
+    if (!set_vector_map(s, byte1 & 7, MAP_E0F))
         return 0;
-    s->at += 2;
+    byte2 = *s->at++;
+    byte3 = *s->at++;
+    s->invalid |= !(byte2 & 4) || s->mode == MODE_64; /* not offered there */
+    s->map += byte2 >> 7;
+    s->rex = byte2 & 0x80 ? REX_W : 0;
+    s->pfx = byte2 & 3;
+    s->vl = 16 << (byte3 >> 5 & 3);
+    s->vvvv = ~byte2 >> 3 & 15;
     return *s->at++;
 }
 
@@ -256,7 +267,7 @@ static const struct form *find_neighbour(unsigned map, unsigned opcode)
     static const struct form no_modrm = {0}, modrm = {.traits = FORM_MODRM},
                              modrm_imm = {.traits = FORM_MODRM, .imm = IMM_1};
 
-    if (map == MAP_V0F || map == MAP_V0F + 1 || map == MAP_E0F)
+    if (map == MAP_V0F || map == MAP_V0F + 1 || map == MAP_E0F || map == MAP_E0F + 1)
         map = MAP_TWO;
     if (map <= MAP_T3A) {
         const uint16_t *row = &decode_index[map][opcode][0][0][0];
@@ -264,7 +275,8 @@ static const struct form *find_neighbour(unsigned map, unsigned opcode)
             if (row[i])
                 return &decode_forms[row[i]];
     }
-    if (map == MAP_T3A || map == MAP_V3A || map == MAP_V3A + 1 || map == MAP_E3A)
+    if (map == MAP_T3A || map == MAP_V3A || map == MAP_V3A + 1 || map == MAP_E3A ||
+        map == MAP_E3A + 1)
         return &modrm_imm;
     return map == MAP_ONE || map == MAP_TWO || map == MAP_NONE ? &no_modrm : &modrm;
 }
@@ -392,13 +404,36 @@ HOT bool take_values(struct scan *s, struct insn *in, const struct form *form)
     return true;
 }
 
+/* What the last byte of an EVEX prefix asks for and the row does not allow. */
+COLD bool evex_excluded(const struct insn *in, unsigned traits, unsigned last)
+{
+    bool b = last & EVEX_B, z = last & EVEX_Z, k = last & EVEX_K, rounding = b && !in->has_mem;
+    unsigned lengths = traits & (EV_L128 | EV_LBIG), length = EV_L128 << (last >> 5 & 3);
+
+    if (b && !(traits & (in->has_mem ? EV_BC : EV_RC)))
+        return true;
+    if (!rounding && (length > EV_L512 || (lengths && !(lengths & length))))
+        return true;
+    if (rounding && lengths == EV_L128)
+        return true;
+    if (z && (!k || !(traits & (in->has_mem ? EV_Z : EV_Z | EV_ZR))))
+        return true;
+    if (traits & FORM_VSIB && ((in->rm & 7) != 4 || in->addrsize == 2))
+        return true;
+    return k ? !(traits & EV_K) : traits & (EV_MK & ~EV_K);
+}
+
 /* Is the row not for this mode, or excluded by a VEX field? */
 HOT bool is_excluded(const struct scan *s, const struct insn *in, unsigned traits)
 {
     if (s->invalid || traits & (s->mode == MODE_64 ? FORM_NO64 : FORM_ONLY64))
         return true;
-    if (!(s->prefixes & PREFIX_VEX))
+    if (!(s->prefixes & (PREFIX_VEX | PREFIX_EVEX)))
         return false;
+    if (s->prefixes & PREFIX_EVEX)
+        return evex_excluded(in, traits, s->start[in->opcode_at - 1]) ||
+               (!(traits & FORM_VVVV) && s->vvvv) ||
+               (!(traits & FORM_VSIB) && !(s->start[in->opcode_at - 1] & EVEX_NOT_V));
     if (traits & FORM_VSIB && ((in->rm & 7) != 4 || in->addrsize == 2))
         return true;
     return (!(traits & FORM_VVVV) && s->vvvv) || (traits & FORM_L0 && s->vl != 16) ||
@@ -409,7 +444,26 @@ HOT unsigned memory_size(const struct scan *s, unsigned code, unsigned opsize)
 {
     unsigned size = size_bytes[code][opsize >> 2];
 
-    return code >= SIZE_X && s->vl == 16 ? size / 2 : size;
+    if (code < SIZE_X || s->vl == 32)
+        return size;
+    if (code == SIZE_XD && s->vl == 16)
+        return 8;
+    return s->vl == 16 ? size / 2 : s->vl > 64 ? 64 : size * 2;
+}
+
+/* EVEX: a broadcast reads one element; a displacement of one byte counts in such, or in operands.
+ * T1: in elements, which are bytes or words for VPCOMPRESSB and its like (62, 63). */
+COLD void scale_operand(struct insn *in, unsigned traits)
+{
+    unsigned element = in->w ? 8 : 4, unit;
+
+    if (evex_last(in) & EVEX_B)
+        in->memsize = (uint8_t)element;
+    unit = in->memsize;
+    if (traits & EV_T1)
+        unit = in->map == 2 && (in->opcode & 0xfe) == 0x62 ? element / 4 : element;
+    if (in->disp_len == 1)
+        in->disp *= unit;
 }
 
 /* Everything up to and with the last opcode byte; false when there are too many prefixes. */
@@ -476,6 +530,8 @@ HOT bool decode_scan(struct insn *in, struct scan *s)
     in->vvvv = s->mode == MODE_64 ? s->vvvv : s->vvvv & 7; /* unused, all four bits must be set */
     in->vl = s->vl;
     in->w = s->rex & REX_W;
+    if (__builtin_expect(s->prefixes & PREFIX_EVEX && in->has_mem, 0))
+        scale_operand(in, form->traits);
     return true;
 }
 

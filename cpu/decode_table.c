@@ -16,6 +16,7 @@ enum {
     ROW_NONE,
 #define ENC(...) ROW_HERE,
 #define VEX(...) ROW_HERE,
+#define EVX(...) ROW_HERE,
 #define FIX(...) ROW_HERE,
 #define UND(...) ROW_HERE,
 #include "cpu/opcodes.def"
@@ -151,6 +152,8 @@ const struct opcode decode_rows[ROW_COUNT] = {
 #define VEX(id, function, map, opcode, pfx, reg, mod, l, w, o1, o2, o3, o4, access, attr)          \
     [ROW_HERE] = OPCODE(id, o1, o2, o3, o4, ACCESS_##access | attr, FEATURE_OF_##id,               \
                         interp_##function),
+#define EVX(id, map, opcode, pfx, w, reg, mod, o1, o2, o3, o4, access, traits)                     \
+    [ROW_HERE] = OPCODE(id, o1, o2, o3, o4, ACCESS_##access | A_MASK, FEATURE_OF_##id, interp_evex),
 #define FIX(id, function, table, first, last, o1, o2, o3, access, modes, attr)                     \
     [ROW_HERE] = OPCODE(id, o1, o2, o3, _, ACCESS_##access | attr, FEATURE_OF_##id,                \
                         interp_##function),
@@ -175,6 +178,8 @@ const struct form decode_forms[ROW_COUNT] = {
     [ROW_HERE] = FORM(o1, o2, o3, _, SELECTED_BY_MODRM(reg, mod) | MODES_##modes),
 #define VEX(id, function, map, opcode, pfx, reg, mod, l, w, o1, o2, o3, o4, access, attr)          \
     [ROW_HERE] = FORM(o1, o2, o3, o4, SELECTED_BY_MODRM(reg, mod) | L_##l),
+#define EVX(id, map, opcode, pfx, w, reg, mod, o1, o2, o3, o4, access, traits)                     \
+    [ROW_HERE] = FORM(o1, o2, o3, o4, FORM_MODRM | traits),
 #define FIX(id, function, table, first, last, o1, o2, o3, access, modes, attr)                     \
     [ROW_HERE] = FORM(o1, o2, o3, _, FORM_MODRM | MODES_##modes),
 #define UND(id, map, first, last, pfx, reg, mod, o1, o2, o3, modes)                                \
@@ -189,6 +194,8 @@ const uint16_t decode_index[MAP_COUNT][256][4][8][2] = {
 #define ENC(id, function, map, first, last, pfx, reg, mod, ...)                                    \
     [MAP_##map][first ... last] SLOTS(pfx, reg, mod) = ROW_HERE,
 #define VEX(id, function, map, opcode, pfx, reg, mod, l, w, ...)                                   \
+    [MAP_##map + W_LO_##w ... MAP_##map + W_HI_##w][opcode] SLOTS(pfx, reg, mod) = ROW_HERE,
+#define EVX(id, map, opcode, pfx, w, reg, mod, ...)                                                \
     [MAP_##map + W_LO_##w ... MAP_##map + W_HI_##w][opcode] SLOTS(pfx, reg, mod) = ROW_HERE,
 #define UND(id, map, first, last, pfx, reg, mod, ...)                                              \
     [MAP_##map][first ... last] SLOTS(pfx, reg, mod) = ROW_HERE,

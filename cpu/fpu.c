@@ -16,7 +16,7 @@
 #define SW_BUSY  0x8000u
 
 /* State components that instructions here make use of. */
-#define OFFERED (XCR0_X87 | XCR0_SSE | XCR0_AVX)
+#define OFFERED (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512)
 
 /* --- The host ---------------------------------------------------------------- */
 
@@ -209,6 +209,8 @@ static bool undefined(const struct vcpu *vcpu, const struct insn *in)
 
     if (is_xsave(in->id))
         return !(vcpu->cr4 & CR4_OSXSAVE);
+    if (attr & A_MASK && (vcpu->xcr0 & XCR0_AVX512) != XCR0_AVX512)
+        return true;
     if (attr & A_AVX)
         return !(vcpu->cr4 & CR4_OSXSAVE) || (vcpu->xcr0 & 6) != 6 || !vcpu_protected(vcpu) ||
                vcpu_v86(vcpu);

@@ -21,10 +21,14 @@ static void get_vector(const struct vcpu *vcpu, unsigned n, uint8_t *to)
     memcpy(to + 16, vcpu->fpu + FPU_YMM + 16 * n, 16);
 }
 
+/* Bits 256 and up become 0. */
 static void put_vector(struct vcpu *vcpu, unsigned n, const uint8_t *from)
 {
+    const struct fpu_layout *layout = &vcpu->fpu_unit->layout;
+
     memcpy(vcpu->fpu + FPU_XMM + 16 * n, from, 16);
     memcpy(vcpu->fpu + FPU_YMM + 16 * n, from + 16, 16);
+    memset(vcpu->fpu + layout->offset[STATE_ZMM] + 32 * n, 0, layout->size[STATE_ZMM] ? 32 : 0);
     vcpu->fpu[FPU_XSTATE_BV] |= XCR0_SSE | XCR0_AVX;
 }
 
@@ -42,7 +46,7 @@ static enum step run_thunk_absent(struct vcpu *vcpu, const struct insn *in, uint
 
     fpu_find_gpr(in, &gpr);
     fpu_thunk_encode(in, &gpr, code);
-    fpu_thunk_frame(vcpu, XCR0_SSE | XCR0_AVX, &frame);
+    fpu_thunk_frame(vcpu, XCR0_SSE | XCR0_AVX | (vcpu->xcr0 & XCR0_AVX512), &frame);
     fpu_take_gpr(vcpu, &gpr, &frame);
     if (size)
         fpu_thunk_absent(vcpu, in, offset, size, &frame);
@@ -231,13 +235,13 @@ static enum step run_gather(struct vcpu *vcpu, const struct insn *in, unsigned s
 
         if (wanted && mem_read(vcpu, in->seg, gather_offset(vcpu, in, &g, index + i * index_size),
                                size, &value)) {
-            put_vector(vcpu, in->reg, to);
             put_vector(vcpu, g.mask, mask);
             return STEP_FAULT;
         }
         if (wanted) {
             memcpy(to + i * size, &value, size);
             memset(to + in->vl, 0, sizeof(to) - in->vl);
+            put_vector(vcpu, in->reg, to);
         }
         memset(mask + i * size, 0, size);
     }

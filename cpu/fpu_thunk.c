@@ -34,7 +34,7 @@ static bool map_code(struct fpu_unit *unit)
 
 static bool map_edge(struct fpu_unit *unit)
 {
-    uint8_t *pages = mmap(NULL, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+    uint8_t *pages = mmap(NULL, 3 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                           -1, 0);
 
     if (pages == MAP_FAILED)
@@ -68,7 +68,7 @@ void fpu_thunk_destroy(struct fpu_unit *unit)
     if (unit->exec)
         munmap((void *)(uintptr_t)unit->exec, CODE_BYTES);
     if (unit->edge)
-        munmap(unit->edge - PAGE_SIZE, 2 * PAGE_SIZE);
+        munmap(unit->edge - PAGE_SIZE, 3 * PAGE_SIZE);
     munmap(unit, sizeof(*unit));
 }
 
@@ -153,12 +153,29 @@ static unsigned put_vex(const struct insn *in, const struct fpu_gpr *gpr, uint8_
     return 3;
 }
 
+/* With an EVEX prefix: likewise, and R', V' and B. */
+static unsigned put_evex(const struct insn *in, const struct fpu_gpr *gpr, uint8_t *code)
+{
+    const uint8_t *opcode = in->bytes + in->opcode_at;
+
+    code[0] = 0x62;
+    code[1] = opcode[-3] | 0xf0;
+    code[2] = opcode[-2] | 0x40;
+    if (has_sized_operand(in, gpr))
+        code[2] &= 0x7f;
+    code[3] = opcode[-1] | EVEX_NOT_V;
+    code[4] = opcode[0];
+    return 5;
+}
+
 void fpu_thunk_encode(const struct insn *in, const struct fpu_gpr *gpr, uint8_t *code)
 {
     unsigned n;
 
     __builtin_memset(code, 0, THUNK_SIZE);
-    n = in->prefixes & PREFIX_VEX ? put_vex(in, gpr, code) : put_opcode(in, code);
+    n = in->prefixes & PREFIX_EVEX  ? put_evex(in, gpr, code)
+        : in->prefixes & PREFIX_VEX ? put_vex(in, gpr, code)
+                                    : put_opcode(in, code);
     if (in->has_modrm)
         code[n++] = redirect(in, gpr);
     for (unsigned i = 0; i < in->imm_len; i++)

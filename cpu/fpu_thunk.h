@@ -24,7 +24,7 @@
 struct fpu_unit {
     uint8_t operand[FPU_AREA_SIZE] __attribute__((aligned(64))); /* the thunks' memory operand */
     uint64_t components; /* XCR0 bits that fpu_run moves; 0: the host has no XSAVE */
-    uint8_t *edge;       /* a page that nobody may touch, behind one that may be read and written */
+    uint8_t *edge;       /* a page that nobody may touch, between two that may be used */
     bool selectors;      /* the host keeps FCS and FDS */
     bool fop_always;     /* FOP is set by every instruction, not only by those that fail */
     struct fpu_layout layout;

@@ -23,5 +23,6 @@ enum operand_kind {
 #define FIX(id, function, ...) interp_fn interp_##function;
 #define VEX(id, function, ...) interp_fn interp_##function;
 #include "cpu/opcodes.def"
+interp_fn interp_evex;
 
 #endif

@@ -279,12 +279,28 @@ static void emit_prefixes(struct builder *b, const struct insn *in)
         emit8(b, 0x41);
 }
 
+/* With a displacement of 4 bytes: one byte would count in operands (SDM 2, 2.7.5). */
+static void modrm_mem32(struct builder *b, unsigned reg, const struct insn *in)
+{
+    bool sib = in->index != REG_NONE || in->base == RSP;
+
+    EMIT(b, 0x80 | (reg & 7) << 3 | (sib ? 4 : in->base));
+    if (sib)
+        emit8(b, (uint8_t)(in->scale << 6 | (in->index == REG_NONE ? 4 : in->index) << 3 |
+                           in->base));
+    emit32(b, (uint32_t)in->disp);
+}
+
 void access_emit_operand(struct builder *b, const struct insn *in, unsigned reg)
 {
-    if (b->form == FORM_WINDOW)
-        emit_modrm_mem(b, reg, in->base, in->index, in->scale, (int32_t)in->disp);
-    else
+    int32_t disp = (int32_t)in->disp;
+
+    if (b->form != FORM_WINDOW)
         operand_r8(b, reg);
+    else if (in->prefixes & PREFIX_EVEX && disp == (int8_t)disp && in->base != REG_NONE)
+        modrm_mem32(b, reg, in);
+    else
+        emit_modrm_mem(b, reg, in->base, in->index, in->scale, disp);
 }
 
 void access_emit_insn(struct builder *b, const struct insn *in, unsigned reg)

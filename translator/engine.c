@@ -53,7 +53,9 @@ static inline uint32_t vector_key(const struct vcpu *vcpu)
 {
     const uint64_t avx = XCR0_SSE | XCR0_AVX;
 
-    return vcpu->cr4 & CR4_OSXSAVE && (vcpu->xcr0 & avx) == avx ? KEY_AVX : 0;
+    if (!(vcpu->cr4 & CR4_OSXSAVE) || (vcpu->xcr0 & avx) != avx)
+        return 0;
+    return (vcpu->xcr0 & XCR0_AVX512) == XCR0_AVX512 ? KEY_AVX | KEY_AVX512 : KEY_AVX;
 }
 
 uint32_t engine_key(const struct vcpu *vcpu)

@@ -45,10 +45,11 @@ enum {
     KEY_WINDOW = 0x10, /* memory through the view's window */
     KEY_TSC = 0x20,    /* RDTSC is allowed (CPL 0, or CR4.TSD clear) */
     KEY_AVX = 0x40,    /* with KEY_FPU; CR4.OSXSAVE and XCR0 allow VEX-encoded vector code */
+    KEY_AVX512 = 0x100, /* with KEY_AVX: XCR0 allows mask registers and ZMM */
     KEY_OK = 0x80,     /* flat CS, DS, ES, SS; 32 bits; nothing that only the interpreter does */
 };
 
-#define KEY_VECTORS (KEY_FPU | KEY_AVX) /* what does not depend on the privilege */
+#define KEY_VECTORS (KEY_FPU | KEY_AVX | KEY_AVX512) /* what does not depend on the privilege */
 
 struct unit;
 

@@ -23,6 +23,8 @@
 #define PF_ERROR 7u /* present, write, user */
 #define MAX_SHOWN 20
 
+static struct fpu_layout layout;
+
 struct test {
     struct oracle_state in, real, got;
     uint8_t data[DATA_BYTES];
@@ -110,6 +112,12 @@ static bool same_state(const struct test *t)
     ok &= same("xmm", got, want, before, FPU_XMM, FPU_XMM + 8 * 16);
     if (t->xcr0 & XCR0_AVX)
         ok &= same("ymm", got, want, before, FPU_YMM, FPU_YMM + 8 * 16);
+    if (t->xcr0 & XCR0_AVX512) {
+        unsigned mask = layout.offset[STATE_MASK], zmm = layout.offset[STATE_ZMM];
+
+        ok &= same("mask", got, want, before, mask, mask + 8 * 8);
+        ok &= same("zmm", got, want, before, zmm, zmm + 8 * 32);
+    }
     return ok & same("memory", vector_guest_data(), real_data(), t->data, 0, DATA_BYTES);
 }
 
@@ -205,12 +213,48 @@ static unsigned put_memory(struct test *t, uint8_t *code, uint8_t modrm, uint32_
     }
     t->in.gpr[base] = target;
     code[0] = (uint8_t)((modrm & 0x38) | base);
-    return 1;
+    if (states_random() % 4)
+        return 1;
+    code[0] |= 0x40; /* a displacement of one byte, which EVEX scales */
+    code[1] = (uint8_t)(states_random() % 5 - 2);
+    return 2;
 }
 
 static bool is_gather(const uint8_t *head, unsigned count)
 {
-    return count == 4 && (head[1] & 31) == 2 && (head[3] & 0xfc) == 0x90;
+    unsigned opcode = head[count - 1] & 0xfc;
+
+    return (head[0] == 0xc4 || head[0] == 0x62) && (head[1] & 7) == 2 &&
+           (opcode == 0x90 || (opcode == 0xa0 && head[0] == 0x62));
+}
+
+/* Mask registers with few bits, with many, with none; random halves of ZMM. */
+static void fill_avx512(struct test *t)
+{
+    uint8_t *mask = t->in.fpu + layout.offset[STATE_MASK];
+    uint8_t *zmm = t->in.fpu + layout.offset[STATE_ZMM];
+
+    if (!(t->xcr0 & XCR0_AVX512))
+        return;
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t bits = states_random(), kind = states_random() % 4;
+
+        bits &= kind ? ~0ull : states_random() & states_random();
+        bits = kind == 3 ? 0 : kind == 2 ? ~0ull : bits;
+        memcpy(mask + 8 * i, &bits, 8);
+    }
+    memcpy(zmm, t->data, 8 * 32);
+    t->in.fpu[FPU_XSTATE_BV] |= 0x67;
+}
+
+static bool is_undefined(const uint8_t *head, unsigned count, uint8_t modrm)
+{
+    uint8_t code[INSN_MAX] = { 0 };
+    struct insn in;
+
+    memcpy(code, head, count);
+    code[count] = modrm;
+    return decode(&in, code, INSN_MAX, MODE_32) <= 0 || !(in.info->attr & A_AVX);
 }
 
 static void one_case(struct test *t, const uint8_t *head, unsigned count, uint8_t modrm)
@@ -220,7 +264,10 @@ static void one_case(struct test *t, const uint8_t *head, unsigned count, uint8_
     struct insn in;
     unsigned n = count;
 
-    states_fill(&t->in, t->data, 4096 * VECTOR_WRITABLE, t->xcr0);
+    if (is_undefined(head, count, modrm))
+        return;
+    states_fill(&t->in, t->data, 4096 * VECTOR_WRITABLE, t->xcr0 & 7);
+    fill_avx512(t);
     t->in.gpr[RDI] = target;
     memcpy(code, head, count);
     if (modrm < 0xc0)
@@ -273,6 +320,24 @@ static void short_vex_cases(struct test *t, unsigned rounds)
 
             all_modrm(t, head, 3, rounds);
         }
+}
+
+static void evex_cases(struct test *t, unsigned rounds)
+{
+    for (unsigned i = 0; i < 3 * 256 * 8 * 4; i++) { /* map, opcode, W and pp, L'L */
+        uint8_t head[5] = { 0x62, (uint8_t)(0xf1 + i % 3), 0, 0, (uint8_t)(i / 3) };
+
+        for (unsigned k = 0; k < 2; k++) {
+            head[2] = (uint8_t)((i / 768 & 4) << 5 | (i / 768 & 3) | 0x7c);
+            head[3] = (uint8_t)((i / 6144 & 3) << 5 | 8 | (states_random() & 0x97));
+            if (k & 1)
+                head[2] &= (uint8_t)(states_random() << 3 | 0xc7);
+            if (states_random() & 1)
+                head[3] &= 0x6f;
+            for (unsigned m = 0; m < 6 * rounds; m++) /* half of them with memory */
+                one_case(t, head, 5, (uint8_t)(states_random() & 0x3f) | (m & 1 ? 0xc0 : 0));
+        }
+    }
 }
 
 /* --- Life -------------------------------------------------------------------------- */
@@ -329,6 +394,7 @@ int main(int argc, char **argv)
         printf("SKIPPED: the host has no AVX\n");
         return 0;
     }
+    fpu_host_layout(&layout);
     if (oracle_create() || vector_guest_create(engine, t->xcr0, window)) {
         printf("cannot set up\n");
         return 1;
@@ -336,6 +402,8 @@ int main(int argc, char **argv)
     protect(true);
     vex_cases(t, rounds);
     short_vex_cases(t, rounds);
+    if (t->xcr0 & XCR0_AVX512)
+        evex_cases(t, rounds);
     engine->stats ? engine->stats(vector_guest_vcpu(), put_stat, NULL) : (void)0;
     printf("%s, xcr0 %lx: %lu cases, %lu faults, %lu differences\n",
            window ? "window" : engine->name, (unsigned long)t->xcr0, t->cases, t->faults,

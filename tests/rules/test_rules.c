@@ -61,12 +61,13 @@ static void translate_sample(struct machine *m, csh cs32, csh cs64, const struct
     struct translator *t = m->vcpu->engine_state;
     uint8_t *code = physmem_ptr(&m->mem, CODE);
     struct unit *unit;
+    bool vector = s->bytes[0] == 0xc4 || s->bytes[0] == 0xc5 || s->bytes[0] == 0x62;
     cs_insn *insn;
 
     memset(code, 0xf4, 64);
     memcpy(code, s->bytes, s->len);
-    unit = translate_unit(t, CODE, CODE, code, key);
-    fprintf(out, "%s, key %02x:\n", key & KEY_WINDOW ? "window" : "TLB", key & ~(uint32_t)KEY_AVX);
+    unit = translate_unit(t, CODE, CODE, code, vector ? key | KEY_VECTORS : key);
+    fprintf(out, "%s, key %02x:\n", key & KEY_WINDOW ? "window" : "TLB", key);
     if (cs_disasm(cs32, s->bytes, s->len, CODE, 1, &insn)) {
         fprintf(out, "  %s %s\n", insn->mnemonic, insn->op_str);
         cs_free(insn, 1);
@@ -128,12 +129,12 @@ int main(int argc, char **argv)
         char *text;
 
         out = open_memstream(&text, &size);
-        translate_sample(&m, cs32, cs64, &samples[i], KEY_OK | KEY_FPU | KEY_AVX);
+        translate_sample(&m, cs32, cs64, &samples[i], KEY_OK | KEY_FPU);
         translate_sample(&m, cs32, cs64, &samples[i],
-                         KEY_OK | KEY_FPU | KEY_AVX | KEY_USER | KEY_FS | KEY_GS | KEY_WINDOW);
+                         KEY_OK | KEY_FPU | KEY_USER | KEY_FS | KEY_GS | KEY_WINDOW);
         if (samples[i].kernel_window)
             translate_sample(&m, cs32, cs64, &samples[i],
-                             KEY_OK | KEY_FPU | KEY_AVX | KEY_TSC | KEY_WINDOW);
+                             KEY_OK | KEY_FPU | KEY_TSC | KEY_WINDOW);
         fclose(out);
         failed += check(argv[1], samples[i].name, text, write);
         free(text);
