@@ -5,8 +5,8 @@
  * Thunks as for AVX. Whether an access to an element happens is the CPU's own decision: where a
  * page of the operand cannot be accessed, the thunk's operand gets the same edge (struct place),
  * and it is always as aligned as the guest's. What a masked store has written is what comes out
- * alike from two runs on different bytes. Gathers and scatters are done here by the element; a fault
- * leaves what is done, and the mask says what is left.
+ * alike from two runs on different bytes. Gathers and scatters are done here by the element; a
+ * fault leaves what is done, and the mask says what is left.
  */
 #include "cpu/fault.h"
 #include "cpu/fpu_thunk.h"

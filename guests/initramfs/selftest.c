@@ -674,29 +674,38 @@ static void part_limits(void)
     mix32(fault_count);
 }
 
-/* ---- AVX2, two processes at once --------------------------------------- */
+/* ---- AVX2 and AVX-512, two processes at once ---------------------------- */
+
+enum { AVX_STATE = 72 }; /* words */
 
 /* Parent and child take turns (sched_yield) with their vector registers full. */
-static void part_avx(void)
+static void vector_turns(void (*rounds)(uint32_t *state, unsigned rounds))
 {
     uint32_t *shared = rt_map_at(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
     uint32_t *own = shared;
-    int pid;
+    int pid = rt_fork();
 
-    if (!avx_offered()) {
-        mix32(0);
-        return;
-    }
-    pid = rt_fork();
     if (!pid)
-        own += 64;
-    for (unsigned i = 0; i < 64; i++)
+        own += AVX_STATE;
+    for (unsigned i = 0; i < AVX_STATE; i++)
         own[i] = i * 2654435761u + (own != shared);
-    avx_rounds(own, 3000);
+    rounds(own, 3000);
     if (!pid)
         rt_exit(0);
     rt_wait(pid);
-    mix(shared, 2 * 64 * sizeof(uint32_t));
+    mix(shared, 2 * AVX_STATE * sizeof(uint32_t));
+}
+
+static void part_avx(void)
+{
+    if (avx_offered())
+        vector_turns(avx_rounds);
+}
+
+static void part_avx512(void)
+{
+    if (avx512_offered())
+        vector_turns(avx512_rounds);
 }
 
 /* ---- The list ---------------------------------------------------------- */
@@ -711,6 +720,7 @@ static const struct part {
     { "x87", part_x87 },
     { "sse", part_sse },
     { "avx", part_avx },
+    { "avx512", part_avx512 },
     { "mmx", part_mmx },
     { "faults", part_faults },
     { "step", part_step },

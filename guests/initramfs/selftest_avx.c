@@ -47,6 +47,46 @@ static void one_round(uint32_t state[64])
           "xmm6", "xmm7");
 }
 
+int avx512_offered(void)
+{
+    uint32_t r[4], xcr0, high;
+
+    if (!avx_offered())
+        return 0;
+    __asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
+    cpuid(7, 0, r);
+    return (xcr0 & 0xe6) == 0xe6 && (r[1] >> 16 & 1) && (r[1] >> 30 & 1);
+}
+
+#define LOAD64(n) "vmovdqu32 " #n "*32(%%esi), %%zmm" #n "\n"
+#define STORE64(n) "vmovdqu32 %%zmm" #n ", " #n "*32(%%esi)\n"
+
+/* Registers overlap in memory by halves. Masks, a compress, a scatter, a broadcast. */
+static void one_round512(uint32_t state[72])
+{
+    __asm__ volatile(
+        ALL(LOAD64)
+        "vpcmpgtd %%zmm1, %%zmm0, %%k1\n vptestmb %%zmm3, %%zmm2, %%k2\n kandw %%k1, %%k2, %%k3\n"
+        "vpaddd %%zmm1, %%zmm0, %%zmm0 %{%%k1%}\n vpmulld 64(%%esi)%{1to16%}, %%zmm4, %%zmm4\n"
+        "vpermd %%zmm5, %%zmm4, %%zmm5 %{%%k3%}%{z%}\n vprold $7, %%zmm6, %%zmm6\n"
+        "movl $158, %%eax\n int $0x80\n" /* sched_yield */
+        "vpternlogd $0x96, %%zmm4, %%zmm5, %%zmm7\n vpaddb %%zmm3, %%zmm2, %%zmm2 %{%%k2%}\n"
+        "kmovd %%k1, %%eax\n movl %%eax, 256(%%esi)\n kmovd %%k2, %%eax\n"
+        "addl %%eax, 260(%%esi)\n"
+        ALL(STORE64)
+        "vpcompressd %%zmm7, (%%esi) %{%%k1%}\n vpsrld $27, %%zmm1, %%zmm6\n"
+        "vpscatterdd %%zmm0, (%%esi, %%zmm6, 4) %{%%k3%}\n"
+        "vzeroupper\n"
+        : : "S"(state) : "eax", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
+          "xmm6", "xmm7");
+}
+
+void avx512_rounds(uint32_t state[72], unsigned rounds)
+{
+    while (rounds--)
+        one_round512(state);
+}
+
 void avx_rounds(uint32_t state[64], unsigned rounds)
 {
     while (rounds--)

@@ -22,7 +22,7 @@ ROOT = HERE.parent.parent
 SKIP = 77
 
 # QEMU's TCG is not exact in these parts; the harness is tried with it.
-QEMU_INEXACT = {"x87", "sse", "avx", "faults", "limits"}
+QEMU_INEXACT = {"x87", "sse", "avx", "avx512", "faults", "limits"}
 
 
 def arguments():
