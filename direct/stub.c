@@ -289,9 +289,9 @@ static void finish(void *stack)
     move_vdso(stack);
     unmap_all();
     must(STEP_SIGNALS, CALL(__NR_rt_sigprocmask, 2, &all, 0, 8));
-    /* The mapper's setup uses the alternate stack, which nobody uses yet; it is done with it
-     * before it says that it is there, and the monitor waits for that. */
-    tid = stub_clone(flags, (char *)STUB_REPORT + STUB_REPORT_SIZE, &report()->exit, start_mapper);
+    /* The mapper's setup has the rest of the report's first page for a stack. It is done with it
+     * before it says that it is there, and the monitor waits for that before any guest code. */
+    tid = stub_clone(flags, (char *)STUB_REPORT + 0x1000, &report()->exit, start_mapper);
     must(STEP_MAPPER, tid);
     report()->mapper = (uint32_t)tid;
     CALL(__NR_set_tid_address, &report()->exit, 0, 0, 0);

@@ -308,6 +308,8 @@ static void test_pool(void)
         sandbox_destroy(pool[i % 8]);
         pool[i % 8] = sandbox_create(host, &why);
         CHECK_EQ(!pool[i % 8], 0);
+        if (!pool[i % 8])
+            printf("%s\n", why);
     }
     for (unsigned i = 0; i < 8; i++)
         sandbox_destroy(pool[i]);
