@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct tenure;
 struct vcpu;
 
 /*
@@ -19,11 +20,14 @@ enum exit_reason {
     EXIT_STOP,    /* vcpu->stop says why: triple fault, poweroff, ... */
 };
 
+/* How guest user code runs: -user. */
+enum user_tier { USER_AUTO, USER_TLB, USER_WINDOW, USER_DIRECT };
+
 struct engine {
     const char *name;
     /* Called once, after vcpu_reset. NULL or an engine's state for vcpu->engine_state; *error is a
-     * sentence for the user on failure. */
-    void *(*create)(struct vcpu *vcpu, const char **error);
+     * sentence for the user on failure. user: for engines that have several tiers. */
+    void *(*create)(struct vcpu *vcpu, enum user_tier user, const char **error);
     void (*destroy)(struct vcpu *vcpu);
     enum exit_reason (*run)(struct vcpu *vcpu);
     /* Called by the kick signal's handler after vcpu_kick(), on the vcpu's thread, with the
@@ -32,6 +36,10 @@ struct engine {
     /* Prints what the engine counted, for -stats: name and value pairs. */
     void (*stats)(const struct vcpu *vcpu, void (*put)(void *arg, const char *name, uint64_t value),
                   void *arg);
+    /* How long each address space that changed its tier was in which (shadowmm/shadowmm.h). May be
+     * NULL. */
+    void (*tenures)(const struct vcpu *vcpu,
+                    void (*put)(void *arg, const struct tenure *tenure), void *arg);
 };
 
 extern const struct engine engine_interp;     /* cpu/interp.c */

@@ -186,6 +186,20 @@ void fpu_set_data(struct vcpu *vcpu, uint64_t data, unsigned seg)
     fpu_put16(vcpu, FPU_FDS, vcpu->fpu_unit->selectors ? vcpu->seg[seg].selector : 0);
 }
 
+void fpu_taken(struct vcpu *vcpu, uint64_t fip_before, uint64_t fdp_before)
+{
+    bool keep = vcpu->fpu_unit->selectors;
+    uint64_t bv = fpu_get64(vcpu, FPU_XSTATE_BV);
+
+    fpu_put64(vcpu, FPU_XSTATE_BV, bv & (vcpu->fpu_unit->components | XCR0_X87 | XCR0_SSE));
+    fpu_put64(vcpu, FPU_FIP, (uint32_t)fpu_get64(vcpu, FPU_FIP));
+    fpu_put64(vcpu, FPU_FDP, (uint32_t)fpu_get64(vcpu, FPU_FDP));
+    if (!keep || fpu_get64(vcpu, FPU_FIP) != fip_before)
+        fpu_put16(vcpu, FPU_FCS, keep ? vcpu->seg[SEG_CS].selector : 0);
+    if (!keep || fpu_get64(vcpu, FPU_FDP) != fdp_before)
+        fpu_put16(vcpu, FPU_FDS, keep ? vcpu->seg[SEG_DS].selector : 0);
+}
+
 /* --- May it be used? ----------------------------------------------------------------- */
 
 static bool is_xsave(unsigned id)

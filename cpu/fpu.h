@@ -114,4 +114,10 @@ void fpu_set_pointers(struct vcpu *vcpu, const struct fpu_last *last, uint64_t r
 /* FDP becomes data, an offset in seg. */
 void fpu_set_data(struct vcpu *vcpu, uint64_t data, unsigned seg);
 
+/*
+ * The image has been filled from a process that had been given it (direct execution): makes it one
+ * of ours again. FCS and FDS are the guest's CS and DS where the pointers have changed.
+ */
+void fpu_taken(struct vcpu *vcpu, uint64_t fip_before, uint64_t fdp_before);
+
 #endif

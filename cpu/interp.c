@@ -262,8 +262,9 @@ void interp_step(struct vcpu *vcpu)
 
 /* --- The engine ----------------------------------------------------------- */
 
-static void *engine_create(struct vcpu *vcpu, const char **error)
+static void *engine_create(struct vcpu *vcpu, enum user_tier user, const char **error)
 {
+    (void)user;
     (void)error;
     return vcpu->decode_cache;
 }

@@ -132,6 +132,19 @@ static int take_engine(struct config *config, const char *value, struct error *e
     return unknown("-engine", value, strlen(value), names, COUNT(names), error);
 }
 
+static int take_user(struct config *config, const char *value, struct error *error)
+{
+    static const char *const names[] = { "auto", "tlb", "window", "direct" };
+
+    for (size_t i = 0; i < COUNT(names); i++) {
+        if (!strcmp(value, names[i])) {
+            config->user = (enum user_tier)i;
+            return 0;
+        }
+    }
+    return unknown("-user", value, strlen(value), names, COUNT(names), error);
+}
+
 static int take_cpu(struct config *config, const char *value, struct error *error)
 {
     (void)error;

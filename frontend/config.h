@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cpu/engine.h"
 #include "frontend/console.h"
 #include "frontend/pc.h"
 
@@ -28,6 +29,7 @@ struct config {
     const char *kernel, *initrd, *append; /* append "" when not given; the others NULL */
     uint64_t memory; /* bytes */
     const char *cpu, *engine;
+    enum user_tier user;
     bool debug_exit;
     uint16_t debug_exit_base, debug_exit_size;
     bool no_reboot;

@@ -125,7 +125,7 @@ static int create_engine(struct machine *m, struct error *error)
             m->engine = engines[i];
     terminal_guard(); /* before the engine's own handlers */
     if (m->engine->create) {
-        m->vcpu->engine_state = m->engine->create(m->vcpu, &why);
+        m->vcpu->engine_state = m->engine->create(m->vcpu, m->config->user, &why);
         if (!m->vcpu->engine_state)
             return error_set(error, EX_OSERR, "engine %s: %s", m->engine->name, why);
     }

@@ -19,6 +19,7 @@
 #include "cpu/engine.h"
 #include "cpu/vcpu.h"
 #include "frontend/error.h"
+#include "shadowmm/shadowmm.h"
 
 static const char *const spent_name[] = {
 #define SPENT(constant, name, words) name,
@@ -160,6 +161,43 @@ static json_t *time_group(const struct spent *spent, uint64_t wall)
     return group;
 }
 
+/* Time by the counter's cycles. */
+struct tenures {
+    json_t *array;
+    double ns_per_cycle;
+};
+
+static void put_cycles(json_t *row, const char *name, uint64_t cycles, const struct tenures *all)
+{
+    put_seconds(row, name, (uint64_t)((double)cycles * all->ns_per_cycle));
+}
+
+static void put_tenure(void *arg, const struct tenure *tenure)
+{
+    const struct tenures *all = arg;
+    json_t *row = json_object();
+    char cr3[20];
+
+    snprintf(cr3, sizeof(cr3), "%#llx", (unsigned long long)tenure->cr3);
+    json_object_set_new(row, "cr3", json_string(cr3));
+    put_cycles(row, "tlb", tenure->ran[TIER_TLB], all);
+    put_cycles(row, "window", tenure->ran[TIER_WINDOW], all);
+    put_cycles(row, "direct", tenure->ran[TIER_DIRECT], all);
+    put(row, "moves", tenure->moves);
+    json_object_set_new(row, "why", json_string(tenure->why ? tenure->why : ""));
+    json_array_append_new(all->array, row);
+}
+
+static json_t *tenure_array(const struct stats_source *source, uint64_t wall)
+{
+    const struct spent *spent = source->vcpu->spent;
+    struct tenures all = { json_array(), (double)wall / (double)(spent->since - spent->start) };
+
+    if (source->engine->tenures && source->vcpu->engine_state)
+        source->engine->tenures(source->vcpu, put_tenure, &all);
+    return all.array;
+}
+
 static json_t *gather(const struct stats_source *source)
 {
     json_t *all = json_object(), *engine = json_object();
@@ -175,6 +213,7 @@ static json_t *gather(const struct stats_source *source)
     if (source->engine->stats && source->vcpu->engine_state)
         source->engine->stats(source->vcpu, put, engine);
     json_object_set_new(all, "engine", engine);
+    json_object_set_new(all, "address_spaces", tenure_array(source, wall));
     return all;
 }
 
@@ -220,6 +259,28 @@ static void print_time(FILE *out, const json_t *time, double wall)
     }
 }
 
+static double seconds_of(const json_t *row, const char *name)
+{
+    return json_real_value(json_object_get(row, name));
+}
+
+static void print_tenures(FILE *out, const json_t *array)
+{
+    const json_t *row;
+    size_t i;
+
+    if (!json_array_size(array))
+        return;
+    fprintf(out, " %-16s %10s %10s %10s %6s  %s\n", "address space", "tlb s", "window s",
+            "direct s", "moves", "why it moved last");
+    json_array_foreach(array, i, row)
+        fprintf(out, "  %-15s %10.3f %10.3f %10.3f %6lld  %s\n",
+                json_string_value(json_object_get(row, "cr3")), seconds_of(row, "tlb"),
+                seconds_of(row, "window"), seconds_of(row, "direct"),
+                (long long)json_integer_value(json_object_get(row, "moves")),
+                json_string_value(json_object_get(row, "why")));
+}
+
 static void print_group(FILE *out, const char *group_name, const json_t *all,
                         const struct stats_source *source)
 {
@@ -231,6 +292,8 @@ static void print_group(FILE *out, const char *group_name, const json_t *all,
         print_instructions(out, &source->vcpu->stats);
     } else if (!strcmp(group_name, "time")) {
         print_time(out, group, json_real_value(wall));
+    } else if (json_is_array(group)) {
+        print_tenures(out, group);
     } else if (!json_is_object(group)) {
         print_value(out, group_name, group);
     } else if (json_object_size(group)) {

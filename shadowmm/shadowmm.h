@@ -54,6 +54,8 @@ struct shadowmm_stats {
     uint64_t share_breaks;
     uint64_t windows_made, windows_lost, window_faults, window_maps, window_pages, window_unmaps;
     uint64_t window_protects, window_evictions, window_areas;
+    uint64_t directs_made, directs_lost, direct_faults, direct_areas;
+    uint64_t short_lived; /* address spaces that never left the first tier */
 };
 
 /* Takes over vcpu->tlb and vcpu->mmu. 0 or -errno. views: how many are kept (2 to 31). */
@@ -93,10 +95,54 @@ void shadowmm_protect(struct shadowmm *sm, uint64_t gfn);
  *      the window is emptied, which the host cannot refuse.
  */
 
-/* Which views get windows: those that shadowmm_sample() finds computing, none, or all at once and
- * for good, of their own or with the kernel's shared (for tests). */
-enum window_policy { WINDOWS_SAMPLED, WINDOWS_NEVER, WINDOWS_ALWAYS, WINDOWS_SHARED };
-void shadowmm_window_policy(struct shadowmm *sm, enum window_policy policy);
+/* The forms of an address space's user part, and the code that runs it. */
+enum shadowmm_tier { TIER_TLB, TIER_WINDOW, TIER_DIRECT, TIER_END };
+
+/* Which views get which: as shadowmm_sample() finds, or one form at once and for good. A kernel's
+ * windows: one for each view, or one that all share (share.c). */
+enum tier_policy { TIERS_AUTO, TIERS_TLB, TIERS_WINDOW, TIERS_SHARED, TIERS_DIRECT };
+void shadowmm_policy(struct shadowmm *sm, enum tier_policy kernel, enum tier_policy user);
+
+/* What traps cost on this host, in TSC cycles. fault: a signal and a mapping for it; handoff: out
+ * of a sandbox and back in. */
+struct shadowmm_costs {
+    uint64_t fault, handoff;
+};
+void shadowmm_set_costs(struct shadowmm *sm, struct shadowmm_costs costs);
+
+/*
+ * How long one address space ran (TSC cycles, its time in the kernel included) while its user part
+ * was in each tier, and why it moved last.
+ */
+struct tenure {
+    uint64_t cr3, ran[TIER_END];
+    unsigned moves;
+    const char *why;
+};
+
+/* Calls put for the longest-lived address spaces that have moved, ended ones and current ones. */
+void shadowmm_tenures(struct shadowmm *sm, void (*put)(void *arg, const struct tenure *tenure),
+                      void *arg);
+#define TENURES 32
+
+/*
+ * Direct execution: a view's third form. A direct window is a sandbox (direct/sandbox.h), in which
+ * the guest's page g is mapped at g << 12 itself, with the rights of CPL 3. The shadow memory owns
+ * the sandboxes it is given; what it maps takes effect before a sandbox next runs.
+ */
+#define SANDBOXES_MAX 12
+struct sandbox;
+struct sandbox_caps;
+/* How many more sandboxes could be used: nonzero when all it has are taken. */
+unsigned shadowmm_wants_sandbox(const struct shadowmm *sm);
+void shadowmm_give_sandbox(struct shadowmm *sm, struct sandbox *sandbox,
+                           const struct sandbox_caps *caps);
+/* The current view's sandbox, or NULL while it has none. */
+struct sandbox *shadowmm_sandbox(const struct shadowmm *sm);
+/* The current view's sandbox is no more: forgets and destroys it. */
+void shadowmm_lost_sandbox(struct shadowmm *sm);
+/* An access of CPL 3 in the current view's sandbox faulted: as shadowmm_window_fault(). */
+enum mem_fill shadowmm_direct_fault(struct shadowmm *sm, uint64_t gla, enum mem_access access);
 
 /* The base of the current view's window for this privilege, or NULL while it has none. */
 uint8_t *shadowmm_window(const struct shadowmm *sm, bool user);

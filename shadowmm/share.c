@@ -73,7 +73,7 @@ static bool kernel_apart(const struct shadowmm *sm)
     struct vcpu *vcpu = sm->vcpu;
     struct walk walk;
 
-    return sm->policy == WINDOWS_SHARED ||
+    return sm->kernel_policy == TIERS_SHARED ||
            (paging_peek(vcpu, (uint32_t)(vcpu->seg[SEG_CS].base + vcpu->rip), &walk) && !walk.user);
 }
 
@@ -86,7 +86,7 @@ bool share_begin(struct shadowmm *sm)
     if (sm->share.refused || !paging_on(vcpu) || vcpu->efer & EFER_LMA || vcpu->a20_masked ||
         !kernel_apart(sm))
         return false;
-    sm->share.window = window_take(sm);
+    sm->share.window = policy_take(sm, SLOT_KERNEL);
     if (!sm->share.window)
         return false;
     sm->share.on = true;
@@ -117,7 +117,7 @@ void share_check(struct shadowmm *sm)
         if (entry_contradicts(sm->share.entry[index], top_entry(sm, index)))
             entry_broken(sm, i);
     }
-    if (sm->share.breaks > BREAKS_MANY && sm->policy == WINDOWS_SAMPLED) {
+    if (sm->share.breaks > BREAKS_MANY && sm->kernel_policy == TIERS_AUTO) {
         sm->share.refused = true;
         share_end(sm);
     }

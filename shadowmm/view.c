@@ -35,11 +35,8 @@ void view_flush(struct shadowmm *sm, struct view *view)
     for (unsigned user = 0; user < 2; user++) {
         tlb_flush(&view->tlb[user]);
         jumps_flush(&view->jumps[user]);
-        if (view->window[user])
-            window_release(sm, view, user);
-        view->samples[user] = 0;
-        view->patience[user] = WINDOW_SAMPLES;
     }
+    policy_reset(sm, view);
 }
 
 void view_empty_all(struct shadowmm *sm)
@@ -52,9 +49,10 @@ void view_empty_all(struct shadowmm *sm)
         for (unsigned user = 0; user < 2; user++) {
             tlb_flush(&view->tlb[user]);
             jumps_flush(&view->jumps[user]);
-            if (view->window[user])
-                window_empty(sm, view->window[user]);
         }
+        for (enum slot slot = 0; slot < SLOT_COUNT; slot++)
+            if (view->window[slot])
+                window_empty(sm, view->window[slot]);
     }
 }
 
@@ -63,9 +61,10 @@ void view_drop(struct shadowmm *sm, struct view *view, uint64_t gla, uint64_t si
     for (unsigned user = 0; user < 2; user++) {
         tlb_drop(&view->tlb[user], gla, size);
         jumps_drop(&view->jumps[user], gla, size);
-        if (view->window[user])
-            window_drop(sm, view->window[user], gla, size);
     }
+    for (enum slot slot = 0; slot < SLOT_COUNT; slot++)
+        if (view->window[slot])
+            window_drop(sm, view->window[slot], gla, size);
 }
 
 static bool matches(const struct view *view, const struct vcpu *vcpu)
@@ -104,11 +103,14 @@ static struct view *take(struct shadowmm *sm)
     sm->stats.view_misses++;
     if (view->valid)
         view_flush(sm, view);
+    else
+        policy_reset(sm, view);
     view->valid = true;
     view->paging = paging_on(vcpu);
     view->cr3 = vcpu->cr3;
     for (unsigned i = 0; i < 4; i++)
         view->pdpte[i] = vcpu->pdpte[i];
+    policy_begin(sm, view);
     return view;
 }
 
@@ -124,13 +126,15 @@ static struct view *find(struct shadowmm *sm)
 
 void view_select(struct shadowmm *sm)
 {
-    struct view *view = find(sm);
+    struct view *view;
 
+    policy_account(sm);
+    view = find(sm);
     view->used_at = ++sm->stats.view_switches;
     sm->current = (unsigned)(view - sm->view);
     sm->vcpu->tlb[0] = &view->tlb[0];
     sm->vcpu->tlb[1] = &view->tlb[1];
-    window_select(sm, view);
+    policy_select(sm, view);
 }
 
 /* --- mmu_ops --------------------------------------------------------------- */
@@ -271,6 +275,10 @@ int shadowmm_create(struct shadowmm **out, struct vcpu *vcpu, unsigned views)
         goto fail;
     sm->mode = mode_bits(vcpu);
     sm->area_limit = 4096;
+    for (unsigned i = WINDOWS_MAX; i < POOL_SIZE; i++)
+        sm->pool[i].is_direct = true;
+    sm->costs = (struct shadowmm_costs){ 10000, 40000 };
+    sm->account_at = __builtin_ia32_rdtsc();
     sm->plain_tlb[0] = vcpu->tlb[0];
     sm->plain_tlb[1] = vcpu->tlb[1];
     sm->plain_ops = vcpu->mmu;

@@ -4,6 +4,7 @@
 
 #include "cpu/paging.h"
 #include "cpu/tlb.h"
+#include "direct/sandbox.h"
 #include "shadowmm/shadowmm.h"
 
 #define VIEWS_MAX 31
@@ -11,6 +12,7 @@
 #define WINDOWS_MAX 20
 #define JUMP_LOG 8192
 #define JUMP_PAGES 4096
+#define POOL_SIZE (WINDOWS_MAX + SANDBOXES_MAX)
 
 /* One jump table and what was put into it. */
 struct jumps {
@@ -23,19 +25,30 @@ struct jumps {
     uint16_t log[JUMP_LOG];  /* slots filled */
 };
 
+/* What a page or a run of them may be used for. exec: in a direct window only. */
+struct rights {
+    bool write, exec;
+};
+
 /* A run of pages mapped in a window: contiguous in the guest's tables and in guest RAM. */
 struct area {
     uint32_t page, count; /* first page number, pages */
     uint32_t gfn;         /* of the first */
-    bool writable;
+    struct rights rights;
 };
 
 struct window {
     uint8_t *base;        /* NULL: no reservation */
+    struct sandbox *sandbox; /* a direct window: instead of base */
+    bool is_direct;       /* this place in the pool is for one with a sandbox */
+    bool filled;          /* something has been mapped since it was last emptied */
     struct area *area;    /* sorted by page */
     unsigned areas, room;
     unsigned events;      /* faults and unmaps since the last sample */
 };
+
+/* What a view's windows are for: translated kernel code, translated user code, direct execution. */
+enum slot { SLOT_KERNEL, SLOT_USER, SLOT_DIRECT, SLOT_COUNT };
 
 struct view {
     struct tlb tlb[2] __attribute__((aligned(64)));
@@ -44,9 +57,12 @@ struct view {
     uint64_t cr3, pdpte[4];
     uint64_t used_at;        /* the switch count when it was last selected */
     struct jumps jumps[2];
-    struct window *window[2]; /* NULL: none */
-    unsigned samples[2];      /* since it was made or lost its window */
-    unsigned patience[2];     /* samples that it takes to get one */
+    struct window *window[SLOT_COUNT]; /* NULL: none */
+    unsigned samples[SLOT_COUNT];  /* since it was made or lost its window */
+    unsigned patience[SLOT_COUNT]; /* samples that it takes to get one */
+    /* since its last sample: TSC cycles, and how often user code was left for the kernel */
+    uint64_t ran, traps;
+    struct tenure tenure;
 };
 
 /* Where a paging structure serves: entry e maps the 1 << shift bytes from base + (e << shift). */
@@ -103,16 +119,19 @@ struct shadowmm {
     unsigned free_count;
     uint64_t fill;           /* counts page faults, so to speak: one fills a run at most */
     struct table_chunk *chunks;
-    struct window pool[WINDOWS_MAX];
     struct share share;
     bool sharing;            /* a fill of what is shared: sync_filled() marks its tables */
+    struct window pool[POOL_SIZE]; /* windows, then those with a sandbox */
     unsigned area_limit;
-    enum window_policy policy;
+    enum tier_policy kernel_policy, user_policy;
+    struct shadowmm_costs costs;
+    struct sandbox_caps direct_caps;
+    uint64_t account_at, account_traps; /* when the current view's time was last added up */
+    struct tenure ended[TENURES];
     struct shadowmm_stats stats;
 };
 
 #define WRITER_MANY 255
-#define WINDOW_SAMPLES 4 /* of run time before a view gets its first window */
 
 /* --- view.c --- */
 void view_select(struct shadowmm *sm);
@@ -124,16 +143,31 @@ void view_drop(struct shadowmm *sm, struct view *view, uint64_t gla, uint64_t si
 void jumps_flush(struct jumps *jumps);
 void jumps_drop(struct jumps *jumps, uint64_t gla, uint64_t size);
 
+/* --- host.c --- */
+#define WINDOW_SIZE (1ull << 32)
+#define WINDOW_PAGES (WINDOW_SIZE >> PAGE_SHIFT)
+bool host_ready(struct window *w); /* it can be used: it has an address range or a sandbox */
+void host_destroy(struct window *w);
+/* The pages that can be mapped: [low, end). */
+void host_bounds(const struct shadowmm *sm, const struct window *w, uint64_t *low, uint64_t *end);
+/* Maps the run, over whatever was there. False: what is there now is undefined. */
+bool host_map(const struct shadowmm *sm, const struct window *w, const struct area *run);
+/* Nothing is mapped at [page, end) afterwards: accesses fault. False: what is there is
+ * undefined. */
+bool host_unmap(const struct shadowmm *sm, const struct window *w, uint64_t page, uint64_t end);
+/* A mapped page has these rights afterwards. False: nothing has changed. */
+bool host_protect(const struct shadowmm *sm, const struct window *w, uint64_t page,
+                  struct rights rights);
+void host_unmap_all(const struct shadowmm *sm, const struct window *w);
+
 /* --- window.c --- */
 /* Drops and protects always succeed; the window is emptied if there is no other way. */
 void window_drop(struct shadowmm *sm, struct window *w, uint64_t gla, uint64_t size);
 void window_empty(struct shadowmm *sm, struct window *w);
-void window_select(struct shadowmm *sm, struct view *view);
-void window_release(struct shadowmm *sm, struct view *view, unsigned user);
+void window_release(struct shadowmm *sm, struct view *view, enum slot slot);
 void window_protect(struct shadowmm *sm, uint64_t gfn);
 void window_destroy(struct shadowmm *sm);
 
-struct window *window_take(struct shadowmm *sm); /* a free one, or NULL */
 
 /* --- share.c --- */
 int share_create(struct shadowmm *sm);
@@ -148,6 +182,13 @@ bool share_invlpg(struct shadowmm *sm, uint64_t gla); /* true: more than the pag
 void share_filled(struct shadowmm *sm, uint64_t gla); /* is about to be, through the current root */
 bool share_admit(struct shadowmm *sm, uint64_t gla);  /* code at gla may be in the jump table */
 void share_sample(struct shadowmm *sm);
+/* --- policy.c --- */
+/* A free window for this slot, taken from another view if need be; or NULL. */
+struct window *policy_take(struct shadowmm *sm, enum slot slot);
+void policy_account(struct shadowmm *sm);                   /* before the current view changes */
+void policy_begin(struct shadowmm *sm, struct view *view);  /* it is another address space now */
+void policy_reset(struct shadowmm *sm, struct view *view);  /* to the first tier */
+void policy_select(struct shadowmm *sm, struct view *view); /* it is the current one now */
 
 /* --- sync.c --- */
 /* Does a translation made through the old entry contradict the new one? */

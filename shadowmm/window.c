@@ -9,106 +9,33 @@
 #include <sys/mman.h>
 
 #include "base/bug.h"
-#include "base/spent.h"
 #include "cpu/fault.h"
 #include "shadowmm/view.h"
 
-#define WINDOW_SIZE (1ull << 32)
-#define WINDOW_PAGES (WINDOW_SIZE >> PAGE_SHIFT)
-#define GUARD (1ull << 16)
 #define STEPS_MAX 64       /* guest pages (of any size) looked at on each side of a fault */
-#define POPULATE_MAX 64    /* longer runs are left to the host's own faults */
 #define AREAS_RESERVE 4    /* a fault finds room for so many */
-#define EVENTS_BAD 70      /* since the view's last sample: more costs more than the other form */
 
-/*
- * --- The host's side ---------------------------------------------------------------
- *
- * Three primitives, all of one window and in pages; nothing below them maps memory. They know no
- * areas and count nothing. The host may refuse each (vm.max_map_count, no memory): the caller
- * then empties the window, which the host cannot refuse.
- */
-
-static void *reserve(void *at, uint64_t size, int flags)
+/* The windows share this process's areas, a sandbox has its own. */
+static uint64_t areas_used(const struct shadowmm *sm, const struct window *w)
 {
-    return mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+    return w->sandbox ? w->areas : sm->stats.window_areas;
 }
 
-static uint8_t *page_host(const struct window *w, uint64_t page)
+static void count_areas(struct shadowmm *sm, const struct window *w, int change)
 {
-    return w->base + (page << PAGE_SHIFT);
-}
-
-/* Maps the run, over whatever was there. False: what is there now is undefined. */
-static bool host_map(const struct shadowmm *sm, const struct window *w, const struct area *run)
-{
-    int prot = run->writable ? PROT_READ | PROT_WRITE : PROT_READ;
-    int populate = run->count <= POPULATE_MAX ? MAP_POPULATE : 0;
-    enum spent_on before = spent_begin(sm->vcpu->spent, SPENT_MAP);
-    void *at = mmap(page_host(w, run->page), (uint64_t)run->count << PAGE_SHIFT, prot,
-                    MAP_SHARED | MAP_FIXED | populate, sm->vcpu->mem->fd,
-                    (off_t)((uint64_t)run->gfn << PAGE_SHIFT));
-
-    spent_back(sm->vcpu->spent, before);
-    return at != MAP_FAILED;
-}
-
-/* Nothing is mapped at [page, end) afterwards: accesses fault. False: what is there is
- * undefined. */
-static bool host_unmap(const struct shadowmm *sm, const struct window *w, uint64_t page,
-                       uint64_t end)
-{
-    enum spent_on before = spent_begin(sm->vcpu->spent, SPENT_MAP);
-    void *at = reserve(page_host(w, page), (end - page) << PAGE_SHIFT, MAP_FIXED);
-
-    spent_back(sm->vcpu->spent, before);
-    return at != MAP_FAILED;
-}
-
-/* Writes to a mapped page fault afterwards. False: nothing has changed. */
-static bool host_protect(const struct shadowmm *sm, const struct window *w, uint64_t page)
-{
-    enum spent_on before = spent_begin(sm->vcpu->spent, SPENT_MAP);
-    int failed = mprotect(page_host(w, page), PAGE_SIZE, PROT_READ);
-
-    spent_back(sm->vcpu->spent, before);
-    return !failed;
-}
-
-/*
- * One mapping in place of all of them: the host has no reason to refuse it, since it takes the
- * place of at least as many. Should it refuse, the old ones lose their rights, which splits none.
- */
-static void host_unmap_all(const struct shadowmm *sm, const struct window *w)
-{
-    if (!host_unmap(sm, w, 0, WINDOW_PAGES)) {
-        bool refused = mprotect(w->base, WINDOW_SIZE, PROT_NONE);
-
-        BUG_ON(refused);
-    }
-}
-
-/* --- Reservation ----------------------------------------------------------------- */
-
-static bool window_reserve(struct window *w)
-{
-    uint8_t *all;
-
-    if (w->base)
-        return true;
-    all = reserve(NULL, WINDOW_SIZE + 2 * GUARD, 0);
-    if (all == MAP_FAILED)
-        return false;
-    w->base = all + GUARD;
-    return true;
+    if (w->sandbox)
+        sm->stats.direct_areas += (uint64_t)(int64_t)change;
+    else
+        sm->stats.window_areas += (uint64_t)(int64_t)change;
 }
 
 void window_empty(struct shadowmm *sm, struct window *w)
 {
     host_unmap_all(sm, w);
-    sm->stats.window_areas -= w->areas;
+    count_areas(sm, w, -(int)w->areas);
     sm->stats.window_unmaps++;
     w->areas = 0;
+    w->filled = false;
 }
 
 /* The same for want of room. */
@@ -121,9 +48,8 @@ static void window_evict(struct shadowmm *sm, struct window *w)
 
 void window_destroy(struct shadowmm *sm)
 {
-    for (unsigned i = 0; i < WINDOWS_MAX; i++) {
-        if (sm->pool[i].base)
-            munmap(sm->pool[i].base - GUARD, WINDOW_SIZE + 2 * GUARD);
+    for (unsigned i = 0; i < POOL_SIZE; i++) {
+        host_destroy(&sm->pool[i]);
         if (sm->pool[i].area)
             munmap(sm->pool[i].area, sm->pool[i].room * sizeof(struct area));
     }
@@ -157,7 +83,7 @@ static bool area_room(const struct shadowmm *sm, struct window *w)
     unsigned room = w->room ? 2 * w->room : 2048;
     struct area *area;
 
-    if (sm->stats.window_areas + 2 > sm->area_limit)
+    if (areas_used(sm, w) + 2 > sm->area_limit)
         return false;
     if (w->areas + 2 <= w->room)
         return true;
@@ -180,7 +106,7 @@ static void area_insert(struct shadowmm *sm, struct window *w, unsigned at, stru
         w->area[i] = w->area[i - 1];
     w->area[at] = area;
     w->areas++;
-    sm->stats.window_areas++;
+    count_areas(sm, w, 1);
 }
 
 static void area_delete(struct shadowmm *sm, struct window *w, unsigned at)
@@ -188,7 +114,7 @@ static void area_delete(struct shadowmm *sm, struct window *w, unsigned at)
     for (unsigned i = at; i + 1 < w->areas; i++)
         w->area[i] = w->area[i + 1];
     w->areas--;
-    sm->stats.window_areas--;
+    count_areas(sm, w, -1);
 }
 
 /* Makes page begin an area, if it lies inside one. */
@@ -244,44 +170,61 @@ void window_drop(struct shadowmm *sm, struct window *w, uint64_t gla, uint64_t s
     sm->stats.window_unmaps++;
 }
 
-void window_release(struct shadowmm *sm, struct view *view, unsigned user)
+void window_release(struct shadowmm *sm, struct view *view, enum slot slot)
 {
-    window_empty(sm, view->window[user]);
-    view->window[user] = NULL;
+    window_empty(sm, view->window[slot]);
+    view->window[slot] = NULL;
     sm->vcpu->bt.leave = 1;
-    sm->stats.windows_lost++;
+    if (slot == SLOT_DIRECT)
+        sm->stats.directs_lost++;
+    else
+        sm->stats.windows_lost++;
 }
 
 static void protect_page(struct shadowmm *sm, struct window *w, uint64_t page)
 {
-    if (!area_room(sm, w) || !host_protect(sm, w, page)) {
+    struct rights rights = w->area[area_find(w, page)].rights;
+
+    rights.write = false;
+    if (!area_room(sm, w) || !host_protect(sm, w, page, rights)) {
         window_evict(sm, w);
         return;
     }
     area_split(sm, w, page);
     area_split(sm, w, page + 1);
-    w->area[area_find(w, page)].writable = false;
+    w->area[area_find(w, page)].rights = rights;
     w->events++;
     sm->stats.window_protects++;
 }
 
 void window_protect(struct shadowmm *sm, uint64_t gfn)
 {
-    for (unsigned k = 0; k < WINDOWS_MAX; k++) {
+    for (unsigned k = 0; k < POOL_SIZE; k++) {
         struct window *w = &sm->pool[k];
 
         for (unsigned i = 0; i < w->areas; i++)
-            if (w->area[i].writable && gfn - w->area[i].gfn < w->area[i].count)
+            if (w->area[i].rights.write && gfn - w->area[i].gfn < w->area[i].count)
                 protect_page(sm, w, w->area[i].page + (gfn - w->area[i].gfn));
     }
 }
 
 /* --- Filling --------------------------------------------------------------------------- */
 
-static bool may_write(const struct shadowmm *sm, const struct walk *walk, bool user)
+static bool may_write(const struct shadowmm *sm, const struct walk *walk, enum slot slot)
 {
-    return walk->dirty && (walk->writable || (!user && !(sm->vcpu->cr0 & CR0_WP))) &&
+    return walk->dirty &&
+           (walk->writable || (slot == SLOT_KERNEL && !(sm->vcpu->cr0 & CR0_WP))) &&
            !physmem_watched(sm->vcpu->mem, walk->gpa >> PAGE_SHIFT);
+}
+
+static struct rights rights_of(const struct shadowmm *sm, const struct walk *walk, enum slot slot)
+{
+    return (struct rights){ may_write(sm, walk, slot), slot == SLOT_DIRECT && !walk->nx };
+}
+
+static bool same_rights(struct rights a, struct rights b)
+{
+    return a.write == b.write && a.exec == b.exec;
 }
 
 /* Is all of it RAM? */
@@ -297,8 +240,8 @@ static bool ram_range(const struct shadowmm *sm, uint64_t gpa, uint64_t size)
  * with frame gfn and these rights, without setting A or D? Going down, gla is the page below the
  * run.
  */
-static uint64_t continues(struct shadowmm *sm, uint64_t gla, uint64_t gfn, bool user, bool writable,
-                          bool down)
+static uint64_t continues(struct shadowmm *sm, uint64_t gla, uint64_t gfn, enum slot slot,
+                          struct rights rights, bool down)
 {
     struct walk walk;
     uint64_t inside;
@@ -306,9 +249,8 @@ static uint64_t continues(struct shadowmm *sm, uint64_t gla, uint64_t gfn, bool 
     if (!paging_on(sm->vcpu) || !paging_peek(sm->vcpu, gla, &walk) || !walk.accessed)
         return 0;
     if (walk.gpa >> PAGE_SHIFT != gfn || !physmem_is_ram(sm->vcpu->mem, walk.gpa) ||
-        (user && !walk.user) || (sm->sharing && walk.user) ||
-        may_write(sm, &walk, user) != writable ||
-        !sync_filled(sm, gla, &walk))
+        (slot != SLOT_KERNEL && !walk.user) || (sm->sharing && walk.user) ||
+        !same_rights(rights_of(sm, &walk, slot), rights) || !sync_filled(sm, gla, &walk))
         return 0;
     inside = (gla & (walk.size - 1)) >> PAGE_SHIFT;
     if (walk.size == PAGE_SIZE || !ram_range(sm, walk.gpa - (inside << PAGE_SHIFT), walk.size))
@@ -323,28 +265,31 @@ static uint64_t least(uint64_t a, uint64_t b)
 
 /* Grows the run at page in both directions over pages that are not mapped yet. */
 static struct area run_around(struct shadowmm *sm, const struct window *w, uint64_t page,
-                              uint64_t gfn, bool user, bool writable)
+                              uint64_t gfn, enum slot slot, struct rights rights)
 {
     unsigned at = area_find(w, page);
-    uint64_t low = at ? w->area[at - 1].page + w->area[at - 1].count : 0;
-    uint64_t high = at < w->areas ? w->area[at].page : WINDOW_PAGES;
-    uint64_t first = page, end = page + 1, more;
+    uint64_t low, high, first = page, end = page + 1, more;
 
+    host_bounds(sm, w, &low, &high);
+    if (at)
+        low = w->area[at - 1].page + w->area[at - 1].count;
+    if (at < w->areas)
+        high = w->area[at].page;
     for (unsigned steps = 0; end < high && steps < STEPS_MAX; steps++, end += more) {
         more = least(high - end,
-                     continues(sm, end << PAGE_SHIFT, gfn + (end - page), user, writable, false));
+                     continues(sm, end << PAGE_SHIFT, gfn + (end - page), slot, rights, false));
         if (!more)
             break;
     }
     for (unsigned steps = 0; first > low && steps < STEPS_MAX && gfn > page - first;
          steps++, first -= more) {
         more = least(first - low, continues(sm, (first - 1) << PAGE_SHIFT, gfn - (page - first) - 1,
-                                            user, writable, true));
+                                            slot, rights, true));
         if (!more)
             break;
     }
     return (struct area){ (uint32_t)first, (uint32_t)(end - first),
-                          (uint32_t)(gfn - (page - first)), writable };
+                          (uint32_t)(gfn - (page - first)), rights };
 }
 
 /* Tracing the tables of a run's pages may have made one of its own frames a watched one: keep what
@@ -354,21 +299,23 @@ static struct area run_unwatched(struct shadowmm *sm, struct area run, uint64_t 
     const uint8_t *watch = &sm->vcpu->mem->watch[run.gfn];
     uint32_t at = (uint32_t)page - run.page, first = at, end = at + 1;
 
-    if (!run.writable)
+    if (!run.rights.write)
         return run;
     while (first && !watch[first - 1])
         first--;
     while (end < run.count && !watch[end])
         end++;
-    return (struct area){ run.page + first, end - first, run.gfn + first, true };
+    return (struct area){ run.page + first, end - first, run.gfn + first, run.rights };
 }
 
 /* The window that has the most areas gives them up; of equals, one that is not in use. */
-static void evict(struct shadowmm *sm, const struct window *in_use)
+static void evict(struct shadowmm *sm, struct window *in_use)
 {
     struct window *most = &sm->pool[0];
 
-    for (unsigned i = 1; i < WINDOWS_MAX; i++)
+    if (in_use->sandbox)
+        most = in_use;
+    for (unsigned i = 1; !in_use->sandbox && i < WINDOWS_MAX; i++)
         if (sm->pool[i].areas > most->areas ||
             (sm->pool[i].areas == most->areas && most == in_use))
             most = &sm->pool[i];
@@ -377,183 +324,108 @@ static void evict(struct shadowmm *sm, const struct window *in_use)
 
 /* Maps the run that page is in; w has nothing mapped there. */
 static enum mem_fill fill_run(struct shadowmm *sm, struct window *w, uint64_t page, uint64_t gfn,
-                              bool user, bool writable)
+                              enum slot slot, struct rights rights)
 {
-    struct area run = run_around(sm, w, page, gfn, user, writable);
+    struct area run = run_around(sm, w, page, gfn, slot, rights);
 
     run = run_unwatched(sm, run, page);
-    if (run.writable && sm->vcpu->mem->watch[gfn])
+    if (run.rights.write && sm->vcpu->mem->watch[gfn])
         return MEM_SPECIAL;
     if (!area_room(sm, w) || !host_map(sm, w, &run)) {
         window_evict(sm, w);
         return MEM_SPECIAL;
     }
     area_insert(sm, w, area_find(w, run.page), run);
+    w->filled = true;
     sm->stats.window_maps++;
     sm->stats.window_pages += run.count;
     return MEM_FILLED;
 }
 
-static struct window *current_window(const struct shadowmm *sm, bool user)
+/* Makes room for a run around page, where nothing will be mapped then. */
+static void make_room(struct shadowmm *sm, struct window *w, uint64_t page)
 {
-    struct window *w = sm->view[sm->current].window[user];
+    while (areas_used(sm, w) + AREAS_RESERVE > sm->area_limit)
+        evict(sm, w);
+    if (!area_any(w, page, page + 1))
+        return;
+    if (area_room(sm, w))
+        area_remove(sm, w, page, page + 1);
+    else
+        window_evict(sm, w);
+}
 
-    return w || user ? w : sm->share.window;
+static bool mappable(const struct shadowmm *sm, const struct window *w, uint64_t page)
+{
+    uint64_t low, end;
+
+    host_bounds(sm, w, &low, &end);
+    return page >= low && page < end;
+}
+
+static struct window *current_window(const struct shadowmm *sm, enum slot slot)
+{
+    struct window *w = sm->view[sm->current].window[slot];
+
+    return w || slot != SLOT_KERNEL ? w : sm->share.window;
+}
+
+/* Caches the walk in the window, as part of a run if it can be. */
+static enum mem_fill fill_page(struct shadowmm *sm, struct window *w, enum slot slot, uint64_t gla,
+                               const struct walk *walk, bool write)
+{
+    uint64_t page = gla >> PAGE_SHIFT;
+    bool done = sync_filled(sm, gla, walk);
+    struct rights rights = rights_of(sm, walk, slot);
+
+    BUG_ON(!done);
+    if (write && !rights.write)
+        return MEM_SPECIAL;
+    make_room(sm, w, page);
+    return fill_run(sm, w, page, walk->gpa >> PAGE_SHIFT, slot, rights);
+}
+
+/* An access to the current view's window in this slot faulted. */
+static enum mem_fill fill(struct shadowmm *sm, enum slot slot, uint64_t gla, enum mem_access access)
+{
+    struct vcpu *vcpu = sm->vcpu;
+    struct window *w = current_window(sm, slot);
+    bool shared = w == sm->share.window;
+    struct walk walk;
+    uint32_t error;
+    enum mem_fill result;
+
+    w->events++;
+    if (!paging_on(vcpu))
+        paging_peek(vcpu, gla, &walk);
+    else if (!paging_walk(vcpu, gla, access, slot != SLOT_KERNEL, &walk, &error))
+        return fault_page(vcpu, gla, error), MEM_FAULTED;
+    if (!physmem_is_ram(vcpu->mem, walk.gpa))
+        return MEM_DEVICE;
+    if (!mappable(sm, w, gla >> PAGE_SHIFT) || (shared && walk.user)) /* H1 */
+        return MEM_SPECIAL;
+    sync_begin(sm);
+    sm->sharing = shared;
+    result = fill_page(sm, w, slot, gla, &walk, access == MEM_WRITE);
+    sm->sharing = false;
+    return result;
 }
 
 enum mem_fill shadowmm_window_fault(struct shadowmm *sm, bool user, uint64_t gla, bool write)
 {
-    struct vcpu *vcpu = sm->vcpu;
-    struct window *w = current_window(sm, user);
-    uint64_t page = gla >> PAGE_SHIFT;
-    struct walk walk;
-    uint32_t error;
-    enum mem_fill fill;
-    bool writable, done;
-
-    w->events++;
     sm->stats.window_faults++;
-    if (!paging_on(vcpu))
-        paging_peek(vcpu, gla, &walk);
-    else if (!paging_walk(vcpu, gla, write ? MEM_WRITE : MEM_READ, user, &walk, &error))
-        return fault_page(vcpu, gla, error), MEM_FAULTED;
-    if (!physmem_is_ram(vcpu->mem, walk.gpa))
-        return MEM_DEVICE;
-    sync_begin(sm);
-    if (w == sm->share.window && walk.user) /* H1 */
-        return MEM_SPECIAL;
-    sm->sharing = w == sm->share.window;
-    done = sync_filled(sm, gla, &walk);
-    sm->sharing = false;
-    BUG_ON(!done);
-    writable = may_write(sm, &walk, user);
-    if (write && !writable)
-        return MEM_SPECIAL;
-    while (sm->stats.window_areas + AREAS_RESERVE > sm->area_limit)
-        evict(sm, w);
-    if (area_any(w, page, page + 1)) {
-        if (area_room(sm, w))
-            area_remove(sm, w, page, page + 1);
-        else
-            window_evict(sm, w);
-    }
-    sm->sharing = w == sm->share.window;
-    fill = fill_run(sm, w, page, walk.gpa >> PAGE_SHIFT, user, writable);
-    sm->sharing = false;
-    return fill;
+    return fill(sm, user ? SLOT_USER : SLOT_KERNEL, gla, write ? MEM_WRITE : MEM_READ);
 }
 
-/* --- Policy ----------------------------------------------------------------------------- */
+enum mem_fill shadowmm_direct_fault(struct shadowmm *sm, uint64_t gla, enum mem_access access)
+{
+    sm->stats.direct_faults++;
+    return fill(sm, SLOT_DIRECT, gla, access);
+}
 
 uint8_t *shadowmm_window(const struct shadowmm *sm, bool user)
 {
-    const struct window *w = current_window(sm, user);
+    const struct window *w = current_window(sm, user ? SLOT_USER : SLOT_KERNEL);
 
     return w ? w->base : NULL;
-}
-
-void shadowmm_limit_areas(struct shadowmm *sm, unsigned areas)
-{
-    sm->area_limit = areas < AREAS_MIN ? AREAS_MIN : areas;
-}
-
-static struct view *owner(struct shadowmm *sm, const struct window *w, unsigned *user)
-{
-    for (unsigned i = 0; i < sm->view_count; i++)
-        for (*user = 0; *user < 2; ++*user)
-            if (sm->view[i].window[*user] == w)
-                return &sm->view[i];
-    return NULL;
-}
-
-/* The view other than the current one with a window that was selected longest ago, or NULL. */
-static struct view *oldest_owner(struct shadowmm *sm, unsigned *user)
-{
-    struct view *oldest = NULL;
-    unsigned u;
-
-    for (unsigned i = 0; i < WINDOWS_MAX; i++) {
-        struct view *view = owner(sm, &sm->pool[i], &u);
-
-        if (view && view != &sm->view[sm->current] &&
-            (!oldest || view->used_at < oldest->used_at)) {
-            oldest = view;
-            *user = u;
-        }
-    }
-    return oldest;
-}
-
-/* A window that nobody has, or the one that was not used for longest. */
-struct window *window_take(struct shadowmm *sm)
-{
-    struct view *view;
-    struct window *w;
-    unsigned user;
-
-    for (unsigned i = 0; i < WINDOWS_MAX; i++)
-        if (&sm->pool[i] != sm->share.window && !owner(sm, &sm->pool[i], &user) &&
-            window_reserve(&sm->pool[i])) {
-            sm->pool[i].events = 0;
-            return &sm->pool[i];
-        }
-    view = oldest_owner(sm, &user);
-    if (!view)
-        return NULL;
-    w = view->window[user];
-    w->events = 0;
-    window_release(sm, view, user);
-    return w;
-}
-
-static void promote(struct shadowmm *sm, struct view *view, unsigned user)
-{
-    struct window *w = window_take(sm);
-
-    if (!w)
-        return;
-    view->window[user] = w;
-    sm->vcpu->bt.leave = 1;
-    sm->stats.windows_made++;
-}
-
-void window_select(struct shadowmm *sm, struct view *view)
-{
-    bool shared = sm->policy == WINDOWS_SHARED;
-
-    if (shared)
-        share_begin(sm);
-    for (unsigned user = shared; user < 2 && (shared || sm->policy == WINDOWS_ALWAYS); user++)
-        if (!view->window[user])
-            promote(sm, view, user);
-}
-
-void shadowmm_window_policy(struct shadowmm *sm, enum window_policy policy)
-{
-    sm->policy = policy;
-    window_select(sm, &sm->view[sm->current]);
-}
-
-void shadowmm_sample(struct shadowmm *sm, bool user)
-{
-    struct view *view = &sm->view[sm->current];
-    struct window *w = view->window[user];
-
-    if (sm->policy != WINDOWS_SAMPLED)
-        return;
-    if (!w && !user && sm->share.on) {
-        share_sample(sm);
-        return;
-    }
-    if (!w) {
-        if (++view->samples[user] >= view->patience[user] && (user || !share_begin(sm)))
-            promote(sm, view, user);
-        return;
-    }
-    if (w->events > EVENTS_BAD) {
-        window_release(sm, view, user);
-        view->samples[user] = 0;
-        view->patience[user] *= 4;
-    }
-    w->events = 0;
 }

@@ -101,7 +101,7 @@ int machine_create(struct machine *m, const struct engine *engine)
     make_tables(m);
     machine_flat(m->vcpu);
     if (engine->create) {
-        m->vcpu->engine_state = engine->create(m->vcpu, &error);
+        m->vcpu->engine_state = engine->create(m->vcpu, USER_AUTO, &error);
         if (!m->vcpu->engine_state && engine != &engine_interp) {
             printf("engine %s: %s\n", engine->name, error);
             return -1;

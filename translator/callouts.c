@@ -78,6 +78,8 @@ static uint32_t current_key(struct translator *t)
 
     if (!(key & KEY_OK))
         return key;
+    if (direct_wanted(t, key))
+        return key | KEY_DIRECT;
     window = shadowmm_window(t->sm, key & KEY_USER);
     if (!window)
         return key;
@@ -121,7 +123,7 @@ static const void *go_on(struct vcpu *vcpu)
     *(volatile uint64_t *)&vcpu->bt.jump_table = (uint64_t)(uintptr_t)jumps;
     vcpu->bt.tlb = (uint64_t)(uintptr_t)vcpu->tlb[key & KEY_USER];
     segments_refresh(vcpu);
-    if (must_leave(vcpu)) /* after the table: a kick that comes later poisons it */
+    if (must_leave(vcpu) || key & KEY_DIRECT) /* after the table: a later kick poisons it */
         return NULL;
     if (key & KEY_FPU)
         bt_fpu_in(vcpu);

@@ -115,7 +115,9 @@ static void sample(struct translator *t)
     if (now - t->sampled_at < SAMPLE_CYCLES || t->vcpu->halted)
         return;
     t->sampled_at = now;
+    bt_fpu_out(t->vcpu); /* what follows may use vector registers */
     shadowmm_sample(t->sm, t->vcpu->cpl == 3);
+    direct_supply(t);
 }
 
 /* Delivers what waits and can be taken. True when the guest should not run on now. */
@@ -190,6 +192,10 @@ static void run_once(struct translator *t)
     uint32_t key = engine_key(vcpu);
     enum spent_on before;
 
+    if (direct_wanted(t, key) && !vcpu->intr_shadow && !vcpu->nmi_pending) {
+        direct_run(t);
+        return;
+    }
     if (!(key & KEY_OK) || vcpu->intr_shadow || vcpu->nmi_pending) {
         bt_fpu_out(vcpu);
         t->stats.interpreted++;
@@ -239,6 +245,7 @@ static void destroy(struct vcpu *vcpu)
     cache_destroy(t);
     if (t->sm)
         shadowmm_destroy(t->sm);
+    direct_destroy(t);
     vcpu->mem->on_write = NULL;
     vcpu->mem->on_watch = NULL;
     free(t->adapt);
@@ -249,38 +256,7 @@ static void destroy(struct vcpu *vcpu)
     vcpu->engine_state = NULL;
 }
 
-/*
- * For tests and benchmarks. NOVT_ACCESS=tlb keeps every address space in the TLB form,
- * NOVT_ACCESS=window gives each a window at once, NOVT_ACCESS=shared too, with one for CPL 0 that
- * all share. NOVT_AREAS=N limits the windows' areas: their eviction can be seen then.
- * NOVT_CACHE_SIZE=BYTES does the same for translated code.
- */
-static bool env_is(const char *name, const char *value)
-{
-    const char *set = getenv(name);
-
-    return set && !strcmp(set, value);
-}
-
-static enum window_policy window_policy(void)
-{
-    if (env_is("NOVT_ACCESS", "tlb"))
-        return WINDOWS_NEVER;
-    if (env_is("NOVT_ACCESS", "shared"))
-        return WINDOWS_SHARED;
-    return env_is("NOVT_ACCESS", "window") ? WINDOWS_ALWAYS : WINDOWS_SAMPLED;
-}
-
-/* An area and the reservation behind it are two of the host's; the process needs some more. */
-static unsigned area_limit(void)
-{
-    unsigned limit = host_max_areas() / 8;
-    const char *set = getenv("NOVT_AREAS");
-    unsigned long wanted = set ? strtoul(set, NULL, 0) : 0;
-
-    return wanted && wanted < limit ? (unsigned)wanted : limit;
-}
-
+/* NOVT_CACHE_SIZE=BYTES makes it smaller, so that its eviction can be tested. */
 static size_t cache_size(void)
 {
     const char *set = getenv("NOVT_CACHE_SIZE");
@@ -302,7 +278,7 @@ static bool allocate(struct translator *t)
            !shadowmm_create(&t->sm, t->vcpu, VIEWS);
 }
 
-static void *create(struct vcpu *vcpu, const char **error)
+static void *create(struct vcpu *vcpu, enum user_tier user, const char **error)
 {
     struct translator *t = calloc(1, sizeof(*t));
 
@@ -323,13 +299,12 @@ static void *create(struct vcpu *vcpu, const char **error)
     vcpu->mem->on_write = on_write;
     vcpu->mem->on_watch = on_watch;
     vcpu->mem->arg = t;
-    shadowmm_limit_areas(t->sm, area_limit());
-    shadowmm_window_policy(t->sm, window_policy());
     if (precise_install(t)) {
         *error = "cannot install signal handlers";
         return NULL;
     }
-    return t;
+    *error = tiers_setup(t, user);
+    return *error ? NULL : t;
 }
 
 /* The instructions that were called out most often. */
@@ -404,8 +379,22 @@ static void stats(const struct vcpu *vcpu, void (*put)(void *arg, const char *na
     PUT(s, window_protects);
     PUT(s, window_evictions);
     PUT(s, window_areas);
+    PUT(s, directs_made);
+    PUT(s, directs_lost);
+    PUT(s, direct_faults);
+    PUT(s, direct_areas);
+    PUT(s, short_lived);
+    PUT(&t->stats, direct_runs);
+    PUT(&t->stats, direct_violations);
+    PUT(&t->stats, directs_refused);
     put_called(t, put, arg);
 #undef PUT
+}
+
+static void tenures(const struct vcpu *vcpu, void (*put)(void *arg, const struct tenure *tenure),
+                    void *arg)
+{
+    shadowmm_tenures(((const struct translator *)vcpu->engine_state)->sm, put, arg);
 }
 
 const struct engine engine_translator = {
@@ -414,5 +403,6 @@ const struct engine engine_translator = {
     .destroy = destroy,
     .run = run,
     .stats = stats,
+    .tenures = tenures,
     .on_kick = precise_kick,
 };

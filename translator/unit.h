@@ -31,6 +31,7 @@
 #include <stdint.h>
 
 #include "cpu/decode.h"
+#include "cpu/engine.h"
 #include "cpu/mem.h"
 #include "cpu/vcpu.h"
 #include "shadowmm/shadowmm.h"
@@ -46,6 +47,7 @@ enum {
     KEY_TSC = 0x20,    /* RDTSC is allowed (CPL 0, or CR4.TSD clear) */
     KEY_AVX = 0x40,    /* with KEY_FPU; CR4.OSXSAVE and XCR0 allow VEX-encoded vector code */
     KEY_AVX512 = 0x100, /* with KEY_AVX: XCR0 allows mask registers and ZMM */
+    KEY_DIRECT = 0x4000, /* no units: user code that runs in a sandbox */
     KEY_OK = 0x80,     /* flat CS, DS, ES, SS; 32 bits; nothing that only the interpreter does */
 };
 
@@ -125,6 +127,7 @@ struct translator_stats {
         slow_faults, trace_callouts, trace_faults;
     uint64_t host_faults, window_faults, sites_adapted, polls, interpreted, smc_writes, smc_drops,
         evictions, kicks;
+    uint64_t direct_runs, direct_exits[8], direct_violations, directs_refused;
 };
 
 struct translator {
@@ -146,6 +149,7 @@ struct translator {
     struct adapt_site *adapt;   /* hashed by gpa */
     uint64_t gs_base;           /* as the host's register has it */
     uint64_t sampled_at;        /* TSC */
+    struct direct *direct;      /* direct.c; NULL: not asked for */
     bool bmi, bmi2, fsgsbase; /* bmi: BMI1 and BMI2 */
     bool counting;              /* count.c */
     struct translator_stats stats;
@@ -228,6 +232,22 @@ void smc_written(struct translator *t, uint64_t gpa, uint64_t size);
 /* --- precise.c --- */
 int precise_install(struct translator *t);
 void precise_kick(struct vcpu *vcpu, void *ucontext);
+
+/* --- direct.c --- */
+/* NULL, with *handoff: TSC cycles of a run that ends at once; or why this host cannot. */
+const char *direct_create(struct translator *t, uint64_t *handoff);
+void direct_destroy(struct translator *t); /* after the shadow memory */
+/* User code in this state could run on the bare CPU; ... and has a sandbox for it. */
+bool direct_allowed(const struct vcpu *vcpu, uint32_t key);
+bool direct_wanted(const struct translator *t, uint32_t key);
+/* Until something needs the monitor, which is then done. */
+void direct_run(struct translator *t);
+void direct_kick(struct translator *t);   /* async-signal-safe */
+/* Makes the next sandbox, if the shadow memory has use for it. */
+void direct_supply(struct translator *t);
+
+/* --- tiers.c --- */
+const char *tiers_setup(struct translator *t, enum user_tier user); /* NULL, or why not */
 
 /* --- segments.c --- */
 #define DATA_MASK (SEG_S | SEG_CODE | SEG_P | SEG_EXPDOWN | SEG_WRITABLE | SEG_UNUSABLE)

@@ -146,8 +146,8 @@ static void check_window(const struct shadowmm *sm, const struct window *w, unsi
             complain("areas overlap", v, user, (uint64_t)a->page << PAGE_SHIFT, i);
         for (unsigned n = 0; n < a->count; n += step)
             check_page(sm, v, user, (uint64_t)(a->page + n) << PAGE_SHIFT,
-                       (uint64_t)(a->gfn + n) << PAGE_SHIFT, a->writable, false);
-        for (unsigned n = 0; n < a->count && a->writable; n++)
+                       (uint64_t)(a->gfn + n) << PAGE_SHIFT, a->rights.write, false);
+        for (unsigned n = 0; n < a->count && a->rights.write; n++)
             if (sm->vcpu->mem->watch[a->gfn + n])
                 complain("a writable area with a watched frame", v, user,
                          (uint64_t)(a->page + n) << PAGE_SHIFT, a->gfn + n);
@@ -237,7 +237,7 @@ static uint64_t check_mapping(const struct window *w, uint64_t from, uint64_t to
         pages++;
         a = area_at(w, page);
         if (!a || (offset >> PAGE_SHIFT) != a->gfn + (page - a->page) ||
-            a->writable != (rights[1] == 'w'))
+            a->rights.write != (rights[1] == 'w'))
             complain("the host has something else mapped", 0, false, page << PAGE_SHIFT, offset);
     }
     return pages;

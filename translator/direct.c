@@ -1,0 +1,355 @@
+/*
+ * Direct execution: user code on the bare CPU, in its address space's sandbox.
+ *
+ * It begins when the policy has given the current view a sandbox and the user's state is one that
+ * the bare CPU can have in a process (direct_allowed); it ends at the first exception, system call
+ * or kick. What the guest sees of an exception is never the host's: the instruction is executed
+ * again by the interpreter, which raises the guest's own. Only three things must be known for that:
+ * where the instruction began (the eip of a trap is behind it), that a single step is complete, and
+ * that SYSENTER happened (it loses its address, on the bare CPU too).
+ *
+ * docs/direct-execution.md lists what the bare CPU does differently from the guest's idea of it.
+ */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/spent.h"
+#include "cpu/debug.h"
+#include "cpu/fault.h"
+#include "cpu/fpu.h"
+#include "cpu/interp.h"
+#include "cpu/segment.h"
+#include "direct/sandbox.h"
+#include "translator/unit.h"
+
+/* What user code changes of EFLAGS by itself. */
+#define USER_FLAGS                                                                                 \
+    (EFLAGS_ARITH | EFLAGS_TF | EFLAGS_DF | EFLAGS_NT | EFLAGS_AC | EFLAGS_ID)
+
+/* A runner that has not come back by then is asked to; without an answer it is killed. */
+#define RUN_NS 100000000ull
+
+struct direct {
+    struct sandbox_host *host;
+    struct sandbox *volatile running; /* what a kick must reach */
+};
+
+/* --- May it run there? ----------------------------------------------------------------------- */
+
+/* FS, GS: whole with any base, or null. */
+static bool usable(const struct segment *s)
+{
+    return segment_whole(s) || selector_null(s->selector);
+}
+
+bool direct_allowed(const struct vcpu *vcpu, uint32_t key)
+{
+    const uint32_t needed = KEY_OK | KEY_USER | KEY_FPU | KEY_TSC;
+
+    return (key & needed) == needed && !vcpu->tsc_offset && !vcpu_iopl(vcpu) &&
+           usable(&vcpu->seg[SEG_FS]) && usable(&vcpu->seg[SEG_GS]);
+}
+
+bool direct_wanted(const struct translator *t, uint32_t key)
+{
+    return t->direct && key & KEY_USER && shadowmm_sandbox(t->sm) && direct_allowed(t->vcpu, key);
+}
+
+/* --- The state, in and out ------------------------------------------------------------------- */
+
+static void put_base(const struct segment *s, uint16_t *selector, uint64_t *base)
+{
+    *selector = segment_whole(s) ? SANDBOX_DS : 0;
+    *base = segment_whole(s) ? s->base : 0;
+}
+
+static void put_state(struct vcpu *vcpu, struct sandbox_regs *r)
+{
+    *r = (struct sandbox_regs){ .rip = vcpu->rip, .eflags = vcpu->eflags & ~EFLAGS_RF,
+                                .cs = SANDBOX_CS32, .ss = SANDBOX_DS, .ds = SANDBOX_DS,
+                                .es = SANDBOX_DS };
+    for (unsigned i = 0; i < 8; i++)
+        r->gpr[i] = vcpu->gpr[i];
+    put_base(&vcpu->seg[SEG_FS], &r->fs, &r->fs_base);
+    put_base(&vcpu->seg[SEG_GS], &r->gs, &r->gs_base);
+}
+
+/*
+ * The guest's code has loaded a selector: what the host's tables hold there means nothing, and the
+ * guest's segment is loaded now. One that cannot be loaded would have faulted: it becomes null, and
+ * faults when it is used. A selector that the guest can only have read from a register of the
+ * sandbox stands for the segment it had. True: the sandbox ran on with another segment.
+ */
+static bool take_selector(struct vcpu *vcpu, unsigned seg, uint16_t now, uint16_t before)
+{
+    if (now == before)
+        return false;
+    if (now != SANDBOX_DS && segment_load(vcpu, seg, now) && seg != SEG_SS)
+        segment_load_null(vcpu, seg, now);
+    return true;
+}
+
+/* True: a segment was not the guest's, so that a fault may be none of its. */
+static bool take_state(struct vcpu *vcpu, const struct sandbox_regs *r,
+                       const struct sandbox_regs *before)
+{
+    bool other = r->fs_base != before->fs_base || r->gs_base != before->gs_base;
+
+    for (unsigned i = 0; i < 8; i++)
+        vcpu->gpr[i] = (uint32_t)r->gpr[i];
+    vcpu->rip = (uint32_t)r->rip;
+    vcpu->eflags = (vcpu->eflags & ~USER_FLAGS) | (r->eflags & USER_FLAGS);
+    other |= take_selector(vcpu, SEG_DS, r->ds, before->ds);
+    other |= take_selector(vcpu, SEG_ES, r->es, before->es);
+    other |= take_selector(vcpu, SEG_SS, r->ss, before->ss);
+    other |= take_selector(vcpu, SEG_FS, r->fs, before->fs);
+    other |= take_selector(vcpu, SEG_GS, r->gs, before->gs);
+    return other;
+}
+
+/* An exception whose instruction can be begun anew. */
+static bool is_fault(const struct sandbox_exit *exit)
+{
+    return exit->kind == SANDBOX_FAULT && exit->vector != VEC_DB && exit->vector != VEC_BP &&
+           exit->vector != VEC_OF;
+}
+
+/* --- What it came back with ------------------------------------------------------------------ */
+
+static void interpret(struct translator *t)
+{
+    enum spent_on before = spent_begin(t->vcpu->spent, SPENT_INTERPRETER);
+
+    t->stats.interpreted++;
+    interp_one(t->vcpu);
+    spent_back(t->vcpu->spent, before);
+}
+
+/* INT3 and INTO, with one byte or as INT n: which was it? */
+static void before_trap(struct vcpu *vcpu, uint8_t opcode)
+{
+    uint8_t byte;
+    bool one = mem_debug_read(vcpu, (uint32_t)(vcpu->rip - 1), &byte, 1) && byte == opcode;
+
+    vcpu->rip = (uint32_t)(vcpu->rip - (one ? 1 : 2));
+}
+
+static void stepped(struct translator *t)
+{
+    struct vcpu *vcpu = t->vcpu;
+
+    if (!(vcpu->eflags & EFLAGS_TF)) { /* INT1 (F1) */
+        vcpu->rip = (uint32_t)(vcpu->rip - 1);
+        interpret(t);
+        return;
+    }
+    debug_pend(vcpu, DR6_BS);
+    debug_raise_pending(vcpu);
+    fault_deliver(vcpu);
+}
+
+static enum mem_access access_of(uint32_t error)
+{
+    return error & 0x10 ? MEM_EXEC : error & 2 ? MEM_WRITE : MEM_READ;
+}
+
+static void page_fault(struct translator *t, const struct sandbox_exit *exit)
+{
+    enum mem_fill fill = MEM_SPECIAL;
+
+    if (!(exit->cr2 >> 32))
+        fill = shadowmm_direct_fault(t->sm, exit->cr2, access_of(exit->error));
+    if (fill == MEM_FAULTED)
+        fault_deliver(t->vcpu);
+    else if (fill != MEM_FILLED)
+        interpret(t);
+}
+
+static void fault(struct translator *t, const struct sandbox_exit *exit)
+{
+    switch (exit->vector) {
+    case VEC_PF: page_fault(t, exit); return;
+    case VEC_DB: stepped(t); return;
+    case VEC_BP: before_trap(t->vcpu, 0xcc); break;
+    case VEC_OF: before_trap(t->vcpu, 0xce); break;
+    default: break;
+    }
+    interpret(t);
+}
+
+static void sysenter(struct vcpu *vcpu)
+{
+    static const uint8_t code[15] = { 0x0f, 0x34 };
+    struct insn in;
+
+    decode(&in, code, sizeof(code), MODE_32);
+    if (interp_execute(vcpu, &in) == STEP_FAULT)
+        fault_deliver(vcpu);
+}
+
+/* The program has left what it was given, or killed its process: it dies of #GP. */
+static void violated(struct translator *t)
+{
+    t->stats.direct_violations++;
+    if (log_on(LOG_unit))
+        log_print(LOG_unit, "direct: a program left its segments at %08llx\n",
+                  (unsigned long long)t->vcpu->rip);
+    fault_gp(t->vcpu, 0);
+    fault_deliver(t->vcpu);
+    shadowmm_lost_sandbox(t->sm);
+}
+
+static void act(struct translator *t, const struct sandbox_exit *exit)
+{
+    struct vcpu *vcpu = t->vcpu;
+
+    switch (exit->kind) {
+    case SANDBOX_FAULT: fault(t, exit); return;
+    case SANDBOX_INT80:
+    case SANDBOX_SYSCALL:
+        vcpu->rip = (uint32_t)(vcpu->rip - 2);
+        interpret(t);
+        return;
+    case SANDBOX_SYSENTER: sysenter(vcpu); return;
+    case SANDBOX_KICK: return;
+    case SANDBOX_ESCAPE:
+    case SANDBOX_STUCK: violated(t); return;
+    case SANDBOX_LOST:
+        vm_stop(vcpu->stop, VM_HOST_ERROR, 0,
+                "a process of direct execution was killed; -user window does without them");
+        return;
+    }
+}
+
+/* --- Running --------------------------------------------------------------------------------- */
+
+static uint64_t fpu_field(const struct vcpu *vcpu, unsigned at)
+{
+    uint64_t value;
+
+    __builtin_memcpy(&value, vcpu->fpu + at, 8);
+    return value;
+}
+
+/* The bytes of the image that are not the FPU's stay ours (cpu/fpu.h, F3). */
+static void take_fpu(struct vcpu *vcpu, const struct sandbox *sandbox)
+{
+    uint64_t fip = fpu_field(vcpu, FPU_FIP), fdp = fpu_field(vcpu, FPU_FDP);
+    uint32_t selectors;
+
+    __builtin_memcpy(&selectors, vcpu->fpu + FPU_FCS, 4);
+    sandbox_get_xstate(sandbox, vcpu->fpu, sizeof(vcpu->fpu));
+    __builtin_memcpy(vcpu->fpu + FPU_FCS, &selectors, 4);
+    fpu_taken(vcpu, fip, fdp);
+}
+
+void direct_run(struct translator *t)
+{
+    struct vcpu *vcpu = t->vcpu;
+    struct sandbox *sandbox = shadowmm_sandbox(t->sm);
+    enum spent_on before = spent_begin(vcpu->spent, SPENT_CODE_DIRECT);
+    struct sandbox_exit exit = { .kind = SANDBOX_KICK };
+    struct sandbox_regs in, regs;
+    bool other = false;
+    int err = 0;
+
+    bt_fpu_out(vcpu);
+    put_state(vcpu, &in);
+    regs = in;
+    sandbox_set_xstate(sandbox, vcpu->fpu, sizeof(vcpu->fpu));
+    t->direct->running = sandbox;
+    if (!vcpu->exit_request)
+        err = sandbox_run(sandbox, &regs, RUN_NS, &exit);
+    t->direct->running = NULL;
+    t->stats.direct_runs++;
+    spent_back(vcpu->spent, before);
+    if (err) { /* a mapping was refused: nothing ran */
+        shadowmm_lost_sandbox(t->sm);
+        return;
+    }
+    if (exit.kind != SANDBOX_LOST && exit.kind != SANDBOX_STUCK) {
+        other = take_state(vcpu, &regs, &in);
+        take_fpu(vcpu, sandbox);
+    }
+    t->stats.direct_exits[exit.kind]++;
+    if (!other || !is_fault(&exit))
+        act(t, &exit);
+}
+
+void direct_kick(struct translator *t)
+{
+    struct sandbox *running = t->direct ? t->direct->running : NULL;
+
+    if (running)
+        sandbox_kick(running);
+}
+
+/* --- Sandboxes ------------------------------------------------------------------------------- */
+
+void direct_supply(struct translator *t)
+{
+    struct direct *d = t->direct;
+    struct sandbox *sandbox;
+    const char *why;
+
+    if (!d || !d->host || !shadowmm_wants_sandbox(t->sm))
+        return;
+    sandbox = sandbox_create(d->host, &why);
+    if (sandbox) {
+        shadowmm_give_sandbox(t->sm, sandbox, sandbox_host_caps(d->host));
+        return;
+    }
+    t->stats.directs_refused++;
+    if (log_on(LOG_unit))
+        log_print(LOG_unit, "direct: no more processes: %s\n", why);
+}
+
+/* A run that ends at its first instruction: nothing is mapped yet. */
+static uint64_t time_run(struct sandbox *sandbox, uint64_t rip)
+{
+    uint64_t best = UINT64_MAX;
+
+    for (unsigned i = 0; i < 8; i++) {
+        struct sandbox_regs regs = { .rip = rip, .ss = SANDBOX_DS, .ds = SANDBOX_DS,
+                                     .es = SANDBOX_DS };
+        struct sandbox_exit exit;
+        uint64_t start = __builtin_ia32_rdtsc();
+
+        if (sandbox_run(sandbox, &regs, RUN_NS, &exit))
+            break;
+        start = __builtin_ia32_rdtsc() - start;
+        best = start < best ? start : best;
+    }
+    return best;
+}
+
+const char *direct_create(struct translator *t, uint64_t *handoff)
+{
+    struct direct *d = calloc(1, sizeof(*d));
+    struct sandbox *sandbox;
+    const char *why;
+
+    if (!d)
+        return "no memory for direct execution";
+    d->host = sandbox_host_create(t->vcpu->mem->fd, t->vcpu->mem->size, false, &why);
+    sandbox = d->host ? sandbox_create(d->host, &why) : NULL;
+    if (!sandbox) {
+        sandbox_host_destroy(d->host);
+        free(d);
+        if (novt_log.topics)
+            log_print(LOG_unit, "direct execution cannot be had: %s\n", why);
+        return why;
+    }
+    t->direct = d;
+    *handoff = time_run(sandbox, sandbox_host_caps(d->host)->min_gva);
+    shadowmm_give_sandbox(t->sm, sandbox, sandbox_host_caps(d->host));
+    return NULL;
+}
+
+void direct_destroy(struct translator *t)
+{
+    if (t->direct)
+        sandbox_host_destroy(t->direct->host);
+    free(t->direct);
+    t->direct = NULL;
+}
