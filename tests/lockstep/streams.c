@@ -91,7 +91,11 @@ static bool acceptable(const struct insn *in)
 {
     uint32_t attr = in->info->attr;
 
-    if (attr & (A_PRIVILEGED | A_FAR | A_BRANCH | A_UNDEFINED | A_IOPL | A_AVX))
+    if (attr & (A_PRIVILEGED | A_FAR | A_BRANCH | A_UNDEFINED | A_IOPL))
+        return false;
+    /* which components are in use depends on what ran before */
+    if (in->id == M_XSAVE || in->id == M_XSAVEOPT || in->id == M_XSAVEC || in->id == M_XRSTOR ||
+        in->id == M_XGETBV || in->id == M_XSETBV)
         return false;
     if (in->id == M_RDTSC || in->id == M_RDTSCP || in->id == M_CPUID || in->id == M_RDRAND ||
         in->id == M_RDSEED || in->id == M_RDPMC)
@@ -99,6 +103,19 @@ static bool acceptable(const struct insn *in)
     /* where a kick stops these, a later fault finds other flags */
     return !interrupted || !(in->prefixes & (PREFIX_REP | PREFIX_REPNE)) ||
            (in->id != M_CMPS && in->id != M_SCAS);
+}
+
+/* Makes random bytes begin as VEX or EVEX. */
+static void put_vector_prefix(uint8_t *code)
+{
+    static const uint8_t first[] = { 0xc4, 0xc5, 0x62 };
+
+    code[0] = first[rnd() % 3];
+    code[1] |= 0xc0;
+    if (code[0] != 0xc5)
+        code[1] = (code[1] & 0xe0) | (1 + rnd() % 3) | (code[0] == 0x62 ? 0x10 : 0);
+    if (code[0] == 0x62)
+        code[2] |= 4;
 }
 
 /* Random bytes that decode to an instruction both engines are asked to run. */
@@ -116,6 +133,8 @@ static void put_random(void)
             code[at++] = one_in(2) ? 0x64 : 0x65;
         if (one_in(3))
             code[at] = 0x0f;
+        else if (one_in(4))
+            put_vector_prefix(code + at);
         if (decode(&in, code, INSN_MAX, MODE_32) > 0 && acceptable(&in))
             break;
     }

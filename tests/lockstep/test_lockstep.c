@@ -137,6 +137,8 @@ static void load(struct machine *m, const struct scene *scene, bool tables)
     machine_flat(v);
     load_segments(m, scene);
     v->cr0 = (v->cr0 | scene->cr0_set) & ~(uint64_t)scene->cr0_clear;
+    v->xcr0 = fpu_offered_xcr0() ? fpu_offered_xcr0() : XCR0_X87;
+    v->cr4 |= v->xcr0 == XCR0_X87 ? 0 : CR4_OSXSAVE;
     v->cr4 &= ~(uint64_t)scene->cr4_clear;
     for (unsigned i = 0; i < 4; i++)
         v->dr[i] = scene->dr[i];
@@ -229,8 +231,8 @@ static void compare(struct machine *a, struct machine *b)
     compare_registers(a->vcpu, b->vcpu);
     compare_segments(a->vcpu, b->vcpu);
     /* formatting a triple fault's report may use vector registers that nobody will read again */
-    for (unsigned i = 0; i < 464 && a->stop.end == VM_RUNNING; i++)
-        if (a->vcpu->fpu[i] != b->vcpu->fpu[i]) {
+    for (unsigned i = 0; i < FPU_AREA_SIZE && a->stop.end == VM_RUNNING; i++)
+        if ((i < 464 || i >= FPU_YMM) && a->vcpu->fpu[i] != b->vcpu->fpu[i]) {
             differ("fpu image byte", i << 8 | a->vcpu->fpu[i], i << 8 | b->vcpu->fpu[i]);
             break;
         }
