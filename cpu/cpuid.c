@@ -462,6 +462,20 @@ void cpu_model_list(void (*put)(void *arg, const char *name, const char *text), 
         put(arg, rows[i].name, rows[i].help);
 }
 
+bool cpuid_is_hosts(const struct cpu_model *model)
+{
+    struct cpu_model *host;
+    const char *error;
+    bool same_words;
+
+    if (!model || cpu_model_parse("host", &host, &error))
+        return !model;
+    same_words = !strcmp(model->name, host->name) &&
+                 !memcmp(model->word, host->word, sizeof(model->word));
+    cpu_model_destroy(host);
+    return same_words;
+}
+
 /* --- Questions ------------------------------------------------------------ */
 
 bool cpuid_has(const struct cpu_model *model, enum cpuid_feature feature)

@@ -43,6 +43,9 @@ void cpu_model_destroy(struct cpu_model *model);
 /* Calls put for each model's name and description, for -cpu help. */
 void cpu_model_list(void (*put)(void *arg, const char *name, const char *text), void *arg);
 
+/* The model is the host's own CPU, nothing taken away or added. So is none (NULL). */
+bool cpuid_is_hosts(const struct cpu_model *model);
+
 /* No model (NULL) has everything that is implemented. */
 bool cpuid_has(const struct cpu_model *model, enum cpuid_feature feature);
 

@@ -28,7 +28,7 @@ static bool sandbox_ready(struct window *w)
 {
     if (!w->sandbox)
         return false;
-    if (!sandbox_flush(w->sandbox) && sandbox_parked(w->sandbox))
+    if (sandbox_reset(w->sandbox))
         return true;
     sandbox_destroy(w->sandbox);
     w->sandbox = NULL;

@@ -141,6 +141,8 @@ void shadowmm_give_sandbox(struct shadowmm *sm, struct sandbox *sandbox,
 struct sandbox *shadowmm_sandbox(const struct shadowmm *sm);
 /* The current view's sandbox is no more: forgets and destroys it. */
 void shadowmm_lost_sandbox(struct shadowmm *sm);
+/* The current view's sandbox has something mapped at gla. */
+bool shadowmm_direct_mapped(const struct shadowmm *sm, uint64_t gla);
 /* An access of CPL 3 in the current view's sandbox faulted: as shadowmm_window_fault(). */
 enum mem_fill shadowmm_direct_fault(struct shadowmm *sm, uint64_t gla, enum mem_access access);
 

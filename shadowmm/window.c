@@ -417,6 +417,13 @@ enum mem_fill shadowmm_window_fault(struct shadowmm *sm, bool user, uint64_t gla
     return fill(sm, user ? SLOT_USER : SLOT_KERNEL, gla, write ? MEM_WRITE : MEM_READ);
 }
 
+bool shadowmm_direct_mapped(const struct shadowmm *sm, uint64_t gla)
+{
+    uint64_t page = gla >> PAGE_SHIFT;
+
+    return area_any(sm->view[sm->current].window[SLOT_DIRECT], page, page + 1);
+}
+
 enum mem_fill shadowmm_direct_fault(struct shadowmm *sm, uint64_t gla, enum mem_access access)
 {
     sm->stats.direct_faults++;

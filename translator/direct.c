@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/spent.h"
+#include "cpu/cpuid.h"
 #include "cpu/debug.h"
 #include "cpu/fault.h"
 #include "cpu/fpu.h"
@@ -243,6 +244,15 @@ static void take_fpu(struct vcpu *vcpu, const struct sandbox *sandbox)
     fpu_taken(vcpu, fip, fdp);
 }
 
+/* SYSENTER loses EAX while the stack is not mapped (sandbox.h, sysenter_lost_eax). */
+static void map_stack(struct translator *t)
+{
+    uint32_t esp = (uint32_t)t->vcpu->gpr[RSP];
+
+    if (!shadowmm_direct_mapped(t->sm, esp))
+        shadowmm_direct_fault(t->sm, esp, MEM_READ);
+}
+
 void direct_run(struct translator *t)
 {
     struct vcpu *vcpu = t->vcpu;
@@ -254,6 +264,7 @@ void direct_run(struct translator *t)
     int err = 0;
 
     bt_fpu_out(vcpu);
+    map_stack(t);
     put_state(vcpu, &in);
     regs = in;
     sandbox_set_xstate(sandbox, vcpu->fpu, sizeof(vcpu->fpu));
@@ -331,7 +342,8 @@ const char *direct_create(struct translator *t, uint64_t *handoff)
 
     if (!d)
         return "no memory for direct execution";
-    d->host = sandbox_host_create(t->vcpu->mem->fd, t->vcpu->mem->size, false, &why);
+    d->host = sandbox_host_create(t->vcpu->mem->fd, t->vcpu->mem->size,
+                                  cpuid_is_hosts(t->vcpu->model) ? 0 : SANDBOX_FAULT_CPUID, &why);
     sandbox = d->host ? sandbox_create(d->host, &why) : NULL;
     if (!sandbox) {
         sandbox_host_destroy(d->host);
