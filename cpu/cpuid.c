@@ -539,23 +539,22 @@ static void leaf_1(const struct vcpu *vcpu, uint32_t out[4])
 static void leaf_d(const struct vcpu *vcpu, uint32_t subleaf, uint32_t out[4])
 {
     uint64_t can = cpuid_xcr0_bits(vcpu->model);
-    struct fpu_layout layout;
+    const struct fpu_layout *layout = fpu_layout(vcpu);
 
     if (!can)
         return;
-    fpu_host_layout(&layout);
     if (subleaf == 0) {
         out[EAX] = (uint32_t)can;
-        out[EBX] = fpu_xsave_size(&layout, vcpu->xcr0);
-        out[ECX] = fpu_xsave_size(&layout, can);
+        out[EBX] = fpu_xsave_size(layout, vcpu->xcr0);
+        out[ECX] = fpu_xsave_size(layout, can);
     } else if (subleaf == 1) {
         out[EAX] = vcpu->model->word[WORD_D1_EAX];
         if (cpuid_has(vcpu->model, CPUID_XSAVEC))
-            out[EBX] = fpu_xsavec_size(&layout, vcpu->xcr0);
+            out[EBX] = fpu_xsavec_size(layout, vcpu->xcr0);
     } else if (subleaf < STATE_COUNT && can >> subleaf & 1) {
-        out[EAX] = layout.size[subleaf];
-        out[EBX] = layout.offset[subleaf];
-        out[ECX] = (layout.aligned >> subleaf & 1u) << 1;
+        out[EAX] = layout->size[subleaf];
+        out[EBX] = layout->offset[subleaf];
+        out[ECX] = (layout->aligned >> subleaf & 1u) << 1;
     }
 }
 

@@ -74,6 +74,9 @@ uint64_t fpu_offered_xcr0(void);
 /* Asks the host: slow. */
 void fpu_host_layout(struct fpu_layout *layout);
 
+/* What it said when the vcpu was made; the vcpu's. */
+const struct fpu_layout *fpu_layout(const struct vcpu *vcpu);
+
 /* Bytes of an XSAVE area for these components, in the standard and in the compacted format. */
 uint32_t fpu_xsave_size(const struct fpu_layout *layout, uint64_t xcr0);
 uint32_t fpu_xsavec_size(const struct fpu_layout *layout, uint64_t xcr0);

@@ -142,16 +142,22 @@ enum step interp_fxrstor(struct vcpu *vcpu, const struct insn *in)
 
 void fpu_host_layout(struct fpu_layout *layout)
 {
+    uint64_t offered = fpu_offered_xcr0();
     uint32_t eax, ebx, ecx, edx;
 
     *layout = (struct fpu_layout){ 0 };
     for (unsigned i = STATE_AVX; i < STATE_COUNT; i++) {
-        if (!(fpu_offered_xcr0() >> i & 1) || !__get_cpuid_count(0xd, i, &eax, &ebx, &ecx, &edx))
+        if (!(offered >> i & 1) || !__get_cpuid_count(0xd, i, &eax, &ebx, &ecx, &edx))
             continue;
         layout->size[i] = eax;
         layout->offset[i] = ebx;
         layout->aligned |= (uint8_t)((ecx >> 1 & 1) << i);
     }
+}
+
+const struct fpu_layout *fpu_layout(const struct vcpu *vcpu)
+{
+    return &vcpu->fpu_unit->layout;
 }
 
 uint32_t fpu_xsave_size(const struct fpu_layout *layout, uint64_t xcr0)
