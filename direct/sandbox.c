@@ -223,9 +223,10 @@ static void count_exit(struct sandbox *s, enum sandbox_exit_kind kind)
 
 /* --- Running ------------------------------------------------------------------------ */
 
-static void send_kick(const struct sandbox *s)
+/* To the process: the mapper blocks all signals, so the runner gets it. */
+void sandbox_signal(const struct sandbox *s, int signal)
 {
-    syscall(__NR_tgkill, s->pid, s->pid, KICK_SIGNAL);
+    syscall(__NR_pidfd_send_signal, s->pidfd, signal, NULL, 0);
 }
 
 void sandbox_kick(struct sandbox *s)
@@ -234,7 +235,7 @@ void sandbox_kick(struct sandbox *s)
 
     __atomic_store_n(&s->kicked, true, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&s->running, __ATOMIC_SEQ_CST))
-        send_kick(s);
+        sandbox_signal(s, KICK_SIGNAL);
     errno = saved;
 }
 
@@ -299,7 +300,7 @@ static void finish(struct sandbox *s, struct sandbox_regs *io, struct sandbox_ex
     __atomic_store_n(&s->running, false, __ATOMIC_SEQ_CST);
     s->orders->flags &= ~(uint32_t)STUB_ALTSTACK_AGAIN;
     if (!came_back) {
-        kill(s->pid, SIGKILL);
+        sandbox_signal(s, SIGKILL);
         sandbox_set_lost(s);
         exit->kind = SANDBOX_STUCK;
     } else if (s->lost) {

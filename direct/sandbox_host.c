@@ -1,12 +1,11 @@
 /*
  * What the host offers, and bringing up a sandboxed process: the stub from a sealed memfd, started
- * with an address space of its own and three file descriptors.
+ * by the helper (helper.c) with an address space of its own and three file descriptors.
  */
 #include <asm/prctl.h>
 #include <asm/unistd.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,7 +22,6 @@
 #define HWCAP2_FSGSBASE_BIT 2ul
 #define MFD_EXEC_FLAG 0x10u
 #define MAGIC_XSTATE 0x46505853u /* in the bytes that XSAVE leaves to software */
-#define FREE_FD 64               /* above those that the stub gets */
 #define OWN_AREAS 16
 #define XSTATE_LEGACY_SIZE 512
 #define FUTEX_WAIT_OP 0
@@ -57,49 +55,6 @@ static int stub_file(const char **why)
         return -1;
     }
     return fd;
-}
-
-/* --- Starting a process ------------------------------------------------------------- */
-
-struct launch {
-    int stub, ram, shared, done;
-};
-
-/* In the child, which shares our memory until it executes the stub: system calls only. */
-static int launch_child(const struct launch *l)
-{
-    static char *const none[] = { NULL };
-    static char *const args[] = { "novt-runner", NULL };
-    int stub = fcntl(l->stub, F_DUPFD_CLOEXEC, FREE_FD);
-    int ram = fcntl(l->ram, F_DUPFD_CLOEXEC, FREE_FD);
-    int shared = fcntl(l->shared, F_DUPFD_CLOEXEC, FREE_FD);
-    int done = fcntl(l->done, F_DUPFD_CLOEXEC, FREE_FD);
-
-    if (stub < 0 || ram < 0 || shared < 0 || done < 0)
-        return errno;
-    if (dup2(ram, STUB_FD_RAM) < 0 || dup2(shared, STUB_FD_SHARED) < 0
-        || dup2(done, STUB_FD_DONE) < 0)
-        return errno;
-    syscall(__NR_close_range, STUB_FD_DONE + 1, ~0u, CLOSE_RANGE_CLOEXEC);
-    syscall(__NR_execveat, stub, "", args, none, AT_EMPTY_PATH);
-    return errno;
-}
-
-static int launch_stub(const struct launch *l, volatile int *exec_error)
-{
-    sigset_t all, old;
-    int pid;
-
-    *exec_error = 0;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    pid = vfork();
-    if (!pid) {
-        *exec_error = launch_child(l);
-        _exit(127);
-    }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return pid;
 }
 
 /* --- A sandbox ---------------------------------------------------------------------- */
@@ -150,20 +105,7 @@ static void first_orders(struct sandbox *s)
     s->report->exit = ~0u;
 }
 
-/* Starts the process and waits until both tasks serve. */
-static bool bring_up(struct sandbox *s, const struct launch *l, const char **why)
-{
-    volatile int exec_error;
-
-    s->pid = launch_stub(l, &exec_error);
-    if (s->pid < 0 || exec_error) {
-        *why = s->pid < 0 ? "no more processes: fork is refused"
-                          : "executing the stub from a memfd is refused";
-        return false;
-    }
-    return true;
-}
-
+/* Waits until both tasks serve. */
 static bool wait_ready(struct sandbox *s, const char **why)
 {
     uint32_t seen;
@@ -231,12 +173,12 @@ struct sandbox *sandbox_create(struct sandbox_host *host, const char **why)
     if (!s)
         return NULL;
     s->host = host;
-    s->done_fd = -1;
+    s->done_fd = s->pidfd = -1;
     if (make_shared(s, &shared) && !pipe2(pipes, O_CLOEXEC)) {
-        const struct launch l = { host->stub_fd, host->ram_fd, shared, pipes[1] };
+        const int fds[2] = { shared, pipes[1] };
 
         first_orders(s);
-        up = bring_up(s, &l, why);
+        up = helper_launch(host, s, fds, why);
     }
     s->done_fd = pipes[0];
     if (pipes[1] >= 0)
@@ -254,10 +196,12 @@ void sandbox_destroy(struct sandbox *s)
     if (!s)
         return;
     if (s->pid > 0) {
-        kill(s->pid, SIGKILL);
+        sandbox_signal(s, SIGKILL);
         while (waitpid(s->pid, NULL, __WALL) < 0 && errno == EINTR)
             ;
     }
+    if (s->pidfd >= 0)
+        close(s->pidfd);
     if (s->done_fd >= 0)
         close(s->done_fd);
     if (s->shared)
@@ -344,8 +288,9 @@ struct sandbox_host *sandbox_host_create(int ram_fd, uint64_t ram_size, unsigned
     host->ram_fd = ram_fd;
     host->ram_size = ram_size;
     host->stub_fd = stub_file(why);
+    host->helper_socket = host->helper_pidfd = -1;
     look_at_host(host, flags);
-    if (host->stub_fd < 0 || !try_out(host, why)) {
+    if (host->stub_fd < 0 || !helper_start(host, why) || !try_out(host, why)) {
         sandbox_host_destroy(host);
         return NULL;
     }
@@ -357,6 +302,7 @@ void sandbox_host_destroy(struct sandbox_host *host)
 {
     if (!host)
         return;
+    helper_end(host);
     if (host->stub_fd >= 0)
         close(host->stub_fd);
     free(host);

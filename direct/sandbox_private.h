@@ -16,11 +16,13 @@ struct sandbox_host {
     int ram_fd;
     uint64_t ram_size;
     unsigned stub_flags; /* STUB_ */
+    int helper, helper_pidfd, helper_socket; /* helper.c; pid 0: none */
 };
 
 struct sandbox {
     struct sandbox_host *host;
-    int pid;      /* process and runner */
+    int pid;      /* process and runner, */
+    int pidfd;    /* which signals go by: no pid of anybody else's can be meant */
     int mapper;   /* thread id */
     int done_fd;  /* pipe: the mapper's byte for each batch */
     bool lost;
@@ -50,6 +52,15 @@ struct sandbox {
 /* sandbox.c */
 long sandbox_futex(volatile uint32_t *word, int op, uint32_t value, const void *timeout);
 void sandbox_set_lost(struct sandbox *s);
+void sandbox_signal(const struct sandbox *s, int signal);
+
+/* helper.c. helper_start forks; *why as for sandbox_host_create. helper_launch starts the stub with
+ * fd[0] the shared pages and fd[1] the mapper's pipe, which stay the caller's, and fills in pid and
+ * pidfd. helper_end ends and reaps it, also when it was only half started. */
+bool helper_start(struct sandbox_host *host, const char **why);
+bool helper_launch(const struct sandbox_host *host, struct sandbox *s, const int *fd,
+                   const char **why);
+void helper_end(struct sandbox_host *host);
 
 /* sandbox_map.c: a byte from the mapper: 0, -errno, or -EOWNERDEAD. */
 int sandbox_wait_done(struct sandbox *s);

@@ -315,10 +315,10 @@ static void test_pool(void)
         sandbox_destroy(pool[i]);
     CHECK_EQ(count_entries("/proc/self/fd"), fds);
     CHECK_EQ(count_lines("/proc/self/maps") <= maps + 2, 1);
-    CHECK_EQ((uint64_t)waitpid(-1, NULL, WNOHANG), 0); /* one child, alive: box */
-    sandbox_destroy(box);
-    box = NULL;
+    CHECK_EQ((uint64_t)waitpid(-1, NULL, WNOHANG), 0); /* children alive: box and the helper */
+    fixture_close();
     CHECK_EQ(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD, 1);
+    fixture_open(0);
     fixture_box();
 }
 
@@ -407,10 +407,11 @@ static void test_orphans(void)
         pid = waitpid(-1, &status, __WALL);
         if (pid < 0)
             break;
-        CHECK_EQ(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, 1);
+        /* The helper may see the end of its socket first. */
+        CHECK_EQ((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) || !status, 1);
         left++;
     }
-    CHECK_EQ((unsigned)left, 4);
+    CHECK_EQ((unsigned)left, 5); /* three, the helper and their monitor */
 }
 
 int main(void)
