@@ -178,8 +178,11 @@ static void translate_here(struct translator *t, uint32_t key)
         unit = translate_unit(t, (uint32_t)vcpu->rip, gpa, code, key);
         spent_back(vcpu->spent, before);
     }
-    if (!unit)
+    if (!unit) { /* no memory for its record: others' is worth less than standing still */
+        unit_drop_all(t);
+        interp_one(vcpu);
         return;
+    }
     if (!shadowmm_jump_insert(t->sm, key & KEY_USER, unit->eip, unit->host))
         interp_one(vcpu); /* no table may hold it: go on all the same */
     else
