@@ -160,8 +160,8 @@ bool share_admit(struct shadowmm *sm, uint64_t gla)
     bool done;
 
     if (!paging_peek(sm->vcpu, gla, &walk) || !walk.accessed || walk.user || walk.nx ||
-        !physmem_is_ram(sm->vcpu->mem, walk.gpa))
-        return false;
+        !physmem_is_ram(sm->vcpu->mem, walk.gpa) || !sync_agrees(sm, gla, &walk))
+        return false; /* the last: the code may have been fetched through the old entry */
     sync_begin(sm);
     sm->sharing = true;
     done = sync_filled(sm, gla, &walk);

@@ -273,6 +273,21 @@ static void refresh_copy(struct shadowmm *sm, struct table *t, unsigned index)
         ((uint32_t *)t->copy)[index] = ((const uint32_t *)now)[index];
 }
 
+bool sync_agrees(const struct shadowmm *sm, uint64_t gla, const struct walk *walk)
+{
+    for (unsigned i = 0; i < walk->tables; i++) {
+        const struct table *t = walk->table_gfn[i] < sm->vcpu->mem->frames
+                                    ? sm->table_of[walk->table_gfn[i]] : NULL;
+        unsigned index = (unsigned)(gla >> walk->table_shift[i]);
+
+        if (!t || entry_contradicts(entry_at(t, t->copy, index & (table_entries(t) - 1)),
+                                    entry_at(t, table_memory(sm, t),
+                                             index & (table_entries(t) - 1))))
+            return false;
+    }
+    return true;
+}
+
 /* Drops the large page at gla, if it was made through an entry of t there. */
 static bool invlpg_place(struct shadowmm *sm, const struct table *t, const struct place *p,
                          uint64_t gla)

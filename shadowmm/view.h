@@ -50,6 +50,12 @@ struct window {
 /* What a view's windows are for: translated kernel code, translated user code, direct execution. */
 enum slot { SLOT_KERNEL, SLOT_USER, SLOT_DIRECT, SLOT_COUNT };
 
+/* TSC cycles that a view ran, and lost to a window's faults, since the window it has or would get
+ * counts. */
+struct book {
+    uint64_t ran, lost;
+};
+
 struct view {
     struct tlb tlb[2] __attribute__((aligned(64)));
     bool valid;
@@ -59,9 +65,9 @@ struct view {
     struct jumps jumps[2];
     struct window *window[SLOT_COUNT]; /* NULL: none */
     unsigned samples[SLOT_COUNT];  /* since it was made or lost its window */
-    unsigned patience[SLOT_COUNT]; /* samples that it takes to get one */
-    /* since its last sample: TSC cycles, and how often user code was left for the kernel */
-    uint64_t ran, traps;
+    struct book book[SLOT_COUNT];  /* how its windows of each kind do (policy.c) */
+    /* since its last sample: TSC cycles, how often user code was left for the kernel, #PFs */
+    uint64_t ran, traps, page_faults;
     struct tenure tenure;
 };
 
@@ -197,6 +203,9 @@ bool entry_contradicts(uint64_t old, uint64_t now);
 void sync_begin(struct shadowmm *sm);
 /* The walk is about to be cached in the current view. False: it must not be, for want of room. */
 bool sync_filled(struct shadowmm *sm, uint64_t gla, const struct walk *walk);
+/* Is the walk what would be cached of it already, had it been? Not for an entry that was edited and
+ * may be used with its old value. */
+bool sync_agrees(const struct shadowmm *sm, uint64_t gla, const struct walk *walk);
 int sync_create(struct shadowmm *sm);
 void sync_all(struct shadowmm *sm);
 /* INVLPG takes all of a large page: drops it if gla's is one that has been written. True then. */

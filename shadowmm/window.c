@@ -322,7 +322,15 @@ static void evict(struct shadowmm *sm, struct window *in_use)
     window_evict(sm, most);
 }
 
-/* Maps the run that page is in; w has nothing mapped there. */
+/* Page had an area, which make_room() has taken: what the host has there goes after it. */
+static enum mem_fill not_filled(struct shadowmm *sm, struct window *w, uint64_t page)
+{
+    if (!host_unmap(sm, w, page, page + 1))
+        window_evict(sm, w);
+    return MEM_SPECIAL;
+}
+
+/* Maps the run that page is in; w has no area there. */
 static enum mem_fill fill_run(struct shadowmm *sm, struct window *w, uint64_t page, uint64_t gfn,
                               enum slot slot, struct rights rights)
 {
@@ -330,7 +338,7 @@ static enum mem_fill fill_run(struct shadowmm *sm, struct window *w, uint64_t pa
 
     run = run_unwatched(sm, run, page);
     if (run.rights.write && sm->vcpu->mem->watch[gfn])
-        return MEM_SPECIAL;
+        return not_filled(sm, w, page);
     if (!area_room(sm, w) || !host_map(sm, w, &run)) {
         window_evict(sm, w);
         return MEM_SPECIAL;
@@ -342,7 +350,7 @@ static enum mem_fill fill_run(struct shadowmm *sm, struct window *w, uint64_t pa
     return MEM_FILLED;
 }
 
-/* Makes room for a run around page, where nothing will be mapped then. */
+/* Makes room for a run around page, where no area will be then (but what it had mapped still is). */
 static void make_room(struct shadowmm *sm, struct window *w, uint64_t page)
 {
     while (areas_used(sm, w) + AREAS_RESERVE > sm->area_limit)

@@ -28,8 +28,9 @@
 
 /*
  * Guest physical: the machine's own below 2 MiB, then these. Linear: all RAM below 4 MiB where it
- * is, by tables that are never edited; the test areas, by tables that all roots share; aliases of
- * all tables; and each root's directories as their own page tables.
+ * is, and some once more for CPL 0 alone, by tables that are never edited; the test areas, by
+ * tables that all roots share; aliases of all tables; and each root's directories as their own page
+ * tables.
  */
 enum {
     CODE = 0x60000, CODE_COPIES = 120, STACK = 0x5f000,
@@ -41,6 +42,7 @@ enum {
     TABLES_END = 0x300000,
     DATA = 0x400000,                 /* frames to be seen through entries, up to the end of RAM */
     ALIAS = 0x30000000,
+    SUPERVISOR = 0x38000000,         /* what is below 2 MiB once more, for CPL 0 alone */
     AREA = 0x40000000, AREAS = 6,    /* one directory entry each */
 };
 
@@ -147,6 +149,10 @@ static void make_fixed(struct test *t)
     for (uint32_t at = ROOT_AT; at < TABLES_END; at += PAGE_SIZE)
         poke(t, pt + index_in(t, ALIAS + at - ROOT_AT) * t->bytes, t->bytes, at | 7);
     set_pde(t, ALIAS, pt | 7);
+    pt += PAGE_SIZE;
+    for (uint32_t gpa = 0; gpa < ROOT_AT; gpa += PAGE_SIZE)
+        poke(t, pt + index_in(t, SUPERVISOR + gpa) * t->bytes, t->bytes, gpa | 3);
+    set_pde(t, SUPERVISOR, pt | 3);
 }
 
 static void make_roots(struct test *t)
@@ -189,24 +195,20 @@ static void make_world(struct test *t)
 
 enum { ENDED = 0x100 }; /* not a vector */
 
-/* Runs code with edi, eax, edx; returns the vector of the exception it ended with, or ENDED. Copies
- * at several places keep sites from adapting all at once. */
-static unsigned run(struct test *t, const uint8_t *code, const uint8_t *end, bool user,
-                    uint32_t edi, uint64_t value)
+/* Runs from rip on with edi, eax, edx; returns the vector of the exception it ended with, or
+ * ENDED. */
+static unsigned run_at(struct test *t, uint32_t rip, bool user, uint32_t edi, uint64_t value)
 {
     struct vcpu *v = t->m.vcpu;
-    uint32_t at = CODE + rnd(CODE_COPIES) * 256;
     enum exit_reason why;
 
-    if (memcmp(physmem_ptr(&t->m.mem, at), code, (size_t)(end - code)))
-        physmem_write(&t->m.mem, at, code, (uint64_t)(end - code));
     memcpy(v->seg, t->seg, sizeof(t->seg));
     memset(v->gpr, 0, sizeof(v->gpr));
     v->gpr[RDI] = edi;
     v->gpr[RAX] = (uint32_t)value;
     v->gpr[RDX] = value >> 32;
     v->gpr[RSP] = STACK + 0x800;
-    v->rip = at;
+    v->rip = rip;
     v->eflags = EFLAGS_R1;
     v->cpl = user ? 3 : 0;
     v->halted = false;
@@ -220,6 +222,18 @@ static unsigned run(struct test *t, const uint8_t *code, const uint8_t *end, boo
     if (v->rip - HANDLERS >= 16 * 256)
         return ENDED;
     return (v->rip - HANDLERS) / 16 == 13 && user ? ENDED : (unsigned)(v->rip - HANDLERS) / 16;
+}
+
+/* The same with a copy of code. Copies at several places keep sites from adapting all at once; a
+ * kernel's are run where only it may, half of the times. */
+static unsigned run(struct test *t, const uint8_t *code, const uint8_t *end, bool user,
+                    uint32_t edi, uint64_t value)
+{
+    uint32_t at = CODE + rnd(CODE_COPIES) * 256;
+
+    if (memcmp(physmem_ptr(&t->m.mem, at), code, (size_t)(end - code)))
+        physmem_write(&t->m.mem, at, code, (uint64_t)(end - code));
+    return run_at(t, user || rnd(2) ? at : SUPERVISOR + at, user, edi, value);
 }
 
 #define RUN(t, name, user, edi, value) \
@@ -467,6 +481,72 @@ static void run_over_its_own_table(struct test *t)
     RUN(t, cr3, false, 0, root_gpa(t, 0));
 }
 
+/*
+ * A page that was mapped read-only, alone, until its first write finds that it is the table of the
+ * next ones: what was mapped must be known to be, and go when the guest takes the page away.
+ */
+static void own_table_written_late(struct test *t)
+{
+    uint32_t last = area_at(t, 3) - PAGE_SIZE, table = DATA + 5 * PAGE_SIZE;
+    uint64_t entry = (peek(t, pde_gpa(t, 0, last), t->bytes) & 0xffffff000) +
+                     index_in(t, last) * t->bytes;
+
+    RUN(t, cr3, false, 0, root_gpa(t, 0));
+    poke(t, entry, t->bytes, table | 0x27);
+    poke(t, table, t->bytes, (table + PAGE_SIZE) | 0x67);
+    set_pde(t, area_at(t, 3), table | 0x27);
+    RUN(t, cr3, false, 0, root_gpa(t, 0));
+    access_and_compare(t, last, false, false);
+    access_and_compare(t, last + 0x100, false, true);
+    check_shadow(t, false);
+    poke(t, entry, t->bytes, 0);
+    RUN(t, invlpg, false, last, 0);
+    access_and_compare(t, last, false, false);
+    set_pde(t, area_at(t, 3), (PT_AT + 3 * PAGE_SIZE) | 7);
+    poke(t, table, t->bytes, 0xd0000000 | table >> PAGE_SHIFT);
+    poke(t, table + 0x108, 4, 0);
+    RUN(t, cr3, false, 0, root_gpa(t, 0));
+}
+
+/* movl $what, %eax; hlt, at offset 0 and 64 of a frame. */
+static void put_marked_code(struct test *t, uint32_t gpa, uint8_t what)
+{
+    const uint8_t code[] = { 0xb8, what, 0, 0, 0, 0xf4 };
+
+    physmem_write(&t->m.mem, gpa, code, sizeof(code));
+    physmem_write(&t->m.mem, gpa + 64, code, sizeof(code));
+}
+
+/*
+ * The entry for a page of code is changed; before that is made known, other code in the page is run
+ * for the first time. Old or new, then; but new after CR3 has been written.
+ */
+static void stale_code(struct test *t)
+{
+    uint32_t gla = area_at(t, 0), one = DATA + 16 * PAGE_SIZE, two = one + PAGE_SIZE;
+    uint64_t entry = PT_AT + index_in(t, gla) * t->bytes;
+
+    put_marked_code(t, one, 1);
+    put_marked_code(t, two, 2);
+    for (unsigned i = 0; i < 2; i++) { /* with A clear, and set */
+        poke(t, entry, t->bytes, one | 3);
+        RUN(t, cr3, false, 0, root_gpa(t, 0));
+        run_at(t, gla, false, 0, 0);
+        if (t->m.vcpu->gpr[RAX] != 1)
+            fail(t, "the first code", t->m.vcpu->gpr[RAX], 1);
+        poke(t, entry, t->bytes, two | (i ? 0x23 : 3));
+        run_at(t, gla + 64, false, 0, 0);
+        RUN(t, cr3, false, 0, root_gpa(t, 0));
+        run_at(t, gla + 64, false, 0, 0);
+        if (t->m.vcpu->gpr[RAX] != 2)
+            fail(t, "stale code", t->m.vcpu->gpr[RAX], 2);
+    }
+    poke(t, entry, t->bytes, 0);
+    RUN(t, cr3, false, 0, root_gpa(t, 0));
+    poke(t, one, 4, 0xd0000000 | one >> PAGE_SHIFT);
+    poke(t, two, 4, 0xd0000000 | two >> PAGE_SHIFT);
+}
+
 /* --- A host without room ------------------------------------------------------------------- */
 
 #define HOARD (1ull << 30)
@@ -550,6 +630,8 @@ static unsigned run_format(const struct engine *engine, bool pae, unsigned round
         return 1;
     make_world(&t);
     run_over_its_own_table(&t);
+    own_table_written_late(&t);
+    stale_code(&t);
     start = counts_of(&t);
     for (t.rounds = 0; t.rounds < rounds && t.failures < 20; t.rounds++) {
         if (host == TIGHT && t.rounds == 20)
