@@ -50,12 +50,6 @@ struct window {
 /* What a view's windows are for: translated kernel code, translated user code, direct execution. */
 enum slot { SLOT_KERNEL, SLOT_USER, SLOT_DIRECT, SLOT_COUNT };
 
-/* TSC cycles that a view ran, and lost to a window's faults, since the window it has or would get
- * counts. */
-struct book {
-    uint64_t ran, lost;
-};
-
 struct view {
     struct tlb tlb[2] __attribute__((aligned(64)));
     bool valid;
@@ -65,9 +59,9 @@ struct view {
     struct jumps jumps[2];
     struct window *window[SLOT_COUNT]; /* NULL: none */
     unsigned samples[SLOT_COUNT];  /* since it was made or lost its window */
-    struct book book[SLOT_COUNT];  /* how its windows of each kind do (policy.c) */
-    /* since its last sample: TSC cycles, how often user code was left for the kernel, #PFs */
-    uint64_t ran, traps, page_faults;
+    unsigned patience[SLOT_COUNT]; /* samples that it takes to get one */
+    /* since its last sample: TSC cycles, and how often user code was left for the kernel */
+    uint64_t ran, traps;
     struct tenure tenure;
 };
 

@@ -350,7 +350,7 @@ static enum mem_fill fill_run(struct shadowmm *sm, struct window *w, uint64_t pa
     return MEM_FILLED;
 }
 
-/* Makes room for a run around page, where no area will be then (but what it had mapped still is). */
+/* Makes room for a run around page, where no area will be then; what it had mapped still is. */
 static void make_room(struct shadowmm *sm, struct window *w, uint64_t page)
 {
     while (areas_used(sm, w) + AREAS_RESERVE > sm->area_limit)
