@@ -16,3 +16,4 @@ novt_package(CAPSTONE capstone/capstone.h capstone libcapstone-dev "disassembly 
 novt_package(LIBELF libelf.h elf libelf-dev "ELF guests and symbols")
 novt_package(ZLIB zlib.h z zlib1g-dev "compressed kernels and images")
 novt_package(JANSSON jansson.h jansson libjansson-dev "statistics as JSON")
+novt_package(SECCOMP seccomp.h seccomp libseccomp-dev "the monitor's own confinement")

@@ -86,7 +86,8 @@ static int pty_open(struct console *console, struct error *error)
 /* What the reader has not read yet goes when the master closes: give it a moment. */
 static void drain(const struct console *console)
 {
-    int fd = open(console->slave, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC), waiting = 0;
+    int flags = O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
+    int fd = ioctl(console->master, TIOCGPTPEER, flags), waiting = 0; /* without its name */
 
     if (fd < 0)
         return;

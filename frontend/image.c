@@ -15,6 +15,54 @@
 #define FIRST_SIZE (1u << 20)
 #define NAME_SHOWN 1000 /* of one that may be of any length */
 
+#define KEPT_MAX 16
+
+/* Files that stay open. Here and not in a caller's struct, since names are all that the callers
+ * have in common. */
+static struct {
+    bool on;
+    unsigned count;
+    struct {
+        char *path;
+        int fd;
+    } file[KEPT_MAX];
+} kept;
+
+void image_keep(bool keep)
+{
+    kept.on = keep;
+    while (!keep && kept.count) {
+        kept.count--;
+        close(kept.file[kept.count].fd);
+        free(kept.file[kept.count].path);
+    }
+}
+
+static int find_kept(const char *path)
+{
+    for (unsigned i = 0; i < kept.count; i++)
+        if (!strcmp(kept.file[i].path, path) && lseek(kept.file[i].fd, 0, SEEK_SET) == 0)
+            return kept.file[i].fd;
+    return -1;
+}
+
+/* Closes a file, or keeps it. */
+static void put_away(const char *path, int fd)
+{
+    for (unsigned i = 0; i < kept.count; i++)
+        if (kept.file[i].fd == fd)
+            return;
+    if (kept.on && kept.count < KEPT_MAX) {
+        kept.file[kept.count].path = strdup(path);
+        kept.file[kept.count].fd = fd;
+        if (kept.file[kept.count].path) {
+            kept.count++;
+            return;
+        }
+    }
+    close(fd);
+}
+
 static const char *advice(int err)
 {
     switch (err) {
@@ -29,8 +77,11 @@ static const char *advice(int err)
 static int open_file(const char *path, const char *what, struct stat *st, struct error *error)
 {
     int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK; /* a FIFO shall not hang us */
-    int fd = open(path, flags);
-    int err = errno;
+    int fd = find_kept(path), err;
+
+    if (fd < 0)
+        fd = open(path, flags);
+    err = errno;
 
     if (fd >= 0 && !fstat(fd, st) && !S_ISDIR(st->st_mode)) {
         fcntl(fd, F_SETFL, 0);
@@ -115,7 +166,7 @@ int image_read(struct image *image, const char *path, const char *what, uint64_t
         }
         err = read_all(image, fd, capacity, path, what, limit, error);
     }
-    close(fd);
+    put_away(path, fd);
     if (!err && !image->size)
         err = error_set(error, EX_DATAERR, "%s '%s': the file is empty; get it again", what, path);
     if (err)

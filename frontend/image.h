@@ -2,6 +2,7 @@
 #ifndef FRONTEND_IMAGE_H
 #define FRONTEND_IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,5 +25,11 @@ int image_unzip(struct image *image, const char *path, const char *what, uint64_
                 struct error *error);
 
 void image_free(struct image *image);
+
+/*
+ * Whether files that are read from now on stay open, to be read again from there: at a reboot and
+ * for symbols, when the monitor may open nothing any more. false closes them. At most 16 are kept.
+ */
+void image_keep(bool keep);
 
 #endif

@@ -1,18 +1,22 @@
 /* novt: the command line, the log, and the only exit. */
 #include <errno.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "cpu/cpuid.h"
 #include "cpu/vcpu.h"
 #include "frontend/config.h"
+#include "frontend/confine.h"
 #include "frontend/disasm.h"
 #include "frontend/doctor.h"
 #include "frontend/error.h"
 #include "frontend/expect.h"
+#include "frontend/image.h"
 #include "frontend/machine.h"
 #include "frontend/report.h"
 
@@ -89,11 +93,29 @@ static int finish(struct machine *m, struct error *error)
     return err && !status ? error->status : status;
 }
 
+/* From here on whoever gets hold of the monitor can do little with it. */
+static void confine(const struct config *config)
+{
+    struct confine_wants wants = { .write_files = config->stats_json };
+    const char *why;
+    int err;
+
+    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
+        wants.remove_files |= config->serial[i].kind == CONSOLE_UNIX;
+    /* Libraries that would read a file when they are used first: */
+    json_object_seed(1); /* nobody else chooses our keys */
+    tzset();             /* gmtime_r(), too */
+    err = confine_enter(&wants, &why);
+    if (err && novt_log.topics)
+        fprintf(novt_log.out, "the monitor is not confined: %s\n", why);
+}
+
 static int run(const struct config *config, struct error *error)
 {
     struct machine machine;
     int status;
 
+    image_keep(true);
     if (machine_create(&machine, config, error) ||
         (config->stats_json && stats_check_json(config->stats_json, error)) ||
         open_log(config, error) || machine_open(&machine, error)) {
@@ -101,9 +123,11 @@ static int run(const struct config *config, struct error *error)
         error_print(stderr, error);
         return error->status;
     }
+    confine(config);
     run_machine(&machine);
     status = finish(&machine, error);
     machine_destroy(&machine);
+    image_keep(false);
     return status;
 }
 

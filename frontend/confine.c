@@ -1,0 +1,215 @@
+/*
+ * The monitor's seccomp filter, made by libseccomp.
+ *
+ * On the list is what novt, its libraries and libc call while a guest runs and afterwards: memory
+ * that is never executable, descriptors that are open already, our own threads, clocks and signals.
+ * Not on it: execve and fork (the helper of direct/ starts sandboxes), ptrace, kill, files by their
+ * names (kernel and initrd stay open, image.h), new sockets. Whatever else is called is a bug of ours
+ * or somebody who took the monitor over: the process ends.
+ */
+#include "frontend/confine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "frontend/terminal.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+#define ARCH_SET_GS_CODE 0x1001 /* asm/prctl.h */
+
+/* --- The list ------------------------------------------------------------------------------- */
+
+/* With any arguments. */
+static const int always[] = {
+    /* memory */
+    SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(fallocate),
+    SCMP_SYS(memfd_create), SCMP_SYS(ftruncate),
+    /* descriptors */
+    SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(pread64),
+    SCMP_SYS(pwrite64), SCMP_SYS(lseek), SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(poll),
+    SCMP_SYS(ppoll), SCMP_SYS(pipe2), SCMP_SYS(accept4), SCMP_SYS(sendmsg), SCMP_SYS(recvmsg),
+    SCMP_SYS(shutdown),
+    /* threads, time, signals to ourselves */
+    SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_yield),
+    SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(nanosleep), SCMP_SYS(timer_create), SCMP_SYS(timer_settime), SCMP_SYS(timer_delete),
+    SCMP_SYS(timer_gettime), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(sigaltstack), SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    /* sandboxes: signals by pidfds, which come from the helper alone */
+    SCMP_SYS(pidfd_send_signal), SCMP_SYS(wait4),
+    /* about ourselves */
+    SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getpgrp), SCMP_SYS(getrusage), SCMP_SYS(sysinfo),
+    SCMP_SYS(getrandom), SCMP_SYS(getcpu),
+};
+
+static const int writing[] = {
+    SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(creat), SCMP_SYS(rename), SCMP_SYS(renameat),
+    SCMP_SYS(renameat2), SCMP_SYS(fchmod), SCMP_SYS(stat), SCMP_SYS(newfstatat),
+};
+
+static const int removing[] = { SCMP_SYS(unlink), SCMP_SYS(unlinkat) };
+
+/* What the sanitizers' run-time does, up to stopping all threads to look for leaks. */
+#ifdef __SANITIZE_ADDRESS__
+static const int of_sanitizers[] = {
+    SCMP_SYS(clone), SCMP_SYS(ptrace), SCMP_SYS(prctl), SCMP_SYS(arch_prctl), SCMP_SYS(openat),
+    SCMP_SYS(open), SCMP_SYS(readlink), SCMP_SYS(getdents64), SCMP_SYS(process_vm_readv),
+    SCMP_SYS(getrlimit), SCMP_SYS(prlimit64), SCMP_SYS(sched_getaffinity), SCMP_SYS(getuid),
+    SCMP_SYS(getppid), SCMP_SYS(tgkill), SCMP_SYS(uname), SCMP_SYS(newfstatat), SCMP_SYS(stat),
+};
+#else
+static const int of_sanitizers[] = { SCMP_SYS(sched_yield) };
+#endif
+
+struct checked {
+    int call;
+    unsigned arg;
+    uint64_t mask, value; /* of the argument */
+};
+
+#define ALL UINT32_MAX
+
+static const struct checked checked[] = {
+    { SCMP_SYS(mmap), 2, PROT_EXEC, 0 },
+    { SCMP_SYS(mprotect), 2, PROT_EXEC, 0 },
+    { SCMP_SYS(clone), 0, CLONE_VM | CLONE_THREAD, CLONE_VM | CLONE_THREAD },
+    { SCMP_SYS(newfstatat), 3, AT_EMPTY_PATH, AT_EMPTY_PATH },
+    { SCMP_SYS(arch_prctl), 0, ALL, ARCH_SET_GS_CODE },
+    { SCMP_SYS(fcntl), 1, ALL, F_GETFL },
+    { SCMP_SYS(fcntl), 1, ALL, F_SETFL },
+    { SCMP_SYS(fcntl), 1, ALL, F_GETFD },
+    { SCMP_SYS(fcntl), 1, ALL, F_SETFD },
+    { SCMP_SYS(ioctl), 1, ALL, TCGETS },
+    { SCMP_SYS(ioctl), 1, ALL, TCSETS },
+    { SCMP_SYS(ioctl), 1, ALL, TIOCGPGRP },
+    { SCMP_SYS(ioctl), 1, ALL, FIONREAD },
+    { SCMP_SYS(ioctl), 1, ALL, TIOCGPTPEER },
+};
+
+static int allow_all(scmp_filter_ctx ctx, const int *call, size_t count)
+{
+    int err = 0;
+
+    for (size_t i = 0; !err && i < count; i++)
+        err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call[i], 0);
+    return err;
+}
+
+static int allow_checked(scmp_filter_ctx ctx, const struct checked *c)
+{
+    return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, c->call, 1,
+                            SCMP_CMP(c->arg, SCMP_CMP_MASKED_EQ, c->mask, c->value));
+}
+
+static int fill(scmp_filter_ctx ctx, const struct confine_wants *wants)
+{
+    int err = allow_all(ctx, always, COUNT(always));
+
+    /* libc tries clone3, whose flags no filter can see, and then clone. */
+    if (!err)
+        err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    if (!err)
+        err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+                               SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+    if (!err)
+        err = allow_all(ctx, of_sanitizers, COUNT(of_sanitizers));
+    if (!err && wants->write_files)
+        err = allow_all(ctx, writing, COUNT(writing));
+    if (!err && (wants->remove_files || wants->write_files))
+        err = allow_all(ctx, removing, COUNT(removing));
+    for (size_t i = 0; !err && i < COUNT(checked); i++)
+        err = allow_checked(ctx, &checked[i]);
+    return err;
+}
+
+/* --- What it stops -------------------------------------------------------------------------- */
+
+static void say(const char *text)
+{
+    if (write(STDERR_FILENO, text, strlen(text)) < 0)
+        return;
+}
+
+/* Nothing in here but for the name is more than a signal handler may do; that allocates, and what
+ * allocation calls is on the list, so it is not what we have interrupted. */
+static void stopped(int sig, siginfo_t *info, void *ucontext)
+{
+    char *name;
+
+    (void)sig;
+    (void)ucontext;
+    terminal_restore();
+    name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, info->si_syscall);
+    say("novt: the monitor was stopped at a system call that it has no business to make: ");
+    say(name ? name : "one without a name");
+    say("\n");
+    _exit(EX_SOFTWARE);
+}
+
+static int catch_stops(void)
+{
+    struct sigaction action = { .sa_sigaction = stopped, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+    sigfillset(&action.sa_mask);
+    return sigaction(SIGSYS, &action, NULL) ? -errno : 0;
+}
+
+/* --- Entering ------------------------------------------------------------------------------- */
+
+static int load(scmp_filter_ctx ctx, const struct confine_wants *wants)
+{
+    int err = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_TRAP);
+
+    if (!err)
+        err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+    /* Kernels before 5.16 slow everybody with a filter down, unless told. */
+    if (!err)
+        seccomp_attr_set(ctx, SCMP_FLTATR_CTL_SSB, 1);
+    if (!err)
+        seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    if (!err)
+        err = fill(ctx, wants);
+    return err ? err : seccomp_load(ctx);
+}
+
+int confine_enter(const struct confine_wants *wants, const char **why)
+{
+    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRAP);
+    int err = ctx ? catch_stops() : -ENOMEM;
+
+    *why = "seccomp filters are refused or not in this kernel";
+    if (!err)
+        err = load(ctx, wants);
+    if (ctx)
+        seccomp_release(ctx);
+    return err;
+}
+
+const char *confine_try(void)
+{
+    const struct confine_wants wants = { 0 };
+    const char *why = "no more processes: fork is refused";
+    int status;
+    pid_t pid = fork();
+
+    if (!pid) {
+        int err = confine_enter(&wants, &why);
+
+        _exit(err ? 1 : 0);
+    }
+    if (pid > 0 && waitpid(pid, &status, 0) == pid)
+        why = status ? "seccomp filters are refused or not in this kernel" : NULL;
+    return why;
+}
