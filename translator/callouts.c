@@ -98,10 +98,10 @@ static struct unit *find_unit(struct translator *t, uint32_t key)
     if (mem_fetch_ptr(vcpu, vcpu->rip, &host, &gpa) || !host)
         return NULL;
     unit = lookup_find(t, gpa, (uint32_t)vcpu->rip, key);
-    if (unit) {
-        shadowmm_jump_insert(t->sm, key & KEY_USER, unit->eip, unit->host);
-        t->stats.lookup_found++;
-    }
+    if (!unit || !lookup_current(t, unit))
+        return NULL;
+    lookup_publish(t, unit);
+    t->stats.lookup_found++;
     return unit;
 }
 

@@ -48,6 +48,7 @@ bool direct_allowed(const struct vcpu *vcpu, uint32_t key)
     const uint32_t needed = KEY_OK | KEY_USER | KEY_FPU | KEY_TSC;
 
     return (key & needed) == needed && !vcpu->tsc_offset && !vcpu_iopl(vcpu) &&
+           vcpu->eflags & EFLAGS_IF && /* as PUSHF shows it there */
            usable(&vcpu->seg[SEG_FS]) && usable(&vcpu->seg[SEG_GS]);
 }
 
@@ -79,13 +80,18 @@ static void put_state(struct vcpu *vcpu, struct sandbox_regs *r)
  * The guest's code has loaded a selector: what the host's tables hold there means nothing, and the
  * guest's segment is loaded now. One that cannot be loaded would have faulted: it becomes null, and
  * faults when it is used. A selector that the guest can only have read from a register of the
- * sandbox stands for the segment it had. True: the sandbox ran on with another segment.
+ * sandbox stands for the segment it had, or where that was null for SS, which is flat; CS likewise.
+ * True: the sandbox ran on with another segment.
  */
 static bool take_selector(struct vcpu *vcpu, unsigned seg, uint16_t now, uint16_t before)
 {
     if (now == before)
         return false;
-    if (now != SANDBOX_DS && segment_load(vcpu, seg, now) && seg != SEG_SS)
+    if (now == SANDBOX_CS32)
+        now = vcpu->seg[SEG_CS].selector;
+    if (now == SANDBOX_DS && selector_null(before))
+        vcpu->seg[seg] = vcpu->seg[SEG_SS];
+    else if (now != SANDBOX_DS && segment_load(vcpu, seg, now) && seg != SEG_SS)
         segment_load_null(vcpu, seg, now);
     return true;
 }

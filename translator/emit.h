@@ -45,7 +45,7 @@ struct builder {
     uint8_t form;                /* enum access_form of the operand at hand */
     uint8_t base;                /* of FORM_WINDOW_AT */
     int8_t disp;
-    uint64_t gpa;
+    uint64_t gpa, gpa2;
     uint32_t key, eip, at;       /* at: eip of the instruction being translated */
     struct unit_insn insn[UNIT_INSNS + 1];
     struct slow_end slow[UNIT_PENDING];

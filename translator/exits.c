@@ -4,9 +4,11 @@
  */
 #include "translator/emit.h"
 
+/* ... and not so near its end that the target may be an instruction across it (U7). */
 static bool same_page(const struct builder *b, uint32_t target)
 {
-    return target >> PAGE_SHIFT == b->eip >> PAGE_SHIFT;
+    return target >> PAGE_SHIFT == b->eip >> PAGE_SHIFT &&
+           (target & PAGE_MASK) <= PAGE_SIZE - INSN_MAX;
 }
 
 /* A cycle has at least one transfer that does not go forward. */

@@ -19,15 +19,55 @@ struct unit *lookup_find(struct translator *t, uint64_t gpa, uint32_t eip, uint3
     return unit;
 }
 
+/* A unit across the end of a page that is mapped twice in a row is in one list only. */
+static bool two_frames(const struct unit *unit)
+{
+    return unit->gpa2 != NO_GPA && unit->gpa2 >> PAGE_SHIFT != unit->gpa >> PAGE_SHIFT;
+}
+
+static void list_in(struct translator *t, struct unit *unit, uint64_t gfn)
+{
+    *unit_next_in(unit, gfn) = t->by_frame[gfn];
+    t->by_frame[gfn] = unit;
+}
+
 void lookup_insert(struct translator *t, struct unit *unit)
 {
     struct unit **bucket = &t->hash[hash(unit->gpa, unit->eip, unit->key)];
-    struct unit **frame = &t->by_frame[unit->gpa >> PAGE_SHIFT];
 
     unit->next_hash = *bucket;
     *bucket = unit;
-    unit->next_frame = *frame;
-    *frame = unit;
+    list_in(t, unit, unit->gpa >> PAGE_SHIFT);
+    if (two_frames(unit))
+        list_in(t, unit, unit->gpa2 >> PAGE_SHIFT);
+}
+
+bool lookup_current(struct translator *t, const struct unit *unit)
+{
+    const uint8_t *host;
+    uint64_t gpa;
+
+    return unit->gpa2 == NO_GPA ||
+           (!mem_fetch_ptr(t->vcpu, (unit->eip | PAGE_MASK) + 1, &host, &gpa) && host &&
+            gpa == unit->gpa2);
+}
+
+bool lookup_publish(struct translator *t, const struct unit *unit)
+{
+    uint32_t last = unit->gpa2 == NO_GPA ? unit->eip : unit->eip + unit->guest_len - 1u;
+
+    return shadowmm_jump_insert(t->sm, unit->key & KEY_USER, unit->eip, last, unit->host);
+}
+
+static void unlist_in(struct translator *t, struct unit *unit, uint64_t gfn)
+{
+    struct unit **at = &t->by_frame[gfn];
+
+    while (*at != unit)
+        at = unit_next_in(*at, gfn);
+    *at = *unit_next_in(unit, gfn);
+    if (!t->by_frame[gfn])
+        physmem_unwatch(t->vcpu->mem, gfn, WATCH_CODE);
 }
 
 static void unlist(struct translator *t, struct unit *unit)
@@ -37,16 +77,14 @@ static void unlist(struct translator *t, struct unit *unit)
     while (*at != unit)
         at = &(*at)->next_hash;
     *at = unit->next_hash;
-    for (at = &t->by_frame[unit->gpa >> PAGE_SHIFT]; *at != unit; at = &(*at)->next_frame)
-        ;
-    *at = unit->next_frame;
+    unlist_in(t, unit, unit->gpa >> PAGE_SHIFT);
+    if (two_frames(unit))
+        unlist_in(t, unit, unit->gpa2 >> PAGE_SHIFT);
 }
 
 /* Its code may still be running: only the memory's end waits for unit_bury(). */
 void unit_drop(struct translator *t, struct unit *unit)
 {
-    uint64_t gfn = unit->gpa >> PAGE_SHIFT;
-
     unlist(t, unit);
     while (unit->incoming)
         chain_unlink(t, unit->incoming);
@@ -59,8 +97,6 @@ void unit_drop(struct translator *t, struct unit *unit)
     t->graveyard = unit;
     t->vcpu->bt.leave = 1;
     t->stats.units_dropped++;
-    if (!t->by_frame[gfn])
-        physmem_unwatch(t->vcpu->mem, gfn, WATCH_CODE);
 }
 
 /* Frees what has been dropped; its region's list forgets it. No translated code is running. */

@@ -4,16 +4,24 @@
 
 static bool overlaps(const struct unit *unit, uint64_t gpa, uint64_t size)
 {
-    return gpa < unit->gpa + unit->guest_len && unit->gpa < gpa + size;
+    uint64_t first = unit->guest_len;
+
+    if (unit->gpa2 != NO_GPA) {
+        first = PAGE_SIZE - (unit->gpa & PAGE_MASK);
+        if (gpa < unit->gpa2 + unit->guest_len - first && unit->gpa2 < gpa + size)
+            return true;
+    }
+    return gpa < unit->gpa + first && unit->gpa < gpa + size;
 }
 
 void smc_written(struct translator *t, uint64_t gpa, uint64_t size)
 {
-    struct unit *unit = t->by_frame[gpa >> PAGE_SHIFT];
+    uint64_t gfn = gpa >> PAGE_SHIFT;
+    struct unit *unit = t->by_frame[gfn];
 
     t->stats.smc_writes++;
     while (unit) {
-        struct unit *next = unit->next_frame;
+        struct unit *next = *unit_next_in(unit, gfn);
 
         if (overlaps(unit, gpa, size)) {
             log_print(LOG_trace, "write to %llx drops unit %08x\n", (unsigned long long)gpa,

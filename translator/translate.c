@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "cpu/feature.h"
 
-/* An instruction that leaves the page, or is none, is fetched anew by the interpreter each time. */
+/* What is no instruction is fetched anew by the interpreter each time. */
 static void fetched_instruction(struct builder *b)
 {
     static const struct insn none;
@@ -24,7 +24,8 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
         int len;
 
         b->at = b->eip + used;
-        if (b->insns == UNIT_INSNS || here(b) > UNIT_SOFT || used == room) {
+        if (b->insns == UNIT_INSNS || here(b) > UNIT_SOFT || used == room ||
+            (b->gpa2 != NO_GPA && b->insns)) {
             count_emit_insns(b);
             exit_direct(b, b->at);
             break;
@@ -95,7 +96,7 @@ static struct unit *make_unit(struct builder *b, uint64_t gpa)
     if (!unit)
         return NULL;
     *unit = (struct unit){
-        .gpa = gpa, .eip = b->eip, .key = b->key, .guest_len = b->insn[b->insns].guest,
+        .gpa = gpa, .gpa2 = b->gpa2, .eip = b->eip, .key = b->key, .guest_len = b->insn[b->insns].guest,
         .insn_count = (uint16_t)b->insns, .exit_count = (uint16_t)b->exits,
         .site_count = (uint16_t)b->sites, .host_len = here(b),
         .host = (uint8_t *)(uintptr_t)b->exec,
@@ -122,38 +123,74 @@ static void list_code(const struct unit *unit, const uint8_t *code)
                         (uint64_t)(uintptr_t)unit->host, 64);
 }
 
-struct unit *translate_unit(struct translator *t, uint32_t eip, uint64_t gpa, const uint8_t *code,
-                            uint32_t key)
-{
-    static struct builder builder; /* large; one translation at a time */
-    struct builder *b = &builder;
-    struct unit *unit;
+/* Where it comes from; code[room]. */
+struct origin {
+    uint32_t eip, key;
+    uint64_t gpa, gpa2;
+    const uint8_t *code;
+    unsigned room;
+};
 
+static void begin(struct translator *t, struct builder *b, const struct origin *from)
+{
     b->t = t;
     b->start = b->out = cache_reserve(t, UNIT_ROOM);
     b->end = b->start + UNIT_ROOM;
     b->exec = t->exec + (b->start - t->write);
     b->full = b->ended = false;
-    b->key = key;
-    b->eip = eip;
-    b->gpa = gpa;
+    b->key = from->key;
+    b->eip = from->eip;
+    b->gpa = from->gpa;
+    b->gpa2 = from->gpa2;
     b->insns = b->slows = b->pads = b->exits = b->sites = b->counted = 0;
-    scan(b, code, (unsigned)(PAGE_SIZE - (gpa & PAGE_MASK)));
-    exit_finish(b);
-    BUG_ON(b->full);
-    unit = make_unit(b, gpa);
-    if (!unit)
-        return NULL;
-    cache_commit(t, unit, here(b));
+}
+
+static void made(struct translator *t, struct unit *unit, const uint8_t *code)
+{
     lookup_insert(t, unit);
-    physmem_watch(t->vcpu->mem, gpa >> PAGE_SHIFT, WATCH_CODE);
+    physmem_watch(t->vcpu->mem, unit->gpa >> PAGE_SHIFT, WATCH_CODE);
+    if (unit->gpa2 != NO_GPA)
+        physmem_watch(t->vcpu->mem, unit->gpa2 >> PAGE_SHIFT, WATCH_CODE);
     t->stats.units++;
     t->stats.insns_translated += unit->insn_count;
     t->stats.bytes_guest += unit->guest_len;
     t->stats.bytes_host += unit->host_len;
     log_print(LOG_unit, "unit %08x gpa %09llx key %02x at %lx: %u insns, %u to %u bytes\n",
-              eip, (unsigned long long)gpa, key, (unsigned long)(unit->host - t->exec),
-              unit->insn_count, unit->guest_len, unit->host_len);
+              unit->eip, (unsigned long long)unit->gpa, unit->key,
+              (unsigned long)(unit->host - t->exec), unit->insn_count, unit->guest_len,
+              unit->host_len);
     list_code(unit, code);
+}
+
+static struct unit *translate(struct translator *t, const struct origin *from)
+{
+    static struct builder builder; /* large; one translation at a time */
+    struct builder *b = &builder;
+    struct unit *unit;
+
+    begin(t, b, from);
+    scan(b, from->code, from->room);
+    exit_finish(b);
+    BUG_ON(b->full);
+    unit = make_unit(b, from->gpa);
+    if (!unit)
+        return NULL;
+    cache_commit(t, unit, here(b));
+    made(t, unit, from->code);
     return unit;
+}
+
+struct unit *translate_unit(struct translator *t, uint32_t eip, uint64_t gpa, const uint8_t *code,
+                            uint32_t key)
+{
+    return translate(t, &(struct origin){ .eip = eip, .key = key, .gpa = gpa, .gpa2 = NO_GPA,
+                                          .code = code,
+                                          .room = (unsigned)(PAGE_SIZE - (gpa & PAGE_MASK)) });
+}
+
+struct unit *translate_crossing(struct translator *t, uint32_t eip, uint64_t gpa, uint64_t gpa2,
+                                const uint8_t *code, uint32_t key)
+{
+    return translate(t, &(struct origin){ .eip = eip, .key = key, .gpa = gpa, .gpa2 = gpa2,
+                                          .code = code, .room = INSN_MAX });
 }

@@ -21,6 +21,8 @@
  *      instruction that can fault. So a host fault means: interpret that guest instruction.
  *  U4. Every cycle of transfers passes a poll: a load through r14, which an interrupt poisons.
  *  U5. Every frame a unit was made from is watched (WATCH_CODE).
+ *  U7. An instruction across a page end is a unit of its own (gpa2) and is reached by the jump table
+ *      only, which is emptied when either page's mapping changes.
  *  U6. The cache is written through one mapping and executed through another.
  */
 #ifndef TRANSLATOR_UNIT_H
@@ -91,16 +93,26 @@ struct unit_insn {
 
 struct unit {
     uint64_t gpa;
+    uint64_t gpa2;              /* U7: of the page that it reaches into; else NO_GPA */
     uint32_t eip, key;
     uint16_t guest_len, insn_count, exit_count, site_count;
     uint32_t host_len;
     uint8_t *host;              /* executable address */
     bool dead;
-    struct unit *next_hash, *next_frame, *next_dead;
+    struct unit *next_hash, *next_dead;
+    struct unit *next_frame[2]; /* in the list of gpa's frame, of gpa2's */
     struct unit_exit *exits, *incoming;
     struct unit_site *sites;
     struct unit_insn insn[];    /* insn_count + 1: the last is the end */
 };
+
+#define NO_GPA UINT64_MAX
+
+/* Where a list of a frame's units goes on behind unit. */
+static inline struct unit **unit_next_in(struct unit *unit, uint64_t gfn)
+{
+    return &unit->next_frame[unit->gpa >> PAGE_SHIFT != gfn];
+}
 
 #define CACHE_REGIONS 8
 #define HASH_SIZE 65536
@@ -176,6 +188,9 @@ unsigned host_max_areas(void); /* vm.max_map_count */
 /* --- translate.c --- */
 struct unit *translate_unit(struct translator *t, uint32_t eip, uint64_t gpa, const uint8_t *code,
                             uint32_t key);
+/* The instruction across a page end (U7): code[INSN_MAX]. */
+struct unit *translate_crossing(struct translator *t, uint32_t eip, uint64_t gpa, uint64_t gpa2,
+                                const uint8_t *code, uint32_t key);
 
 /* --- cache.c --- */
 int cache_create(struct translator *t, size_t size);
@@ -195,6 +210,10 @@ static inline bool cache_holds(const struct translator *t, uint64_t rip)
 /* --- lookup.c --- */
 struct unit *lookup_find(struct translator *t, uint64_t gpa, uint32_t eip, uint32_t key);
 void lookup_insert(struct translator *t, struct unit *unit);
+/* Is unit what is at its address now, as far as its second page goes? */
+bool lookup_current(struct translator *t, const struct unit *unit);
+/* Puts it into the current view's jump table. False: none may hold it. */
+bool lookup_publish(struct translator *t, const struct unit *unit);
 void unit_drop(struct translator *t, struct unit *unit);
 void unit_bury(struct translator *t);
 void unit_drop_all(struct translator *t);
@@ -205,7 +224,8 @@ uint32_t chain_exit_number(struct translator *t, struct unit_exit *exit);
 /* U2. The same address may have got another frame, or be another process's, since from was left. */
 static inline bool chain_allowed(const struct unit *from, const struct unit *to)
 {
-    return from->key == to->key && from->gpa >> PAGE_SHIFT == to->gpa >> PAGE_SHIFT;
+    return from->key == to->key && from->gpa >> PAGE_SHIFT == to->gpa >> PAGE_SHIFT &&
+           to->gpa2 == NO_GPA;
 }
 void chain_link(struct translator *t, struct unit_exit *exit, struct unit *to);
 void chain_unlink(struct translator *t, struct unit_exit *exit);
