@@ -41,13 +41,27 @@ static uint64_t traps(const struct vcpu *vcpu)
 void policy_account(struct shadowmm *sm)
 {
     struct view *view = &sm->view[sm->current];
-    uint64_t now = __builtin_ia32_rdtsc(), count = traps(sm->vcpu);
+    uint64_t now = sm->clock(), count = traps(sm->vcpu);
 
+    if (sm->paused)
+        return;
     view->ran += now - sm->account_at;
     view->tenure.ran[tier_of(view)] += now - sm->account_at;
     view->traps += count - sm->account_traps;
     sm->account_at = now;
     sm->account_traps = count;
+}
+
+void shadowmm_pause(struct shadowmm *sm)
+{
+    policy_account(sm);
+    sm->paused = true;
+}
+
+void shadowmm_resume(struct shadowmm *sm)
+{
+    sm->account_at = sm->clock();
+    sm->paused = false;
 }
 
 static uint64_t tenure_total(const struct tenure *t)

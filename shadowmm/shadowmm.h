@@ -153,6 +153,11 @@ uint8_t *shadowmm_window(const struct shadowmm *sm, bool user);
  * windows to views that compute and takes them from views whose windows fault too much. */
 void shadowmm_sample(struct shadowmm *sm, bool user);
 
+/* The guest halts, or waits for the board; it goes on: what passed between is no address space's
+ * run time. */
+void shadowmm_pause(struct shadowmm *sm);
+void shadowmm_resume(struct shadowmm *sm);
+
 /* An access of translated code to the current view's window faulted at gla: maps what the guest's
  * tables grant there. MEM_SPECIAL: a watched frame, interpret; MEM_DEVICE; MEM_FAULTED: deliver
  * vcpu->fault. */

@@ -254,6 +254,11 @@ static int view_init(struct view *view)
     return 0;
 }
 
+static uint64_t read_tsc(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+
 int shadowmm_create(struct shadowmm **out, struct vcpu *vcpu, unsigned views)
 {
     struct shadowmm *sm = calloc(1, sizeof(*sm));
@@ -278,7 +283,8 @@ int shadowmm_create(struct shadowmm **out, struct vcpu *vcpu, unsigned views)
     for (unsigned i = WINDOWS_MAX; i < POOL_SIZE; i++)
         sm->pool[i].is_direct = true;
     sm->costs = (struct shadowmm_costs){ 10000, 40000 };
-    sm->account_at = __builtin_ia32_rdtsc();
+    sm->clock = read_tsc;
+    sm->account_at = sm->clock();
     sm->plain_tlb[0] = vcpu->tlb[0];
     sm->plain_tlb[1] = vcpu->tlb[1];
     sm->plain_ops = vcpu->mmu;

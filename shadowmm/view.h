@@ -128,6 +128,8 @@ struct shadowmm {
     struct sandbox_caps direct_caps;
     uint64_t account_at, account_traps; /* when the current view's time was last added up */
     struct tenure ended[TENURES];
+    uint64_t (*clock)(void); /* the TSC; a test has its own */
+    bool paused;             /* what passes is nobody's time */
     struct shadowmm_stats stats;
 };
 

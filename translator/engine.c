@@ -216,6 +216,7 @@ static enum exit_reason run(struct vcpu *vcpu)
     struct translator *t = translator_of(vcpu);
     enum exit_reason why;
 
+    shadowmm_resume(t->sm);
     while (!leave_for(vcpu, &why)) {
         const void *host = bt_lookup(vcpu);
 
@@ -232,6 +233,7 @@ static enum exit_reason run(struct vcpu *vcpu)
         }
     }
     bt_fpu_out(vcpu);
+    shadowmm_pause(t->sm);
     return why;
 }
 
