@@ -127,8 +127,7 @@ enum step interp_arpl(struct vcpu *vcpu, const struct insn *in)
 
     if (!has_descriptors(vcpu))
         return fault_ud(vcpu);
-    if (in->has_mem ? operand_load_modify(vcpu, in, 2, &to)
-                    : rm_read(vcpu, in, 2, &to))
+    if (rm_read(vcpu, in, 2, &to)) /* CPUs write, and look whether they may, only when they must */
         return STEP_FAULT;
     lower = (to & SELECTOR_RPL) < from;
     if (lower && rm_write(vcpu, in, 2, (to & ~(uint64_t)SELECTOR_RPL) | from))

@@ -72,6 +72,8 @@ static void put_state(struct vcpu *vcpu, struct sandbox_regs *r)
                                 .es = SANDBOX_DS };
     for (unsigned i = 0; i < 8; i++)
         r->gpr[i] = vcpu->gpr[i];
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        vcpu->bare[i] = vcpu->seg[i].selector;
     put_base(&vcpu->seg[SEG_FS], &r->fs, &r->fs_base);
     put_base(&vcpu->seg[SEG_GS], &r->gs, &r->gs_base);
 }

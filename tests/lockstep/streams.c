@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cpu/decode.h"
+#include "tests/lockstep/documented.h"
 
 uint8_t stream[CODE_PAGES * 4096];
 unsigned stream_len;
@@ -15,6 +16,8 @@ unsigned stream_len;
 static uint64_t seed_state;
 static bool odd_segments;
 static bool interrupted; /* by kicks */
+static bool direct_user; /* streams for direct execution */
+static uint16_t odd_first, user_code, user_data;
 
 static uint32_t rnd(void)
 {
@@ -91,7 +94,11 @@ static bool acceptable(const struct insn *in)
 {
     uint32_t attr = in->info->attr;
 
-    if (attr & (A_PRIVILEGED | A_FAR | A_BRANCH | A_UNDEFINED | A_IOPL))
+    if (direct_user && documented_avoid(in))
+        return false;
+    if (attr & (A_FAR | A_BRANCH | A_UNDEFINED | A_IOPL))
+        return false;
+    if (attr & A_PRIVILEGED && (!direct_user || !one_in(4)))
         return false;
     /* which components are in use depends on what ran before */
     if (in->id == M_XSAVE || in->id == M_XSAVEOPT || in->id == M_XSAVEC || in->id == M_XRSTOR ||
@@ -353,8 +360,8 @@ static void put_string(void)
 
 static void put_segment(void)
 {
-    static const uint32_t selectors[] = { 0, 3, 0x10, USER_DATA, ODD_FIRST, ODD_FIRST & ~3u,
-                                          ODD_SECOND, USER_CODE, 0x48 };
+    const uint32_t selectors[] = { 0, 3, 0x10, user_data, odd_first, odd_first & ~3u,
+                                   odd_first + 8, user_code, 0x88 };
 
     put_stack();
     put_mov(RAX, selectors[rnd() % 9]);
@@ -365,6 +372,47 @@ static void put_segment(void)
     default: PUT(0x50, 0x6a, 8, 0x0f, 0xb5, 0x1c, 0x24); break; /* ...; push 8; lgs ebx, [esp] */
     }
     odd_segments = true;
+}
+
+/* --- System calls and far transfers of user code ------------------------------- */
+
+/* Jumps to the next instruction, by a far jump, return or call of the same privilege. */
+static void put_far(void)
+{
+    put_stack();
+    switch (rnd() % 3) {
+    case 0:
+        PUT(0xea), put_u32(CODE + stream_len + 6), PUT(user_code, user_code >> 8);
+        break;
+    case 1: /* push selector; push eip; retf */
+        PUT(0x6a, user_code, 0x68), put_u32(CODE + stream_len + 5), PUT(0xcb);
+        break;
+    default: /* call far over nothing; the frame stays */
+        PUT(0x9a), put_u32(CODE + stream_len + 6), PUT(user_code, user_code >> 8);
+        break;
+    }
+}
+
+static void put_system(void)
+{
+    static const uint8_t vectors[] = { 3, 4, 0x21, 0x80 };
+
+    put_stack();
+    switch (rnd() % 12) {
+    case 0: PUT(0xcd, one_in(3) ? rnd() & 0xff : vectors[rnd() % 4]); break;
+    case 1: case 2: PUT(0xcd, 0x80); break;
+    case 3: PUT(0xcc); break;                         /* int3 */
+    case 4: PUT(0xb0, 0x7f, 0x04, rnd() & 1, 0xce); break; /* mov al, 7f; add al, 0 or 1; into */
+    case 5: PUT(0x50, 0x89, 0xe5, 0x0f, 0x34); break; /* push eax; mov ebp, esp; sysenter */
+    case 6: /* bound eax, [...] */
+        put_mov(RAX, rnd() % 64);
+        PUT(0x62, 0x05), put_u32(DATA + rnd() % 0x7000);
+        break;
+    case 7: PUT(0xf1); break;                         /* int1 */
+    case 8: PUT(0x0f, 0x0b); break;                   /* ud2 */
+    case 9: PUT(0x31, 0xc9, 0xf7, 0xf1); break;       /* xor ecx, ecx; div ecx */
+    default: put_far(); break;
+    }
 }
 
 /* --- Putting it together ------------------------------------------------------ */
@@ -396,9 +444,27 @@ static void make_breakpoints(struct scene *s)
             s->dr[7] |= ((rnd() & 1 ? 3 : 1) | (unsigned[]){ 0, 4, 12 }[rnd() % 3]) << (16 + 4 * i);
 }
 
+/* Mostly what a sandbox can run: other scenes begin in a translated form. */
+static void make_direct(struct scene *s)
+{
+    if (!one_in(16))
+        s->eflags = (s->eflags & ~EFLAGS_IOPL) | EFLAGS_IF;
+    if (!one_in(16))
+        s->cr0_set &= ~CR0_TS, s->dr[7] = 0;
+    if (!one_in(4))
+        for (unsigned i = 0; i < 2; i++) {
+            s->odd_segment[i].attr |= SEG_WRITABLE | SEG_G;
+            s->odd_segment[i].attr &= ~SEG_EXPDOWN;
+            s->odd_segment[i].limit = UINT32_MAX;
+        }
+    s->odd |= one_in(3);
+    s->sysenter_cs = one_in(3) ? 0 : 8;
+}
+
 static void make_scene(struct scene *s)
 {
-    s->user = one_in(2);
+    s->direct = direct_user;
+    s->user = one_in(2) || direct_user;
     s->stepper = one_in(2);
     s->interrupt = one_in(3);
     s->cr0_set = one_in(24) ? CR0_TS : one_in(2) ? CR0_AM : 0;
@@ -410,8 +476,8 @@ static void make_scene(struct scene *s)
     s->odd = odd_segments = one_in(4);
     for (unsigned i = 0; i < 2; i++)
         s->odd_segment[i] = odd_segment();
-    s->odd_segment[0].selector = ODD_FIRST;
-    s->odd_segment[1].selector = ODD_SECOND;
+    s->odd_segment[0].selector = odd_first;
+    s->odd_segment[1].selector = odd_first + 8;
     s->cw = (uint16_t)(one_in(2) ? 0x37f : 0x340 | (rnd() & 0xc3f));
     s->mxcsr = one_in(2) ? 0x1f80 : rnd() & 0xffbf;
     for (unsigned i = 0; i < sizeof(s->data); i++)
@@ -422,10 +488,14 @@ static void make_scene(struct scene *s)
         s->gpr[i] = DATA + rnd() % DATA_SIZE;
     s->gpr[RSP] = STACK + 0x2000;
     s->eflags = EFLAGS_R1 | (rnd() & EFLAGS_ARITH) | (one_in(3) ? 0x3000 : 0); /* IOPL */
+    if (direct_user)
+        make_direct(s);
 }
 
 static void put_piece(bool loops)
 {
+    if (direct_user && one_in(12))
+        put_system();
     switch (rnd() % 32) {
     case 0: case 1: put_jump(); break;
     case 2: case 3: put_call(); break;
@@ -443,7 +513,16 @@ static void put_piece(bool loops)
     }
 }
 
-void streams_make(uint64_t seed, bool loops, struct scene *scene)
+static void choose_selectors(struct scene *s)
+{
+    bool linux_ones = direct_user && one_in(2);
+
+    s->code_selector = user_code = linux_ones ? LINUX_CODE : USER_CODE;
+    s->data_selector = user_data = linux_ones ? LINUX_DATA : USER_DATA;
+    odd_first = direct_user ? DIRECT_ODD_FIRST : ODD_FIRST;
+}
+
+void streams_make(uint64_t seed, bool loops, bool direct, struct scene *scene)
 {
     unsigned pieces;
 
@@ -451,6 +530,8 @@ void streams_make(uint64_t seed, bool loops, struct scene *scene)
     for (unsigned i = 0; i < 20; i++)
         rnd();
     interrupted = loops;
+    direct_user = direct;
+    choose_selectors(scene);
     make_scene(scene);
     pieces = 1 + rnd() % 60;
     memset(stream, 0xf4, sizeof(stream));

@@ -25,20 +25,27 @@ enum {
     /* selectors, DPL 3 */
     USER_CODE = 0x23,
     USER_DATA = 0x2b,
+    LINUX_CODE = 0x73,          /* the same, as Linux has them; in scenes of direct execution */
+    LINUX_DATA = 0x7b,
     ODD_FIRST = 0x33,           /* two segments with a base and a limit */
     ODD_SECOND = 0x3b,
-    GDT_LIMIT = 0x3f,
+    DIRECT_ODD_FIRST = 0x3b,    /* the host's 33h is code */
+    DIRECT_ODD_SECOND = 0x43,
+    GDT_LIMIT = 0x7f,
 };
 
 /* What a stream starts in. */
 struct scene {
     uint32_t gpr[8];
     uint32_t eflags;
+    bool direct;     /* for direct execution: CPL 3, system calls that return */
     bool user;       /* CPL 3 */
     bool stepper;    /* the handler of #DB counts and returns; else it halts */
     bool interrupt;  /* an interrupt is waiting from the start */
     uint32_t cr0_set, cr0_clear, cr4_clear; /* unlike machine_flat() */
     uint32_t dr[8];  /* DR0 to DR3, DR7 */
+    uint16_t code_selector, data_selector;
+    uint32_t sysenter_cs;
     bool odd;        /* FS, GS are the odd segments */
     struct segment odd_segment[2];
     uint16_t cw;
@@ -50,8 +57,9 @@ struct scene {
 extern uint8_t stream[CODE_PAGES * 4096];
 extern unsigned stream_len;
 
-/* Makes stream and its scene; loops: long ones too, for kicks. */
-void streams_make(uint64_t seed, bool loops, struct scene *scene);
+/* Makes stream and its scene; loops: long ones too, for kicks; direct: user code for direct
+ * execution. */
+void streams_make(uint64_t seed, bool loops, bool direct, struct scene *scene);
 
 /* Lists the stream. */
 void streams_dump(void);

@@ -1,0 +1,196 @@
+/* The rows of docs/direct-execution.md that lockstep streams can come to. */
+#include "tests/lockstep/documented.h"
+
+#include "cpu/mem.h"
+
+/* The selectors of a sandbox, for code and for whole segments with any base. */
+enum { SANDBOX_CODE = 0x23, SANDBOX_DATA = 0x2b, SANDBOX_CODE64 = 0x33 };
+
+enum row {
+    READ_BACK, LOADED, TO_64, CPUID, TSC, TABLES_READ, DESCRIPTORS, SYSENTER_LOST, SYSENTER_EBP,
+    NOT_OFFERED, XSTATE, PARTS, NONE,
+};
+
+/* Each row's first column. */
+static const char *const names[NONE] = {
+    [READ_BACK] = "selectors read back",
+    [LOADED] = "a selector loaded",
+    [TO_64] = "far jump, call, return, iret to 33h",
+    [CPUID] = "CPUID",
+    [TSC] = "RDTSC",
+    [TABLES_READ] = "SGDT, SIDT, SLDT, STR, SMSW",
+    [DESCRIPTORS] = "LAR, LSL, VERR, VERW",
+    [SYSENTER_LOST] = "SYSENTER that is not allowed",
+    [SYSENTER_EBP] = "SYSENTER with an unreadable word at EBP",
+    [NOT_OFFERED] = "instructions that the guest's CPUID does not offer",
+    [XSTATE] = "AVX-512 and others",
+    [PARTS] = "ENTER, PUSHA, POPA, far CALL that fault midway",
+};
+
+static unsigned long met[NONE];
+static uint16_t last; /* the instruction that documented_next() has seen */
+
+/* By the instruction alone. */
+static enum row row_of(const struct insn *in)
+{
+    switch (in->id) {
+    case M_CPUID: return CPUID;
+    case M_RDTSC: case M_RDTSCP: case M_RDPMC: case M_RDRAND: case M_RDSEED: return TSC;
+    case M_SGDT: case M_SIDT: case M_SLDT: case M_STR: case M_SMSW: return TABLES_READ;
+    case M_LAR: case M_LSL: case M_VERR: case M_VERW: return DESCRIPTORS;
+    case M_XSAVE: case M_XSAVEOPT: case M_XSAVEC: case M_XRSTOR: case M_XGETBV: return XSTATE;
+    default: return in->info->attr & A_UNDEFINED && in->id != M_UD ? NOT_OFFERED : NONE;
+    }
+}
+
+bool documented_avoid(const struct insn *in)
+{
+    return row_of(in) != NONE;
+}
+
+/* --- Selectors --------------------------------------------------------------------------- */
+
+/* Reading any register of which a sandbox shows another selector than the guest has. */
+static bool read_back(const struct vcpu *vcpu, unsigned seg)
+{
+    uint16_t selector = vcpu->seg[seg].selector;
+
+    return selector != (seg == SEG_CS ? SANDBOX_CODE : selector ? SANDBOX_DATA : 0);
+}
+
+static bool read_word(struct vcpu *vcpu, uint32_t gla, uint16_t *word)
+{
+    return mem_debug_read(vcpu, gla, word, 2);
+}
+
+static uint32_t operand_gla(const struct vcpu *vcpu, const struct insn *in)
+{
+    uint64_t at = (uint64_t)in->disp;
+
+    if (in->base != REG_NONE)
+        at += vcpu->gpr[in->base];
+    if (in->index != REG_NONE)
+        at += vcpu->gpr[in->index] << in->scale;
+    return (uint32_t)(vcpu->seg[in->seg].base + (in->addrsize == 2 ? at & 0xffff : at));
+}
+
+static uint32_t stack_gla(const struct vcpu *vcpu, unsigned slot, const struct insn *in)
+{
+    return (uint32_t)(vcpu->gpr[RSP] + slot * (uint64_t)in->opsize);
+}
+
+/* The selector that an instruction loads into a segment register or CS; false: none, or none that
+ * can be read. */
+static bool loaded(struct vcpu *vcpu, const struct insn *in, uint16_t *selector)
+{
+    switch (in->id) {
+    case M_MOV_TO_SEG:
+        if (in->has_mem)
+            return read_word(vcpu, operand_gla(vcpu, in), selector);
+        *selector = (uint16_t)vcpu->gpr[in->rm];
+        return true;
+    case M_POP_SEG: return read_word(vcpu, stack_gla(vcpu, 0, in), selector);
+    case M_LDS: case M_LES: case M_LFS: case M_LGS: case M_LSS:
+    case M_CALL_FAR: case M_JMP_FAR:
+        if (in->has_mem)
+            return read_word(vcpu, operand_gla(vcpu, in) + in->opsize, selector);
+        *selector = in->imm2;
+        return true;
+    case M_RET_FAR: case M_IRET: return read_word(vcpu, stack_gla(vcpu, 1, in), selector);
+    default: return false;
+    }
+}
+
+static unsigned target(const struct insn *in)
+{
+    switch (in->id) {
+    case M_MOV_TO_SEG: return in->reg;
+    case M_PUSH_SEG:
+    case M_POP_SEG: return in->map ? (in->opcode & 8 ? SEG_GS : SEG_FS) : in->opcode >> 3 & 3;
+    case M_LES: return SEG_ES;
+    case M_LFS: return SEG_FS;
+    case M_LGS: return SEG_GS;
+    case M_LSS: return SEG_SS;
+    default: return SEG_DS;
+    }
+}
+
+static enum row read_row(const struct vcpu *vcpu, const struct insn *in)
+{
+    switch (in->id) {
+    case M_MOV_FROM_SEG: return read_back(vcpu, in->reg) ? READ_BACK : NONE;
+    case M_PUSH_SEG:
+        return read_back(vcpu, target(in)) ? READ_BACK : NONE;
+    case M_CALL_FAR: return read_back(vcpu, SEG_CS) ? READ_BACK : NONE;
+    case M_SYSENTER:
+        if (!(vcpu->sysenter_cs & ~3ull))
+            return SYSENTER_LOST;
+        return vcpu->gpr[RBP] != vcpu->gpr[RSP] ? SYSENTER_EBP : NONE;
+    default: return NONE;
+    }
+}
+
+/*
+ * Loads differ where the host's table has a segment too, 23h, 2Bh, 33h, and the guest's is another:
+ * until the next exit the program runs with the host's.
+ */
+static enum row loaded_row(struct vcpu *vcpu, const struct insn *in)
+{
+    bool flat_there = vcpu->seg[SEG_CS].selector == SANDBOX_CODE;
+    uint16_t selector;
+
+    if (!loaded(vcpu, in, &selector))
+        return NONE;
+    selector |= 3;
+    if (in->info->attr & A_FAR)
+        return selector == SANDBOX_CODE64 ? TO_64
+               : selector == SANDBOX_CODE && !flat_there ? LOADED : NONE;
+    if (selector == SANDBOX_CODE64)
+        return LOADED;
+    if (selector != SANDBOX_CODE && selector != SANDBOX_DATA)
+        return NONE;
+    return flat_there && !vcpu->seg[target(in)].base ? NONE : LOADED;
+}
+
+bool documented_next(struct vcpu *vcpu)
+{
+    uint8_t code[INSN_MAX] = { 0 };
+    struct insn in;
+    unsigned got = INSN_MAX;
+    enum row row;
+
+    while (got && !mem_debug_read(vcpu, (uint32_t)vcpu->rip, code, got))
+        got--;
+    if (!got || decode(&in, code, INSN_MAX, MODE_32) <= 0)
+        return false;
+    last = in.id;
+    row = row_of(&in);
+    if (row == NONE)
+        row = read_row(vcpu, &in);
+    if (row == NONE)
+        row = loaded_row(vcpu, &in);
+    if (row != NONE)
+        met[row]++;
+    return row != NONE;
+}
+
+bool documented_faulted(void)
+{
+    if (last != M_ENTER && last != M_PUSHA && last != M_POPA && last != M_CALL_FAR)
+        return false;
+    met[PARTS]++;
+    return true;
+}
+
+bool documented_cr2(void)
+{
+    return last == M_FNSAVE || last == M_FRSTOR || last == M_FNSTENV || last == M_FLDENV ||
+           last == M_FXSAVE || last == M_FXRSTOR;
+}
+
+void documented_print(void)
+{
+    for (unsigned i = 0; i < NONE; i++)
+        if (met[i])
+            printf("left out: %s: %lu\n", names[i], met[i]);
+}

@@ -1,0 +1,28 @@
+/*
+ * What docs/direct-execution.md says that the bare CPU does differently from the guest's idea of
+ * it: streams that come to such an instruction are not compared under direct execution.
+ */
+#ifndef TESTS_LOCKSTEP_DOCUMENTED_H
+#define TESTS_LOCKSTEP_DOCUMENTED_H
+
+#include <stdio.h>
+
+#include "cpu/decode.h"
+#include "cpu/vcpu.h"
+
+/* Is it one that streams are better made without? */
+bool documented_avoid(const struct insn *in);
+
+/* Does the next instruction, at CPL 3, differ? It is counted in its row then. */
+bool documented_next(struct vcpu *vcpu);
+
+/* That instruction has faulted: does it leave other things behind? Counted too. */
+bool documented_faulted(void);
+
+/* Was it one of those whose CR2 may be any address of theirs on the page? */
+bool documented_cr2(void);
+
+/* Prints the rows that were met, and how often. */
+void documented_print(void);
+
+#endif
