@@ -66,9 +66,10 @@ void shadowmm_destroy(struct shadowmm *sm);
  * translated for another mode (key). */
 struct jump_table *shadowmm_jump_table(struct shadowmm *sm, bool user, uint32_t key);
 
-/* Remembers that the code at guest address eip (linear) is translated at host. False: no table may
- * hold it. */
-bool shadowmm_jump_insert(struct shadowmm *sm, bool user, uint64_t eip, const void *host);
+/* Remembers that the code at guest address eip (linear) is translated at host. last: of its first
+ * instruction's bytes, if that is in the next page, or eip. False: no table may hold it. */
+bool shadowmm_jump_insert(struct shadowmm *sm, bool user, uint64_t eip, uint64_t last,
+                          const void *host);
 
 /* Forgets every translated address, in all views. */
 void shadowmm_jump_flush(struct shadowmm *sm);

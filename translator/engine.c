@@ -155,6 +155,60 @@ static void link_pending(struct translator *t, struct unit *unit)
         chain_link(t, exit, unit);
 }
 
+/* Does the instruction at rip reach into the next page? (Not at the end of the address space.) */
+static bool crosses(const struct vcpu *vcpu, const uint8_t *code)
+{
+    unsigned room = PAGE_SIZE - (unsigned)(vcpu->rip & PAGE_MASK);
+    struct insn in;
+
+    return room < INSN_MAX && vcpu->rip + room <= UINT32_MAX &&
+           !decode(&in, code, room, MODE_32);
+}
+
+/* U7. Where its second page faults or is not RAM it is done instead, and *done set. */
+static struct unit *translate_across(struct translator *t, uint64_t gpa, const uint8_t *code,
+                                     uint32_t key, bool *done)
+{
+    unsigned first = PAGE_SIZE - (unsigned)(gpa & PAGE_MASK);
+    uint32_t eip = (uint32_t)t->vcpu->rip;
+    const uint8_t *beyond = NULL;
+    uint8_t bytes[INSN_MAX];
+    uint64_t gpa2;
+
+    *done = mem_fetch_ptr(t->vcpu, eip + first, &beyond, &gpa2);
+    if (*done) {
+        fault_deliver(t->vcpu);
+        return NULL;
+    }
+    if (!beyond) {
+        *done = true;
+        interp_one(t->vcpu);
+        return NULL;
+    }
+    for (unsigned i = 0; i < INSN_MAX; i++)
+        bytes[i] = i < first ? code[i] : beyond[i - first];
+    return translate_crossing(t, eip, gpa, gpa2, bytes, key);
+}
+
+/* Makes the unit at rip, whose first byte is code[0]. NULL: something else has been done. */
+static struct unit *make_here(struct translator *t, uint64_t gpa, const uint8_t *code, uint32_t key)
+{
+    enum spent_on before = spent_begin(t->vcpu->spent, SPENT_TRANSLATION);
+    struct unit *unit;
+    bool done = false;
+
+    if (crosses(t->vcpu, code))
+        unit = translate_across(t, gpa, code, key, &done);
+    else
+        unit = translate_unit(t, (uint32_t)t->vcpu->rip, gpa, code, key);
+    spent_back(t->vcpu->spent, before);
+    if (!unit && !done) { /* no memory for its record: others' is worth less than standing still */
+        unit_drop_all(t);
+        interp_one(t->vcpu);
+    }
+    return unit;
+}
+
 /* Translates the unit at rip. */
 static void translate_here(struct translator *t, uint32_t key)
 {
@@ -172,18 +226,15 @@ static void translate_here(struct translator *t, uint32_t key)
         return;
     }
     unit = lookup_find(t, gpa, (uint32_t)vcpu->rip, key);
-    if (!unit) {
-        enum spent_on before = spent_begin(vcpu->spent, SPENT_TRANSLATION);
-
-        unit = translate_unit(t, (uint32_t)vcpu->rip, gpa, code, key);
-        spent_back(vcpu->spent, before);
+    if (unit && !lookup_current(t, unit)) {
+        unit_drop(t, unit);
+        unit = NULL;
     }
-    if (!unit) { /* no memory for its record: others' is worth less than standing still */
-        unit_drop_all(t);
-        interp_one(vcpu);
+    if (!unit)
+        unit = make_here(t, gpa, code, key);
+    if (!unit)
         return;
-    }
-    if (!shadowmm_jump_insert(t->sm, key & KEY_USER, unit->eip, unit->host))
+    if (!lookup_publish(t, unit))
         interp_one(vcpu); /* no table may hold it: go on all the same */
     else
         link_pending(t, unit);

@@ -96,7 +96,8 @@ static struct unit *make_unit(struct builder *b, uint64_t gpa)
     if (!unit)
         return NULL;
     *unit = (struct unit){
-        .gpa = gpa, .gpa2 = b->gpa2, .eip = b->eip, .key = b->key, .guest_len = b->insn[b->insns].guest,
+        .gpa = gpa, .gpa2 = b->gpa2, .eip = b->eip, .key = b->key,
+        .guest_len = b->insn[b->insns].guest,
         .insn_count = (uint16_t)b->insns, .exit_count = (uint16_t)b->exits,
         .site_count = (uint16_t)b->sites, .host_len = here(b),
         .host = (uint8_t *)(uintptr_t)b->exec,

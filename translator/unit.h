@@ -21,8 +21,8 @@
  *      instruction that can fault. So a host fault means: interpret that guest instruction.
  *  U4. Every cycle of transfers passes a poll: a load through r14, which an interrupt poisons.
  *  U5. Every frame a unit was made from is watched (WATCH_CODE).
- *  U7. An instruction across a page end is a unit of its own (gpa2) and is reached by the jump table
- *      only, which is emptied when either page's mapping changes.
+ *  U7. An instruction across a page end is a unit of its own (gpa2), reached by the jump table
+ *      only, which forgets it when either page's mapping changes.
  *  U6. The cache is written through one mapping and executed through another.
  */
 #ifndef TRANSLATOR_UNIT_H
