@@ -1,0 +1,417 @@
+/*
+ * Which tier an address space gets (shadowmm/policy.c), by a clock of the test's own: how long it
+ * ran, how often it trapped and how often its windows faulted is given, the tier is looked at. The
+ * sandboxes are stubs that only remember what became of them.
+ */
+#include "shadowmm/view.h"
+#include "tests/unit/cpu_machine.h"
+
+enum {
+    ROOTS_AT = 0x100000, /* page directories, each followed by its page table */
+    FRAME = 0x1c0000,
+    USER = 0x400000,     /* linear */
+    STEP = 5000000,      /* TSC cycles in a sample */
+    FAULT = 10000, HANDOFF = 40000,
+    MANY = 1000,         /* samples */
+};
+
+/* --- Stubs ------------------------------------------------------------------------------- */
+
+struct sandbox {
+    bool destroyed, broken;
+};
+
+int sandbox_map(struct sandbox *s, uint64_t gva, uint64_t offset, uint64_t pages, unsigned rights,
+                bool populate)
+{
+    (void)s, (void)gva, (void)offset, (void)pages, (void)rights, (void)populate;
+    return 0;
+}
+
+int sandbox_unmap(struct sandbox *s, uint64_t gva, uint64_t pages)
+{
+    (void)s, (void)gva, (void)pages;
+    return 0;
+}
+
+int sandbox_protect(struct sandbox *s, uint64_t gva, uint64_t pages, unsigned rights)
+{
+    (void)s, (void)gva, (void)pages, (void)rights;
+    return 0;
+}
+
+int sandbox_flush(struct sandbox *s)
+{
+    (void)s;
+    return 0;
+}
+
+bool sandbox_parked(struct sandbox *s)
+{
+    return !s->broken;
+}
+
+bool sandbox_reset(struct sandbox *s)
+{
+    return !s->broken;
+}
+
+void sandbox_destroy(struct sandbox *s)
+{
+    s->destroyed = true;
+}
+
+/* --- The world --------------------------------------------------------------------------- */
+
+static uint64_t now;
+
+static uint64_t fake_clock(void)
+{
+    return now;
+}
+
+struct world {
+    struct machine m;
+    struct shadowmm *sm;
+    struct sandbox sandbox[4];
+    unsigned given;
+};
+
+static void on_write(void *arg, uint64_t gpa, uint64_t size)
+{
+    shadowmm_table_written(((struct world *)arg)->sm, gpa, size);
+}
+
+static void on_watch(void *arg, uint64_t gfn)
+{
+    shadowmm_protect(((struct world *)arg)->sm, gfn);
+}
+
+static uint32_t root_at(unsigned i)
+{
+    return ROOTS_AT + i * 0x2000;
+}
+
+static void select_root(struct world *w, unsigned i)
+{
+    w->m.vcpu->cr3 = root_at(i);
+    mem_root_changed(w->m.vcpu);
+}
+
+static void begin(struct world *w)
+{
+    memset(w, 0, sizeof(*w));
+    m_create(&w->m);
+    m_protected(&w->m, 3);
+    for (unsigned i = 0; i < 8; i++) {
+        m_put(&w->m, root_at(i), 0x83, 4);
+        m_put(&w->m, root_at(i) + 4, (root_at(i) + 0x1000) | 7, 4);
+        m_put(&w->m, root_at(i) + 0x1000, FRAME | 0x67, 4);
+    }
+    if (shadowmm_create(&w->sm, w->m.vcpu, 16))
+        exit(2);
+    w->m.pm.arg = w;
+    w->m.pm.on_write = on_write;
+    w->m.pm.on_watch = on_watch;
+    w->sm->clock = fake_clock;
+    shadowmm_resume(w->sm);
+    shadowmm_set_costs(w->sm, (struct shadowmm_costs){ FAULT, HANDOFF });
+    w->m.vcpu->cr4 |= CR4_PSE;
+    w->m.vcpu->cr0 |= CR0_PG;
+    w->m.vcpu->cr3 = root_at(0);
+    mem_mode_changed(w->m.vcpu);
+}
+
+static void end(struct world *w)
+{
+    w->m.pm.on_write = NULL;
+    w->m.pm.on_watch = NULL;
+    shadowmm_destroy(w->sm);
+    m_destroy(&w->m);
+}
+
+static void give(struct world *w)
+{
+    static const struct sandbox_caps caps = { .min_gva = 0x10000, .max_gva = 0xffffe000 };
+
+    shadowmm_give_sandbox(w->sm, &w->sandbox[w->given++], &caps);
+}
+
+static struct view *current(struct world *w)
+{
+    return &w->sm->view[w->sm->current];
+}
+
+static enum shadowmm_tier tier(struct world *w)
+{
+    return current(w)->window[SLOT_DIRECT] ? TIER_DIRECT
+           : current(w)->window[SLOT_USER] ? TIER_WINDOW
+                                           : TIER_TLB;
+}
+
+/* One sample of user code that trapped so often, its window (if any) having faulted so often. */
+static void sample(struct world *w, unsigned traps, unsigned faults)
+{
+    struct window *user = current(w)->window[SLOT_USER], *direct = current(w)->window[SLOT_DIRECT];
+
+    now += STEP;
+    w->m.vcpu->stats.soft_interrupts += traps;
+    if (direct)
+        direct->events += faults;
+    else if (user)
+        user->events += faults;
+    shadowmm_sample(w->sm, true);
+}
+
+/* How many samples until the current view is in a tier, at most MANY. */
+static unsigned samples_until(struct world *w, enum shadowmm_tier wanted, unsigned traps,
+                              unsigned faults)
+{
+    unsigned n = 0;
+
+    for (; n < MANY && tier(w) != wanted; n++)
+        sample(w, traps, faults);
+    return n;
+}
+
+static void check_within(const char *what, unsigned n, unsigned low, unsigned high)
+{
+    if (n < low || n > high) {
+        printf("%s after %u samples, want %u to %u\n", what, n, low, high);
+        check_failures++;
+    }
+}
+
+/* --- Tests ------------------------------------------------------------------------------- */
+
+static void new_space_waits(void)
+{
+    struct world w;
+
+    begin(&w);
+    CHECK_EQ(tier(&w), TIER_TLB);
+    check_within("the first window", samples_until(&w, TIER_WINDOW, 0, 0), 2, 32);
+    for (unsigned i = 0; i < 200; i++)
+        sample(&w, 0, 0);
+    CHECK_EQ(tier(&w), TIER_WINDOW); /* there are no sandboxes */
+    select_root(&w, 1);
+    CHECK_EQ(tier(&w), TIER_TLB); /* each for itself */
+    CHECK_EQ(w.sm->stats.windows_made, 1);
+    end(&w);
+}
+
+static void computing_goes_direct(void)
+{
+    struct world w;
+
+    begin(&w);
+    give(&w);
+    CHECK_EQ(tier(&w), TIER_TLB);
+    check_within("direct", samples_until(&w, TIER_DIRECT, 0, 0), 4, 64);
+    for (unsigned i = 0; i < 200; i++)
+        sample(&w, 1, 0);
+    CHECK_EQ(tier(&w), TIER_DIRECT);
+    CHECK_EQ(shadowmm_sandbox(w.sm) == &w.sandbox[0], 1);
+    CHECK_EQ(w.sm->stats.directs_made, 1);
+    CHECK_EQ(w.sm->stats.directs_lost, 0);
+    end(&w);
+}
+
+/* Half of the time for hand-offs would be too much. */
+static void trapping_stays(void)
+{
+    struct world w;
+
+    begin(&w);
+    give(&w);
+    samples_until(&w, TIER_WINDOW, STEP / HANDOFF / 2, 0);
+    CHECK_EQ(samples_until(&w, TIER_DIRECT, STEP / HANDOFF / 2, 0), MANY);
+    CHECK_EQ(tier(&w), TIER_WINDOW);
+    end(&w);
+}
+
+static void traps_demote(void)
+{
+    struct world w;
+    unsigned first, again;
+
+    begin(&w);
+    give(&w);
+    samples_until(&w, TIER_WINDOW, 0, 0);
+    first = samples_until(&w, TIER_DIRECT, 0, 0);
+    check_within("demotion", samples_until(&w, TIER_WINDOW, STEP / HANDOFF / 2, 0), 1, 32);
+    CHECK_EQ(w.sm->stats.directs_lost, 1);
+    CHECK_EQ(shadowmm_sandbox(w.sm) == NULL, 1);
+    CHECK_EQ(w.sandbox[0].destroyed, 0); /* the next one's */
+    again = samples_until(&w, TIER_DIRECT, 0, 0);
+    check_within("direct again", again, first + 1, MANY - 1);
+    end(&w);
+}
+
+static void faults_demote(void)
+{
+    struct world w;
+    unsigned first, again;
+
+    begin(&w);
+    first = samples_until(&w, TIER_WINDOW, 0, 0);
+    check_within("demotion", samples_until(&w, TIER_TLB, 0, STEP / FAULT / 2), 1, 32);
+    CHECK_EQ(w.sm->stats.windows_lost, 1);
+    again = samples_until(&w, TIER_WINDOW, 0, 0);
+    check_within("a window again", again, first + 1, MANY - 1);
+    end(&w);
+}
+
+/* What faults and hand-offs cost decides, not how many there are. */
+static void costs_decide(void)
+{
+    struct world w;
+
+    begin(&w);
+    give(&w);
+    shadowmm_set_costs(w.sm, (struct shadowmm_costs){ FAULT / 100, HANDOFF / 100 });
+    check_within("direct", samples_until(&w, TIER_DIRECT, STEP / HANDOFF / 2, 0), 4, 64);
+    for (unsigned i = 0; i < 100; i++)
+        sample(&w, STEP / HANDOFF / 2, STEP / FAULT / 2);
+    CHECK_EQ(tier(&w), TIER_DIRECT);
+    end(&w);
+}
+
+/* The guest halts most of the time, and traps all the time that it runs. */
+static void halted_time_is_no_time(void)
+{
+    struct world w;
+
+    begin(&w);
+    give(&w);
+    for (unsigned i = 0; i < 200; i++) {
+        sample(&w, STEP / HANDOFF / 2, 0);
+        shadowmm_pause(w.sm);
+        now += 1000 * (uint64_t)STEP;
+        shadowmm_resume(w.sm);
+    }
+    CHECK_EQ(tier(&w), TIER_WINDOW);
+    end(&w);
+}
+
+/* The kernel takes everything away and uses the directory for another process. */
+static void dead_space_begins_anew(void)
+{
+    const uint32_t none = 0;
+    struct world w;
+
+    begin(&w);
+    give(&w);
+    samples_until(&w, TIER_DIRECT, 0, 0);
+    CHECK_EQ(shadowmm_direct_fault(w.sm, USER, MEM_WRITE), MEM_FILLED);
+    select_root(&w, 1);
+    select_root(&w, 0);
+    CHECK_EQ(tier(&w), TIER_DIRECT);
+    physmem_write(&w.m.pm, root_at(0) + 0x1000, &none, 4);
+    select_root(&w, 1);
+    select_root(&w, 0);
+    CHECK_EQ(tier(&w), TIER_TLB);
+    CHECK_EQ(current(&w)->tenure.moves, 0);
+    check_within("direct", samples_until(&w, TIER_DIRECT, 0, 0), 4, 64);
+    end(&w);
+}
+
+static void forced_tiers(void)
+{
+    struct world w;
+
+    begin(&w);
+    give(&w);
+    shadowmm_policy(w.sm, TIERS_TLB, TIERS_TLB);
+    CHECK_EQ(samples_until(&w, TIER_WINDOW, 0, 0), MANY);
+    shadowmm_policy(w.sm, TIERS_TLB, TIERS_WINDOW);
+    CHECK_EQ(tier(&w), TIER_WINDOW);
+    CHECK_EQ(samples_until(&w, TIER_TLB, STEP / HANDOFF, STEP / FAULT), MANY);
+    CHECK_EQ(tier(&w), TIER_WINDOW);
+    select_root(&w, 1);
+    CHECK_EQ(tier(&w), TIER_WINDOW);
+    shadowmm_policy(w.sm, TIERS_TLB, TIERS_DIRECT);
+    CHECK_EQ(tier(&w), TIER_DIRECT);
+    CHECK_EQ(samples_until(&w, TIER_TLB, STEP / HANDOFF, STEP / FAULT), MANY);
+    CHECK_EQ(tier(&w), TIER_DIRECT);
+    end(&w);
+}
+
+/* Three address spaces, two sandboxes. */
+static void least_recently_used_gives(void)
+{
+    struct world w;
+
+    begin(&w);
+    shadowmm_policy(w.sm, TIERS_TLB, TIERS_DIRECT);
+    CHECK_EQ(shadowmm_wants_sandbox(w.sm), SANDBOXES_MAX);
+    give(&w);
+    CHECK_EQ(shadowmm_sandbox(w.sm) == &w.sandbox[0], 1);
+    give(&w);
+    CHECK_EQ(shadowmm_wants_sandbox(w.sm), 0); /* one is left */
+    select_root(&w, 1);
+    CHECK_EQ(shadowmm_sandbox(w.sm) == &w.sandbox[1], 1);
+    CHECK_EQ(shadowmm_wants_sandbox(w.sm), SANDBOXES_MAX - 2);
+    select_root(&w, 2);
+    CHECK_EQ(shadowmm_sandbox(w.sm) == &w.sandbox[0], 1);
+    select_root(&w, 1);
+    CHECK_EQ(shadowmm_sandbox(w.sm) == &w.sandbox[1], 1);
+    select_root(&w, 0);
+    CHECK_EQ(shadowmm_sandbox(w.sm) == &w.sandbox[0], 1); /* 2's */
+    CHECK_EQ(w.sm->stats.directs_lost, 2);
+    end(&w);
+}
+
+/* One that cannot be made fit for the next address space is no more. */
+static void unfit_sandbox_goes(void)
+{
+    struct world w;
+
+    begin(&w);
+    shadowmm_policy(w.sm, TIERS_TLB, TIERS_DIRECT);
+    give(&w);
+    w.sandbox[0].broken = true;
+    select_root(&w, 1);
+    CHECK_EQ(tier(&w), TIER_TLB);
+    CHECK_EQ(w.sandbox[0].destroyed, 1);
+    give(&w);
+    CHECK_EQ(tier(&w), TIER_DIRECT);
+    end(&w);
+    CHECK_EQ(w.sandbox[1].destroyed, 1);
+}
+
+static void lost_sandbox(void)
+{
+    struct world w;
+
+    begin(&w);
+    give(&w);
+    samples_until(&w, TIER_DIRECT, 0, 0);
+    shadowmm_lost_sandbox(w.sm);
+    CHECK_EQ(w.sandbox[0].destroyed, 1);
+    CHECK_EQ(tier(&w), TIER_WINDOW);
+    CHECK_EQ(shadowmm_sandbox(w.sm) == NULL, 1);
+    CHECK_EQ(shadowmm_wants_sandbox(w.sm), SANDBOXES_MAX);
+    give(&w);
+    CHECK_EQ(tier(&w), TIER_WINDOW); /* not at once */
+    check_within("another", samples_until(&w, TIER_DIRECT, 0, 0), 1, MANY - 1);
+    CHECK_EQ(shadowmm_sandbox(w.sm) == &w.sandbox[1], 1);
+    end(&w);
+}
+
+int main(void)
+{
+    new_space_waits();
+    computing_goes_direct();
+    trapping_stays();
+    traps_demote();
+    faults_demote();
+    costs_decide();
+    halted_time_is_no_time();
+    dead_space_begins_anew();
+    forced_tiers();
+    least_recently_used_gives();
+    unfit_sandbox_goes();
+    lost_sandbox();
+    return CHECK_DONE();
+}
