@@ -236,7 +236,7 @@ static enum step far_branch(struct vcpu *vcpu, const struct insn *in, bool call)
     if (in->has_mem && (rm_read_at(vcpu, in, 0, in->opsize, &offset) ||
                         rm_read_at(vcpu, in, in->opsize, 2, &selector)))
         return STEP_FAULT;
-    t.selector = (uint16_t)selector;
+    t.selector = segment_meant(vcpu, SEG_CS, (uint16_t)selector);
     t.offset = in->opsize == 2 ? offset & 0xffff : offset & UINT32_MAX;
     return transfer(vcpu, &t);
 }
@@ -313,12 +313,12 @@ struct frame {
 /* The half that RET and IRET share: loads CS:rip, and SS:rSP when the privilege changes. */
 static bool return_to(struct vcpu *vcpu, const struct frame *f)
 {
-    unsigned rpl = f->cs & SELECTOR_RPL;
+    uint16_t selector, cs = segment_meant(vcpu, SEG_CS, f->cs);
+    unsigned rpl = cs & SELECTOR_RPL;
     struct segment ss = vcpu->seg[SEG_SS];
     uint64_t d, gla, sp;
-    uint16_t selector;
 
-    if (return_code(vcpu, f->cs, &d, &gla))
+    if (return_code(vcpu, cs, &d, &gla))
         return true;
     if (rpl > vcpu->cpl) {
         uint64_t at = f->popped + f->release;
@@ -336,7 +336,7 @@ static bool return_to(struct vcpu *vcpu, const struct frame *f)
         return true;
     vcpu->seg[SEG_SS] = ss;
     stack_set_pointer(vcpu, &ss, sp + f->release);
-    vcpu->seg[SEG_CS] = segment_unpack(f->cs, d);
+    vcpu->seg[SEG_CS] = segment_unpack(cs, d);
     vcpu->rip = f->rip;
     if (rpl > vcpu->cpl) {
         vcpu->cpl = (uint8_t)rpl;

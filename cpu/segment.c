@@ -42,6 +42,27 @@ bool segment_descriptor(struct vcpu *vcpu, uint16_t selector, uint8_t vector, ui
     return mem_read_system(vcpu, *gla, 8, d);
 }
 
+static bool has_segment(const struct vcpu *vcpu, uint16_t selector)
+{
+    uint64_t d = 0;
+
+    return (selector | SELECTOR_RPL | SELECTOR_TI) <= vcpu->gdtr.limit &&
+           mem_debug_read((struct vcpu *)vcpu, vcpu->gdtr.base + (selector & 0xfff8), &d, 8) &&
+           descriptor_attr(d) & SEG_S && descriptor_present(d);
+}
+
+uint16_t segment_meant(const struct vcpu *vcpu, unsigned seg, uint16_t selector)
+{
+    bool code = selector == SEGMENT_BARE_CODE;
+
+    if (__builtin_expect(!code && selector != SEGMENT_BARE_DATA, 1) || vcpu->cpl != 3 ||
+        !vcpu->bare[SEG_SS] || has_segment(vcpu, selector))
+        return selector;
+    if (code)
+        return vcpu->bare[SEG_CS];
+    return vcpu->bare[selector_null(vcpu->bare[seg]) ? SEG_SS : seg];
+}
+
 bool segment_accessed(struct vcpu *vcpu, uint64_t gla, uint64_t *d)
 {
     if (__builtin_expect(*d & DESC_ACCESSED, 1))
@@ -117,6 +138,7 @@ bool segment_load(struct vcpu *vcpu, unsigned seg, uint16_t selector)
         segment_load_v86(vcpu, seg, selector);
         return false;
     }
+    selector = segment_meant(vcpu, seg, selector);
     if (seg == SEG_SS)
         return load_ss(vcpu, selector);
     if (selector_null(selector)) {

@@ -113,6 +113,15 @@ bool segment_within(const struct segment *s, uint64_t offset, unsigned size);
 MUST_CHECK bool segment_descriptor(struct vcpu *vcpu, uint16_t selector, uint8_t vector,
                                    uint32_t ext, uint64_t *d, uint64_t *gla);
 
+/*
+ * User code that ran on the bare CPU may have read a host process's selectors there. The guest's
+ * own, which one of them stands for when it is loaded into seg; others, and those that the guest's
+ * table has a segment for, are as they are.
+ */
+#define SEGMENT_BARE_CODE 0x23
+#define SEGMENT_BARE_DATA 0x2b
+uint16_t segment_meant(const struct vcpu *vcpu, unsigned seg, uint16_t selector);
+
 /* vector(selector + ext); always true. */
 bool segment_raise(struct vcpu *vcpu, uint8_t vector, uint16_t selector, uint32_t ext);
 

@@ -110,6 +110,10 @@ struct vcpu {
     uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
     uint64_t tsc_offset; /* guest TSC = host TSC + tsc_offset */
 
+    /* The selectors that user code had when it last ran on the bare CPU, which shows it others
+       (segment_meant); 0: it never did. */
+    uint16_t bare[SEG_COUNT];
+
     /* Interrupts are not taken before the next instruction: after STI, MOV SS, POP SS. */
     bool intr_shadow;
     bool debug_shadow;  /* MOV SS, POP SS: #DB is held back as well */
