@@ -18,4 +18,7 @@ bool guest_private(uint32_t gla);
 /* Runs from *before until an exception. */
 void guest_run(const struct cpu_state *before, struct cpu_state *after);
 
+/* What the engine has counted under a name; 0 without such a count. */
+uint64_t guest_stat(const char *name);
+
 #endif

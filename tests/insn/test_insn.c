@@ -3,6 +3,9 @@
  * memory, exception, error code and CR2 must be the same.
  *
  *     test_insn [--engine interp|bt] [--cases N] [--seed N] [--only MNEMONIC] [--keep-going]
+ *               [--direct]
+ *
+ * --direct: for NOVT_ACCESS=direct, cases that can run in a sandbox: flat segments, TF clear.
  *
  * A child process executes the cases, so that a CPU that does the unexpected is a failed test and
  * not a dead one. Sequences of SEQUENCE cases have seeds of their own: a failure names its
@@ -29,18 +32,20 @@ struct options {
     unsigned long cases;
     uint64_t seed;
     const char *only;
-    bool keep_going;
+    bool keep_going, direct;
 };
 
 /* Shared with the child. */
 struct progress {
     volatile unsigned long cases, differences;
     volatile uint64_t seed;
+    unsigned long direct_runs;
     struct test_case current;
     unsigned long by_vector[32], differing[M_COUNT];
 };
 
 static struct progress *progress;
+static bool direct;
 
 struct world_page world_pages[] = {
     {WORLD_LOW, PAGE_WRITE, 5},
@@ -193,7 +198,7 @@ static void print_memory(unsigned frame)
 /* Before the CPU has run: did the engine change anything although it faulted? */
 static bool changed_before_fault(const struct test_case *c, const struct cpu_state *got)
 {
-    return leaves_parts(c, got) &&
+    return !direct && leaves_parts(c, got) &&
            (memcmp(got->gpr, c->before.gpr, sizeof(got->gpr)) || differing_frame(0) >= 0);
 }
 
@@ -293,6 +298,8 @@ static void run_sequence(const struct options *o, unsigned long count)
 
         if (!cases_make((unsigned)(rng_next(&rng) % rows), &rng, c))
             continue;
+        if (o->direct && c->before.eflags & EFLAGS_TF)
+            continue;
         if (o->only && strcmp(o->only, c->in.info->mnemonic))
             continue;
         run_case(c);
@@ -309,7 +316,10 @@ static int run_all(const struct options *o)
         printf("cannot set up: %s\n", strerror(-err));
         return 2;
     }
-    if (!world_has_ldt)
+    direct = o->direct;
+    if (direct)
+        world_has_ldt = false;
+    else if (!world_has_ldt)
         printf("no modify_ldt here: flat 32-bit segments only\n");
     progress->seed = o->seed;
     for (unsigned long left = o->cases; left;) {
@@ -321,6 +331,11 @@ static int run_all(const struct options *o)
         progress->seed++;
         if (progress->differences && !o->keep_going)
             break;
+    }
+    progress->direct_runs = guest_stat("direct_runs");
+    if (direct && progress->direct_runs < o->cases / 2) {
+        printf("too few ran directly\n");
+        return 1;
     }
     return progress->differences ? 1 : 0;
 }
@@ -346,6 +361,8 @@ static void report(int status)
         print_case(&progress->current);
         print_state("before", &progress->current.before);
     }
+    if (progress->direct_runs)
+        printf("%lu runs in a sandbox\n", progress->direct_runs);
     for (unsigned i = 0; i < sizeof(ends) / sizeof(*ends); i++)
         printf("%s %lu  ", ends[i].name, progress->by_vector[ends[i].vector]);
     for (unsigned i = 0; i < M_COUNT; i++)
@@ -361,6 +378,10 @@ static bool parse(int argc, char **argv, struct options *o)
 
         if (!strcmp(argv[i], "--keep-going")) {
             o->keep_going = true;
+            continue;
+        }
+        if (!strcmp(argv[i], "--direct")) {
+            o->direct = true;
             continue;
         }
         if (!value)
@@ -386,13 +407,13 @@ static bool parse(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-    struct options o = {&engine_interp, 1000000, (uint64_t)getpid() << 32, NULL, false};
+    struct options o = {&engine_interp, 1000000, (uint64_t)getpid() << 32, NULL, false, false};
     int status;
     pid_t child;
 
     if (!parse(argc, argv, &o)) {
         fprintf(stderr, "usage: %s [--engine interp|bt] [--cases N] [--seed N] [--only MNEMONIC] "
-                        "[--keep-going]\n", argv[0]);
+                        "[--keep-going] [--direct]\n", argv[0]);
         return 2;
     }
     progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
