@@ -126,9 +126,7 @@ struct jump_table *shadowmm_jump_table(struct shadowmm *sm, bool user, uint32_t 
 bool shadowmm_jump_insert(struct shadowmm *sm, bool user, uint64_t eip, uint64_t last,
                           const void *host)
 {
-    if (sm->share.on && !user &&
-        (!share_admit(sm, eip) || (last >> PAGE_SHIFT != eip >> PAGE_SHIFT &&
-                                   !share_admit(sm, last))))
+    if (sm->share.on && !user && !share_admit(sm, eip, last))
         return false;
     insert(current_jumps(sm, user), eip, host);
     return true;

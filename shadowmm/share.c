@@ -154,17 +154,24 @@ void share_filled(struct shadowmm *sm, uint64_t gla)
     sm->share.entry[index] = now;
 }
 
-bool share_admit(struct shadowmm *sm, uint64_t gla)
+static bool admit_page(struct shadowmm *sm, uint64_t gla)
 {
     struct walk walk;
+
+    return paging_peek(sm->vcpu, gla, &walk) && walk.accessed && !walk.user && !walk.nx &&
+           physmem_is_ram(sm->vcpu->mem, walk.gpa) &&
+           sync_agrees(sm, gla, &walk) && /* else it was fetched through the old entry, perhaps */
+           sync_filled(sm, gla, &walk);
+}
+
+bool share_admit(struct shadowmm *sm, uint64_t gla, uint64_t last)
+{
     bool done;
 
-    if (!paging_peek(sm->vcpu, gla, &walk) || !walk.accessed || walk.user || walk.nx ||
-        !physmem_is_ram(sm->vcpu->mem, walk.gpa) || !sync_agrees(sm, gla, &walk))
-        return false; /* the last: the code may have been fetched through the old entry */
-    sync_begin(sm);
+    sync_begin(sm); /* one for both, which may forget everything */
     sm->sharing = true;
-    done = sync_filled(sm, gla, &walk);
+    done = admit_page(sm, gla) &&
+           (last >> PAGE_SHIFT == gla >> PAGE_SHIFT || admit_page(sm, last));
     sm->sharing = false;
     return done;
 }

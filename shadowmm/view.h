@@ -182,7 +182,8 @@ void share_drop(struct shadowmm *sm, uint64_t gla, uint64_t size);
 void share_check(struct shadowmm *sm);  /* another root, or the same anew */
 bool share_invlpg(struct shadowmm *sm, uint64_t gla); /* true: more than the page went */
 void share_filled(struct shadowmm *sm, uint64_t gla); /* is about to be, through the current root */
-bool share_admit(struct shadowmm *sm, uint64_t gla);  /* code at gla may be in the jump table */
+/* May code that begins at gla, with an instruction that ends at last, be in the jump table? */
+bool share_admit(struct shadowmm *sm, uint64_t gla, uint64_t last);
 void share_sample(struct shadowmm *sm);
 /* --- policy.c --- */
 /* A free window for this slot, taken from another view if need be; or NULL. */
