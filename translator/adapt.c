@@ -45,17 +45,28 @@ static struct adapt_site *claim(struct translator *t, const struct unit *unit, u
     return site;
 }
 
+/* Other units may hold the same instruction: each is dropped when it has trapped or faulted as
+ * often. */
+static void adapted(struct translator *t, struct unit *unit, unsigned insn, bool *form,
+                    const char *what)
+{
+    if (!*form) {
+        t->stats.sites_adapted++;
+        log_print(LOG_unit, "site %08x %s\n", unit->eip + unit->insn[insn].guest, what);
+    }
+    *form = true;
+    if (!unit->dead)
+        unit_drop(t, unit);
+}
+
 void adapt_trapped(struct translator *t, struct unit *unit, unsigned insn)
 {
     struct adapt_site *site = claim(t, unit, insn);
 
-    if (site->call || ++site->traps < TRAPS_MANY)
+    if (++site->traps < TRAPS_MANY)
         return;
-    site->call = true;
-    t->stats.sites_adapted++;
-    log_print(LOG_unit, "site %08x traps often: callout\n", unit->eip + unit->insn[insn].guest);
-    if (!unit->dead)
-        unit_drop(t, unit);
+    site->traps = 0;
+    adapted(t, unit, insn, &site->call, "traps often: callout");
 }
 
 void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, bool special)
@@ -66,11 +77,8 @@ void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, bool 
         site->specials++;
     else
         site->fills++;
-    if (site->tlb || (site->specials < SPECIALS_MANY && site->fills < FILLS_MANY))
+    if (site->specials < SPECIALS_MANY && site->fills < FILLS_MANY)
         return;
-    site->tlb = true;
-    t->stats.sites_adapted++;
-    log_print(LOG_unit, "site %08x faults often: TLB form\n", unit->eip + unit->insn[insn].guest);
-    if (!unit->dead)
-        unit_drop(t, unit);
+    site->specials = site->fills = 0;
+    adapted(t, unit, insn, &site->tlb, "faults often: TLB form");
 }
