@@ -2,9 +2,12 @@
  * Which form of shadow memory an address space gets: the software TLB while it is new or traps all
  * the time, a window when it computes, direct execution when it computes without the kernel.
  *
- * All is decided at samples (shadowmm_sample), from what the last stretch of the view's run time
- * held and from what faults and hand-offs cost on this host (struct shadowmm_costs): a form is left
- * when its traps cost more than the next lower form would.
+ * All is decided at samples (shadowmm_sample), from what the view's run time held and from what
+ * faults and hand-offs cost on this host (struct shadowmm_costs). Each form has a book of what its
+ * traps cost, lost time against run time. A form is left when its traps have cost more than a part
+ * of all the time the view has run, and tried again when time has made up for that: to fill a
+ * window is an investment, which a view may make that has run for long, but lost time is never
+ * more than that part. What was long ago counts half.
  */
 #include <stddef.h>
 
@@ -15,13 +18,14 @@
 /* A window is lost when its faults take more than this part of the view's time, ... */
 #define WINDOW_PART 8
 /* ... direct execution when its exits do. It is given when they would take less than this part: */
-#define DIRECT_LEAVE_PART 8
-#define DIRECT_ENTER_PART 24
-/* Samples (2 ms of run time each) before a view gets the first window of each kind. */
+#define DIRECT_LEAVE_PART 4
+#define DIRECT_ENTER_PART 8
+/* Samples (2 ms of run time each) before a view gets a window of each kind. */
 static const unsigned first_samples[SLOT_COUNT] = { 4, 4, 8 };
-
-#define PATIENCE_FACTOR 4 /* after a loss it takes this many times the samples */
-#define PATIENCE_MAX 4096
+/* A form that was lost is tried again when its lost time has shrunk to the half of its part. */
+#define AGAIN 2
+/* TSC cycles of run time in a book before it counts half. */
+#define BOOK_FULL (1ull << 32)
 
 /* --- How long each view has run, and in which tier ------------------------------------------- */
 
@@ -48,8 +52,10 @@ void policy_account(struct shadowmm *sm)
     view->ran += now - sm->account_at;
     view->tenure.ran[tier_of(view)] += now - sm->account_at;
     view->traps += count - sm->account_traps;
+    view->page_faults += sm->vcpu->stats.faults[VEC_PF] - sm->account_faults;
     sm->account_at = now;
     sm->account_traps = count;
+    sm->account_faults = sm->vcpu->stats.faults[VEC_PF];
 }
 
 void shadowmm_pause(struct shadowmm *sm)
@@ -93,7 +99,7 @@ void policy_begin(struct shadowmm *sm, struct view *view)
     else
         sm->stats.short_lived++;
     view->tenure = (struct tenure){ .cr3 = view->cr3 };
-    view->ran = view->traps = 0;
+    view->ran = view->traps = view->page_faults = 0;
 }
 
 static void moved(struct view *view, const char *why)
@@ -193,8 +199,6 @@ static void demote(struct shadowmm *sm, struct view *view, enum slot slot, const
 {
     window_release(sm, view, slot);
     view->samples[slot] = 0;
-    if (view->patience[slot] < PATIENCE_MAX)
-        view->patience[slot] *= PATIENCE_FACTOR;
     if (slot != SLOT_KERNEL)
         moved(view, why);
 }
@@ -206,47 +210,84 @@ static bool more_than(uint64_t events, uint64_t cost, uint64_t ran, unsigned par
     return events * cost * part > ran;
 }
 
-/* The window of a slot, kept or lost. True: it was lost. */
-static bool weigh_window(struct shadowmm *sm, struct view *view, enum slot slot, uint64_t ran)
+/* What a stretch of run time was, and what traps cost in it. */
+static void enter(struct book *book, uint64_t ran, uint64_t lost)
 {
-    struct window *w = view->window[slot];
-    unsigned events = w->events;
-
-    w->events = 0;
-    if (!more_than(events, sm->costs.fault, ran, WINDOW_PART))
-        return false;
-    demote(sm, view, slot, "its window faulted too often");
-    return true;
+    book->ran += ran;
+    book->lost += lost;
+    if (book->ran < BOOK_FULL)
+        return;
+    book->ran /= 2;
+    book->lost /= 2;
 }
 
-/* Has this view waited long enough for such a window? */
-static bool waited(struct view *view, enum slot slot)
+static bool too_much(const struct book *book, unsigned part)
 {
-    return ++view->samples[slot] >= view->patience[slot];
+    return more_than(1, book->lost, book->ran, part);
+}
+
+/* Has this view waited long enough for such a window, and made up for the last one? */
+static bool waited(struct view *view, enum slot slot, unsigned part)
+{
+    return ++view->samples[slot] >= first_samples[slot] &&
+           !too_much(&view->book[slot], AGAIN * part);
+}
+
+static uint64_t take_events(struct window *w)
+{
+    uint64_t events = w ? w->events : 0;
+
+    if (w)
+        w->events = 0;
+    return events;
+}
+
+/* User code that touches new memory all the time would fill a window page by page. */
+static bool is_growing(const struct shadowmm *sm, uint64_t faults, uint64_t ran)
+{
+    return more_than(faults, sm->costs.fault, ran, WINDOW_PART);
+}
+
+/* The window of a slot, given, kept or lost. */
+static void weigh_window(struct shadowmm *sm, struct view *view, enum slot slot, uint64_t ran,
+                         uint64_t faults)
+{
+    struct book *book = &view->book[slot];
+    bool user = slot == SLOT_USER;
+
+    enter(book, ran, take_events(view->window[slot]) * sm->costs.fault);
+    if (view->window[slot]) {
+        if (too_much(book, WINDOW_PART))
+            demote(sm, view, slot, "its window faulted too often");
+    } else if (user && is_growing(sm, faults, ran)) {
+        view->samples[slot] = 0;
+    } else if (waited(view, slot, WINDOW_PART) && (user || !share_begin(sm))) {
+        promote(sm, view, slot, "it has run for a while");
+    }
 }
 
 static void weigh_direct(struct shadowmm *sm, struct view *view, uint64_t ran, uint64_t count)
 {
     struct window *w = view->window[SLOT_DIRECT];
+    struct book *book = &view->book[SLOT_DIRECT];
 
-    if (!w) {
-        if (more_than(count, sm->costs.handoff, ran, DIRECT_ENTER_PART))
-            view->samples[SLOT_DIRECT] = 0;
-        else if (waited(view, SLOT_DIRECT))
-            promote(sm, view, SLOT_DIRECT, "it computes with few traps");
-        return;
+    enter(book, ran, w ? (count + take_events(w)) * sm->costs.handoff : 0);
+    if (w) {
+        if (too_much(book, DIRECT_LEAVE_PART))
+            demote(sm, view, SLOT_DIRECT, "its traps cost more than translation");
+    } else if (!view->window[SLOT_USER] ||
+               more_than(count, sm->costs.handoff, ran, DIRECT_ENTER_PART)) {
+        view->samples[SLOT_DIRECT] = 0;
+    } else if (waited(view, SLOT_DIRECT, DIRECT_LEAVE_PART)) {
+        if (promote(sm, view, SLOT_DIRECT, "it computes with few traps"))
+            window_prefill(sm, view);
     }
-    count += w->events;
-    w->events = 0;
-    if (more_than(count, sm->costs.handoff, ran, DIRECT_LEAVE_PART))
-        demote(sm, view, SLOT_DIRECT, "its traps cost more than translation");
 }
 
 void shadowmm_sample(struct shadowmm *sm, bool user)
 {
     struct view *view = &sm->view[sm->current];
-    enum slot slot = user ? SLOT_USER : SLOT_KERNEL;
-    uint64_t ran, count;
+    uint64_t ran, count, faults;
 
     if ((user ? sm->user_policy : sm->kernel_policy) != TIERS_AUTO)
         return;
@@ -257,14 +298,10 @@ void shadowmm_sample(struct shadowmm *sm, bool user)
     policy_account(sm);
     ran = view->ran;
     count = view->traps;
-    view->ran = view->traps = 0;
-    if (!view->window[slot]) {
-        if (waited(view, slot) && (user || !share_begin(sm)))
-            promote(sm, view, slot, "it has run for a while");
-    } else if (weigh_window(sm, view, slot, ran)) {
-        return;
-    }
-    if (user && view->paging && view->window[SLOT_USER])
+    faults = view->page_faults;
+    view->ran = view->traps = view->page_faults = 0;
+    weigh_window(sm, view, user ? SLOT_USER : SLOT_KERNEL, ran, faults);
+    if (user && view->paging)
         weigh_direct(sm, view, ran, count);
 }
 
@@ -276,7 +313,7 @@ void policy_reset(struct shadowmm *sm, struct view *view)
         if (view->window[slot])
             window_release(sm, view, slot);
         view->samples[slot] = 0;
-        view->patience[slot] = first_samples[slot];
+        view->book[slot] = (struct book){ 0 };
     }
 }
 

@@ -147,6 +147,10 @@ bool shadowmm_direct_mapped(const struct shadowmm *sm, uint64_t gla);
 /* An access of CPL 3 in the current view's sandbox faulted: as shadowmm_window_fault(). */
 enum mem_fill shadowmm_direct_fault(struct shadowmm *sm, uint64_t gla, enum mem_access access);
 
+/* The guest was told that gla is missing in the sandbox: maps it, if it has done something about
+ * it. Sets no A or D bit, raises nothing. */
+void shadowmm_direct_expect(struct shadowmm *sm, uint64_t gla);
+
 /* The base of the current view's window for this privilege, or NULL while it has none. */
 uint8_t *shadowmm_window(const struct shadowmm *sm, bool user);
 

@@ -50,6 +50,11 @@ struct window {
 /* What a view's windows are for: translated kernel code, translated user code, direct execution. */
 enum slot { SLOT_KERNEL, SLOT_USER, SLOT_DIRECT, SLOT_COUNT };
 
+/* TSC cycles: the time a view has run, and what it lost of it to the faults of its windows. */
+struct book {
+    uint64_t ran, lost;
+};
+
 struct view {
     struct tlb tlb[2] __attribute__((aligned(64)));
     bool valid;
@@ -59,9 +64,9 @@ struct view {
     struct jumps jumps[2];
     struct window *window[SLOT_COUNT]; /* NULL: none */
     unsigned samples[SLOT_COUNT];  /* since it was made or lost its window */
-    unsigned patience[SLOT_COUNT]; /* samples that it takes to get one */
-    /* since its last sample: TSC cycles, and how often user code was left for the kernel */
-    uint64_t ran, traps;
+    struct book book[SLOT_COUNT];  /* how its windows of each kind do (policy.c) */
+    /* since its last sample: TSC cycles, how often user code was left for the kernel, #PFs */
+    uint64_t ran, traps, page_faults;
     struct tenure tenure;
 };
 
@@ -126,7 +131,8 @@ struct shadowmm {
     enum tier_policy kernel_policy, user_policy;
     struct shadowmm_costs costs;
     struct sandbox_caps direct_caps;
-    uint64_t account_at, account_traps; /* when the current view's time was last added up */
+    /* what the current view's time, traps and #PFs were last added up to */
+    uint64_t account_at, account_traps, account_faults;
     struct tenure ended[TENURES];
     uint64_t (*clock)(void); /* the TSC; a test has its own */
     bool paused;             /* what passes is nobody's time */
@@ -168,6 +174,7 @@ void window_drop(struct shadowmm *sm, struct window *w, uint64_t gla, uint64_t s
 void window_empty(struct shadowmm *sm, struct window *w);
 void window_release(struct shadowmm *sm, struct view *view, enum slot slot);
 void window_protect(struct shadowmm *sm, uint64_t gfn);
+void window_prefill(struct shadowmm *sm, const struct view *view); /* the current one */
 void window_destroy(struct shadowmm *sm);
 
 

@@ -13,6 +13,7 @@
 #include "shadowmm/view.h"
 
 #define STEPS_MAX 64       /* guest pages (of any size) looked at on each side of a fault */
+#define PREFILL_MAX 16384  /* pages or runs that a new direct window is given */
 #define AREAS_RESERVE 4    /* a fault finds room for so many */
 
 /* The windows share this process's areas, a sandbox has its own. */
@@ -417,6 +418,46 @@ static enum mem_fill fill(struct shadowmm *sm, enum slot slot, uint64_t gla, enu
     result = fill_page(sm, w, slot, gla, &walk, access == MEM_WRITE);
     sm->sharing = false;
     return result;
+}
+
+/* Maps what lies around page in a direct window, if the guest has it; where to look next. */
+static uint64_t fill_expected(struct shadowmm *sm, struct window *w, uint64_t page)
+{
+    uint64_t gla = page << PAGE_SHIFT;
+    unsigned at = area_find(w, page);
+    struct walk walk;
+
+    if (at < w->areas && w->area[at].page <= page)
+        return (uint64_t)w->area[at].page + w->area[at].count;
+    if (mappable(sm, w, page) && paging_peek(sm->vcpu, gla, &walk) && walk.accessed && walk.user &&
+        physmem_is_ram(sm->vcpu->mem, walk.gpa)) {
+        sync_begin(sm);
+        fill_page(sm, w, SLOT_DIRECT, gla, &walk, false);
+    }
+    return page + 1;
+}
+
+/* A direct window gets at once what the view's user window has: that costs no faults. Filling
+ * changes the areas of both, so that they are looked for by page. */
+void window_prefill(struct shadowmm *sm, const struct view *view)
+{
+    struct window *from = view->window[SLOT_USER], *w = view->window[SLOT_DIRECT];
+    uint64_t page = 0;
+
+    for (unsigned fills = 0; from && fills < PREFILL_MAX; fills++) {
+        unsigned at = area_find(from, page);
+
+        if (at == from->areas)
+            return;
+        if (page < from->area[at].page)
+            page = from->area[at].page;
+        page = fill_expected(sm, w, page);
+    }
+}
+
+void shadowmm_direct_expect(struct shadowmm *sm, uint64_t gla)
+{
+    fill_expected(sm, sm->view[sm->current].window[SLOT_DIRECT], gla >> PAGE_SHIFT);
 }
 
 enum mem_fill shadowmm_window_fault(struct shadowmm *sm, bool user, uint64_t gla, bool write)

@@ -33,6 +33,7 @@
 struct direct {
     struct sandbox_host *host;
     struct sandbox *volatile running; /* what a kick must reach */
+    uint64_t missing; /* the page fault that the guest was given last, 0: none since it ran */
 };
 
 /* --- May it run there? ----------------------------------------------------------------------- */
@@ -168,9 +169,10 @@ static void page_fault(struct translator *t, const struct sandbox_exit *exit)
 
     if (!(exit->cr2 >> 32))
         fill = shadowmm_direct_fault(t->sm, exit->cr2, access_of(exit->error));
-    if (fill == MEM_FAULTED)
+    if (fill == MEM_FAULTED) {
+        t->direct->missing = exit->cr2;
         fault_deliver(t->vcpu);
-    else if (fill != MEM_FILLED)
+    } else if (fill != MEM_FILLED)
         interpret(t);
 }
 
@@ -252,11 +254,15 @@ static void take_fpu(struct vcpu *vcpu, const struct sandbox *sandbox)
     fpu_taken(vcpu, fip, fdp);
 }
 
-/* SYSENTER loses EAX while the stack is not mapped (sandbox.h, sysenter_lost_eax). */
-static void map_stack(struct translator *t)
+/* SYSENTER loses EAX while the stack is not mapped (sandbox.h, sysenter_lost_eax). And what was
+ * missing is needed at once: that saves a second fault for each page that is touched first. */
+static void map_needed(struct translator *t)
 {
     uint32_t esp = (uint32_t)t->vcpu->gpr[RSP];
 
+    if (t->direct->missing)
+        shadowmm_direct_expect(t->sm, t->direct->missing);
+    t->direct->missing = 0;
     if (!shadowmm_direct_mapped(t->sm, esp))
         shadowmm_direct_fault(t->sm, esp, MEM_READ);
 }
@@ -272,7 +278,7 @@ void direct_run(struct translator *t)
     int err = 0;
 
     bt_fpu_out(vcpu);
-    map_stack(t);
+    map_needed(t);
     put_state(vcpu, &in);
     regs = in;
     sandbox_set_xstate(sandbox, vcpu->fpu, sizeof(vcpu->fpu));
