@@ -215,8 +215,9 @@ static int do_work(int argc, char **argv) /* WORK [COUNT] */
             loads_report();
             return 0;
         }
-    rt_print("usage: bench getppid|pagefault|pipe|fork|x87|sse2|chase|avx2|groups|processes [COUNT],"
-             " bench self NAME WORK [COUNT], or bench time NAME PROGRAM ARGUMENT...\n");
+    rt_print("usage: bench WORK [COUNT], bench self NAME WORK [COUNT], or "
+             "bench time NAME PROGRAM ARGUMENT...; WORK: getppid|pagefault|pipe|fork|x87|sse2|"
+             "chase|avx2|groups|processes\n");
     return 64;
 }
 
