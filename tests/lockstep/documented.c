@@ -24,11 +24,11 @@ static const char *const names[NONE] = {
     [SYSENTER_EBP] = "SYSENTER with an unreadable word at EBP",
     [NOT_OFFERED] = "instructions that the guest's CPUID does not offer",
     [XSTATE] = "AVX-512 and others",
-    [PARTS] = "ENTER, PUSHA, POPA, far CALL that fault midway",
+    [PARTS] = "ENTER, PUSHA, POPA, far CALL, 80-bit stores that fault midway",
 };
 
 static unsigned long met[NONE];
-static uint16_t last; /* the instruction that documented_next() has seen */
+static struct insn last; /* the instruction that documented_next() has seen */
 
 /* By the instruction alone. */
 static enum row row_of(const struct insn *in)
@@ -163,7 +163,7 @@ bool documented_next(struct vcpu *vcpu)
         got--;
     if (!got || decode(&in, code, INSN_MAX, MODE_32) <= 0)
         return false;
-    last = in.id;
+    last = in;
     row = row_of(&in);
     if (row == NONE)
         row = read_row(vcpu, &in);
@@ -176,16 +176,18 @@ bool documented_next(struct vcpu *vcpu)
 
 bool documented_faulted(void)
 {
-    if (last != M_ENTER && last != M_PUSHA && last != M_POPA && last != M_CALL_FAR)
-        return false;
-    met[PARTS]++;
-    return true;
+    bool parts = last.id == M_ENTER || last.id == M_PUSHA || last.id == M_POPA ||
+                 last.id == M_CALL_FAR || last.id == M_FBSTP ||
+                 (last.id == M_FSTP && last.memsize == 10);
+
+    met[PARTS] += parts;
+    return parts;
 }
 
 bool documented_cr2(void)
 {
-    return last == M_FNSAVE || last == M_FRSTOR || last == M_FNSTENV || last == M_FLDENV ||
-           last == M_FXSAVE || last == M_FXRSTOR;
+    return last.id == M_FNSAVE || last.id == M_FRSTOR || last.id == M_FNSTENV ||
+           last.id == M_FLDENV || last.id == M_FXSAVE || last.id == M_FXRSTOR;
 }
 
 void documented_print(void)
