@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Is each tier really used? tiers.py NOVT tiers.elf
+
+A guest whose user code computes is run under each -user, and its counters must show the tier: where
+its 900 million instructions were executed, how often it was entered directly, and the line of its
+address space. Exit status 77: this host has no direct execution.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+INSTRUCTIONS = 900_000_000
+
+
+def run(novt, guest, user):
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "stats.json")
+        got = subprocess.run([novt, "run", "-m", "64", "-kernel", guest, "-append", "test",
+                              "-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4",
+                              "-no-reboot", "-timeout", "60", "-user", user, "-stats-json", path],
+                             env={k: v for k, v in os.environ.items() if k != "NOVT_ACCESS"},
+                             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=70)
+        if user == "direct" and got.returncode in (69, 71) and not os.path.exists(path):
+            print("SKIPPED: no direct execution here:", got.stderr.strip())
+            sys.exit(77)
+        check("DONE 1 passed 0 failed" in got.stdout, f"{user}: {got.stdout}{got.stderr}")
+        with open(path) as file:
+            return json.load(file)
+
+
+def check(holds, what):
+    if not holds:
+        sys.exit(f"FAILED: {what}")
+
+
+def longest(stats):
+    """The address space that ran longest, of those that left the first tier."""
+    spaces = stats["address_spaces"]
+    return max(spaces, key=lambda s: s["tlb"] + s["window"] + s["direct"]) if spaces else None
+
+
+def main():
+    novt, guest = sys.argv[1:]
+    stats = {user: run(novt, guest, user) for user in ("tlb", "window", "direct", "auto")}
+    done = {user: stats[user]["instructions"] for user in stats}
+    engine = {user: stats[user]["engine"] for user in stats}
+    for user in stats:
+        print(user, done[user], longest(stats[user]), f"direct_runs {engine[user]['direct_runs']}")
+
+    check(done["tlb"]["translated_tlb"] > INSTRUCTIONS * 0.99, "-user tlb: not in the TLB form")
+    check(done["window"]["translated_window"] > INSTRUCTIONS * 0.99, "-user window: no window")
+    for user in ("tlb", "window"):
+        check(engine[user]["direct_runs"] == 0, f"-user {user}: ran directly")
+    check(engine["direct"]["direct_runs"] > 10, "-user direct: did not run directly")
+    check(done["direct"]["total"] < INSTRUCTIONS * 0.1, "-user direct: translated nevertheless")
+
+    # In auto it climbs: TLB, window, direct.
+    space = longest(stats["auto"])
+    check(engine["auto"]["directs_made"] >= 1 and engine["auto"]["direct_runs"] > 10,
+          "-user auto: never ran directly")
+    check(space and space["moves"] >= 2 and space["tlb"] > 0 and space["window"] > 0 and
+          space["direct"] > 0, f"-user auto: did not climb: {space}")
+    check(done["auto"]["total"] < INSTRUCTIONS * 0.9, "-user auto: most was translated")
+
+
+main()
