@@ -3,9 +3,9 @@
  *
  * On the list is what novt, its libraries and libc call while a guest runs and afterwards: memory
  * that is never executable, descriptors that are open already, our own threads, clocks and signals.
- * Not on it: execve and fork (the helper of direct/ starts sandboxes), ptrace, kill, files by their
- * names (kernel and initrd stay open, image.h), new sockets. Whatever else is called is a bug of ours
- * or somebody who took the monitor over: the process ends.
+ * Not on it: execve and fork (the helper of direct/ starts sandboxes), ptrace, kill, files by
+ * their names (kernel and initrd stay open, image.h), new sockets. Whatever else is called is a bug
+ * of ours or somebody who took the monitor over: the process ends.
  */
 #include "frontend/confine.h"
 

@@ -5,6 +5,8 @@
 #include "frontend/doctor.h"
 
 #include <asm/hwcap2.h>
+#include <asm/ldt.h>
+#include <asm/prctl.h>
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,11 +26,16 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "direct/sandbox.h"
+#include "frontend/confine.h"
+
+#define TRY_RAM (1u << 20)
 #define MAPS_WANTED 65530 /* Linux's default for vm.max_map_count */
 
 struct host {
     bool fsgsbase, memfd, exec, vt;
     long maps;
+    const char *no_direct; /* why there is no direct execution; NULL: it works */
 };
 
 __attribute__((format(printf, 2, 3))) static void line(const char *what,
@@ -174,6 +181,62 @@ static void look_at_limits(struct host *host)
              (unsigned long long)space.rlim_cur >> 20);
 }
 
+/* --- Direct execution ------------------------------------------------------------------ */
+
+static const char *yes_or_errno(long result)
+{
+    return result < 0 ? strerror(errno) : "yes";
+}
+
+static void look_at_facilities(void)
+{
+    struct user_desc nothing[1];
+    struct rlimit processes;
+    long fd = syscall(SYS_pidfd_open, getpid(), 0);
+
+    line("pidfds", "%s", yes_or_errno(fd));
+    if (fd >= 0)
+        close((int)fd);
+    line("modify_ldt", "%s", yes_or_errno(syscall(SYS_modify_ldt, 0, nothing, sizeof(nothing))));
+    line("CPUID faulting", "%s; not used: the guest's programs see this CPU's",
+         syscall(SYS_arch_prctl, ARCH_SET_CPUID, 1ul) ? "no" : "yes");
+    line("ptrace", "not needed");
+    line("vm.mmap_min_addr", "%ld: what a program has below that is translated",
+         read_number("/proc/sys/vm/mmap_min_addr"));
+    if (getrlimit(RLIMIT_NPROC, &processes) || processes.rlim_cur == RLIM_INFINITY)
+        line("processes", "unlimited (ulimit -u)");
+    else
+        line("processes", "%llu of yours (ulimit -u); novt takes two or three, and two for each "
+             "guest program that computes", (unsigned long long)processes.rlim_cur);
+}
+
+/* All of it at once: a sandbox is made and runs an instruction. */
+static const char *try_direct(void)
+{
+    int fd = memfd_create("novt-doctor", MFD_CLOEXEC);
+    const char *why = "memfd_create is refused";
+    struct sandbox_host *host = NULL;
+
+    if (fd >= 0 && !ftruncate(fd, TRY_RAM))
+        host = sandbox_host_create(fd, TRY_RAM, 0, &why);
+    if (host)
+        why = NULL;
+    sandbox_host_destroy(host);
+    if (fd >= 0)
+        close(fd);
+    return why;
+}
+
+static void look_at_direct(struct host *host)
+{
+    const char *unconfined = confine_try();
+
+    look_at_facilities();
+    host->no_direct = try_direct();
+    line("direct execution", "%s", host->no_direct ? host->no_direct : "works");
+    line("monitor's own filter", "%s", unconfined ? unconfined : "works");
+}
+
 /* --- The verdict ----------------------------------------------------------------------------- */
 
 static int verdict(const struct host *host)
@@ -188,6 +251,12 @@ static int verdict(const struct host *host)
              host->fsgsbase ? "one wrgsbase" : "a system call (no FSGSBASE)");
     else
         line("-engine interp", "must be asked for: this host maps no code that novt makes");
+    if (host->exec && host->no_direct)
+        line("-user window, tlb", "guest programs are translated, too: computing is slower than on "
+             "a host that lets novt run them on the bare CPU");
+    else if (host->exec)
+        line("-user auto", "guest programs that compute run on the bare CPU (direct), others are "
+             "translated (window, tlb)");
     if (host->exec && host->maps >= 0 && host->maps < MAPS_WANTED)
         line("few maps", "vm.max_map_count is low: sysctl vm.max_map_count=%d is faster",
              MAPS_WANTED);
@@ -206,5 +275,6 @@ int doctor_run(void)
     look_at_memfd(&host);
     look_at_seccomp();
     look_at_limits(&host);
+    look_at_direct(&host);
     return verdict(&host);
 }

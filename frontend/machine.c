@@ -127,7 +127,8 @@ static int create_engine(struct machine *m, struct error *error)
     if (m->engine->create) {
         m->vcpu->engine_state = m->engine->create(m->vcpu, m->config->user, &why);
         if (!m->vcpu->engine_state)
-            return error_set(error, EX_OSERR, "engine %s: %s", m->engine->name, why);
+            return error_set(error, EX_OSERR, "engine %s: %s%s", m->engine->name, why,
+                             m->config->user == USER_DIRECT ? "; -user auto does without" : "");
     }
     err = kick_create(&m->kick, m->vcpu, m->engine->on_kick);
     if (!err && m->config->timeout_ns)

@@ -33,7 +33,8 @@ static void list_topics(void)
     print_name(NULL, "all", "all of these");
 }
 
-static int open_log(const struct config *config, struct error *error)
+/* What is told before the log's file is there goes to standard error. */
+static int start_log(const struct config *config, struct error *error)
 {
     const char *bad;
 
@@ -41,6 +42,11 @@ static int open_log(const struct config *config, struct error *error)
     novt_log.out = stderr;
     if (config->log && log_enable(config->log, &bad))
         return error_set(error, EX_USAGE, "-d %s: unknown", bad);
+    return 0;
+}
+
+static int open_log(const struct config *config, struct error *error)
+{
     if (!config->log_file)
         return 0;
     novt_log.out = fopen(config->log_file, "we");
@@ -115,6 +121,10 @@ static int run(const struct config *config, struct error *error)
     struct machine machine;
     int status;
 
+    if (start_log(config, error)) {
+        error_print(stderr, error);
+        return error->status;
+    }
     image_keep(true);
     if (machine_create(&machine, config, error) ||
         (config->stats_json && stats_check_json(config->stats_json, error)) ||

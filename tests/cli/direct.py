@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+"""Direct execution from outside: direct.py NOVT [CASE...].
+
+What is forbidden to novt is forbidden by a seccomp filter or a limit that is there when it starts.
+"""
+import ctypes
+import os
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+import guest
+from guest import POWER_OFF, Novt, out8, text
+
+FAILURES = []
+SKIPPED = 77
+NOBODY = 65534
+SECCOMP, MODIFY_LDT, EXECVEAT, PIDFD_OPEN, SOCKETPAIR = 317, 154, 322, 434, 53
+
+
+def check(condition, *what):
+    if not condition:
+        FAILURES.append(what)
+        print(f"direct.py:{sys._getframe(1).f_lineno}:", *what)
+
+
+# --- A guest whose program computes for ever at CPL 3 ------------------------------
+
+def user_spin():
+    """CR4.OSFXSR and PSE, paging; a GDT with user segments; IRET to a loop at CPL 3 that counts in EAX."""
+    base = guest.LOAD + guest.HEADER
+    table = struct.pack("<5Q", 0, 0xCF9A000000FFFF, 0xCF92000000FFFF, 0xCFFA000000FFFF,
+                        0xCFF2000000FFFF)
+    head = b"\xeb" + bytes([len(table) + 6]) + table
+    at = base + 2
+    head += struct.pack("<HI", len(table) - 1, at)
+    code = text("r") + out8(0x21, 0xFF) + out8(0xA1, 0xFF)
+    code += b"\x0f\x20\xe0\x0d\x10\x06\0\0\x0f\x22\xe0"  # cr4: OSFXSR, PSE
+    code += b"\xc7\x05\0\0\x20\0\x87\0\0\0"  # 4 MiB for users
+    code += b"\xb8\0\0\x20\0\x0f\x22\xd8"  # cr3
+    code += b"\x0f\x20\xc0\x0d\0\0\0\x80\x0f\x22\xc0"  # cr0: PG
+    code += b"\x0f\x01\x15" + struct.pack("<I", at + len(table))  # lgdt
+    code += b"\xb8\x23\0\0\0\x8e\xd8\x8e\xc0"  # ds, es
+    code += b"\x31\xc0\x8e\xe0\x8e\xe8"  # fs, gs: null
+    code += b"\x6a\x23\x68\0\x7c\0\0\x68\x02\x02\0\0\x6a\x1b"  # ss, esp, eflags, cs
+    where = base + len(head) + len(code) + 6
+    return head + code + b"\x68" + struct.pack("<I", where) + b"\xcf" + b"\x40\xeb\xfd"
+
+
+def tasks_of(pid):
+    """{pid: name} of the children, and theirs; not zombies."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", encoding="latin-1") as file:
+                line = file.read()
+        except OSError:
+            continue
+        comm, rest = line[line.index("(") + 1:line.rindex(")")], line[line.rindex(")") + 2:].split()
+        if int(rest[1]) == pid and rest[0] != "Z":
+            found[int(name)] = comm
+    return found
+
+
+def cpu_ticks(pid):
+    with open(f"/proc/{pid}/stat", encoding="latin-1") as file:
+        return int(file.read().rsplit(")", 1)[1].split()[11])
+
+
+def start(novt, *options):
+    """novt with its program running in a sandbox: (process, runner, helper)."""
+    process = novt.start("-user", "direct", "-no-reboot", *options, code=user_spin())
+    end = time.monotonic() + 20
+    while time.monotonic() < end and process.poll() is None:
+        tasks = tasks_of(process.pid)
+        for pid, name in tasks.items():
+            if name == "novt-runner" and cpu_ticks(pid) > 5:
+                helper = [p for p, n in tasks.items() if n == "novt-helper"]
+                check(len(helper) == 1, "one helper", tasks)
+                return process, pid, helper[0]
+        time.sleep(0.02)
+    process.kill()
+    check(False, "no program runs in a sandbox:", process.communicate())
+    return None
+
+
+def alive(pids):
+    return [pid for pid in pids if os.path.exists(f"/proc/{pid}")]
+
+
+def check_gone(pids, what):
+    end = time.monotonic() + 5
+    while alive(pids) and time.monotonic() < end:
+        time.sleep(0.02)
+    check(not alive(pids), what, "left behind:", alive(pids))
+
+
+def outer_filters():
+    """Those that this test runs under itself."""
+    with open("/proc/self/status", encoding="latin-1") as file:
+        return sum(int(line.split()[1]) for line in file if line.startswith("Seccomp_filters"))
+
+
+def case_killed(novt):
+    """kill -9 of a runner, of the mapper, of novt."""
+    for victim in ("runner", "mapper", "novt"):
+        process, runner, _ = start(novt)
+        family = list(tasks_of(process.pid))
+        mapper = [int(t) for t in os.listdir(f"/proc/{runner}/task") if int(t) != runner]
+        os.kill({"runner": runner, "mapper": mapper[0], "novt": process.pid}[victim],
+                signal.SIGKILL)
+        _, error = process.communicate(timeout=20)
+        if victim == "novt":
+            check(process.returncode == -9, process.returncode)
+        else:
+            check(process.returncode == 74 and len(error.splitlines()) == 1
+                  and b"direct execution was killed" in error, victim, process.returncode, error)
+        check_gone(family, "kill -9 of " + victim)
+
+
+def case_confined(novt):
+    """All of novt's threads are under its filter, which is not in the runner's way."""
+    process, runner, helper = start(novt)
+    for pid, filters in ((process.pid, 1), (runner, 1), (helper, 0)):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/status", encoding="latin-1") as file:
+                status = dict(line.split(":", 1) for line in file if ":" in line)
+            count = int(status.get("Seccomp_filters", filters)) - outer_filters()
+            check(count == filters, pid, task, "filters:", count)
+    process.kill()
+    process.communicate()
+
+
+def case_helper_killed(novt):
+    """Sandboxes go on without the helper."""
+    process, runner, helper = start(novt)
+    os.kill(helper, signal.SIGKILL)
+    time.sleep(0.3)
+    check(process.poll() is None, "it goes on")
+    family = list(tasks_of(process.pid))
+    check(runner in family, "so does its program")
+    process.terminate()
+    process.communicate(timeout=20)
+    check(process.returncode == 128 + signal.SIGTERM, process.returncode)
+    check_gone(family, "SIGTERM")
+
+
+def case_ended(novt):
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process, _, _ = start(novt)
+        family = list(tasks_of(process.pid))
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.2)
+        check(process.poll() is None, "it goes on after a stop", process.returncode)
+        process.send_signal(number)
+        process.communicate(timeout=20)
+        check(process.returncode == 128 + number, process.returncode)
+        check_gone(family, f"signal {number}")
+
+
+# --- Hosts that lack something -------------------------------------------------------
+
+def forbid(*calls):
+    """These system calls are -EPERM from now on, for this process and what it executes."""
+    def op(code, yes, no, k):
+        return struct.pack("<HBBI", code, yes, no, k)
+
+    filters = op(0x20, 0, 0, 0)
+    for i, call in enumerate(calls):
+        filters += op(0x15, len(calls) - i, 0, call)
+    filters += op(0x06, 0, 0, 0x7FFF0000) + op(0x06, 0, 0, 0x00050001)
+    code = ctypes.create_string_buffer(filters, len(filters))
+    program = struct.pack("<HxxxxxxQ", len(filters) // 8, ctypes.addressof(code))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.c_char_p(program), 0, 0):
+        os._exit(99)
+
+
+def check_falls_back(novt, what, why, before):
+    """auto does without; direct says why; the doctor names it; -d says so once."""
+    got = novt.run("-user", "direct", code=POWER_OFF, preexec_fn=before)
+    check(got[0] == 71 and len(got[2].splitlines()) == 1 and why in got[2]
+          and "-user auto does without" in got[2], what, "-user direct:", got)
+    got = novt.run("-user", "auto", code=text("x") + POWER_OFF, preexec_fn=before)
+    check(got == (0, "x", ""), what, "-user auto:", got)
+    got = novt.run("-d", "unit", code=POWER_OFF, preexec_fn=before)
+    check(got[2].count("direct execution cannot be had") == 1, what, "-d:", got[2][:300])
+    got = subprocess.run([novt.program, "doctor"], stdout=subprocess.PIPE, text=True, check=False,
+                         preexec_fn=before)
+    check(got.returncode == 0 and why in got.stdout and "-user window, tlb" in got.stdout, what,
+          "doctor:", got.stdout)
+
+
+def case_forbidden(novt):
+    for what, call, why in (("seccomp", SECCOMP, "seccomp"), ("execveat", EXECVEAT, "executing"),
+                            ("pidfd", PIDFD_OPEN, "pidfd"), ("socketpair", SOCKETPAIR, "socket")):
+        check_falls_back(novt, what, why, lambda call=call: forbid(call))
+
+
+def case_without_ldt(novt):
+    """modify_ldt alone is not needed where the CPU has FSGSBASE."""
+    got = novt.run("-user", "direct", code=POWER_OFF, preexec_fn=lambda: forbid(MODIFY_LDT))
+    check(got[0] == 0 or "modify_ldt" in got[2], got)
+
+
+def case_few_processes(novt):
+    """An ordinary user who may have no more processes, or few."""
+    def limited(count):
+        resource.setrlimit(resource.RLIMIT_NPROC, (count, count))
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+
+    os.chmod(novt.directory, 0o755)
+    if os.getuid():
+        return
+    got = subprocess.run([novt.program, "-version"], preexec_fn=lambda: limited(50), check=False,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE) if os.access(
+                             novt.program, os.X_OK) else None
+    if got is None or got.returncode not in (0, 64):
+        print("novt is out of an ordinary user's reach here")
+        return
+    check_falls_back(novt, "one process", "no more processes", lambda: limited(1))
+    for count in (2, 3, 5, 50):
+        got = novt.run("-user", "auto", code=text("x") + POWER_OFF,
+                       preexec_fn=lambda count=count: limited(count))
+        check(got == (0, "x", ""), count, "processes:", got)
+
+
+def main():
+    program = os.path.abspath(sys.argv[1])
+    doctor = subprocess.run([program, "doctor"], stdout=subprocess.PIPE, text=True, check=False)
+    if not any(line.split() == ["direct", "execution", "works"]
+               for line in doctor.stdout.splitlines()):
+        print(doctor.stdout)
+        sys.exit(SKIPPED)
+    for name in sys.argv[2:] or [name[5:] for name in globals() if name.startswith("case_")]:
+        with tempfile.TemporaryDirectory() as directory:
+            started = len(FAILURES)
+            globals()["case_" + name](Novt(program, directory, "bt"))
+            print(("FAILED" if len(FAILURES) > started else "ok"), name, flush=True)
+    sys.exit(1 if FAILURES else 0)
+
+
+main()
