@@ -163,19 +163,19 @@ static void compute(uint32_t *pages, unsigned round)
     }
 }
 
-static void compute_by_turns(const int start[2], const int done[2])
+static void compute_by_turns(const int start[2], const int done[2], const int end[2])
 {
     uint32_t *pages = rt_map(OWN_PAGES * PAGE, PROT_READ | PROT_WRITE);
     char byte;
 
-    sys1(SYS_close, start[1]);
+    sys1(SYS_close, end[1]);
     sys3(SYS_read, start[0], &byte, 1);
     for (unsigned round = 0; round < ROUNDS; round++) {
         compute(pages, round);
         sys0(SYS_sched_yield);
     }
     sys3(SYS_write, done[1], "x", 1);
-    sys3(SYS_read, start[0], &byte, 1); /* the end of the file: when all are told to end */
+    sys3(SYS_read, end[0], &byte, 1); /* until there is no writer */
     rt_exit(0);
 }
 
@@ -185,15 +185,15 @@ static void compute_by_turns(const int start[2], const int done[2])
  */
 void loads_processes(unsigned count)
 {
-    int start[2], done[2], pids[count];
+    int start[2], done[2], end[2], pids[count];
     char byte;
 
-    if (sys1(SYS_pipe, start) || sys1(SYS_pipe, done))
+    if (sys1(SYS_pipe, start) || sys1(SYS_pipe, done) || sys1(SYS_pipe, end))
         rt_fail("pipe", -1);
     for (unsigned i = 0; i < count; i++) {
         pids[i] = rt_fork();
         if (!pids[i])
-            compute_by_turns(start, done);
+            compute_by_turns(start, done, end);
     }
     loads_clock();
     for (unsigned i = 0; i < count; i++)
@@ -202,7 +202,7 @@ void loads_processes(unsigned count)
         sys3(SYS_read, done[0], &byte, 1);
     loads_report();
     sys2(SYS_nanosleep, ((const long[]){ 1, 0 }), 0);
-    sys1(SYS_close, start[1]);
+    sys1(SYS_close, end[1]);
     for (unsigned i = 0; i < count; i++)
         rt_wait(pids[i]);
 }
