@@ -8,7 +8,8 @@ enum { SANDBOX_CODE = 0x23, SANDBOX_DATA = 0x2b, SANDBOX_CODE64 = 0x33 };
 
 enum row {
     READ_BACK, LOADED, TO_64, CPUID, TSC, TABLES_READ, DESCRIPTORS, SYSENTER_LOST, SYSENTER_EBP,
-    NOT_OFFERED, XSTATE, PARTS, NONE,
+    NOT_OFFERED, XSTATE, PARTS,
+    MASKED, NONE,
 };
 
 /* Each row's first column. */
@@ -25,10 +26,24 @@ static const char *const names[NONE] = {
     [NOT_OFFERED] = "instructions that the guest's CPUID does not offer",
     [XSTATE] = "AVX-512 and others",
     [PARTS] = "ENTER, PUSHA, POPA, far CALL, 80-bit stores that fault midway",
+    [MASKED] = "A and D of pages that a masked store could have written",
 };
 
 static unsigned long met[NONE];
 static struct insn last; /* the instruction that documented_next() has seen */
+
+static bool is_masked_store(const struct insn *in)
+{
+    bool evex = in->info->attr & A_AVX && in->opcode_at >= 4 && in->bytes[in->opcode_at - 4] == 0x62;
+
+    switch (in->id) {
+    case M_MASKMOVQ: case M_MASKMOVDQU: case M_VMASKMOVDQU: return true;
+    case M_VMASKMOVPS: case M_VMASKMOVPD: case M_VPMASKMOVD: case M_VPMASKMOVQ:
+        return in->info->attr & A_WRITES_MEM;
+    default:
+        return evex && in->has_mem && in->info->attr & A_WRITES_MEM && evex_last(in) & EVEX_K;
+    }
+}
 
 /* By the instruction alone. */
 static enum row row_of(const struct insn *in)
@@ -39,7 +54,9 @@ static enum row row_of(const struct insn *in)
     case M_SGDT: case M_SIDT: case M_SLDT: case M_STR: case M_SMSW: return TABLES_READ;
     case M_LAR: case M_LSL: case M_VERR: case M_VERW: return DESCRIPTORS;
     case M_XSAVE: case M_XSAVEOPT: case M_XSAVEC: case M_XRSTOR: case M_XGETBV: return XSTATE;
-    default: return in->info->attr & A_UNDEFINED && in->id != M_UD ? NOT_OFFERED : NONE;
+    default:
+        return in->info->attr & A_UNDEFINED && in->id != M_UD ? NOT_OFFERED
+               : is_masked_store(in) ? MASKED : NONE;
     }
 }
 
