@@ -88,6 +88,7 @@ struct bt_registers {
     /* FS, GS: the TLB, or one that never hits while the segment is not whole */
     uint64_t seg_tlb[2];
     uint32_t x87_data;     /* the guest's offset of the last x87 operand reached through the TLB */
+    uint64_t light_flags;  /* during a light call: the host's flags, as switch.S says */
 };
 
 struct vcpu {

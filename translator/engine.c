@@ -28,6 +28,7 @@ _Static_assert(offsetof(struct vcpu, bt.system_flags) == OFF_SYSTEM_FLAGS, "offs
 _Static_assert(offsetof(struct vcpu, bt.saved) == OFF_SAVED, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.seg_tlb) == OFF_SEG_TLB, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.x87_data) == OFF_X87_DATA, "offsets.h");
+_Static_assert(offsetof(struct vcpu, bt.light_flags) == OFF_LIGHT_FLAGS, "offsets.h");
 _Static_assert(sizeof(((struct jump_table *)0)->tag) == JUMP_HOST, "offsets.h");
 
 #define CACHE_SIZE (32u << 20)

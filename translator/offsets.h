@@ -18,6 +18,7 @@
 #define OFF_SAVED 208
 #define OFF_SEG_TLB 224
 #define OFF_X87_DATA 240
+#define OFF_LIGHT_FLAGS 248
 
 /* struct jump_table (view.h): tags, then host addresses. */
 #define JUMP_SLOTS 65536

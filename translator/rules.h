@@ -18,7 +18,7 @@ rule_fn rule_call, rule_call_indirect, rule_jmp, rule_jmp_indirect, rule_ret;
 rule_fn rule_jcc, rule_jcxz, rule_loop;
 /* --- rules_system.c --- */
 rule_fn rule_pushf, rule_popf, rule_cli, rule_sti, rule_cld, rule_std, rule_rdtsc, rule_sysenter,
-    rule_sysexit, rule_mov_to_cr;
+    rule_sysexit, rule_int, rule_iret, rule_mov_to_cr;
 /* --- rules_segment.c --- */
 rule_fn rule_mov_from_seg, rule_mov_to_seg, rule_pop_seg, rule_push_seg;
 /* --- rules_string.c --- */

@@ -197,11 +197,12 @@ bool rule_rdtsc(struct builder *b, const struct insn *in)
 }
 
 /* A light call that goes on somewhere else (entry.c has put the address in bt.saved[1]). */
-static bool light_transfer(struct builder *b, const struct insn *in, light_fn *fn)
+static bool light_transfer(struct builder *b, const struct insn *in, light_fn *fn,
+                           uint32_t argument)
 {
     uint32_t slow;
 
-    emit_mov_r8d_imm(b, b->key);
+    emit_mov_r8d_imm(b, argument);
     slow = light_call(b, fn);
     emit_patch(b, slow, here(b));
     rule_callout(b, in, SITE_EXECUTE, false);
@@ -211,13 +212,27 @@ static bool light_transfer(struct builder *b, const struct insn *in, light_fn *f
 bool rule_sysenter(struct builder *b, const struct insn *in)
 {
     return !(in->prefixes & PREFIX_LOCK) && cpuid_has(b->t->vcpu->model, CPUID_SEP) &&
-           light_transfer(b, in, bt_sysenter);
+           light_transfer(b, in, bt_sysenter, b->key);
+}
+
+bool rule_int(struct builder *b, const struct insn *in)
+{
+    if (in->prefixes & PREFIX_LOCK)
+        return false;
+    emit_mov_r8d_imm(b, b->at + in->len);
+    EMIT(b, 0x4d, 0x89, 0x87), emit32(b, OFF_RIP); /* mov [rip], r8 */
+    return light_transfer(b, in, bt_int, (uint32_t)(uint8_t)in->imm | b->key << 8);
+}
+
+bool rule_iret(struct builder *b, const struct insn *in)
+{
+    return kernel(b, in) && in->opsize == 4 && light_transfer(b, in, bt_iret, b->key);
 }
 
 bool rule_sysexit(struct builder *b, const struct insn *in)
 {
     return kernel(b, in) && cpuid_has(b->t->vcpu->model, CPUID_SEP) && in->opsize == 4 &&
-           light_transfer(b, in, bt_sysexit);
+           light_transfer(b, in, bt_sysexit, b->key);
 }
 
 bool rule_mov_to_cr(struct builder *b, const struct insn *in)

@@ -165,7 +165,8 @@ bt_exit_window:
     jmp     resume
 
 /*
- * A light call: only the registers that C may clobber are saved, in gpr[]; C may change them there.
+ * A light call: only the registers that C may clobber are saved, in gpr[], and the flags, in
+ * light_flags (AL: OF, AH: as LAHF has them); C may change them there.
  * r9 = the function, r8d = its argument; on to r11 when it returns true, to r10 when not.
  */
     .globl  bt_light_call
@@ -180,16 +181,14 @@ bt_light_call:
     mov     %rsp, GPR(4)
     seto    %al
     lahf
+    mov     %rax, OFF_LIGHT_FLAGS(%r15)
     mov     OFF_HOST_RSP(%r15), %rsp
-    push    %rax
-    push    %rax
     mov     %r15, %rdi
     mov     %r8d, %esi
     call    *%r9
     movzbl  %al, %ecx
     mov     OFF_SAVED(%r15,%rcx,8), %r11
-    pop     %rax
-    add     $8, %rsp
+    mov     OFF_LIGHT_FLAGS(%r15), %rax
     add     $0x7f, %al
     sahf
     mov     GPR(0), %rax

@@ -293,6 +293,8 @@ light_fn bt_rep_stos;     /* operand size */
 light_fn bt_rep_movs;
 light_fn bt_sysenter;     /* the unit's key */
 light_fn bt_sysexit;
+light_fn bt_int;          /* the vector and the unit's key << 8; rip: of the next instruction */
+light_fn bt_iret;         /* the unit's key */
 light_fn bt_same_cr4;     /* the value written */
 
 /* In bt_access's info, beside the access and its size: the instruction uses the FPU or vector
