@@ -287,6 +287,7 @@ static bool return_stack(struct vcpu *vcpu, uint16_t selector, unsigned rpl, str
 {
     uint64_t d, gla;
 
+    selector = segment_meant(vcpu, SEG_SS, selector);
     if (selector_null(selector))
         return raise_gp(vcpu, 0);
     if (segment_descriptor(vcpu, selector, VEC_GP, 0, &d, &gla))

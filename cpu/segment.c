@@ -55,8 +55,8 @@ uint16_t segment_meant(const struct vcpu *vcpu, unsigned seg, uint16_t selector)
 {
     bool code = selector == SEGMENT_BARE_CODE;
 
-    if (__builtin_expect(!code && selector != SEGMENT_BARE_DATA, 1) || vcpu->cpl != 3 ||
-        !vcpu->bare[SEG_SS] || has_segment(vcpu, selector))
+    if (__builtin_expect(!code && selector != SEGMENT_BARE_DATA, 1) || !vcpu->bare[SEG_SS] ||
+        has_segment(vcpu, selector))
         return selector;
     if (code)
         return vcpu->bare[SEG_CS];

@@ -115,8 +115,8 @@ MUST_CHECK bool segment_descriptor(struct vcpu *vcpu, uint16_t selector, uint8_t
 
 /*
  * User code that ran on the bare CPU may have read a host process's selectors there. The guest's
- * own, which one of them stands for when it is loaded into seg; others, and those that the guest's
- * table has a segment for, are as they are.
+ * own, which one of them stands for when it is loaded into seg, by the code itself or by its kernel
+ * on its behalf; others, and those that the guest's table has a segment for, are as they are.
  */
 #define SEGMENT_BARE_CODE 0x23
 #define SEGMENT_BARE_DATA 0x2b

@@ -87,6 +87,12 @@ int sandbox_pin(struct sandbox *s, unsigned cpu);
 
 int sandbox_pid(const struct sandbox *s);
 
+/*
+ * After SANDBOX_LOST: did somebody outside end the process (SIGKILL)? False: its own program did,
+ * or it only says that it ended. Sleeps for up to 200 ms.
+ */
+bool sandbox_killed(struct sandbox *s);
+
 /* --- guest memory --------------------------------------------------------------------------- */
 
 enum { SANDBOX_READ = 1, SANDBOX_WRITE = 2, SANDBOX_EXEC = 4 };

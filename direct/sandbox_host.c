@@ -14,6 +14,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "direct/sandbox_private.h"
@@ -207,6 +208,21 @@ void sandbox_destroy(struct sandbox *s)
     if (s->shared)
         munmap(s->shared, SHARED_SIZE);
     free(s);
+}
+
+bool sandbox_killed(struct sandbox *s)
+{
+    const struct timespec pause = { 0, 1000000 };
+    int status = 0;
+
+    for (unsigned i = 0; i < 200 && s->pid > 0; i++) {
+        if (waitpid(s->pid, &status, __WALL | WNOHANG) == s->pid) {
+            s->pid = 0;
+            return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return false;
 }
 
 int sandbox_pin(struct sandbox *s, unsigned cpu)

@@ -10,6 +10,7 @@
  *
  * docs/direct-execution.md lists what the bare CPU does differently from the guest's idea of it.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -210,6 +211,16 @@ static void violated(struct translator *t)
     shadowmm_lost_sandbox(t->sm);
 }
 
+/* The process is gone: by its own program's doing, or was it killed from outside? */
+static void lost(struct translator *t)
+{
+    if (sandbox_killed(shadowmm_sandbox(t->sm)))
+        vm_stop(t->vcpu->stop, VM_HOST_ERROR, 0,
+                "a process of direct execution was killed; -user window does without them");
+    else
+        violated(t);
+}
+
 static void act(struct translator *t, const struct sandbox_exit *exit)
 {
     struct vcpu *vcpu = t->vcpu;
@@ -225,10 +236,7 @@ static void act(struct translator *t, const struct sandbox_exit *exit)
     case SANDBOX_KICK: return;
     case SANDBOX_ESCAPE:
     case SANDBOX_STUCK: violated(t); return;
-    case SANDBOX_LOST:
-        vm_stop(vcpu->stop, VM_HOST_ERROR, 0,
-                "a process of direct execution was killed; -user window does without them");
-        return;
+    case SANDBOX_LOST: lost(t); return;
     }
 }
 
@@ -288,6 +296,10 @@ void direct_run(struct translator *t)
     t->direct->running = NULL;
     t->stats.direct_runs++;
     spent_back(vcpu->spent, before);
+    if (err == -EOWNERDEAD) {
+        lost(t);
+        return;
+    }
     if (err) { /* a mapping was refused: nothing ran */
         shadowmm_lost_sandbox(t->sm);
         return;
@@ -297,7 +309,9 @@ void direct_run(struct translator *t)
         take_fpu(vcpu, sandbox);
     }
     t->stats.direct_exits[exit.kind]++;
-    if (!other || !is_fault(&exit))
+    if (exit.kind == SANDBOX_KICK && regs.rip == in.rip && !vcpu->exit_request)
+        interpret(t); /* a far call without a stack keeps the host's kernel busy */
+    else if (!other || !is_fault(&exit))
         act(t, &exit);
 }
 
