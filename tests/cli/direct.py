@@ -31,7 +31,7 @@ def check(condition, *what):
 # --- A guest whose program computes for ever at CPL 3 ------------------------------
 
 def user_spin():
-    """CR4.OSFXSR and PSE, paging; a GDT with user segments; IRET to a loop at CPL 3 that counts in EAX."""
+    """CR4.OSFXSR, paging, a GDT with user segments; IRET to a loop at CPL 3 that counts."""
     base = guest.LOAD + guest.HEADER
     table = struct.pack("<5Q", 0, 0xCF9A000000FFFF, 0xCF92000000FFFF, 0xCFFA000000FFFF,
                         0xCFF2000000FFFF)
