@@ -318,9 +318,18 @@ void policy_reset(struct shadowmm *sm, struct view *view)
 }
 
 /* The same CR3, another address space: everything that was mapped has been taken away. */
-static bool is_empty(const struct window *w)
+static bool has_died(const struct view *view)
 {
-    return w && w->filled && !w->areas;
+    bool filled = false;
+
+    for (enum slot slot = SLOT_USER; slot < SLOT_COUNT; slot++) {
+        const struct window *w = view->window[slot];
+
+        if (w && w->areas)
+            return false;
+        filled |= w && w->filled;
+    }
+    return filled;
 }
 
 static enum slot forced_slot(const struct shadowmm *sm)
@@ -337,8 +346,7 @@ void policy_select(struct shadowmm *sm, struct view *view)
     if (sm->user_policy > TIERS_TLB && !view->window[forced_slot(sm)]) {
         if (view->paging || forced_slot(sm) == SLOT_USER)
             promote(sm, view, forced_slot(sm), "asked for");
-    } else if (sm->user_policy == TIERS_AUTO &&
-               (is_empty(view->window[SLOT_USER]) || is_empty(view->window[SLOT_DIRECT]))) {
+    } else if (sm->user_policy == TIERS_AUTO && has_died(view)) {
         policy_begin(sm, view);
         policy_reset(sm, view);
     }

@@ -10,6 +10,10 @@
  *  H3. The tables below the top level are traced as for a view (shadowmm.h), their drops reach this
  *      as they reach a view (VIEW_SHARED).
  *
+ * A root whose entry has A clear where the recorded one has it set disagrees too: a CPU that has
+ * come through the other root may know a translation without having set A here only if the page is
+ * global (SDM 3, 4.8, 4.10.2.4). What was reached goes, the next walk sets A, and both agree then.
+ *
  * A kernel whose roots disagree all the time (page-table isolation) shares nothing after a while.
  */
 #include <errno.h>

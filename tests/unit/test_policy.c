@@ -107,6 +107,7 @@ static void begin(struct world *w)
         m_put(&w->m, root_at(i), 0x83, 4);
         m_put(&w->m, root_at(i) + 4, (root_at(i) + 0x1000) | 7, 4);
         m_put(&w->m, root_at(i) + 0x1000, FRAME | 0x67, 4);
+        m_put(&w->m, root_at(i) + 0x1004, (FRAME + 0x3000) | 0x67, 4);
     }
     if (shadowmm_create(&w->sm, w->m.vcpu, 16))
         exit(2);
@@ -316,6 +317,25 @@ static void dead_space_begins_anew(void)
     end(&w);
 }
 
+/* All that its user window had is gone, but not what its sandbox has: it lives. */
+static void half_empty_space_lives(void)
+{
+    const uint32_t none = 0;
+    struct world w;
+
+    begin(&w);
+    give(&w);
+    samples_until(&w, TIER_WINDOW, 0, 0);
+    CHECK_EQ(shadowmm_window_fault(w.sm, true, USER, true), MEM_FILLED);
+    samples_until(&w, TIER_DIRECT, 0, 0);
+    CHECK_EQ(shadowmm_direct_fault(w.sm, USER + 0x1000, MEM_WRITE), MEM_FILLED);
+    physmem_write(&w.m.pm, root_at(0) + 0x1000, &none, 4);
+    select_root(&w, 0);
+    CHECK_EQ(current(&w)->window[SLOT_USER]->areas, 0);
+    CHECK_EQ(tier(&w), TIER_DIRECT);
+    end(&w);
+}
+
 static void forced_tiers(void)
 {
     struct world w;
@@ -409,6 +429,7 @@ int main(void)
     costs_decide();
     halted_time_is_no_time();
     dead_space_begins_anew();
+    half_empty_space_lives();
     forced_tiers();
     least_recently_used_gives();
     unfit_sandbox_goes();
