@@ -34,7 +34,8 @@ static struct insn last; /* the instruction that documented_next() has seen */
 
 static bool is_masked_store(const struct insn *in)
 {
-    bool evex = in->info->attr & A_AVX && in->opcode_at >= 4 && in->bytes[in->opcode_at - 4] == 0x62;
+    bool evex = in->info->attr & A_AVX && in->opcode_at >= 4 &&
+                in->bytes[in->opcode_at - 4] == 0x62;
 
     switch (in->id) {
     case M_MASKMOVQ: case M_MASKMOVDQU: case M_VMASKMOVDQU: return true;
