@@ -282,7 +282,7 @@ void direct_run(struct translator *t)
     enum spent_on before = spent_begin(vcpu->spent, SPENT_CODE_DIRECT);
     struct sandbox_exit exit = { .kind = SANDBOX_KICK };
     struct sandbox_regs in, regs;
-    bool other = false;
+    bool other = false, ran;
     int err = 0;
 
     bt_fpu_out(vcpu);
@@ -291,7 +291,8 @@ void direct_run(struct translator *t)
     regs = in;
     sandbox_set_xstate(sandbox, vcpu->fpu, sizeof(vcpu->fpu));
     t->direct->running = sandbox;
-    if (!vcpu->exit_request)
+    ran = !vcpu->exit_request; /* looked at after that: who asks either sees it or is seen */
+    if (ran)
         err = sandbox_run(sandbox, &regs, RUN_NS, &exit);
     t->direct->running = NULL;
     t->stats.direct_runs++;
@@ -309,7 +310,7 @@ void direct_run(struct translator *t)
         take_fpu(vcpu, sandbox);
     }
     t->stats.direct_exits[exit.kind]++;
-    if (exit.kind == SANDBOX_KICK && regs.rip == in.rip && !vcpu->exit_request)
+    if (ran && exit.kind == SANDBOX_KICK && regs.rip == in.rip)
         interpret(t); /* a far call without a stack keeps the host's kernel busy */
     else if (!other || !is_fault(&exit))
         act(t, &exit);

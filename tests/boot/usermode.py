@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""User code in one tier: usermode.py NOVT TIER KERNEL
+
+A guest runs usermode, selftest-cpu and escape (guests/initramfs), with -user TIER. The lines of the
+first two must be those of the same programs run on this host, escape must find no way out, and
+neither a canary file nor a process may be left behind.
+
+Exit status 77: the guests are not there, or the host runs no 32-bit programs (ctest: skipped).
+"""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CANARY = Path("/tmp/novt-escaped")
+SKIP = 77
+
+
+def skip(why):
+    print(f"SKIPPED: {why}")
+    sys.exit(SKIP)
+
+
+def fetch(kernel):
+    got = subprocess.run([ROOT / "guests/fetch", kernel], stdout=subprocess.PIPE, text=True)
+    if got.returncode:
+        skip("Debian's packages are out of reach, so nothing was booted")
+    return Path(got.stdout.strip())
+
+
+def lines(text, prefix):
+    """name -> the rest, of each line that begins with the prefix."""
+    found = {}
+    for line in text.replace("\r", "").splitlines():
+        if line.startswith(prefix + " "):
+            name, _, rest = line[len(prefix) + 1:].partition(" ")
+            found[name] = rest
+    return found
+
+
+def host_output(guest):
+    try:
+        return "".join(subprocess.run([guest / name], stdout=subprocess.PIPE, text=True,
+                                      timeout=120).stdout for name in ("usermode", "selftest-cpu"))
+    except OSError as error:
+        return skip(f"this host runs no 32-bit programs: {error}")
+
+
+def left_behind(mark):
+    """Processes that still have the run's mark in their environment."""
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (directory / "environ").read_bytes():
+                found.append(f"left behind: process {directory.name}")
+        except OSError:
+            pass
+    return found
+
+
+def differences(got, want, prefix):
+    mine, host = lines(got, prefix), lines(want, prefix)
+    return [f"{prefix} {name}:\n    host  {host[name]}\n    guest {mine.get(name)}"
+            for name in host if mine.get(name) != host[name]]
+
+
+def main():
+    novt, tier, kernel = sys.argv[1:4]
+    guest = fetch(kernel)
+    want, mark = host_output(guest), f"usermode-{os.getpid()}"
+    CANARY.unlink(missing_ok=True)
+    got = subprocess.run(
+        [novt, "run", "-m", "256", "-user", tier, "-kernel", guest / f"vmlinuz-{kernel}", "-initrd",
+         guest / "initramfs.gz", "-append", "console=ttyS0 quiet novt.usermode", "-serial", "stdio",
+         "-timeout", "150"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, timeout=200, env=dict(os.environ, NOVT_TEST_RUN=mark))
+    text = got.stdout.decode("latin-1")
+    wrong = differences(text, want, "USERMODE") + differences(text, want, "SELFTEST")
+    wrong += [f"ESCAPE {name} {rest}" for name, rest in lines(text, "ESCAPE").items()
+              if rest != "ok" and name != "done"]
+    if text.count("ESCAPE done") != 2:
+        wrong.append("escape did not end twice with 'done'")
+    if got.returncode:
+        wrong.append(f"novt ended with status {got.returncode}")
+    if CANARY.exists():
+        wrong.append(f"the guest made {CANARY} on the host")
+    wrong += left_behind(f"NOVT_TEST_RUN={mark}")
+    if wrong:
+        print(text[-3000:])
+        print("FAILED:\n  " + "\n  ".join(wrong))
+        sys.exit(1)
+    print("ok")
+
+
+if __name__ == "__main__":
+    main()
