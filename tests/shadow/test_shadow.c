@@ -517,6 +517,13 @@ static void put_marked_code(struct test *t, uint32_t gpa, uint8_t what)
     physmem_write(&t->m.mem, gpa + 64, code, sizeof(code));
 }
 
+static void want_code(struct test *t, uint32_t gla, uint64_t what)
+{
+    run_at(t, gla, false, 0, 0);
+    if (t->m.vcpu->gpr[RAX] != what)
+        fail(t, "other code than the tables'", t->m.vcpu->gpr[RAX], what);
+}
+
 /*
  * The entry for a page of code is changed; before that is made known, other code in the page is run
  * for the first time. Old or new, then; but new after CR3 has been written.
@@ -525,22 +532,32 @@ static void stale_code(struct test *t)
 {
     uint32_t gla = area_at(t, 0), one = DATA + 16 * PAGE_SIZE, two = one + PAGE_SIZE;
     uint64_t entry = PT_AT + index_in(t, gla) * t->bytes;
+    uint64_t other = MANY_AT + index_in(t, gla) * t->bytes;
 
     put_marked_code(t, one, 1);
     put_marked_code(t, two, 2);
     for (unsigned i = 0; i < 2; i++) { /* with A clear, and set */
         poke(t, entry, t->bytes, one | 3);
         RUN(t, cr3, false, 0, root_gpa(t, 0));
-        run_at(t, gla, false, 0, 0);
-        if (t->m.vcpu->gpr[RAX] != 1)
-            fail(t, "the first code", t->m.vcpu->gpr[RAX], 1);
+        want_code(t, gla, 1);
         poke(t, entry, t->bytes, two | (i ? 0x23 : 3));
         run_at(t, gla + 64, false, 0, 0);
         RUN(t, cr3, false, 0, root_gpa(t, 0));
-        run_at(t, gla + 64, false, 0, 0);
-        if (t->m.vcpu->gpr[RAX] != 2)
-            fail(t, "stale code", t->m.vcpu->gpr[RAX], 2);
+        want_code(t, gla + 64, 2);
+        want_code(t, gla, 2);
     }
+    poke(t, entry, t->bytes, one | 3);
+    RUN(t, invlpg, false, gla, 0);
+    want_code(t, gla, 1);
+    poke(t, other, t->bytes, two | 3); /* another root has another table there */
+    poke(t, pde_gpa(t, 1, gla), t->bytes, MANY_AT | 7);
+    for (unsigned i = 0; i < 4; i++) {
+        RUN(t, cr3, false, 0, root_gpa(t, i & 1));
+        want_code(t, gla, i & 1 ? 2 : 1);
+        want_code(t, gla + 64, i & 1 ? 2 : 1);
+    }
+    poke(t, pde_gpa(t, 1, gla), t->bytes, PT_AT | 7);
+    poke(t, other, t->bytes, 0);
     poke(t, entry, t->bytes, 0);
     RUN(t, cr3, false, 0, root_gpa(t, 0));
     poke(t, one, 4, 0xd0000000 | one >> PAGE_SHIFT);
