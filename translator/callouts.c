@@ -273,6 +273,7 @@ static const void *window(struct vcpu *vcpu)
                                  vcpu->bt.fault_write);
     if (fill == MEM_FAULTED) {
         count_faulted(vcpu, unit);
+        adapt_faulted(t, unit, i, false);
         if (novt_log.topics)
             bt_fpu_out(vcpu);
         fault_deliver(vcpu);
