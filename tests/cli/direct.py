@@ -11,10 +11,11 @@ import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 import guest
-from guest import POWER_OFF, Novt, out8, text
+from guest import POWER_OFF, Novt, Terminal, out8, text
 
 FAILURES = []
 SKIPPED = 77
@@ -165,6 +166,21 @@ def case_ended(novt):
         process.communicate(timeout=20)
         check(process.returncode == 128 + number, process.returncode)
         check_gone(family, f"signal {number}")
+
+
+def case_terminal(novt):
+    """Ctrl-C while a program runs in its sandbox: the terminal is as before, nobody is left."""
+    path = novt.path("kernel", guest.kernel(user_spin()))
+    terminal = Terminal(novt.command("-user", "direct", "-serial", "stdio", path))
+    before = termios.tcgetattr(terminal.fd)
+    check(terminal.expect(b"r"), terminal.text)
+    time.sleep(0.5)
+    family = list(tasks_of(terminal.pid))
+    check(len(family) >= 2, "helper and runners", family)
+    terminal.type(b"\x03")
+    check(terminal.status() == 128 + signal.SIGINT, "Ctrl-C")
+    check(termios.tcgetattr(terminal.fd) == before, "the terminal is not restored")
+    check_gone(family, "Ctrl-C")
 
 
 # --- Hosts that lack something -------------------------------------------------------
