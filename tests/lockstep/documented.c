@@ -1,6 +1,8 @@
 /* The rows of docs/direct-execution.md that lockstep streams can come to. */
 #include "tests/lockstep/documented.h"
 
+#include <string.h>
+
 #include "cpu/mem.h"
 
 /* The selectors of a sandbox, for code and for whole segments with any base. */
@@ -9,7 +11,7 @@ enum { SANDBOX_CODE = 0x23, SANDBOX_DATA = 0x2b, SANDBOX_CODE64 = 0x33 };
 enum row {
     READ_BACK, LOADED, TO_64, CPUID, TSC, TABLES_READ, DESCRIPTORS, SYSENTER_LOST, SYSENTER_EBP,
     NOT_OFFERED, XSTATE, PARTS,
-    MASKED, NONE,
+    MASKED, OVERWRITTEN, NONE,
 };
 
 /* Each row's first column. */
@@ -27,9 +29,11 @@ static const char *const names[NONE] = {
     [XSTATE] = "AVX-512 and others",
     [PARTS] = "ENTER, PUSHA, POPA, far CALL, 80-bit stores that fault midway",
     [MASKED] = "A and D of pages that a masked store could have written",
+    [OVERWRITTEN] = "a repeated string instruction that overwrites itself",
 };
 
 static unsigned long met[NONE];
+static uint32_t last_eip;
 static struct insn last; /* the instruction that documented_next() has seen */
 
 static bool is_masked_store(const struct insn *in)
@@ -182,6 +186,7 @@ bool documented_next(struct vcpu *vcpu)
     if (!got || decode(&in, code, INSN_MAX, MODE_32) <= 0)
         return false;
     last = in;
+    last_eip = (uint32_t)vcpu->rip;
     row = row_of(&in);
     if (row == NONE)
         row = read_row(vcpu, &in);
@@ -200,6 +205,17 @@ bool documented_faulted(void)
 
     met[PARTS] += parts;
     return parts;
+}
+
+bool documented_overwritten(struct vcpu *vcpu)
+{
+    uint8_t code[INSN_MAX];
+    bool changed = last.info->attr & A_STRING && last.prefixes & (PREFIX_REP | PREFIX_REPNE) &&
+                   mem_debug_read(vcpu, last_eip, code, last.len) &&
+                   memcmp(code, last.bytes, last.len);
+
+    met[OVERWRITTEN] += changed;
+    return changed;
 }
 
 bool documented_cr2(void)

@@ -19,6 +19,10 @@ bool documented_next(struct vcpu *vcpu);
 /* That instruction has faulted: does it leave other things behind? Counted too. */
 bool documented_faulted(void);
 
+/* Was it a repeated string instruction that has changed itself? A page fault midway makes the CPU
+ * see it. Counted too. */
+bool documented_overwritten(struct vcpu *vcpu);
+
 /* Was it one of those whose CR2 may be any address of theirs on the page? */
 bool documented_cr2(void);
 

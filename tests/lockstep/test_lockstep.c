@@ -192,7 +192,7 @@ static bool run_watched(struct machine *m)
         if (user && documented_next(v))
             return true;
         interp_step(v);
-        if (user && v->cpl == 0 && documented_faulted())
+        if (user && ((v->cpl == 0 && documented_faulted()) || documented_overwritten(v)))
             return true;
     }
     return false;
