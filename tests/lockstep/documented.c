@@ -210,7 +210,8 @@ bool documented_faulted(void)
 bool documented_overwritten(struct vcpu *vcpu)
 {
     uint8_t code[INSN_MAX];
-    bool changed = last.info->attr & A_STRING && last.prefixes & (PREFIX_REP | PREFIX_REPNE) &&
+    bool changed = last.info && last.info->attr & A_STRING &&
+                   last.prefixes & (PREFIX_REP | PREFIX_REPNE) &&
                    mem_debug_read(vcpu, last_eip, code, last.len) &&
                    memcmp(code, last.bytes, last.len);
 
