@@ -6,7 +6,8 @@
  *   escape [user]       user: as an ordinary user
  *
  * A line a group: "ESCAPE group ok", or what went wrong. Each try must end, by a signal or with its
- * process: for a guest these selectors do not exist. Whether the host lost anything is for whoever started it to see.
+ * process: for a guest these selectors do not exist. Whether the host lost anything is for whoever
+ * started it to see.
  */
 #include "guests/initramfs/usermode.h"
 
