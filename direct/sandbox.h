@@ -82,8 +82,9 @@ void sandbox_destroy(struct sandbox *s);
  */
 bool sandbox_reset(struct sandbox *s);
 
-/* Keeps both tasks on one CPU: that of the thread that calls sandbox_run. 0 or -errno. */
-int sandbox_pin(struct sandbox *s, unsigned cpu);
+/* Keeps both tasks on one CPU: that of the thread that calls sandbox_run; -1: on none. 0 or
+ * -errno. */
+int sandbox_pin(struct sandbox *s, int cpu);
 
 int sandbox_pid(const struct sandbox *s);
 

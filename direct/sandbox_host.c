@@ -225,14 +225,19 @@ bool sandbox_killed(struct sandbox *s)
     return false;
 }
 
-int sandbox_pin(struct sandbox *s, unsigned cpu)
+int sandbox_pin(struct sandbox *s, int cpu)
 {
     cpu_set_t set;
 
     if (cpu >= CPU_SETSIZE)
         return -EINVAL;
+    if (s->pinned_to == cpu + 1)
+        return 0;
     CPU_ZERO(&set);
-    CPU_SET(cpu, &set);
+    for (int i = 0; i < CPU_SETSIZE; i++)
+        if (cpu < 0 || i == cpu)
+            CPU_SET(i, &set);
+    s->pinned_to = cpu + 1;
     if (sched_setaffinity(s->pid, sizeof(set), &set)
         || sched_setaffinity(s->mapper, sizeof(set), &set))
         return -errno;

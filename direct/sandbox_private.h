@@ -21,6 +21,7 @@ struct sandbox_host {
 
 struct sandbox {
     struct sandbox_host *host;
+    int pinned_to; /* CPU + 1, 0: none */
     int pid;      /* process and runner, */
     int pidfd;    /* which signals go by: no pid of anybody else's can be meant */
     int mapper;   /* thread id */

@@ -42,6 +42,7 @@ static const int always[] = {
     SCMP_SYS(shutdown),
     /* threads, time, signals to ourselves */
     SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_yield),
+    SCMP_SYS(sched_getaffinity), SCMP_SYS(sched_setaffinity),
     SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(clock_nanosleep),
     SCMP_SYS(nanosleep), SCMP_SYS(timer_create), SCMP_SYS(timer_settime), SCMP_SYS(timer_delete),
     SCMP_SYS(timer_gettime), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),

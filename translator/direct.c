@@ -35,6 +35,7 @@ struct direct {
     struct sandbox_host *host;
     struct sandbox *volatile running; /* what a kick must reach */
     uint64_t missing; /* the page fault that the guest was given last, 0: none since it ran */
+    struct affinity affinity;
 };
 
 /* --- May it run there? ----------------------------------------------------------------------- */
@@ -290,11 +291,13 @@ void direct_run(struct translator *t)
     put_state(vcpu, &in);
     regs = in;
     sandbox_set_xstate(sandbox, vcpu->fpu, sizeof(vcpu->fpu));
+    affinity_enter(&t->direct->affinity, sandbox);
     t->direct->running = sandbox;
     ran = !vcpu->exit_request; /* looked at after that: who asks either sees it or is seen */
     if (ran)
         err = sandbox_run(sandbox, &regs, RUN_NS, &exit);
     t->direct->running = NULL;
+    affinity_left(&t->direct->affinity, sandbox);
     t->stats.direct_runs++;
     spent_back(vcpu->spent, before);
     if (err == -EOWNERDEAD) {
@@ -332,7 +335,10 @@ void direct_supply(struct translator *t)
     struct sandbox *sandbox;
     const char *why;
 
-    if (!d || !d->host || !shadowmm_wants_sandbox(t->sm))
+    if (!d || !d->host)
+        return;
+    affinity_idle(&d->affinity);
+    if (!shadowmm_wants_sandbox(t->sm))
         return;
     sandbox = sandbox_create(d->host, &why);
     if (sandbox) {
@@ -343,6 +349,9 @@ void direct_supply(struct translator *t)
     if (log_on(LOG_unit))
         log_print(LOG_unit, "direct: no more processes: %s\n", why);
 }
+
+/* A system call, and what is mapped anew, cost more than the shortest run; other things run too. */
+#define HANDOFF_FACTOR 3
 
 /* A run that ends at its first instruction: nothing is mapped yet. */
 static uint64_t time_run(struct sandbox *sandbox, uint64_t rip)
@@ -382,7 +391,8 @@ const char *direct_create(struct translator *t, uint64_t *handoff)
         return why;
     }
     t->direct = d;
-    *handoff = time_run(sandbox, sandbox_host_caps(d->host)->min_gva);
+    affinity_enter(&d->affinity, sandbox);
+    *handoff = HANDOFF_FACTOR * time_run(sandbox, sandbox_host_caps(d->host)->min_gva);
     shadowmm_give_sandbox(t->sm, sandbox, sandbox_host_caps(d->host));
     return NULL;
 }

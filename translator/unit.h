@@ -28,6 +28,7 @@
 #ifndef TRANSLATOR_UNIT_H
 #define TRANSLATOR_UNIT_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -268,6 +269,20 @@ void direct_supply(struct translator *t);
 
 /* --- tiers.c --- */
 const char *tiers_setup(struct translator *t, enum user_tier user); /* NULL, or why not */
+
+/* --- affinity.c: the core that the vcpu's thread and the sandboxes share --- */
+struct affinity {
+    cpu_set_t all;      /* where the thread may run otherwise; valid when known */
+    bool known, pinned;
+    unsigned cpu;       /* while pinned */
+    uint64_t until;     /* ns, CLOCK_MONOTONIC: when the decision ends */
+    uint64_t wanted, got;          /* time in sandboxes since, and their CPU time of it */
+    uint64_t entered, entered_cpu;
+};
+void affinity_enter(struct affinity *p, struct sandbox *sandbox); /* before it runs */
+void affinity_left(struct affinity *p, const struct sandbox *sandbox);
+/* Now and then: nothing may have run directly for a while. */
+void affinity_idle(struct affinity *p);
 
 /* --- segments.c --- */
 #define DATA_MASK (SEG_S | SEG_CODE | SEG_P | SEG_EXPDOWN | SEG_WRITABLE | SEG_UNUSABLE)
