@@ -263,9 +263,3 @@ bool bt_iret(struct vcpu *vcpu, uint32_t key)
     go_to(vcpu, host, cpl);
     return true;
 }
-
-/* A write that changes nothing: only a change of PGE and its like invalidates (SDM 3, 4.10.4.1). */
-bool bt_same_cr4(struct vcpu *vcpu, uint32_t value)
-{
-    return vcpu->cr4 == value;
-}

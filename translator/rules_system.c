@@ -235,14 +235,29 @@ bool rule_sysexit(struct builder *b, const struct insn *in)
            light_transfer(b, in, bt_sysexit, b->key);
 }
 
+/*
+ * A write to CR4 that changes nothing does nothing: only a change of PGE and its like invalidates
+ * (SDM 3, 4.10.4.1). NOT and LEA leave the flags alone.
+ */
 bool rule_mov_to_cr(struct builder *b, const struct insn *in)
 {
-    uint32_t slow;
+    uint32_t same, other, done;
 
     if (!kernel(b, in) || in->reg != 4)
         return false;
+    EMIT(b, 0x49, 0x89, 0xca);                   /* mov r10, rcx */
     EMIT(b, 0x41, 0x89, 0xc0 | in->rm << 3);     /* mov r8d, reg */
-    slow = light_call(b, bt_same_cr4);
-    light_end(b, in, slow);
+    emit_vcpu(b, 0x8b, RCX, offsetof(struct vcpu, cr4));
+    EMIT(b, 0xf7, 0xd1);                         /* not ecx */
+    EMIT(b, 0x42, 0x8d, 0x4c, 0x01, 0x01);       /* lea ecx, [rcx + r8 + 1] */
+    same = jump_short(b, 0xe3);                  /* jrcxz same */
+    other = jump_short(b, 0xeb);
+    land(b, same);
+    EMIT(b, 0x4c, 0x89, 0xd1);                   /* mov rcx, r10 */
+    done = jump_short(b, 0xeb);
+    land(b, other);
+    EMIT(b, 0x4c, 0x89, 0xd1);
+    rule_callout(b, in, SITE_EXECUTE, true);
+    land(b, done);
     return true;
 }

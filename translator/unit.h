@@ -310,7 +310,6 @@ light_fn bt_sysenter;     /* the unit's key */
 light_fn bt_sysexit;
 light_fn bt_int;          /* the vector and the unit's key << 8; rip: of the next instruction */
 light_fn bt_iret;         /* the unit's key */
-light_fn bt_same_cr4;     /* the value written */
 
 /* In bt_access's info, beside the access and its size: the instruction uses the FPU or vector
  * registers. */
