@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 int physmem_init(struct physmem *pm, uint64_t size)
 {
     int err;
@@ -43,19 +45,30 @@ void physmem_destroy(struct physmem *pm)
     pm->fd = -1;
 }
 
+static const char *watch_name(uint8_t bits)
+{
+    return bits == WATCH_TABLE ? "page table" : bits == WATCH_CODE ? "code" : "page table, code";
+}
+
 void physmem_watch(struct physmem *pm, uint64_t gfn, uint8_t bits)
 {
     if (gfn >= pm->frames)
         return;
     if (!pm->watch[gfn] && pm->on_watch)
         pm->on_watch(pm->arg, gfn);
+    if (log_on(LOG_trace) && (pm->watch[gfn] & bits) != bits)
+        log_print(LOG_trace, "trace set on frame %llx: %s\n", (unsigned long long)gfn, watch_name(bits));
     pm->watch[gfn] |= bits;
 }
 
 void physmem_unwatch(struct physmem *pm, uint64_t gfn, uint8_t bits)
 {
-    if (gfn < pm->frames)
-        pm->watch[gfn] &= ~bits;
+    if (gfn >= pm->frames)
+        return;
+    if (log_on(LOG_trace) && pm->watch[gfn] & bits)
+        log_print(LOG_trace, "trace dropped from frame %llx: %s\n", (unsigned long long)gfn,
+                  watch_name(bits));
+    pm->watch[gfn] &= ~bits;
 }
 
 void physmem_written(struct physmem *pm, uint64_t gpa, uint64_t size)

@@ -59,6 +59,13 @@ static inline uint32_t vector_key(const struct vcpu *vcpu)
     return (vcpu->xcr0 & XCR0_AVX512) == XCR0_AVX512 ? KEY_AVX | KEY_AVX512 : KEY_AVX;
 }
 
+/* These topics are logged where the guest's FPU state would be in the host's registers, which
+ * printing uses too: it stays in struct vcpu. */
+static inline bool logs_inside(void)
+{
+    return novt_log.topics & (1u << LOG_mmu | 1u << LOG_trace);
+}
+
 uint32_t engine_key(const struct vcpu *vcpu)
 {
     const struct segment *seg = vcpu->seg;
@@ -77,7 +84,7 @@ uint32_t engine_key(const struct vcpu *vcpu)
         key |= KEY_FS;
     if (key && segment_whole(&seg[SEG_GS]))
         key |= KEY_GS;
-    if (!(vcpu->cr0 & (CR0_EM | CR0_TS)) && vcpu->cr4 & CR4_OSFXSR)
+    if (!(vcpu->cr0 & (CR0_EM | CR0_TS)) && vcpu->cr4 & CR4_OSFXSR && !logs_inside())
         key |= KEY_FPU | vector_key(vcpu);
     if (vcpu->cpl == 0 || !(vcpu->cr4 & CR4_TSD))
         key |= KEY_TSC;
@@ -92,6 +99,9 @@ static void on_write(void *arg, uint64_t gpa, uint64_t size)
     uint8_t watch = physmem_watched(t->vcpu->mem, gpa >> PAGE_SHIFT);
     enum spent_on before = spent_begin(t->vcpu->spent, SPENT_TRACE);
 
+    if (log_on(LOG_trace))
+        log_print(LOG_trace, "trace hit by a write of %llu bytes at %llx\n", (unsigned long long)size,
+                  (unsigned long long)gpa);
     if (watch & WATCH_TABLE)
         shadowmm_table_written(t->sm, gpa, size);
     if (watch & WATCH_CODE)

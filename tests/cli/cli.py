@@ -286,6 +286,10 @@ def case_log(novt):
     path = novt.path("log")
     check_status(novt.run("-d", "int,dev", "-D", path, code=text("x") + POWER_OFF), 0)
     check(os.path.exists(path), "-D")
+    if novt.engine == "bt":
+        check_status(novt.run("-d", "trace", "-D", path, code=text("x") + POWER_OFF), 0)
+        with open(path, encoding="utf-8") as log:
+            check("trace set on frame" in log.read(), "-d trace")
     got = novt.run("-d", "help")
     check(got[0] == 0 and "guest_errors" in got[1], got)
     got = novt.run("-cpu", "help")
