@@ -57,7 +57,8 @@ void physmem_watch(struct physmem *pm, uint64_t gfn, uint8_t bits)
     if (!pm->watch[gfn] && pm->on_watch)
         pm->on_watch(pm->arg, gfn);
     if (log_on(LOG_trace) && (pm->watch[gfn] & bits) != bits)
-        log_print(LOG_trace, "trace set on frame %llx: %s\n", (unsigned long long)gfn, watch_name(bits));
+        log_print(LOG_trace, "trace set on frame %llx: %s\n", (unsigned long long)gfn,
+                  watch_name(bits));
     pm->watch[gfn] |= bits;
 }
 

@@ -100,8 +100,8 @@ static void on_write(void *arg, uint64_t gpa, uint64_t size)
     enum spent_on before = spent_begin(t->vcpu->spent, SPENT_TRACE);
 
     if (log_on(LOG_trace))
-        log_print(LOG_trace, "trace hit by a write of %llu bytes at %llx\n", (unsigned long long)size,
-                  (unsigned long long)gpa);
+        log_print(LOG_trace, "trace hit by a write of %llu bytes at %llx\n",
+                  (unsigned long long)size, (unsigned long long)gpa);
     if (watch & WATCH_TABLE)
         shadowmm_table_written(t->sm, gpa, size);
     if (watch & WATCH_CODE)
