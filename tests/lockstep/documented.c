@@ -152,6 +152,11 @@ static enum row read_row(const struct vcpu *vcpu, const struct insn *in)
     }
 }
 
+static bool is_flat(const struct segment *s)
+{
+    return s->selector == SANDBOX_DATA && !s->base;
+}
+
 /*
  * Loads differ where the host's table has a segment too, 23h, 2Bh, 33h, and the guest's is another:
  * until the next exit the program runs with the host's.
@@ -171,7 +176,10 @@ static enum row loaded_row(struct vcpu *vcpu, const struct insn *in)
         return LOADED;
     if (selector != SANDBOX_CODE && selector != SANDBOX_DATA)
         return NONE;
-    return flat_there && !vcpu->seg[target(in)].base ? NONE : LOADED;
+    if (!flat_there)
+        return LOADED;
+    /* 2Bh where something else was, null too, may be what a program read there before that. */
+    return selector == SANDBOX_CODE || is_flat(&vcpu->seg[target(in)]) ? NONE : LOADED;
 }
 
 bool documented_next(struct vcpu *vcpu)
