@@ -53,6 +53,14 @@ static inline bool physmem_is_ram(const struct physmem *pm, uint64_t gpa)
     return gpa < pm->size && !(gpa >= pm->hole_start && gpa < pm->hole_end);
 }
 
+/* Whether all of [gpa, gpa + size) is RAM; size may be anything. */
+static inline bool physmem_is_ram_run(const struct physmem *pm, uint64_t gpa, uint64_t size)
+{
+    if (gpa > pm->size || size > pm->size - gpa)
+        return false;
+    return gpa + size <= pm->hole_start || gpa >= pm->hole_end || !size;
+}
+
 /* Host address of RAM at gpa; the caller has checked physmem_is_ram(). */
 static inline uint8_t *physmem_ptr(const struct physmem *pm, uint64_t gpa)
 {
