@@ -1,6 +1,6 @@
 /*
- * Virtio over PCI: what every virtio device has towards its driver. Transitional, so that drivers of
- * virtio 1.0 and of 0.9.5 both find it, unless told otherwise.
+ * Virtio over PCI: what every virtio device has towards its driver. Transitional, so that drivers
+ * of virtio 1.0 and of 0.9.5 both find it, unless told otherwise.
  *
  * A device embeds a struct virtio_pci, fills its config space, and calls virtio_pci_attach(). From
  * then on the transport does features, status, configuration space, queues and interrupts, and
@@ -24,8 +24,7 @@
  *
  * Resets: a chain that is in flight when the driver resets the device is still the device's. It
  * says how many there are by virtio_pci_hold() and virtio_pci_release(); until all are back, a
- * modern driver reads a status other than 0 and waits. push() of such a chain does nothing but tell
- * physmem what may have been written.
+ * modern driver reads a status other than 0 and waits.
  *
  * Reference: Virtual I/O Device (VIRTIO) 1.0, 2 (basic facilities), 4.1 (over PCI).
  */
@@ -147,9 +146,9 @@ void virtio_pci_signal(struct virtio_pci *v, unsigned queue);
 /* A chain stays with the device after its callback: returns the epoch it belongs to. */
 unsigned virtio_pci_hold(struct virtio_pci *v);
 
-/* It is back: before pushing it. False: the device has been reset since; do not push it. What the
- * host may have written into it is told to physmem then. */
-bool virtio_pci_release(struct virtio_pci *v, unsigned epoch, const struct virtqueue_chain *chain);
+/* It is back: before pushing it. False: the device has been reset since; do not push it, but tell
+ * physmem of what may have been written (virtqueue_touched()). */
+bool virtio_pci_release(struct virtio_pci *v, unsigned epoch);
 
 /* The device changed config[]: a new generation, and an interrupt. */
 void virtio_pci_config_changed(struct virtio_pci *v);

@@ -53,6 +53,7 @@ struct virtqueue {
     /* Host memory of the three parts, while started. */
     uint8_t *desc_at, *avail_at, *used_at;
     uint16_t last_avail;     /* chains taken */
+    uint16_t taken;          /* chains popped and not yet pushed: never more than size */
     uint16_t used_idx;       /* chains given back */
     uint16_t published;      /* ... that the driver knows of */
     uint16_t asked;          /* ... when it was last asked whether it wants an interrupt */
@@ -73,7 +74,7 @@ void virtqueue_place_legacy(struct virtqueue *vq, uint64_t gpa);
 bool virtqueue_start(struct virtqueue *vq);
 
 /* Takes the next chain. False: there is none (the driver will kick for the next one), or the queue
- * is not started, or broken. */
+ * is not started, or broken. At most size chains are taken and not yet pushed at any time. */
 bool virtqueue_pop(struct virtqueue *vq, struct virtqueue_chain *chain);
 
 /* Puts the chain that was popped last, and not pushed, back in its place. */
@@ -82,8 +83,8 @@ void virtqueue_unpop(struct virtqueue *vq);
 /* Whether there is a chain to pop. When not, the driver will kick for the next one. */
 bool virtqueue_is_empty(struct virtqueue *vq);
 
-/* Gives a chain back, with written bytes from the start of its in segments. The driver sees it
- * after virtqueue_publish(). All in segments are reported to physmem_written(). */
+/* Gives a chain back, with written bytes from the start of its in segments, which physmem is told
+ * about. The driver sees it after virtqueue_publish(). */
 void virtqueue_push(struct virtqueue *vq, const struct virtqueue_chain *chain, uint32_t written);
 
 /* Lets the driver see what has been pushed; true when it wants an interrupt for that. */
@@ -96,10 +97,14 @@ static inline struct iovec *virtqueue_in(struct virtqueue_chain *chain)
 }
 
 /* Copies from the out segments (read) or to the in segments (write), from byte at of them on; as
- * many as there are, up to size. Returns how many. */
+ * many as there are, up to size. Returns how many. Physmem is told of what is written. */
 size_t virtqueue_read(const struct virtqueue_chain *chain, uint64_t at, void *to, size_t size);
-size_t virtqueue_write(const struct virtqueue_chain *chain, uint64_t at, const void *from,
-                       size_t size);
+size_t virtqueue_write(struct virtqueue *vq, const struct virtqueue_chain *chain, uint64_t at,
+                       const void *from, size_t size);
+
+/* Tells physmem that [at, at + size) of the in segments may have been written. */
+void virtqueue_touched(struct virtqueue *vq, const struct virtqueue_chain *chain, uint64_t at,
+                       uint64_t size);
 
 /* The part [at, at + size) of count segments, as segments in part, which has room for room of them.
  * Returns how many; 0 when the part does not lie inside or has more than room segments. */
