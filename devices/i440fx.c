@@ -3,20 +3,19 @@
  * configuration space as bus 0, device 0.
  *
  * Reference: Intel 440FX PCIset data sheet (order 290549), 3.1 (the two registers), 3.2 (the
- *            configuration space); PCI Local Bus Specification 2.2, 3.2.2.3.2 and 6.1.
- * Modelled:  the address register, which answers 32-bit accesses alone; the header.
- * Not:       shadow RAM (PAM), SMRAM, DRAM timing: they read as after reset and do not change;
- *            other devices on the bus, so that a probe finds one.
+ *            configuration space), 3.2.18 (PAM); PCI Local Bus Specification 2.2, 3.2.2.3.2.
+ * Modelled:  the address register, which answers 32-bit accesses alone; the header; shadow RAM
+ *            (PAM), as far as telling the board.
+ * Not:       SMRAM stays closed; DRAM timing and row boundaries keep what is written.
  */
 #include "devices/i440fx.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/snap.h"
 #include "devices/bus.h"
+#include "devices/pci.h"
 
 /* --- Registers ---------------------------------------------------------- */
 
@@ -24,23 +23,36 @@ enum { PORT_ADDRESS = 0, PORT_DATA = 4, PORT_COUNT = 8 };
 
 #define ADDRESS_ENABLE   0x80000000u
 #define ADDRESS_WRITABLE 0x80fffffcu
-#define ADDRESS_FUNCTION 0x00ffff00u /* bus, device, function */
-#define ADDRESS_REGISTER 0x000000fcu
 
-enum { CONFIG_COMMAND = 0x04, CONFIG_LATENCY = 0x0d, CONFIG_SIZE = 256 };
-
-static const uint8_t after_reset[CONFIG_SIZE] = {
-    [0x00] = 0x86, 0x80, 0x37, 0x12, /* Intel 82441FX */
-    [CONFIG_COMMAND] = 0x06,         /* memory space and bus master, both fixed */
-    [0x06] = 0x80, 0x02,             /* fast back-to-back, medium DEVSEL */
-    [0x08] = 0x02,                   /* revision */
-    [0x0b] = 0x06,                   /* class 060000: host bridge */
-    [0x72] = 0x02,                   /* SMRAM closed */
+enum {
+    CONFIG_LATENCY = 0x0d,
+    CONFIG_PAM = 0x59, /* seven of them; the first one's low half is not used */
+    PAM_COUNT = 7,
+    PAM_READ_RAM = 1,
+    PAM_WRITE_RAM = 2,
+    SEGMENT_COUNT = 13, /* 12 of 16 KiB from 0xc0000 on, and 64 KiB at 0xf0000 */
+    SEGMENT_SIZE = 0x4000,
 };
 
-static const uint8_t writable[CONFIG_SIZE] = {
-    [CONFIG_COMMAND] = 0x40, 0x01, /* parity errors, SERR# */
-    [CONFIG_LATENCY] = 0xf8,
+#define SEGMENT_BASE 0xc0000u
+
+static const struct pci_function function = {
+    .name = "i440fx",
+    .after_reset = {
+        [PCI_VENDOR] = 0x86, 0x80, 0x37, 0x12, /* Intel 82441FX */
+        [PCI_COMMAND] = 0x06,                  /* memory space and bus master, both fixed */
+        [PCI_STATUS] = 0x80, 0x02,             /* fast back-to-back, medium DEVSEL */
+        [PCI_REVISION] = 0x02,
+        [PCI_CLASS] = 0x00, 0x00, 0x06, /* host bridge */
+        [0x72] = 0x02,                  /* SMRAM closed */
+    },
+    .writable = {
+        [CONFIG_LATENCY] = 0xf8,
+        [0x50] = 0xff, 0xff, 0xff, 0xff,  /* configuration, DRAM control and timing */
+        [0x57] = 0xff, 0xff,
+        [CONFIG_PAM] = 0x30, 0x33, 0x33, 0x33, 0x33, 0x33, 0x33,
+        [0x60] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, /* DRAM row boundaries */
+    },
 };
 
 /* --- State -------------------------------------------------------------- */
@@ -48,8 +60,47 @@ static const uint8_t writable[CONFIG_SIZE] = {
 struct i440fx {
     struct i440fx_config config;
     uint32_t address;
-    uint8_t space[CONFIG_SIZE];
+    struct pci_function function;
+    uint8_t pam[SEGMENT_COUNT]; /* as last told to the board */
 };
+
+/* --- Shadow RAM --------------------------------------------------------- */
+
+/* PAM0's upper half is the BIOS segment, PAM1 to 6 are two segments each, the lower half first. */
+static uint8_t pam_of(const struct i440fx *host, unsigned segment)
+{
+    const uint8_t *pam = host->function.config + CONFIG_PAM;
+
+    if (segment == SEGMENT_COUNT - 1)
+        return pam[0] >> 4 & 3;
+    return pam[1 + segment / 2] >> (segment & 1 ? 4 : 0) & 3;
+}
+
+static void update_pam(struct i440fx *host)
+{
+    for (unsigned i = 0; i < SEGMENT_COUNT; i++) {
+        uint8_t pam = pam_of(host, i);
+
+        if (pam == host->pam[i])
+            continue;
+        host->pam[i] = pam;
+        if (host->config.pam)
+            host->config.pam(host->config.board, SEGMENT_BASE + i * SEGMENT_SIZE,
+                             i == SEGMENT_COUNT - 1 ? 4 * SEGMENT_SIZE : SEGMENT_SIZE,
+                             pam & PAM_READ_RAM, pam & PAM_WRITE_RAM);
+    }
+}
+
+static void written(void *dev, unsigned at, unsigned size)
+{
+    struct i440fx *host = dev;
+    uint8_t *command = host->function.config + PCI_COMMAND;
+
+    command[0] = (command[0] & 0x40) | function.after_reset[PCI_COMMAND];
+    command[1] &= 0x01; /* SERR# */
+    if (at + size > CONFIG_PAM && at < CONFIG_PAM + PAM_COUNT)
+        update_pam(host);
+}
 
 /* --- Ports -------------------------------------------------------------- */
 
@@ -60,51 +111,27 @@ static bool is_configuration(const struct i440fx *host, uint64_t offset, unsigne
     return host->address & ADDRESS_ENABLE;
 }
 
-static bool is_own(const struct i440fx *host)
-{
-    return !(host->address & ADDRESS_FUNCTION);
-}
-
-static unsigned selected(const struct i440fx *host, uint64_t offset)
-{
-    return (host->address & ADDRESS_REGISTER) | (offset & 3);
-}
-
 static uint64_t port_read(void *dev, uint64_t offset, unsigned size)
 {
     struct i440fx *host = dev;
-    uint64_t value = 0;
 
     if (!is_configuration(host, offset, size))
         return bus_read(host->config.pci_ports, host->config.base + offset, size);
     if (offset == PORT_ADDRESS)
         return host->address;
-    if (!is_own(host)) /* nobody claims the cycle: the bridge's master abort */
-        return ~0ull;
-    for (unsigned i = 0; i < size; i++)
-        value |= (uint64_t)host->space[(selected(host, offset) + i) % CONFIG_SIZE] << 8 * i;
-    return value;
-}
-
-static void config_write(struct i440fx *host, unsigned at, uint8_t value)
-{
-    at %= CONFIG_SIZE;
-    host->space[at] = (host->space[at] & ~writable[at]) | (value & writable[at]);
+    return pci_config_read(host->config.pci, host->address | (offset & 3), size);
 }
 
 static void port_write(void *dev, uint64_t offset, unsigned size, uint64_t value)
 {
     struct i440fx *host = dev;
 
-    if (!is_configuration(host, offset, size)) {
+    if (!is_configuration(host, offset, size))
         bus_write(host->config.pci_ports, host->config.base + offset, size, value);
-        return;
-    }
-    if (offset == PORT_ADDRESS)
+    else if (offset == PORT_ADDRESS)
         host->address = value & ADDRESS_WRITABLE;
-    else if (is_own(host))
-        for (unsigned i = 0; i < size; i++)
-            config_write(host, selected(host, offset) + i, value >> 8 * i & 0xff);
+    else
+        pci_config_write(host->config.pci, host->address | (offset & 3), size, (uint32_t)value);
 }
 
 static const struct bus_ops port_ops = {
@@ -119,13 +146,16 @@ static const struct bus_ops port_ops = {
 void i440fx_reset(struct i440fx *host)
 {
     host->address = 0;
-    memcpy(host->space, after_reset, sizeof(host->space));
+    pci_reset(&host->function);
+    update_pam(host);
 }
 
 void i440fx_snapshot(struct i440fx *host, struct snap *snap)
 {
     snap_bytes(snap, &host->address, sizeof(host->address));
-    snap_bytes(snap, host->space, sizeof(host->space));
+    pci_snapshot(&host->function, snap);
+    if (snap->loading)
+        update_pam(host);
 }
 
 struct i440fx *i440fx_create(const struct i440fx_config *config)
@@ -136,17 +166,25 @@ struct i440fx *i440fx_create(const struct i440fx_config *config)
     if (!host)
         return NULL;
     host->config = *config;
-    err = bus_claim(config->ports, config->base, PORT_COUNT, &port_ops, host);
+    host->function = function;
+    host->function.dev = host;
+    host->function.written = written;
+    err = pci_attach(config->pci, 0, 0, &host->function);
+    if (!err) {
+        err = bus_claim(config->ports, config->base, PORT_COUNT, &port_ops, host);
+        if (err)
+            pci_detach(&host->function);
+    }
     if (err) {
         free(host);
         errno = -err;
         return NULL;
     }
-    i440fx_reset(host);
     return host;
 }
 
 void i440fx_destroy(struct i440fx *host)
 {
+    pci_detach(&host->function);
     free(host);
 }

@@ -4,8 +4,8 @@
  *
  * Reference: IBM AT Technical Reference (ports, interrupts, CMOS and BIOS data area); the ACPI
  *            tables are acpi.c's.
- * Modelled:  an AT with two serial ports, ACPI power management, three debug devices, and a PCI bus
- *            with nothing on it but its host bridge.
+ * Modelled:  an AT with two serial ports, ACPI power management and three debug devices; the PCI
+ *            side is pc_pci.c's.
  * Not:       APICs, a display, disks, a BIOS that can be called.
  *
  * A20 is one gate with two keys (i8042 and port 0x92): the last write decides, as each drives it.
@@ -30,7 +30,6 @@
 #include "devices/chardev.h"
 #include "devices/debugcon.h"
 #include "devices/ferr.h"
-#include "devices/i440fx.h"
 #include "devices/i8042.h"
 #include "devices/i8237.h"
 #include "devices/i8254.h"
@@ -41,6 +40,7 @@
 #include "devices/port92.h"
 #include "devices/pvpanic.h"
 #include "frontend/acpi.h"
+#include "frontend/pc_pci.h"
 
 /* --- The list ----------------------------------------------------------- */
 
@@ -74,6 +74,8 @@ enum {
     IRQ_COM1 = 4,
     IRQ_RTC = 8,
     IRQ_SCI = 9,
+    IRQ_PIRQ_AB = 10, /* where firmware routes PCI's */
+    IRQ_PIRQ_CD = 11,
     IRQ_MOUSE = 12,
     IRQ_FERR = 13,
 };
@@ -91,6 +93,8 @@ enum {
 };
 
 #define GPA_PCI_END 0xfec00000u /* PCI memory is between PC_RAM_MAX and this; APICs come above */
+#define PORT_PCI     0xc000u    /* the ports of PCI chips, up to 0xffff */
+#define IRQS_PCI     0xdef8u    /* IRQs that PCI may be routed to */
 
 /* --- State -------------------------------------------------------------- */
 
@@ -104,7 +108,7 @@ struct pc {
     struct mc146818 *rtc;
     struct i8042 *kbc;
     struct port92 *port92;
-    struct i440fx *host_bridge;
+    struct pc_pci *pci;
     struct cf9 *cf9;
     struct i8237 *dma;
     struct ferr *ferr;
@@ -375,8 +379,6 @@ static bool create_core(struct pc *pc)
                                                    { reset_set, pc, RESET_KBC } });
     pc->port92 = port92_create(&(struct port92_config){ ports, PORT_92, { a20_set, vcpu, 0 },
                                                         { reset_set, pc, RESET_PORT92 } });
-    pc->host_bridge =
-        i440fx_create(&(struct i440fx_config){ ports, PORT_CONFIG, pc->pci_ports });
     pc->cf9 = cf9_create(
         &(struct cf9_config){ pc->pci_ports, PORT_RESET, { reset_set, pc, RESET_CF9 } });
     pc->dma = i8237_create(&(struct i8237_config){ ports, PORT_DMA8, PORT_DMA16, PORT_DMA_PAGES });
@@ -385,8 +387,8 @@ static bool create_core(struct pc *pc)
                                                       i8259_irq(pc->pic, IRQ_SCI),
                                                       { poweroff_set, pc, 0 }, clock });
     pc->pvpanic = pvpanic_create(&(struct pvpanic_config){ ports, PORT_PVPANIC, panicked, pc });
-    return pc->pit && pc->rtc && pc->kbc && pc->port92 && pc->host_bridge && pc->cf9 && pc->dma &&
-           pc->ferr && pc->pm && pc->pvpanic;
+    return pc->pit && pc->rtc && pc->kbc && pc->port92 && pc->cf9 && pc->dma && pc->ferr &&
+           pc->pm && pc->pvpanic;
 }
 
 static bool create_lines(struct pc *pc)
@@ -428,14 +430,35 @@ static const char *create_debug_exit(struct pc *pc)
     return "not enough memory for the board";
 }
 
+static const char *create_pci(struct pc *pc)
+{
+    struct pc_pci_config config = {
+        .pc = &pc->config,
+        .ports = pc->ports,
+        .memory = pc->memory,
+        .pci_ports = pc->pci_ports,
+        .config_port = PORT_CONFIG,
+    };
+    const char *error;
+
+    for (unsigned i = 0; i < PIIX3_IRQ_COUNT; i++)
+        if (IRQS_PCI >> i & 1)
+            config.irq[i] = i8259_irq(pc->pic, i);
+    pc->pci = pc_pci_create(&config, &error);
+    return error;
+}
+
 static const char *create_chips(struct pc *pc)
 {
+    const char *error;
+
     pc->ports = bus_create();
     pc->memory = bus_create();
     pc->pci_ports = bus_create();
     if (!pc->ports || !pc->memory || !pc->pci_ports || !create_core(pc) || !create_lines(pc))
         return "not enough memory for the board";
-    return create_debug_exit(pc);
+    error = create_debug_exit(pc);
+    return error ? error : create_pci(pc);
 }
 
 static void connect_cpu(struct pc *pc)
@@ -488,8 +511,6 @@ static void destroy_core(struct pc *pc)
         i8237_destroy(pc->dma);
     if (pc->cf9)
         cf9_destroy(pc->cf9);
-    if (pc->host_bridge)
-        i440fx_destroy(pc->host_bridge);
     if (pc->port92)
         port92_destroy(pc->port92);
     if (pc->kbc)
@@ -504,6 +525,8 @@ static void destroy_core(struct pc *pc)
 
 void pc_destroy(struct pc *pc)
 {
+    if (pc->pci)
+        pc_pci_destroy(pc->pci);
     if (pc->debug_exit)
         isa_debug_exit_destroy(pc->debug_exit);
     if (pc->debugcon)
@@ -521,16 +544,28 @@ void pc_destroy(struct pc *pc)
     free(pc);
 }
 
+/* PCI as firmware leaves it: kernels without one are not asked to. Its interrupts are levels. */
+static void set_up_pci(struct pc *pc)
+{
+    static const struct pc_pci_setup setup = {
+        PORT_PCI, 0x10000, PC_RAM_MAX, GPA_PCI_END,
+        { IRQ_PIRQ_AB, IRQ_PIRQ_AB, IRQ_PIRQ_CD, IRQ_PIRQ_CD },
+    };
+
+    pc_pci_set_up(pc->pci, &setup);
+    bus_write(pc->ports, PORT_ELCR + 1, 1, 1u << (IRQ_PIRQ_AB - 8) | 1u << (IRQ_PIRQ_CD - 8));
+}
+
 /* The interrupt controllers come last: the other chips' wires move while they are reset. */
 void pc_reset(struct pc *pc)
 {
+    pc_pci_reset(pc->pci);
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         if (pc->serial[i])
             ns16550_reset(pc->serial[i]);
     acpi_pm_reset(pc->pm);
     ferr_reset(pc->ferr);
     i8237_reset(pc->dma);
-    i440fx_reset(pc->host_bridge);
     cf9_reset(pc->cf9);
     port92_reset(pc->port92);
     i8042_reset(pc->kbc);
@@ -538,6 +573,7 @@ void pc_reset(struct pc *pc)
     i8254_reset(pc->pit);
     i8259_reset(pc->pic);
     a20_set(pc->config.vcpu, 0, true);
+    set_up_pci(pc);
     fill_cmos(pc);
     write_bda(pc);
     write_acpi(pc);
@@ -562,13 +598,13 @@ void pc_power_button(struct pc *pc)
 void pc_snapshot(struct pc *pc, struct snap *snap)
 {
     pc_idle(pc);
+    pc_pci_snapshot(pc->pci, snap);
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         if (pc->serial[i])
             ns16550_snapshot(pc->serial[i], snap);
     acpi_pm_snapshot(pc->pm, snap);
     ferr_snapshot(pc->ferr, snap);
     i8237_snapshot(pc->dma, snap);
-    i440fx_snapshot(pc->host_bridge, snap);
     cf9_snapshot(pc->cf9, snap);
     port92_snapshot(pc->port92, snap);
     i8042_snapshot(pc->kbc, snap);

@@ -1,0 +1,253 @@
+/*
+ * The PCI side of the board.
+ *
+ * To put a chip here: write a create_x(pci) that makes it from pci->config.pc (the fields that
+ * machine.c fills for it), attaches it to pci->bus at its slot (next_slot() for network cards and
+ * virtio), and calls add() with the chip and its three functions; name create_x in creators[]. It
+ * is then reset, saved, loaded and (last one first) destroyed with the others. It returns NULL, or
+ * a sentence for the user.
+ *
+ * Wires: INTA# of slot 1 goes to PIRQA, of slot 2 to PIRQB, and so on; the other pins follow.
+ */
+#include "frontend/pc_pci.h"
+
+#include <stdlib.h>
+
+#include "base/bug.h"
+#include "base/snap.h"
+#include "devices/i440fx.h"
+#include "devices/pci.h"
+#include "frontend/pc.h"
+
+/* --- State -------------------------------------------------------------- */
+
+enum { CHIPS_MAX = 64 };
+
+/* A chip and what is done with it. */
+struct pc_chip {
+    void *chip;
+    void (*reset)(void *chip);
+    void (*snapshot)(void *chip, struct snap *snap);
+    void (*destroy)(void *chip);
+};
+
+struct pc_pci {
+    struct pc_pci_config config;
+    struct pci_bus *bus;
+    struct piix3 *piix3;
+    unsigned next_slot;
+    unsigned count;
+    struct pc_chip chips[CHIPS_MAX];
+};
+
+static const char no_memory[] = "not enough memory for the board";
+
+static void add(struct pc_pci *pci, const struct pc_chip *chip)
+{
+    BUG_ON(pci->count == CHIPS_MAX);
+    pci->chips[pci->count++] = *chip;
+}
+
+/* --- Bridges ------------------------------------------------------------ */
+
+static void host_reset(void *chip)
+{
+    i440fx_reset(chip);
+}
+
+static void host_snapshot(void *chip, struct snap *snap)
+{
+    i440fx_snapshot(chip, snap);
+}
+
+static void host_destroy(void *chip)
+{
+    i440fx_destroy(chip);
+}
+
+static const char *create_host(struct pc_pci *pci)
+{
+    const struct pc_pci_config *config = &pci->config;
+    struct i440fx *host = i440fx_create(&(struct i440fx_config){
+        config->ports, config->config_port, config->pci_ports, pci->bus, config->pam,
+        config->board });
+
+    if (!host)
+        return no_memory;
+    add(pci, &(struct pc_chip){ host, host_reset, host_snapshot, host_destroy });
+    return NULL;
+}
+
+static void isa_reset(void *chip)
+{
+    piix3_reset(chip);
+}
+
+static void isa_snapshot(void *chip, struct snap *snap)
+{
+    piix3_snapshot(chip, snap);
+}
+
+static void isa_destroy(void *chip)
+{
+    piix3_destroy(chip);
+}
+
+static const char *create_isa(struct pc_pci *pci)
+{
+    struct piix3_config config = { .pci = pci->bus, .slot = PC_SLOT_ISA };
+
+    for (unsigned i = 0; i < PIIX3_IRQ_COUNT; i++)
+        config.irq[i] = pci->config.irq[i];
+    pci->piix3 = piix3_create(&config);
+    if (!pci->piix3)
+        return no_memory;
+    add(pci, &(struct pc_chip){ pci->piix3, isa_reset, isa_snapshot, isa_destroy });
+    return NULL;
+}
+
+/* --- The list ----------------------------------------------------------- */
+
+static const char *(*const creators[])(struct pc_pci *pci) = {
+    create_host,
+    create_isa,
+};
+
+static void set_pin(void *board, unsigned slot, unsigned pin, bool level)
+{
+    struct pc_pci *pci = board;
+
+    if (pci->piix3)
+        piix3_set_pirq(pci->piix3, pc_pci_pirq(slot, pin), slot, level);
+}
+
+struct pc_pci *pc_pci_create(const struct pc_pci_config *config, const char **error)
+{
+    struct pc_pci *pci = calloc(1, sizeof(*pci));
+
+    *error = no_memory;
+    if (!pci)
+        return NULL;
+    pci->config = *config;
+    pci->next_slot = PC_SLOT_FIRST_FREE;
+    pci->bus = pci_create(&(struct pci_bus_config){ config->ports, config->memory, set_pin, pci });
+    if (pci->bus)
+        *error = NULL;
+    for (size_t i = 0; !*error && i < sizeof(creators) / sizeof(*creators); i++)
+        *error = creators[i](pci);
+    if (!*error)
+        return pci;
+    pc_pci_destroy(pci);
+    return NULL;
+}
+
+/* The first ones, the bridges, stay while others let go of their pins. */
+void pc_pci_destroy(struct pc_pci *pci)
+{
+    for (unsigned i = pci->count; i-- > 0;)
+        pci->chips[i].destroy(pci->chips[i].chip);
+    if (pci->bus)
+        pci_destroy(pci->bus);
+    free(pci);
+}
+
+void pc_pci_reset(struct pc_pci *pci)
+{
+    for (unsigned i = pci->count; i-- > 0;)
+        pci->chips[i].reset(pci->chips[i].chip);
+}
+
+void pc_pci_snapshot(struct pc_pci *pci, struct snap *snap)
+{
+    for (unsigned i = 0; i < pci->count; i++)
+        pci->chips[i].snapshot(pci->chips[i].chip, snap);
+}
+
+/* --- What firmware would do ------------------------------------------------ */
+
+enum { FUNCTION_COUNT = 8, CLASS_IDE = 0x0101, PAM_FIRST = 0x59, PAM_LAST = 0x5f };
+
+static uint32_t config_read(struct pc_pci *pci, uint32_t function, unsigned at, unsigned size)
+{
+    return pci_config_read(pci->bus, function | at, size);
+}
+
+static void config_write(struct pc_pci *pci, uint32_t function, unsigned at, unsigned size,
+                         uint32_t value)
+{
+    pci_config_write(pci->bus, function | at, size, value);
+}
+
+/* What is left of the two spaces; windows are placed upwards at multiples of their size. */
+struct room {
+    uint32_t at, end;
+};
+
+static void place_window(struct pc_pci *pci, uint32_t function, unsigned at, uint32_t size_mask,
+                         struct room *room)
+{
+    uint32_t size = -(config_read(pci, function, at, 4) & size_mask);
+    uint64_t base = ((uint64_t)room->at + size - 1) & ~(uint64_t)(size - 1);
+
+    if (!size || base + size > room->end) {
+        config_write(pci, function, at, 4, 0);
+        return;
+    }
+    config_write(pci, function, at, 4, (uint32_t)base);
+    room->at = (uint32_t)base + size;
+}
+
+/* Option ROMs stay off: there is no BIOS that would run them. */
+static void place_windows(struct pc_pci *pci, uint32_t function, struct room *ports,
+                          struct room *memory)
+{
+    for (unsigned i = 0; i < PCI_BAR_COUNT; i++) {
+        unsigned at = PCI_BAR0 + 4 * i;
+
+        config_write(pci, function, at, 4, UINT32_MAX);
+        if (config_read(pci, function, at, 4) & 1)
+            place_window(pci, function, at, ~3u, ports);
+        else
+            place_window(pci, function, at, ~15u, memory);
+    }
+}
+
+static void set_up_function(struct pc_pci *pci, uint32_t function, unsigned slot,
+                            const struct pc_pci_setup *setup, struct room *ports,
+                            struct room *memory)
+{
+    uint32_t pin = config_read(pci, function, PCI_INTERRUPT_PIN, 1);
+
+    place_windows(pci, function, ports, memory);
+    if (pin)
+        config_write(pci, function, PCI_INTERRUPT_LINE, 1,
+                     setup->pirq[pc_pci_pirq(slot, pin - 1)]);
+    if (config_read(pci, function, PCI_CLASS + 1, 2) == CLASS_IDE)
+        config_write(pci, function, 0x40, 4, 0x80008000); /* both channels decode their ports */
+    config_write(pci, function, PCI_COMMAND, 2,
+                 config_read(pci, function, PCI_COMMAND, 2) | PCI_COMMAND_IO |
+                     PCI_COMMAND_MEMORY);
+}
+
+static void set_up_bridges(struct pc_pci *pci, const struct pc_pci_setup *setup)
+{
+    for (unsigned i = PAM_FIRST; i <= PAM_LAST; i++)
+        config_write(pci, PC_SLOT_HOST << 11, i, 1, 0x33);
+    for (unsigned i = 0; i < PIIX3_PIRQ_COUNT; i++)
+        config_write(pci, PC_SLOT_ISA << 11, PIIX3_PIRQ_ROUTE + i, 1, setup->pirq[i]);
+}
+
+void pc_pci_set_up(struct pc_pci *pci, const struct pc_pci_setup *setup)
+{
+    struct room ports = { setup->ports, setup->ports_end },
+                memory = { setup->memory, setup->memory_end };
+
+    set_up_bridges(pci, setup);
+    for (unsigned slot = PC_SLOT_ISA; slot < PCI_SLOT_COUNT; slot++)
+        for (unsigned i = 0; i < FUNCTION_COUNT; i++) {
+            uint32_t function = slot << 11 | i << 8;
+
+            if (config_read(pci, function, PCI_VENDOR, 2) != 0xffff)
+                set_up_function(pci, function, slot, setup, &ports, &memory);
+        }
+}
