@@ -104,7 +104,7 @@ struct virtio_pci {
     uint8_t config_writable[VIRTIO_PCI_CONFIG_MAX]; /* bits that a driver may write */
 
     /* The transport's. */
-    uint64_t offered, accepted;
+    uint64_t accepted;
     uint32_t feature_select, driver_feature_select;
     uint16_t queue_select;
     uint8_t status, isr, generation;
