@@ -32,6 +32,13 @@ struct block_request {
 struct blockdev {
     /* Checks nothing; a medium that is not there fails with -ENOMEDIUM. */
     void (*submit)(void *medium, struct block_request *request);
+    /* May be NULL. Does a READ at once if that waits for nothing, as when the host has the bytes in
+     * memory (RWF_NOWAIT) and no write to that place is on its way: true, with request->err set
+     * and done() not called. False: submit() it. */
+    bool (*try_now)(void *medium, struct block_request *request);
+    /* May be NULL. Waits until nothing is in flight, having called done() of all. For resets: the
+     * guest's memory will have another owner. */
+    void (*drain)(void *medium);
     void *medium;
 
     uint64_t size;   /* bytes, a multiple of BLOCK_SECTOR (2048 for a CD-ROM) */
@@ -51,6 +58,17 @@ struct blockdev {
 static inline void blockdev_submit(struct blockdev *b, struct block_request *request)
 {
     b->submit(b->medium, request);
+}
+
+static inline bool blockdev_try_now(struct blockdev *b, struct block_request *request)
+{
+    return b->try_now && b->try_now(b->medium, request);
+}
+
+static inline void blockdev_drain(struct blockdev *b)
+{
+    if (b->drain)
+        b->drain(b->medium);
 }
 
 #endif
