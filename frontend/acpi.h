@@ -7,7 +7,12 @@
 #include <stdint.h>
 
 #define ACPI_SERIAL_MAX 4
-#define ACPI_BLOB_MAX 4096
+#define ACPI_BLOB_MAX 8192
+#define ACPI_POINTERS_MAX 16
+#define ACPI_CHECKSUMS_MAX 16
+#define ACPI_RSDP_ROOM 64 /* the root pointer is alone in the first bytes, the tables follow */
+
+enum { ACPI_PIRQ_COUNT = 4, ACPI_PIRQ_CHOICES = 3 };
 
 /* Where the board has its chips; a serial port's base of 0 means that it is not there. */
 struct acpi_config {
@@ -25,10 +30,31 @@ struct acpi_config {
     uint16_t serial_base[ACPI_SERIAL_MAX];
     uint8_t serial_irq[ACPI_SERIAL_MAX];
     uint16_t pvpanic_base;
+
+    /* PCI interrupts: the ISA bridge's slot, its first route register, which of the four each pin
+     * of a slot is wired to, and the IRQs to route them to. */
+    unsigned isa_slot;
+    uint8_t pirq_route;
+    unsigned (*pirq_of)(unsigned slot, unsigned pin);
+    uint8_t pirq_irqs[ACPI_PIRQ_CHOICES];
 };
 
-/* Builds RSDP (first), XSDT, RSDT, FADT, FACS and DSDT, to be put at gpa (a multiple of 64 between
- * 0xe0000 and 0xfffff, where systems look for the RSDP). Returns the bytes used. */
-size_t acpi_build(const struct acpi_config *config, uint32_t gpa, uint8_t blob[ACPI_BLOB_MAX]);
+/* The tables as bytes. All pointers in them are the gpa plus an offset; firmware that puts them
+ * elsewhere adds the difference, and corrects the checksums in the order given. */
+struct acpi_tables {
+    uint8_t bytes[ACPI_BLOB_MAX];
+    size_t size;
+    unsigned pointers, checksums;
+    struct acpi_pointer {
+        uint32_t at, size;
+    } pointer[ACPI_POINTERS_MAX];
+    struct acpi_checksum {
+        uint32_t start, size, at;
+    } checksum[ACPI_CHECKSUMS_MAX];
+};
+
+/* Builds RSDP (first), XSDT, RSDT, FADT, FACS and DSDT for gpa (a multiple of 64 between 0xe0000
+ * and 0xfffff, where systems look for the RSDP; or 0, for firmware to move). */
+void acpi_build(const struct acpi_config *config, uint32_t gpa, struct acpi_tables *tables);
 
 #endif

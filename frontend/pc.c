@@ -72,6 +72,7 @@ enum {
     IRQ_KEYBOARD = 1,
     IRQ_COM2 = 3,
     IRQ_COM1 = 4,
+    IRQ_5 = 5, /* nobody's */
     IRQ_RTC = 8,
     IRQ_SCI = 9,
     IRQ_PIRQ_AB = 10, /* where firmware routes PCI's */
@@ -325,16 +326,19 @@ static void write_acpi(struct pc *pc)
         .keyboard_irq = IRQ_KEYBOARD,
         .mouse_irq = IRQ_MOUSE,
         .pvpanic_base = PORT_PVPANIC,
+        .isa_slot = PC_SLOT_ISA,
+        .pirq_route = PIIX3_PIRQ_ROUTE,
+        .pirq_of = pc_pci_pirq,
+        .pirq_irqs = { IRQ_5, IRQ_PIRQ_AB, IRQ_PIRQ_CD },
     };
-    uint8_t blob[ACPI_BLOB_MAX];
-    size_t size;
+    struct acpi_tables tables;
 
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++) {
         config.serial_base[i] = pc->serial[i] ? serial_port[i] : 0;
         config.serial_irq[i] = serial_irq[i];
     }
-    size = acpi_build(&config, GPA_FIRMWARE, blob);
-    physmem_write(pc->config.mem, GPA_FIRMWARE, blob, size);
+    acpi_build(&config, GPA_FIRMWARE, &tables);
+    physmem_write(pc->config.mem, GPA_FIRMWARE, tables.bytes, tables.size);
 }
 
 unsigned pc_e820_map(const struct pc *pc, struct pc_e820 map[PC_E820_MAX])

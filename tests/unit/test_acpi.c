@@ -8,7 +8,13 @@
 
 #define GPA 0xe0000
 
-static uint8_t blob[ACPI_BLOB_MAX];
+static struct acpi_tables tables;
+static const uint8_t *const blob = tables.bytes;
+
+static unsigned pirq_of(unsigned slot, unsigned pin)
+{
+    return (slot + pin) & 3;
+}
 
 static const struct acpi_config config = {
     .pm_base = 0x600,
@@ -28,6 +34,10 @@ static const struct acpi_config config = {
     .serial_base = { 0x3f8, 0, 0x3e8 },
     .serial_irq = { 4, 3, 4 },
     .pvpanic_base = 0x505,
+    .isa_slot = 1,
+    .pirq_route = 0x60,
+    .pirq_of = pirq_of,
+    .pirq_irqs = { 5, 10, 11 },
 };
 
 static uint64_t at(const uint8_t *bytes, unsigned offset, unsigned size)
@@ -107,7 +117,7 @@ static void test_fadt(const uint8_t *fadt)
 
 static void test_dsdt(const uint8_t *dsdt)
 {
-    CHECK_EQ(holds(dsdt, "\x08_S5_\x12\x48\x00\x04\x0a\x05", 11), 1);
+    CHECK_EQ(holds(dsdt, "\x08_S5_\x12\x89\x00\x00\x04\x0a\x05", 12), 1);
     CHECK_EQ(holds(dsdt, "\x0c\x41\xd0\x0b\x00", 5), 1); /* PNP0B00 */
     CHECK_EQ(holds(dsdt, "\x0c\x41\xd0\x03\x03", 5), 1);
     CHECK_EQ(holds(dsdt, "\x0c\x41\xd0\x0a\x03", 5), 1);
@@ -118,6 +128,9 @@ static void test_dsdt(const uint8_t *dsdt)
     CHECK_EQ(holds(dsdt, "COM3", 4), 1);
     CHECK_EQ(holds(dsdt, "\x47\x01\xf8\x03\xf8\x03\x01\x08\x22\x10\x00\x79\x00", 13), 1);
     CHECK_EQ(holds(dsdt, "QEMU0001", 9), 1);
+    /* pin C of slot 3: (3 + 2) & 3 */
+    CHECK_EQ(holds(dsdt, "\x04\x0c\xff\xff\x03\x00\x0a\x02LNKB\x00", 13), 1);
+    CHECK_EQ(holds(dsdt, "\x89\x0e\x00\x09\x03\x05\0\0\0\x0a\0\0\0\x0b\0\0\0", 17), 1);
 }
 
 /* ACPI's own compiler, where it is installed (acpica-tools), reads and compiles the DSDT. */
@@ -142,16 +155,37 @@ static void test_with_iasl(const uint8_t *dsdt)
     CHECK_EQ(system(command), 0);
 }
 
+/* What firmware does that has been given tables for gpa 0, at another place. */
+static void test_moved(void)
+{
+    static struct acpi_tables moved;
+
+    acpi_build(&config, 0, &moved);
+    for (unsigned i = 0; i < moved.pointers; i++) {
+        uint64_t value = at(moved.bytes, moved.pointer[i].at, moved.pointer[i].size) + GPA;
+
+        memcpy(moved.bytes + moved.pointer[i].at, &value, moved.pointer[i].size);
+    }
+    for (unsigned i = 0; i < moved.checksums; i++) {
+        const struct acpi_checksum *c = &moved.checksum[i];
+
+        moved.bytes[c->at] -= sum(moved.bytes + c->start, c->size);
+    }
+    CHECK_EQ(moved.size, tables.size);
+    CHECK_EQ(memcmp(moved.bytes, tables.bytes, tables.size), 0);
+}
+
 int main(void)
 {
-    size_t size = acpi_build(&config, GPA, blob);
     const uint8_t *fadt, *dsdt;
 
-    CHECK_EQ(size > 500 && size <= ACPI_BLOB_MAX, 1);
+    acpi_build(&config, GPA, &tables);
+    CHECK_EQ(tables.size > 500 && tables.size <= ACPI_BLOB_MAX, 1);
     fadt = find_fadt();
     test_fadt(fadt);
     dsdt = table(at(fadt, 40, 4), "DSDT");
     test_dsdt(dsdt);
     test_with_iasl(dsdt);
+    test_moved();
     return CHECK_DONE();
 }
