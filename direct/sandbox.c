@@ -188,14 +188,22 @@ static void decode_fault(const struct stub_frame *f, struct sandbox_regs *io,
     }
 }
 
+static bool is_fault_signal(uint32_t signo)
+{
+    return signo == SIGSEGV || signo == SIGTRAP || signo == SIGILL || signo == SIGFPE
+           || signo == SIGBUS;
+}
+
 static void decode(const struct stub_frame *f, struct sandbox_regs *io, struct sandbox_exit *exit)
 {
     if (f->signo == SIGSYS && (int32_t)f->si_code == SYS_SECCOMP_CODE)
         decode_syscall(f, io, exit);
-    else if (f->signo != KICK_SIGNAL && (int32_t)f->si_code > 0)
+    else if (is_fault_signal(f->signo) && (int32_t)f->si_code > 0)
         decode_fault(f, io, exit);
+    else if (f->signo == KICK_SIGNAL || f->signo == SIGSYS || is_fault_signal(f->signo))
+        exit->kind = SANDBOX_KICK; /* ours, or somebody's outside */
     else
-        exit->kind = SANDBOX_KICK;
+        exit->kind = SANDBOX_ESCAPE; /* parked without a signal: a jump into the stub */
 }
 
 static void read_report(struct sandbox *s, struct sandbox_regs *io, struct sandbox_exit *exit)
@@ -204,6 +212,7 @@ static void read_report(struct sandbox *s, struct sandbox_regs *io, struct sandb
     struct stub_frame f;
 
     sandbox_copy(&f, s->frame, sizeof(f)); /* once: it may change at any time (D1) */
+    ((volatile struct stub_frame *)s->frame)->signo = 0; /* what is read twice is old */
     read_registers(&f, code32, io);
     read_segments(s, io);
     if (s->report->rsp != s->frame_rsp || io->cs != (code32 ? SANDBOX_CS32 : SANDBOX_CS64))

@@ -38,7 +38,7 @@ struct sandbox {
 
     /* Where the kernel puts the signal frame: seen once, before any guest code. */
     uint64_t frame_rsp;            /* address in the process */
-    const uint8_t *frame;          /* the same, here */
+    uint8_t *frame;                /* the same, here */
     uint8_t *xstate;               /* here */
     uint32_t mxcsr_mask;
     uint32_t xstate_size;          /* with the end mark */

@@ -1,266 +1,148 @@
 /*
  * Tries to get out of what user code is run in, by every way that 32-bit code has to a 64-bit
  * host's code segment, and then by every system call, by what the host's process has mapped, by
- * the code that is mapped there, by frames of its own for it, and by not coming back.
+ * the code that is mapped there, by frames of its own for it, by lies, and by not coming back.
  *
- *   escape [user]       user: as an ordinary user
+ *   escape root|user [TIER [GROUP]]
  *
- * A line a group: "ESCAPE group ok", or what went wrong. Each try must end, by a signal or with its
- * process: for a guest these selectors do not exist. Whether the host lost anything is for whoever
- * started it to see.
+ * user: as an ordinary user. With the tier "direct" or "auto" each try waits until its code runs
+ * directly, which takes long in auto: then there are only a few of each kind. A line a group:
+ * "ESCAPE group ok", or what went wrong, and "ESCAPE-COUNT group TRIES DIRECTLY", how many there
+ * were and how many of them ran directly. Each try is a process of its own, and must end in an
+ * exception: for a guest these selectors do not exist. Whether the host lost anything is for
+ * whoever started it to see.
  */
-#include "guests/initramfs/usermode.h"
+#include "guests/initramfs/escape.h"
 
-void escape_jump(void);
-void escape_call(void);
-void escape_return(void);
-void escape_iret(void);
-void escape_nostack(void);
-void escape_selector_jump(void);
-void escape_64(void);
-extern volatile uint32_t escape_mode;
-extern volatile uint64_t escape_table[8];
-volatile uint32_t um_esp, um_start, um_resume, um_base;
-
-enum { MODE_SYSCALL, MODE_INT80, MODE_SYSENTER, MODE_GO, MODE_WRITE, MODE_WRITE_ON, MODE_LOOP,
-       MODE_COPY };
-
-/* Where novt has its own pages (direct/stub.h). */
-#define STUB 0x7e0000000000ull
-#define ORDERS 0x7e0000100000ull
-#define REPORT 0x7e0000200000ull
-#define REPORT_SIZE 0xc000u
-#define NUMBERS 480u
-#define NUMBERS_A_PROCESS 8u
-#define X32 0x40000000u
 #define VICTIM_PAGES 64u
+#define TRY_SECONDS 10
+#define WARM_ROUNDS 20000u /* a second or two */
+#define HOST_CS 0x23 /* what a program sees of itself that runs directly (docs/direct-execution.md) */
 
-static const char canary[] = "/tmp/novt-escaped";
-static uint32_t tries, caught, segments;
-static uint8_t *copied; /* shared by all processes */
-static uint8_t frame[8 * PAGE] __attribute__((aligned(4096)));
+uint8_t *escape_copied;
+uint8_t escape_frame[8 * PAGE] __attribute__((aligned(4096)));
+int escape_few;
+static int waits; /* tries wait until they run directly */
+static uint32_t tries, directly, wrong;
 
-static void resume(int signal, struct info *info, struct context *context)
+/* ---- One try --------------------------------------------------------------- */
+
+void escape_set(uint32_t mode, unsigned count, const uint64_t *table)
 {
-    (void)signal, (void)info;
-    caught++;
-    context->ds = context->es = context->ss = segments;
-    context->fs = context->gs = 0;
-    context->eflags = 0x202;
-    context->esp = um_esp;
-    context->eip = um_resume;
+    escape_mode = mode;
+    for (unsigned i = 0; i < T_COUNT; i++)
+        escape_table[i] = i < count ? table[i] : 0;
+}
+
+static void caught(int signal, struct info *info, struct context *context)
+{
+    (void)signal, (void)info, (void)context;
+    rt_exit(0);
+}
+
+static void on_exceptions(void)
+{
+    static const int signals[] = { SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV };
+
+    for (unsigned i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+        um_signal(signals[i], caught, 0);
 }
 
 /* What 64-bit code will touch must be mapped when it does: a fault there ends the try. */
 static void touch_all(void)
 {
-    volatile uint8_t *page = copied;
+    volatile uint8_t *page = escape_copied;
 
     escape_mode = escape_mode;
-    escape_table[7] = 0;
-    for (unsigned i = 0; i < sizeof(frame); i += PAGE)
-        ((volatile uint8_t *)frame)[i] = ((volatile uint8_t *)frame)[i];
+    escape_table[T_RIP] = escape_table[T_RIP];
+    for (unsigned i = 0; i < sizeof(escape_frame); i += PAGE)
+        ((volatile uint8_t *)escape_frame)[i] = ((volatile uint8_t *)escape_frame)[i];
     page[PAGE - 1] = page[PAGE - 1];
+    for (const volatile uint8_t *code = escape_code; code < escape_code_end; code++)
+        (void)*code;
 }
 
-static void attempt(void (*way)(void))
+static uint32_t code_selector(void)
 {
-    tries++;
+    uint32_t selector;
+
+    __asm__ volatile("movl %%cs, %0" : "=r"(selector));
+    return selector & 0xffff;
+}
+
+/* Said by the try's process: did it begin directly? */
+static uint32_t *is_direct(void)
+{
+    return (uint32_t *)(escape_copied + PAGE);
+}
+
+/* Computes until that is done directly. */
+static void warm_up(void)
+{
+    volatile uint32_t x = 1;
+
+    for (unsigned i = 0; waits && i < WARM_ROUNDS && code_selector() != HOST_CS; i++)
+        for (unsigned j = 0; j < 30000; j++)
+            x = x * 1664525 + 1013904223;
+}
+
+__attribute__((noreturn)) static void attempt(escape_way *way)
+{
+    sys1(NR_alarm, TRY_SECONDS);
+    warm_up();
     touch_all();
-    __asm__ volatile("pushal\n movl %%esp, um_esp\n movl $1f, um_resume\n call *%0\n 1: popal\n cld"
-                     : : "r"(way) : "memory", "cc");
+    *is_direct() = code_selector() == HOST_CS;
+    __asm__ volatile("pushal\n call *%0\n popal\n cld" : : "r"(way) : "memory", "cc");
+    rt_exit(1);
 }
 
-static void set(uint32_t mode, uint64_t number, uint64_t a, uint64_t b, uint64_t c)
+static int is_exception(int signal)
 {
-    escape_mode = mode;
-    escape_table[0] = number;
-    escape_table[1] = a;
-    escape_table[2] = b;
-    escape_table[3] = c;
+    return signal == SIGSEGV || signal == SIGILL || signal == SIGBUS || signal == SIGTRAP ||
+           signal == SIGFPE;
 }
 
-/* In a process of its own: one that was violated gets no sandbox again at once. */
-static void alone(void (*way)(void))
+void escape_wrong(const char *what, uint32_t number)
 {
-    int pid = rt_fork(), status;
+    if (++wrong > 5)
+        return;
+    rt_print("ESCAPE-TRY ");
+    rt_print(what);
+    rt_print(" ");
+    rt_print_unsigned(number, 16, 1);
+    rt_print("\n");
+}
 
-    if (!pid) {
-        tries = caught = 0;
+void escape_try(escape_way *way, const char *what, uint32_t number)
+{
+    int pid = rt_fork(), status = 0;
+
+    if (!pid)
         attempt(way);
-        rt_exit(caught < tries);
-    }
-    sys4(SYS_wait4, pid, &status, 0, 0); /* any end will do: but it must end */
+    sys4(SYS_wait4, pid, &status, 0, 0);
+    tries++;
+    directly += *is_direct();
+    *is_direct() = 0;
+    if (!status || is_exception(status))
+        return;
+    escape_wrong(status == 0x100 ? "came back:" : status == SIGALRM ? "hangs:" : "ended:",
+                 (uint32_t)status);
+    escape_wrong(what, number);
 }
 
-/* ---- The groups ------------------------------------------------------------ */
-
-static void numbers(uint32_t mode, void (*way)(void), uint32_t extra)
+void escape_copy(uint64_t from, uint32_t size)
 {
-    for (uint32_t n = 0; n < NUMBERS; n++) {
-        int pid = n % NUMBERS_A_PROCESS ? 0 : rt_fork(), status;
-
-        if (pid) { /* a sandbox that was violated is not given again at once, so: many */
-            sys4(SYS_wait4, pid, &status, 0, 0);
-            n += NUMBERS_A_PROCESS - 1;
-            if (status)
-                tries++;
-            continue;
-        }
-        if (n % NUMBERS_A_PROCESS == 0)
-            tries = caught = 0;
-        set(mode, n | extra, (uint32_t)canary, 0x41, 0x1ff);
-        attempt(way);
-        if (n % NUMBERS_A_PROCESS == NUMBERS_A_PROCESS - 1)
-            rt_exit(caught < tries);
-    }
-}
-
-static void group_syscall(void)
-{
-    numbers(MODE_SYSCALL, escape_jump, 0);
-}
-
-static void group_int80(void)
-{
-    numbers(MODE_INT80, escape_call, 0);
-}
-
-static void group_sysenter(void)
-{
-    numbers(MODE_SYSENTER, escape_return, 0x1000); /* it may reach the guest, like any other */
-}
-
-static void group_x32(void)
-{
-    numbers(MODE_SYSCALL, escape_iret, X32);
-}
-
-/* Other selectors, 32-bit code behind some of them: whatever runs must not be let out. */
-static void group_selectors(void)
-{
-    static const uint8_t back[] = { 0x0f, 0x0b };
-    uint8_t *page = rt_map(PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
-
-    page[0] = back[0], page[1] = back[1];
-    for (uint32_t selector = 0; selector < 0x100; selector++) {
-        escape_table[0] = (uint32_t)page | (uint64_t)selector << 32;
-        alone(escape_selector_jump);
-    }
-}
-
-/* What is mapped there, once each: the last one fills it and looks up again. */
-static void group_write(void)
-{
-    static const uint64_t places[] = { STUB, STUB + 0x1000, ORDERS, ORDERS + 0x1000, REPORT + 8,
-                                       REPORT + 0x1000, REPORT + 0x2000, REPORT + 0xb000,
-                                       0x100000000ull, 0x7fffffffe000ull, 0xffffffffff600000ull,
-                                       0xffff800000000000ull, 0x555555554000ull };
-
-    for (unsigned i = 0; i < sizeof(places) / sizeof(*places); i++) {
-        set(MODE_WRITE, i * 0x123456789abcdefull, places[i], places[i] + 0x1000, 0);
-        alone(escape_jump);
-    }
-}
-
-static void group_report(void)
-{
-    for (unsigned i = 0; i < 6; i++) {
-        set(MODE_WRITE, i * 0x9876543210fedcull, REPORT + (i & 1 ? 8 : 0), REPORT + REPORT_SIZE, 0);
-        alone(escape_jump);
-    }
-}
-
-static void group_report_on(void)
-{
-    set(MODE_WRITE_ON, 0x123456789abcdefull, REPORT + 8, REPORT + REPORT_SIZE, 0);
-    alone(escape_jump);
-}
-
-/* Says that the process has ended. */
-static void group_pretend(void)
-{
-    set(MODE_WRITE, 0, REPORT, REPORT + 8, 0);
-    alone(escape_jump);
-    set(MODE_WRITE_ON, 0, REPORT, REPORT + 8, 0);
-    alone(escape_jump);
-}
-
-static void group_loop(void)
-{
-    set(MODE_LOOP, 0, 0, 0, 0);
-    alone(escape_jump);
-}
-
-static void group_nostack(void)
-{
-    alone(escape_nostack);
-}
-
-static void group_stub(void)
-{
-    for (uint32_t at = 0; at < 0xc00; at += 67) {
-        set(MODE_GO, at, STUB + at, (uint32_t)frame + 4 * PAGE, (uint32_t)frame);
-        escape_table[4] = at & 1 ? ORDERS : (uint32_t)frame;
-        escape_table[5] = at & 2 ? REPORT : (uint32_t)frame;
-        alone(escape_jump);
-    }
-}
-
-/* Linux's 64-bit signal frame, from behind its return address. */
-enum { FRAME_REG = 5, FRAME_RSP = FRAME_REG + 15, FRAME_RIP, FRAME_FLAGS, FRAME_SELECTORS,
-       FRAME_MASK = FRAME_REG + 23 + 9 };
-
-static void forge(uint64_t site, uint64_t mask, uint32_t selectors)
-{
-    uint64_t *f = (uint64_t *)(frame + 4 * PAGE);
-
-    for (unsigned i = 0; i < 64; i++)
-        f[i] = 0;
-    f[FRAME_RIP] = selectors == 0x33 ? (uint32_t)escape_64 : (uint32_t)frame;
-    f[FRAME_RSP] = (uint32_t)frame + 6 * PAGE;
-    f[FRAME_FLAGS] = 0x202;
-    f[FRAME_SELECTORS] = selectors | 0x2bull << 48;
-    f[FRAME_MASK] = mask;
-    f[2] = (uint32_t)frame;
-    f[4] = 3 * PAGE;
-    set(MODE_GO, 15, site, (uint32_t)f, 0);
-    alone(escape_jump);
-}
-
-/* From each of the system call instructions there. */
-static void group_forged(void)
-{
-    uint8_t *copy = copied;
-
-    set(MODE_COPY, 0, STUB, (uint32_t)copy, PAGE);
-    alone(escape_jump);
-    frame[0] = 0x0f, frame[1] = 0x0b;
-    for (unsigned at = 0; at + 1 < PAGE; at++)
-        if (copy[at] == 0x0f && copy[at + 1] == 5) {
-            forge(STUB + at, 0, 0x33);
-            forge(STUB + at, 0, 0x23);
-            forge(STUB + at, ~0ull, 0x33);
-            forge(STUB + at, ~0ull, 0x23);
-        }
+    for (uint32_t i = 0; i < PAGE; i++)
+        escape_copied[i] = 0;
+    SET(MODE_COPY, 0, from, (uint32_t)escape_copied, size);
+    escape_try(escape_jump, "copy", (uint32_t)from);
 }
 
 /* ---- Running them ------------------------------------------------------------ */
 
-static const struct um_case groups[] = {
-    { "syscall", group_syscall },     { "int80", group_int80 },
-    { "sysenter", group_sysenter },   { "x32", group_x32 },
-    { "selectors", group_selectors }, { "write", group_write },
-    { "report", group_report },       { "report-on", group_report_on },
-    { "pretend", group_pretend },     { "loop", group_loop },
-    { "nostack", group_nostack },     { "stub", group_stub },
-    { "forged", group_forged },       { 0, 0 },
+static const struct um_case *const lists[] = {
+    escape_call_groups, escape_memory_groups, escape_stub_groups,
 };
-
-static void on(int signal, handler *handle)
-{
-    um_signal(signal, handle, 0);
-}
 
 void um_signal(int signal, handler *handle, int own_stack)
 {
@@ -279,24 +161,27 @@ void um_signal(int signal, handler *handle, int own_stack)
     sys4(SYS_rt_sigaction, signal, &action, 0, 8);
 }
 
+/* In a process of its own as well. */
 static int run_group(const struct um_case *g)
 {
-    static const int signals[] = { SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV };
     int pid = rt_fork(), status = 0;
 
     if (!pid) {
-        sys1(NR_alarm, 30);
-        __asm__ volatile("movl %%ss, %0" : "=r"(segments));
-        for (unsigned i = 0; i < sizeof(signals) / sizeof(*signals); i++)
-            on(signals[i], resume);
+        on_exceptions();
         g->run();
-        rt_exit(caught < tries);
+        rt_print("ESCAPE-COUNT ");
+        rt_print(g->name);
+        rt_print(" ");
+        rt_print_unsigned(tries, 10, 1);
+        rt_print(" ");
+        rt_print_unsigned(directly, 10, 1);
+        rt_print("\n");
+        rt_exit(wrong ? 1 : tries ? 0 : 2);
     }
     sys4(SYS_wait4, pid, &status, 0, 0);
     rt_print("ESCAPE ");
     rt_print(g->name);
-    /* Caught each time, or dead of a fault. */
-    if (!status || status == SIGSEGV || status == SIGILL || status == SIGBUS) {
+    if (!status) {
         rt_print(" ok\n");
         return 0;
     }
@@ -308,19 +193,22 @@ static int run_group(const struct um_case *g)
 
 int rt_main(int argc, char **argv, char **envp)
 {
-    uint32_t *victim = rt_map(VICTIM_PAGES * PAGE, PROT_READ | PROT_WRITE), wrong = 0;
+    uint32_t *victim = rt_map(VICTIM_PAGES * PAGE, PROT_READ | PROT_WRITE), bad = 0;
 
     (void)envp;
-    copied = rt_map_at(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
+    escape_copied = rt_map_at(0, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
     if (argc > 1 && rt_equal(argv[1], "user"))
         sys1(NR_setuid32, 1000);
+    escape_few = argc > 2 && rt_equal(argv[2], "auto");
+    waits = escape_few || (argc > 2 && rt_equal(argv[2], "direct"));
     for (uint32_t i = 0; i < VICTIM_PAGES * PAGE / 4; i++)
         victim[i] = i * 2654435761u;
-    for (const struct um_case *g = groups; g->name; g++)
-        if (argc < 3 || rt_equal(argv[2], g->name))
-            wrong += (uint32_t)run_group(g);
+    for (unsigned i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+        for (const struct um_case *g = lists[i]; g->name; g++)
+            if (argc < 4 || rt_equal(argv[3], g->name))
+                bad += (uint32_t)run_group(g);
     for (uint32_t i = 0; i < VICTIM_PAGES * PAGE / 4; i++)
-        wrong += victim[i] != i * 2654435761u;
-    rt_print(wrong ? "ESCAPE went wrong\n" : "ESCAPE done\n");
-    return wrong != 0;
+        bad += victim[i] != i * 2654435761u;
+    rt_print(bad ? "ESCAPE went wrong\n" : "ESCAPE done\n");
+    return bad != 0;
 }

@@ -459,6 +459,37 @@ static void test_pretender(void)
     fixture_box();
 }
 
+/* Where the handler begins: movabs $STUB_REPORT,%rbx. */
+static uint64_t handler(void)
+{
+    const uint8_t begin[] = { 0x48, 0xbb, 0, 0, 0x20, 0, 0, 0x7e, 0, 0 };
+    const uint8_t *p = stub_image;
+
+    while (p + sizeof(begin) < stub_image_end && memcmp(p, begin, sizeof(begin)))
+        p++;
+    return STUB_BASE + (uint64_t)(p - stub_image);
+}
+
+/* A program that enters the handler itself, with the stack that the kernel would give it: it parks,
+ * and the frame is that of an exit that the monitor has dealt with. */
+static void test_old_frame(void)
+{
+    for (unsigned round = 0; round < 3; round++) {
+        struct sandbox_regs r = fixture_regs();
+
+        CHECK_EQ(RUN(&r, 0xcd, 0x80).kind, SANDBOX_INT80);
+        r = fixture_regs();
+        set_table(0, 0, 0, 0);
+        table()[7] = handler();
+        table()[8] = box->frame_rsp;
+        CHECK_EQ(RUN_ATTACK(stub, &r).kind, SANDBOX_ESCAPE);
+        CHECK_EQ(sandbox_reset(box), 1);
+        CHECK_EQ((uint64_t)sandbox_map(box, CODE, 0, 1, 5, false), 0);
+        CHECK_EQ((uint64_t)sandbox_map(box, DATA, 4096, 4, 7, true), 0);
+    }
+    expect_sane();
+}
+
 static void test_nostack(void)
 {
     struct sandbox_regs r = fixture_regs();
@@ -500,6 +531,7 @@ int main(void)
     TIMED(test_liar);
     TIMED(test_forged);
     TIMED(test_pretender);
+    TIMED(test_old_frame);
     TIMED(test_nostack);
     fixture_close();
     return CHECK_DONE();

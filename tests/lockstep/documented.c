@@ -8,6 +8,8 @@
 /* The selectors of a sandbox, for code and for whole segments with any base. */
 enum { SANDBOX_CODE = 0x23, SANDBOX_DATA = 0x2b, SANDBOX_CODE64 = 0x33 };
 
+#define FXSAVE_SIZE 512
+
 enum row {
     READ_BACK, LOADED, TO_64, CPUID, TSC, TABLES_READ, DESCRIPTORS, SYSENTER_LOST, SYSENTER_EBP,
     NOT_OFFERED, XSTATE, PARTS,
@@ -227,10 +229,16 @@ bool documented_overwritten(struct vcpu *vcpu)
     return changed;
 }
 
-bool documented_cr2(void)
+bool documented_cr2(uint64_t interp, uint64_t cpu)
 {
-    return last.id == M_FNSAVE || last.id == M_FRSTOR || last.id == M_FNSTENV ||
-           last.id == M_FLDENV || last.id == M_FXSAVE || last.id == M_FXRSTOR;
+    uint64_t apart = interp < cpu ? cpu - interp : interp - cpu;
+
+    switch (last.id) {
+    case M_FNSAVE: case M_FRSTOR: case M_FNSTENV: case M_FLDENV: case M_FXSAVE: case M_FXRSTOR:
+        return apart < FXSAVE_SIZE;
+    default:
+        return false;
+    }
 }
 
 void documented_print(void)

@@ -23,8 +23,8 @@ bool documented_faulted(void);
  * see it. Counted too. */
 bool documented_overwritten(struct vcpu *vcpu);
 
-/* Was it one of those whose CR2 may be any address of theirs on the page? */
-bool documented_cr2(void);
+/* Was it one of those whose CR2 may be any address of theirs on any page that is missing? */
+bool documented_cr2(uint64_t interp, uint64_t cpu);
 
 /* Prints the rows that were met, and how often. */
 void documented_print(void);

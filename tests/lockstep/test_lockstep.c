@@ -239,7 +239,7 @@ static void compare_registers(const struct vcpu *a, const struct vcpu *b)
             differ(gpr_names[i], a->gpr[i], b->gpr[i]);
     if (a->eflags != b->eflags)
         differ("eflags", a->eflags, b->eflags);
-    if (a->cr2 != b->cr2 && !(direct && documented_cr2() && (a->cr2 ^ b->cr2) < PAGE_SIZE))
+    if (a->cr2 != b->cr2 && !(direct && documented_cr2(a->cr2, b->cr2)))
         differ("cr2", a->cr2, b->cr2);
     if (a->dr[6] != b->dr[6])
         differ("dr6", a->dr[6], b->dr[6]);
