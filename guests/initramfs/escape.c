@@ -17,7 +17,7 @@
 #define VICTIM_PAGES 64u
 #define TRY_SECONDS 10
 #define WARM_ROUNDS 20000u /* a second or two */
-#define HOST_CS 0x23 /* what a program sees of itself that runs directly (docs/direct-execution.md) */
+#define HOST_CS 0x23 /* what a program reads that runs directly (docs/direct-execution.md) */
 
 uint8_t *escape_copied;
 uint8_t escape_frame[8 * PAGE] __attribute__((aligned(4096)));

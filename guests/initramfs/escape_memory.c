@@ -32,12 +32,15 @@ static void group_write(void)
 /* All addresses that the process could have, in steps that no area of novt's is smaller than. */
 static void group_everywhere(void)
 {
-    for (uint64_t at = 1ull << 32; at < 1ull << 47; at += escape_few ? 0x80000000000 : 0x3fffffff000)
+    uint64_t step = escape_few ? 0x80000000000 : 0x3fffffff000;
+    uint64_t near = escape_few ? 0xffe000 : 0xfe000;
+
+    for (uint64_t at = 1ull << 32; at < 1ull << 47; at += step)
         for (uint32_t write = 0; write < 2; write++) {
             SET(write ? MODE_WRITE : MODE_COPY, 1, at, write ? at + 8 : (uint32_t)escape_frame, 8);
             escape_try(escape_jump, "address", (uint32_t)(at >> 16));
         }
-    for (uint64_t at = STUB - 0x1000000; at < STUB + 0x1000000; at += escape_few ? 0xffe000 : 0xfe000) {
+    for (uint64_t at = STUB - 0x1000000; at < STUB + 0x1000000; at += near) {
         SET(MODE_WRITE, 1, at, at + 8);
         escape_try(escape_jump, "address", (uint32_t)(at >> 16));
     }

@@ -2,9 +2,9 @@
 """User code in one tier: usermode.py NOVT TIER KERNEL
 
 A guest runs usermode, selftest-cpu and escape (guests/initramfs), with -user TIER. The lines of the
-first two must be those of the same programs run on this host, escape must find no way out (each try
-must end in an exception of the guest's, and in the tiers that have it be made directly), and neither
-a canary file nor a process may be left behind.
+first two must be those of the same programs run on this host. escape must find no way out: each try
+must end in an exception of the guest's, and run directly in the tiers that have that. Neither a
+canary file nor a process may be left behind.
 
 Exit status 77: the guests are not there, or the host runs no 32-bit programs (ctest: skipped).
 """
@@ -84,8 +84,8 @@ def main():
     CANARY.unlink(missing_ok=True)
     got = subprocess.run(
         [novt, "run", "-m", "256", "-user", tier, "-kernel", guest / f"vmlinuz-{kernel}", "-initrd",
-         guest / "initramfs.gz", "-append", f"console=ttyS0 quiet novt.usermode={tier}", "-serial", "stdio",
-         "-timeout", "280"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+         guest / "initramfs.gz", "-append", f"console=ttyS0 quiet novt.usermode={tier}", "-serial",
+         "stdio", "-timeout", "280"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, timeout=290, env=dict(os.environ, NOVT_TEST_RUN=mark))
     text = got.stdout.decode("latin-1")
     wrong = differences(text, want, "USERMODE") + differences(text, want, "SELFTEST")
