@@ -110,7 +110,7 @@ static void group_kill(void)
     escape_try(escape_jump, "tgkill", 0);
     SET(MODE_SYSCALL, HOST_PIDFD_OPEN, monitor, 0);
     escape_try(escape_jump, "pidfd_open", 0);
-    SET(MODE_INT80, SYS_kill, 0, 0, SIGKILL); /* int 0x80 has other registers: rbx is the table's */
+    SET(MODE_INT80, SYS_kill, monitor, SIGKILL);
     escape_try(escape_jump, "kill", SYS_kill);
 }
 

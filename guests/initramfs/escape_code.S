@@ -61,10 +61,14 @@ escape_64:
 mode_syscall:
         syscall
         ud2
-mode_int80:
+mode_int80:                             # with its own registers for operands
+        mov     %rdi, %rbx
+        mov     %rsi, %rcx
         int     $0x80
         ud2
 mode_sysenter:
+        mov     %rdi, %rbx
+        mov     %rsi, %rcx
         sysenter
         ud2
 mode_go:                                # into the stub, or anywhere
