@@ -32,6 +32,7 @@ enum {
     USED_ENTRY = 8,
     RING_EVENT = 2, /* bytes of the index behind the entries */
     LEGACY_ALIGN = 4096,
+    FIRST_MIB = 1 << 20,
     DESCRIPTORS_MAX = 1024, /* of a chain, with those that are empty or tables */
 };
 
@@ -97,10 +98,29 @@ void virtqueue_place_legacy(struct virtqueue *vq, uint64_t gpa)
     vq->used = (vq->avail + avail_size(vq) + LEGACY_ALIGN - 1) & ~(uint64_t)(LEGACY_ALIGN - 1);
 }
 
+/* Whether [gpa, gpa + size) is memory. From 1 MiB to its end RAM has no holes; below, and in video
+ * memory, there are few frames. */
+static bool is_memory(const struct physmem *mem, uint64_t gpa, uint64_t size)
+{
+    while (size) {
+        uint64_t run = PAGE_SIZE - (gpa & PAGE_MASK);
+
+        if (gpa >= FIRST_MIB && gpa < mem->size)
+            run = mem->size - gpa;
+        else if (!physmem_is_ram(mem, gpa))
+            return false;
+        if (run >= size)
+            return true;
+        gpa += run;
+        size -= run;
+    }
+    return true;
+}
+
 /* Host memory of a part. NULL: not aligned, or not in RAM. */
 static uint8_t *part(const struct virtqueue *vq, uint64_t gpa, uint64_t size, unsigned align)
 {
-    if (gpa & (align - 1) || !physmem_is_ram_run(vq->mem, gpa, size))
+    if (gpa & (align - 1) || !is_memory(vq->mem, gpa, size))
         return NULL;
     return physmem_ptr(vq->mem, gpa);
 }
@@ -138,7 +158,7 @@ static bool add_segment(const struct virtqueue *vq, struct virtqueue_chain *chai
     bool in = desc->flags & DESC_WRITE;
     uint8_t *host;
 
-    if (!physmem_is_ram_run(vq->mem, desc->gpa, desc->len) || (!in && chain->in_count))
+    if (!is_memory(vq->mem, desc->gpa, desc->len) || (!in && chain->in_count))
         return false;
     *(in ? &chain->in_size : &chain->out_size) += desc->len;
     if (!desc->len)
@@ -163,7 +183,7 @@ static bool add_segment(const struct virtqueue *vq, struct virtqueue_chain *chai
 static bool open_table(const struct virtqueue *vq, struct table *table, const struct desc *desc)
 {
     if (table->indirect || !vq->indirect || !desc->len || desc->len % DESC_SIZE ||
-        !physmem_is_ram_run(vq->mem, desc->gpa, desc->len))
+        !is_memory(vq->mem, desc->gpa, desc->len))
         return false;
     *table = (struct table){ physmem_ptr(vq->mem, desc->gpa), desc->len / DESC_SIZE, true };
     return true;

@@ -36,8 +36,9 @@ static void test_chain(void)
     memcpy(driver_ptr(&d, out), "hello, ", 7);
     memcpy(driver_ptr(&d, out + 32), "world", 5);
     CHECK_EQ(virtqueue_pop(&vq, &chain), false);
-    head = driver_add(&d, 0, (struct driver_buffer[]){ { out, 7, false }, { out + 32, 5, false },
-                                                       { in, 10, true }, { in + 10, 20, true } }, 4);
+    head = driver_add(&d, 0,
+                      (struct driver_buffer[]){ { out, 7, false }, { out + 32, 5, false },
+                                                { in, 10, true }, { in + 10, 20, true } }, 4);
     CHECK_EQ(virtqueue_pop(&vq, &chain), true);
     CHECK_EQ(chain.head, head);
     CHECK_EQ(chain.out_count, 2);
@@ -356,7 +357,7 @@ static void test_watches(void)
 
 static void test_slice(void)
 {
-    struct iovec iov[3] = { { (void *)0x1000, 10 }, { (void *)0x2000, 20 }, { (void *)0x3000, 30 } };
+    struct iovec iov[] = { { (void *)0x1000, 10 }, { (void *)0x2000, 20 }, { (void *)0x3000, 30 } };
     struct iovec out[3];
 
     CHECK_EQ(virtqueue_slice(iov, 3, 5, 30, out, 3), 3);
