@@ -39,6 +39,8 @@ struct blockdev {
     /* May be NULL. Waits until nothing is in flight, having called done() of all. For resets: the
      * guest's memory will have another owner. */
     void (*drain)(void *medium);
+    /* The guest has opened or closed the tray (tray_open is new). May be NULL. */
+    void (*tray_moved)(void *medium);
     void *medium;
 
     uint64_t size;   /* bytes, a multiple of BLOCK_SECTOR (2048 for a CD-ROM) */
@@ -46,6 +48,7 @@ struct blockdev {
     bool readonly;
     bool cdrom;
     bool locked;     /* set by the controller: the guest forbids taking it out */
+    bool tray_open;  /* set by the controller: the guest has ejected it; it may still lie there */
     char serial[21]; /* at most 20 characters and a 0; empty: the controller makes one up */
 
     /* The controller's: the medium was taken out or put in (size, present and readonly are new), or
