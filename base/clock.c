@@ -26,7 +26,9 @@ static void advance_to(struct clock *clock, uint64_t end)
         if (timer->due_ns > clock->now_ns)
             clock->now_ns = timer->due_ns;
         timer_cancel(timer);
+        clock->firing = true;
         timer->fire(timer->arg);
+        clock->firing = false;
     }
     if (end > clock->now_ns)
         clock->now_ns = end;

@@ -7,6 +7,7 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define NS_PER_SEC 1000000000ull
@@ -24,6 +25,7 @@ struct clock {
     void (*nearer)(void *arg);
     void *nearer_arg;
     struct timer *pending;                /* sorted, nearest first */
+    bool firing;                          /* inside a timer's fire(): now_ns is when it was due */
 };
 
 struct timer {

@@ -22,6 +22,7 @@ struct spent {
     uint64_t cycles[SPENT_COUNT]; /* by now; the running thing's without what comes after since */
     uint64_t times[SPENT_COUNT];  /* begun */
     uint8_t on;
+    uint8_t code; /* how guest code ran last: SPENT_CODE_... or SPENT_INTERPRETER */
 };
 
 static inline void spent_start(struct spent *spent, enum spent_on what)
@@ -41,6 +42,8 @@ static inline void spent_back(struct spent *spent, enum spent_on what)
     now = __builtin_ia32_rdtsc();
     spent->cycles[spent->on] += now - spent->since;
     spent->since = now;
+    if (spent->on <= SPENT_INTERPRETER)
+        spent->code = spent->on;
     spent->on = (uint8_t)what;
 }
 

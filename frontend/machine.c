@@ -203,6 +203,7 @@ static int create_board(struct machine *m, struct error *error)
         .mem = &m->mem,
         .clock = &m->clock,
         .stop = &m->stop,
+        .latency = m->vcpu->spent ? &m->stats.latency : NULL,
         .debugcon = m->debugcon ? console_line(m->debugcon) : NULL,
         .debug_exit = m->config->debug_exit,
         .debug_exit_base = m->config->debug_exit_base,

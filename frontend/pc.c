@@ -40,6 +40,7 @@
 #include "devices/port92.h"
 #include "devices/pvpanic.h"
 #include "frontend/acpi.h"
+#include "frontend/latency.h"
 #include "frontend/pc_pci.h"
 
 /* --- The list ----------------------------------------------------------- */
@@ -163,7 +164,10 @@ static void mmio_write(void *board, uint64_t gpa, unsigned size, uint64_t value)
 static uint8_t intr_ack(void *board)
 {
     struct pc *pc = board;
+    const struct spent *spent = pc->config.vcpu->spent;
 
+    if (pc->config.latency && pc->config.latency->waiting)
+        latency_taken(pc->config.latency, clock_now_ns(pc->config.clock), spent->code);
     return i8259_ack(pc->pic);
 }
 
@@ -182,11 +186,25 @@ static void stop(struct pc *pc, enum vm_end end, int code, const char *reason)
     vcpu_kick(pc->config.vcpu);
 }
 
+static void watch_latency(struct pc *pc, bool level)
+{
+    const struct vcpu *vcpu = pc->config.vcpu;
+    const struct clock *clock = pc->config.clock;
+
+    if (!level)
+        pc->config.latency->waiting = false;
+    else if (!vcpu->intr_line && clock->firing && vcpu->cpl == 3 && vcpu->eflags & EFLAGS_IF)
+        latency_due(pc->config.latency, clock->now_ns);
+}
+
 static void intr_set(void *sink, unsigned pin, bool level)
 {
-    struct vcpu *vcpu = sink;
+    struct pc *pc = sink;
+    struct vcpu *vcpu = pc->config.vcpu;
 
     (void)pin;
+    if (pc->config.latency)
+        watch_latency(pc, level);
     vcpu->intr_line = level;
 }
 
@@ -367,7 +385,7 @@ static bool create_core(struct pc *pc)
     struct bus *ports = pc->ports;
 
     pc->pic = i8259_create(&(struct i8259_config){ ports, PORT_PIC_MASTER, PORT_PIC_SLAVE,
-                                                   PORT_ELCR, { intr_set, vcpu, 0 }, irq_taken,
+                                                   PORT_ELCR, { intr_set, pc, 0 }, irq_taken,
                                                    pc });
     if (!pc->pic)
         return false;

@@ -11,6 +11,7 @@
 
 struct chardev;
 struct clock;
+struct latency;
 struct pc;
 struct physmem;
 struct snap;
@@ -27,6 +28,7 @@ struct pc_config {
     struct physmem *mem;  /* initialised; its size is the guest's memory. pc_create sets the hole */
     struct clock *clock;
     struct vm_stop *stop;
+    struct latency *latency; /* NULL, or where the lateness of timers' interrupts is counted */
 
     struct chardev *serial[PC_SERIAL_COUNT]; /* COM1, COM2; NULL: that chip is not on the board */
     struct chardev *debugcon;                /* port 0xe9; NULL: not there */

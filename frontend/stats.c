@@ -161,6 +161,33 @@ static json_t *time_group(const struct spent *spent, uint64_t wall)
     return group;
 }
 
+static void put_microseconds(json_t *row, const char *name, uint64_t ns)
+{
+    json_object_set_new(row, name, json_real((double)ns / 1000));
+}
+
+/* A row for each tier in which user code was interrupted. */
+static json_t *latency_group(const struct latency *latency)
+{
+    json_t *group = json_object();
+
+    for (unsigned i = 0; i < LATENCY_TIERS; i++) {
+        const struct latency_row *from = &latency->row[i];
+        json_t *row;
+
+        if (!from->count)
+            continue;
+        row = json_object();
+        put(row, "count", from->count);
+        put_microseconds(row, "p50_us", latency_percentile(from, 0.5));
+        put_microseconds(row, "p90_us", latency_percentile(from, 0.9));
+        put_microseconds(row, "p99_us", latency_percentile(from, 0.99));
+        put_microseconds(row, "max_us", from->max_ns);
+        json_object_set_new(group, spent_name[i], row);
+    }
+    return group;
+}
+
 /* Time by the counter's cycles. */
 struct tenures {
     json_t *array;
@@ -209,6 +236,7 @@ static json_t *gather(const struct stats_source *source)
     json_object_set_new(all, "host", host_group(source->run, source->vcpu->spent, wall));
     json_object_set_new(all, "instructions", instruction_group(&source->vcpu->stats));
     json_object_set_new(all, "time", time_group(source->vcpu->spent, wall));
+    json_object_set_new(all, "interrupts_late", latency_group(&source->run->latency));
     json_object_set_new(all, "cpu", cpu_group(&source->vcpu->stats));
     if (source->engine->stats && source->vcpu->engine_state)
         source->engine->stats(source->vcpu, put, engine);
@@ -259,9 +287,26 @@ static void print_time(FILE *out, const json_t *time, double wall)
     }
 }
 
-static double seconds_of(const json_t *row, const char *name)
+static double number(const json_t *row, const char *name)
 {
     return json_real_value(json_object_get(row, name));
+}
+
+static void print_latency(FILE *out, const json_t *group)
+{
+    if (!json_object_size(group))
+        return;
+    fprintf(out, " %-34s %9s %9s %9s %9s %9s\n", "user code interrupted: due to taken", "times",
+            "p50 us", "p90 us", "p99 us", "max us");
+    for (unsigned i = 0; i < LATENCY_TIERS; i++) {
+        const json_t *row = json_object_get(group, spent_name[i]);
+
+        if (row)
+            fprintf(out, "  %-33s %9lld %9.1f %9.1f %9.1f %9.1f\n", spent_words[i],
+                    (long long)json_integer_value(json_object_get(row, "count")),
+                    number(row, "p50_us"), number(row, "p90_us"), number(row, "p99_us"),
+                    number(row, "max_us"));
+    }
 }
 
 static void print_tenures(FILE *out, const json_t *array)
@@ -275,8 +320,8 @@ static void print_tenures(FILE *out, const json_t *array)
             "direct s", "moves", "why it moved last");
     json_array_foreach(array, i, row)
         fprintf(out, "  %-15s %10.3f %10.3f %10.3f %6lld  %s\n",
-                json_string_value(json_object_get(row, "cr3")), seconds_of(row, "tlb"),
-                seconds_of(row, "window"), seconds_of(row, "direct"),
+                json_string_value(json_object_get(row, "cr3")), number(row, "tlb"),
+                number(row, "window"), number(row, "direct"),
                 (long long)json_integer_value(json_object_get(row, "moves")),
                 json_string_value(json_object_get(row, "why")));
 }
@@ -292,6 +337,8 @@ static void print_group(FILE *out, const char *group_name, const json_t *all,
         print_instructions(out, &source->vcpu->stats);
     } else if (!strcmp(group_name, "time")) {
         print_time(out, group, json_real_value(wall));
+    } else if (!strcmp(group_name, "interrupts_late")) {
+        print_latency(out, group);
     } else if (json_is_array(group)) {
         print_tenures(out, group);
     } else if (!json_is_object(group)) {

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "frontend/latency.h"
+
 struct engine;
 struct error;
 struct vcpu;
@@ -13,6 +15,7 @@ struct vcpu;
 struct run_stats {
     uint64_t start_ns;      /* CLOCK_MONOTONIC at power-on, where vcpu->spent started too */
     uint64_t engine_exits, sleeps, resets;
+    struct latency latency;
 };
 
 struct stats_source {
