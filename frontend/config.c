@@ -331,6 +331,11 @@ static int take_expect(struct config *config, const char *value, struct error *e
     return 0;
 }
 
+static int take_nic(struct config *config, const char *value, struct error *error)
+{
+    return config_nic_take(&config->nics, value, error);
+}
+
 static int note_kvm(struct config *config, const char *value, struct error *error)
 {
     (void)config, (void)value, (void)error;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "cpu/engine.h"
+#include "frontend/config_nic.h"
 #include "frontend/console.h"
 #include "frontend/pc.h"
 
@@ -37,6 +38,7 @@ struct config {
     struct console_spec serial[PC_SERIAL_COUNT], debugcon;
     unsigned serials; /* how many -serial there were */
     bool nographic;
+    struct nic_specs nics;
 
     const char *expect;  /* NULL: nothing */
     uint64_t timeout_ns; /* 0: none */

@@ -4,8 +4,8 @@
  * On the list is what novt, its libraries and libc call while a guest runs and afterwards: memory
  * that is never executable, descriptors that are open already, our own threads, clocks and signals.
  * Not on it: execve and fork (the helper of direct/ starts sandboxes), ptrace, kill, files by
- * their names (kernel and initrd stay open, image.h), new sockets. Whatever else is called is a bug
- * of ours or somebody who took the monitor over: the process ends.
+ * their names (kernel and initrd stay open, image.h), new sockets unless -nic asked for a network.
+ * Whatever else is called is a bug of ours or somebody who took the monitor over: the process ends.
  */
 #include "frontend/confine.h"
 
@@ -18,9 +18,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <termios.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "frontend/terminal.h"
@@ -62,6 +65,16 @@ static const int writing[] = {
 
 static const int removing[] = { SCMP_SYS(unlink), SCMP_SYS(unlinkat) };
 
+/* -nic user: libslirp's. Which sockets, and bound where to, the arguments say. */
+static const int networking[] = {
+    SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(sendto),
+    SCMP_SYS(recvfrom), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(setsockopt),
+    SCMP_SYS(getsockopt),
+};
+
+/* -nic socket */
+static const int joining[] = { SCMP_SYS(connect), SCMP_SYS(setsockopt), SCMP_SYS(getsockopt) };
+
 struct checked {
     int call;
     unsigned arg;
@@ -87,6 +100,7 @@ static const struct checked checked[] = {
     { SCMP_SYS(fcntl), 1, ALL, F_SETFL },
     { SCMP_SYS(fcntl), 1, ALL, F_GETFD },
     { SCMP_SYS(fcntl), 1, ALL, F_SETFD },
+    { SCMP_SYS(fcntl), 1, ALL, F_DUPFD_CLOEXEC },
     { SCMP_SYS(ioctl), 1, ALL, TCGETS },
     { SCMP_SYS(ioctl), 1, ALL, TCSETS },
     { SCMP_SYS(ioctl), 1, ALL, TIOCGPGRP },
@@ -94,19 +108,65 @@ static const struct checked checked[] = {
     { SCMP_SYS(ioctl), 1, ALL, TIOCGPTPEER },
 };
 
+static const struct checked internet_sockets[] = {
+    { SCMP_SYS(socket), 0, ALL, AF_INET },
+    { SCMP_SYS(socket), 0, ALL, AF_INET6 },
+    { SCMP_SYS(ioctl), 1, ALL, FIONBIO },
+};
+
+static const struct checked line_sockets[] = {
+    { SCMP_SYS(socket), 0, ALL, AF_INET },
+    { SCMP_SYS(socket), 0, ALL, AF_UNIX },
+};
+
+static const struct checked reading[] = {
+    { SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC | __O_TMPFILE, O_RDONLY },
+    { SCMP_SYS(open), 1, O_ACCMODE | O_CREAT | O_TRUNC | __O_TMPFILE, O_RDONLY },
+};
+
+/* Two wishes may have a call in common. */
+static int known(int err)
+{
+    return err == -EEXIST ? 0 : err;
+}
+
 static int allow_all(scmp_filter_ctx ctx, const int *call, size_t count)
 {
     int err = 0;
 
     for (size_t i = 0; !err && i < count; i++)
-        err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call[i], 0);
+        err = known(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call[i], 0));
     return err;
 }
 
 static int allow_checked(scmp_filter_ctx ctx, const struct checked *c)
 {
-    return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, c->call, 1,
-                            SCMP_CMP(c->arg, SCMP_CMP_MASKED_EQ, c->mask, c->value));
+    return known(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, c->call, 1,
+                                  SCMP_CMP(c->arg, SCMP_CMP_MASKED_EQ, c->mask, c->value)));
+}
+
+static int allow_list(scmp_filter_ctx ctx, const struct checked *list, size_t count)
+{
+    int err = 0;
+
+    for (size_t i = 0; !err && i < count; i++)
+        err = allow_checked(ctx, &list[i]);
+    return err;
+}
+
+static int allow_network(scmp_filter_ctx ctx, const struct confine_wants *wants)
+{
+    int err = 0;
+
+    if (wants->user_network)
+        err = allow_all(ctx, networking, COUNT(networking));
+    if (!err && wants->user_network)
+        err = allow_list(ctx, internet_sockets, COUNT(internet_sockets));
+    if (!err && wants->socket_line)
+        err = allow_all(ctx, joining, COUNT(joining));
+    if (!err && wants->socket_line)
+        err = allow_list(ctx, line_sockets, COUNT(line_sockets));
+    return err;
 }
 
 static int fill(scmp_filter_ctx ctx, const struct confine_wants *wants)
@@ -123,9 +183,53 @@ static int fill(scmp_filter_ctx ctx, const struct confine_wants *wants)
         err = allow_all(ctx, writing, COUNT(writing));
     if (!err && (wants->remove_files || wants->write_files))
         err = allow_all(ctx, removing, COUNT(removing));
-    for (size_t i = 0; !err && i < COUNT(checked); i++)
-        err = allow_checked(ctx, &checked[i]);
-    return err;
+    if (!err && wants->read_files && !wants->write_files)
+        err = allow_list(ctx, reading, COUNT(reading));
+    if (!err)
+        err = allow_network(ctx, wants);
+    return err ? err : allow_list(ctx, checked, COUNT(checked));
+}
+
+/* --- What is done instead ------------------------------------------------------------------- */
+
+/*
+ * libslirp reads the resolver's configuration again and again, by its name. Opening files by their
+ * names is not on the list, so the handler of what is stopped does it, from a copy made before.
+ */
+#define RESOLVER "/etc/resolv.conf"
+
+static int resolver_copy = -1;
+
+static void copy_resolver(void)
+{
+    int file = open(RESOLVER, O_RDONLY | O_CLOEXEC);
+    char text[65536];
+    ssize_t n;
+
+    resolver_copy = memfd_create("resolv.conf", MFD_CLOEXEC);
+    while (file >= 0 && resolver_copy >= 0 && (n = read(file, text, sizeof(text))) > 0)
+        if (write(resolver_copy, text, (size_t)n) != n)
+            break;
+    if (file >= 0)
+        close(file);
+}
+
+/* The call's result, or -ENOSYS: it is not about that file. */
+static long instead(long call, const greg_t *r)
+{
+    struct stat *st = (struct stat *)r[REG_RDX];
+    const char *name = (const char *)r[REG_RSI];
+    int fd;
+
+    if (resolver_copy < 0 || (call != SCMP_SYS(openat) && call != SCMP_SYS(newfstatat)) ||
+        (int)r[REG_RDI] != AT_FDCWD || strcmp(name, RESOLVER))
+        return -ENOSYS;
+    if (call == SCMP_SYS(newfstatat))
+        return fstat(resolver_copy, st) ? -errno : 0;
+    if (r[REG_RDX] & (O_ACCMODE | O_CREAT | O_TRUNC) || lseek(resolver_copy, 0, SEEK_SET))
+        return -EACCES;
+    fd = fcntl(resolver_copy, F_DUPFD_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
 }
 
 /* --- What it stops -------------------------------------------------------------------------- */
@@ -142,8 +246,16 @@ static void stopped(int sig, siginfo_t *info, void *ucontext)
 {
     char *name;
 
+    greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+    int saved = errno;
+    long result = instead(info->si_syscall, regs);
+
     (void)sig;
-    (void)ucontext;
+    errno = saved;
+    if (result != -ENOSYS) {
+        regs[REG_RAX] = result;
+        return;
+    }
     terminal_restore();
     name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, info->si_syscall);
     say("novt: the monitor was stopped at a system call that it has no business to make: ");
@@ -186,6 +298,8 @@ int confine_enter(const struct confine_wants *wants, const char **why)
     *why = "this build's sanitizers need more than a filter could allow";
     if (sanitized)
         return -ENOTSUP;
+    if (wants->user_network)
+        copy_resolver();
     ctx = seccomp_init(SCMP_ACT_TRAP);
     err = ctx ? catch_stops() : -ENOMEM;
     *why = "seccomp filters are refused or not in this kernel";

@@ -10,6 +10,9 @@
 struct confine_wants {
     bool write_files;  /* -stats-json writes a file by its name at the end */
     bool remove_files; /* -serial unix: takes its socket file away */
+    bool read_files;   /* -nic user,tftp= serves files by their names */
+    bool user_network; /* -nic user: Internet sockets; the resolver's file, from a copy */
+    bool socket_line;  /* -nic socket: connects again when the other end went */
 };
 
 /*

@@ -1,0 +1,363 @@
+/*
+ * -nic KIND[,PROPERTY=VALUE...]. A comma in a value is written twice.
+ *
+ * A row of the table says for which kinds a property is good, and what takes it.
+ */
+#include "frontend/config_nic.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "frontend/error.h"
+#include "frontend/nearest.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+struct parse {
+    struct nic_spec *nic;
+    const char *value; /* the whole option, for messages */
+    bool socket;       /* listen, connect or path has been said */
+    struct error *error;
+};
+
+typedef int property_fn(struct parse *parse, char *text);
+
+static int wrong(const struct parse *parse, const char *name, const char *text, const char *hint)
+{
+    return error_set(parse->error, EX_USAGE, "-nic %s: %s=%s is wrong; write %s", parse->value,
+                     name, text, hint);
+}
+
+/* --- Addresses and ports ---------------------------------------------------- */
+
+/* 1 to 65535. */
+static bool port_of(const char *text, uint16_t *port)
+{
+    unsigned long number;
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    number = strtoul(text, &end, 10);
+    *port = (uint16_t)number;
+    return !*end && number >= 1 && number <= UINT16_MAX;
+}
+
+/* Nothing stands for any. */
+static bool address_of(const char *text, uint32_t *address)
+{
+    if (!strcmp(text, "localhost"))
+        text = "127.0.0.1";
+    *address = 0;
+    return !*text || inet_pton(AF_INET, text, address) == 1;
+}
+
+/* [ADDRESS]:PORT; cuts text. */
+static bool place_of(char *text, uint32_t *address, uint16_t *port)
+{
+    char *colon = strrchr(text, ':');
+
+    if (!colon)
+        return false;
+    *colon = 0;
+    return address_of(text, address) && port_of(colon + 1, port);
+}
+
+static bool forward_of(char *text, struct net_forward *f)
+{
+    char *guest;
+
+    if (!strncmp(text, "udp:", 4))
+        f->udp = true;
+    else if (strncmp(text, "tcp:", 4) && *text != ':')
+        return false;
+    text += *text == ':' ? 1 : 4;
+    guest = strchr(text, '-');
+    if (!guest)
+        return false;
+    *guest++ = 0;
+    return place_of(text, &f->host_address, &f->host_port) &&
+           place_of(guest, &f->guest_address, &f->guest_port);
+}
+
+/* --- Properties ------------------------------------------------------------- */
+
+static int take_forward(struct parse *parse, char *text)
+{
+    struct net_user *user = &parse->nic->net.user;
+    struct net_forward f = { .udp = false };
+    char shown[128];
+
+    snprintf(shown, sizeof(shown), "%s", text);
+    if (!forward_of(text, &f))
+        return wrong(parse, "hostfwd", shown, "tcp:127.0.0.1:2222-:22 (host's side - guest's side)");
+    if (user->forwards == NET_FORWARDS_MAX)
+        return error_set(parse->error, EX_USAGE, "-nic %s: too many hostfwd; %u are the most",
+                         parse->value, NET_FORWARDS_MAX);
+    user->forward[user->forwards++] = f;
+    return 0;
+}
+
+static bool switch_of(const char *text, bool *on)
+{
+    *on = !strcmp(text, "on") || !strcmp(text, "yes") || !strcmp(text, "y");
+    return *on || !strcmp(text, "off") || !strcmp(text, "no") || !strcmp(text, "n");
+}
+
+static int take_restrict(struct parse *parse, char *text)
+{
+    bool on;
+
+    if (!switch_of(text, &on))
+        return wrong(parse, "restrict", text, "restrict=on or off");
+    parse->nic->net.user.restricted = on;
+    return 0;
+}
+
+static int take_ip6(struct parse *parse, char *text)
+{
+    bool on;
+
+    if (!switch_of(text, &on))
+        return wrong(parse, "ipv6", text, "ipv6=on or off");
+    parse->nic->net.user.no_ip6 = !on;
+    return 0;
+}
+
+static int take_tftp(struct parse *parse, char *text)
+{
+    parse->nic->net.user.tftp = text;
+    return 0;
+}
+
+static int take_boot_file(struct parse *parse, char *text)
+{
+    parse->nic->net.user.boot_file = text;
+    return 0;
+}
+
+static int take_host_name(struct parse *parse, char *text)
+{
+    parse->nic->net.user.host_name = text;
+    return 0;
+}
+
+static int take_interface(struct parse *parse, char *text)
+{
+    parse->nic->net.interface = text;
+    return 0;
+}
+
+/* No helper is run by us; the words that say so are good. */
+static int take_script(struct parse *parse, char *text)
+{
+    if (strcmp(text, "no"))
+        return wrong(parse, "script", text, "script=no: novt runs none, set the interface up before");
+    return 0;
+}
+
+static int take_place(struct parse *parse, const char *name, enum net_socket_kind kind, char *text)
+{
+    struct net_socket *socket = &parse->nic->net.socket;
+    char shown[128];
+
+    snprintf(shown, sizeof(shown), "%s", text);
+    socket->kind = kind;
+    if (parse->socket)
+        return error_set(parse->error, EX_USAGE,
+                         "-nic %s: say one of listen, connect and path, once", parse->value);
+    parse->socket = true;
+    if (kind == NET_PATH) {
+        socket->path = text;
+        return *text ? 0 : wrong(parse, name, shown, "the path of a socket");
+    }
+    if (!place_of(text, &socket->address, &socket->port))
+        return wrong(parse, name, shown, "an IPv4 address and a port: 127.0.0.1:1234");
+    if (!socket->address)
+        socket->address = htonl(INADDR_LOOPBACK);
+    return 0;
+}
+
+static int take_listen(struct parse *parse, char *text)
+{
+    return take_place(parse, "listen", NET_LISTEN, text);
+}
+
+static int take_connect(struct parse *parse, char *text)
+{
+    return take_place(parse, "connect", NET_CONNECT, text);
+}
+
+static int take_path(struct parse *parse, char *text)
+{
+    return take_place(parse, "path", NET_PATH, text);
+}
+
+static int take_mac(struct parse *parse, char *text)
+{
+    uint8_t *mac = parse->nic->net.mac;
+    int end = 0;
+
+    if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0], &mac[1], &mac[2], &mac[3],
+               &mac[4], &mac[5], &end) != 6 || text[end] || mac[0] & 1)
+        return wrong(parse, "mac", text, "six bytes, the first one even: 52:54:00:12:34:56");
+    parse->nic->has_mac = true;
+    return 0;
+}
+
+static int take_model(struct parse *parse, char *text)
+{
+    static const struct {
+        const char *name;
+        enum nic_model model;
+    } models[] = {
+        { "virtio", NIC_VIRTIO }, { "virtio-net-pci", NIC_VIRTIO }, { "virtio-net", NIC_VIRTIO },
+        { "e1000", NIC_E1000 }, { "e1000-82540em", NIC_E1000 },
+    };
+
+    for (size_t i = 0; i < COUNT(models); i++) {
+        if (!strcmp(models[i].name, text)) {
+            parse->nic->model = models[i].model;
+            return 0;
+        }
+    }
+    return wrong(parse, "model", text, "model=virtio or model=e1000");
+}
+
+/* --- The table -------------------------------------------------------------- */
+
+enum { USER = 1 << NET_USER, TAP = 1 << NET_TAP, SOCKET = 1 << NET_SOCKET,
+       ALL = USER | TAP | SOCKET };
+
+static const struct property {
+    const char *name;
+    unsigned kinds;
+    property_fn *take;
+} properties[] = {
+    { "model", ALL, take_model },
+    { "mac", ALL, take_mac },
+    { "hostfwd", USER, take_forward },
+    { "restrict", USER, take_restrict },
+    { "ipv6", USER, take_ip6 },
+    { "tftp", USER, take_tftp },
+    { "bootfile", USER, take_boot_file },
+    { "hostname", USER, take_host_name },
+    { "ifname", TAP, take_interface },
+    { "script", TAP, take_script },
+    { "downscript", TAP, take_script },
+    { "listen", SOCKET, take_listen },
+    { "connect", SOCKET, take_connect },
+    { "path", SOCKET, take_path },
+};
+
+static int unknown_property(const struct parse *parse, const char *name, unsigned kind)
+{
+    const char *names[COUNT(properties)];
+    size_t count = 0;
+
+    for (size_t i = 0; i < COUNT(properties); i++)
+        if (properties[i].kinds & kind)
+            names[count++] = properties[i].name;
+    return error_set(parse->error, EX_USAGE,
+                     "-nic %s: '%s' is no property of this kind; did you mean %s=?", parse->value,
+                     name, nearest_name(name, strlen(name), names, count));
+}
+
+static int take_property(struct parse *parse, char *text)
+{
+    unsigned kind = 1u << parse->nic->net.kind;
+    char *equals = strchr(text, '=');
+
+    if (equals)
+        *equals = 0;
+    for (size_t i = 0; i < COUNT(properties); i++) {
+        const struct property *p = &properties[i];
+
+        if (strcmp(p->name, text) || !(p->kinds & kind))
+            continue;
+        if (!equals)
+            return error_set(parse->error, EX_USAGE, "-nic %s: %s has no value: %s=...",
+                             parse->value, text, text);
+        return p->take(parse, equals + 1);
+    }
+    return unknown_property(parse, text, kind);
+}
+
+/* Cuts the next piece off; two commas are one that belongs to it. */
+static char *next_piece(char **rest)
+{
+    char *piece = *rest, *to = *rest, *from = *rest;
+
+    if (!piece)
+        return NULL;
+    while (*from && (*from != ',' || from[1] == ',')) {
+        from += *from == ',';
+        *to++ = *from++;
+    }
+    *rest = *from ? from + 1 : NULL;
+    *to = 0;
+    return piece;
+}
+
+static int take_kind(struct parse *parse, const char *name)
+{
+    static const char *const names[] = { [NET_USER] = "user", [NET_TAP] = "tap",
+                                         [NET_SOCKET] = "socket", "none" };
+
+    for (unsigned i = 0; i < COUNT(names) - 1; i++) {
+        if (name && !strcmp(names[i], name)) {
+            parse->nic->net.kind = (enum net_kind)i;
+            return 0;
+        }
+    }
+    return error_set(parse->error, EX_USAGE,
+                     "-nic %s: unknown; did you mean %s? (one of user, tap, socket, none)",
+                     parse->value, nearest_name(name, strlen(name), names, COUNT(names)));
+}
+
+static int check(const struct parse *parse)
+{
+    const struct net_config *net = &parse->nic->net;
+
+    if (net->kind == NET_TAP && (!net->interface || !*net->interface))
+        return error_set(parse->error, EX_USAGE,
+                         "-nic %s: which interface? write -nic tap,ifname=tap0", parse->value);
+    if (net->kind == NET_SOCKET && !parse->socket)
+        return error_set(parse->error, EX_USAGE,
+                         "-nic %s: where is the other end? write listen=127.0.0.1:1234 for one "
+                         "guest and connect=127.0.0.1:1234 for the other, or path=SOCKET for both",
+                         parse->value);
+    return 0;
+}
+
+int config_nic_take(struct nic_specs *nics, const char *value, struct error *error)
+{
+    struct nic_spec *nic = &nics->nic[nics->count];
+    struct parse parse = { .nic = nic, .value = value, .error = error };
+    char *rest, *piece;
+
+    if (!strcmp(value, "none")) {
+        nics->none = true;
+        return nics->count ? error_set(error, EX_USAGE, "-nic none: there is another -nic") : 0;
+    }
+    if (nics->none)
+        return error_set(error, EX_USAGE, "-nic %s: there is -nic none, too", value);
+    if (nics->count == NICS_MAX)
+        return error_set(error, EX_USAGE, "-nic %s: one too many, the board has room for %u", value,
+                         NICS_MAX);
+    if (strlen(value) >= sizeof(nic->text))
+        return error_set(error, EX_USAGE, "-nic: %zu characters are too many; %zu are the most",
+                         strlen(value), sizeof(nic->text) - 1);
+    *nic = (struct nic_spec){ .model = NIC_VIRTIO };
+    rest = strcpy(nic->text, value);
+    if (take_kind(&parse, next_piece(&rest)))
+        return -1;
+    while ((piece = next_piece(&rest)))
+        if (take_property(&parse, piece))
+            return -1;
+    nics->count++;
+    return check(&parse);
+}

@@ -1,0 +1,32 @@
+/* -nic: network cards and what their cables lead to, as the command line has them. */
+#ifndef FRONTEND_CONFIG_NIC_H
+#define FRONTEND_CONFIG_NIC_H
+
+#include <stdbool.h>
+
+#include "net/net.h"
+
+struct config;
+struct error;
+
+enum { NICS_MAX = 8, NIC_TEXT_MAX = 1024 };
+
+enum nic_model { NIC_VIRTIO, NIC_E1000 };
+
+struct nic_spec {
+    struct net_config net;
+    enum nic_model model;
+    bool has_mac;             /* else machine.c makes one up */
+    char text[NIC_TEXT_MAX];  /* what net's strings point into */
+};
+
+struct nic_specs {
+    struct nic_spec nic[NICS_MAX];
+    unsigned count;
+    bool none; /* -nic none */
+};
+
+/* Adds what value says; 0, or -1 with *error. */
+int config_nic_take(struct nic_specs *nics, const char *value, struct error *error);
+
+#endif

@@ -1,0 +1,122 @@
+/* Cables: their threads are net/'s; here they meet the vcpu's thread. */
+#include "frontend/nics.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sysexits.h>
+
+#include "devices/netdev.h"
+#include "frontend/config_nic.h"
+#include "frontend/confine.h"
+#include "frontend/error.h"
+#include "frontend/poller.h"
+#include "net/net.h"
+
+struct card {
+    struct net *net;
+    struct poller_fd fd;
+};
+
+struct nics {
+    struct poller *poller;
+    struct card card[NICS_MAX];
+    unsigned count;
+};
+
+static void ready(void *arg, short revents)
+{
+    (void)revents;
+    net_ready(arg);
+}
+
+/* Behind its own libslirp every guest may have the same one; on a shared wire none may. */
+static void make_mac(const struct nic_spec *spec, unsigned card, uint8_t mac[6])
+{
+    static const uint8_t usual[] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };
+
+    memcpy(mac, spec->has_mac ? spec->net.mac : usual, 6);
+    if (spec->has_mac)
+        return;
+    if (spec->net.kind == NET_USER || getrandom(mac + 3, 3, 0) != 3)
+        mac[5] = (uint8_t)(mac[5] + card);
+}
+
+static int create_card(struct nics *nics, const struct nic_spec *spec, struct error *error)
+{
+    struct card *card = &nics->card[nics->count];
+    struct net_config config = spec->net;
+    char why[NET_WHY_MAX];
+
+    make_mac(spec, nics->count, config.mac);
+    card->net = net_create(&config, why);
+    if (!card->net)
+        return error_set(error, EX_UNAVAILABLE, "%s", why);
+    nics->count++;
+    card->fd = (struct poller_fd){ .fd = net_fd(card->net), .events = POLLIN, .ready = ready,
+                                   .arg = card->net };
+    return 0;
+}
+
+int nics_create(struct nics **made, const struct nic_specs *specs, struct poller *poller,
+                struct error *error)
+{
+    struct nics *nics = *made = calloc(1, sizeof(*nics));
+
+    if (!nics)
+        return error_set(error, EX_OSERR, "no host memory for network cards; free some");
+    nics->poller = poller;
+    for (unsigned i = 0; i < specs->count; i++)
+        if (create_card(nics, &specs->nic[i], error))
+            return -1;
+    return 0;
+}
+
+int nics_open(struct nics *nics, struct error *error)
+{
+    for (unsigned i = 0; i < nics->count; i++) {
+        int err = net_start(nics->card[i].net);
+
+        if (err)
+            return error_set(error, EX_OSERR, "-nic: no thread: %s; raise the limit (ulimit -u)",
+                             strerror(-err));
+        if (poller_add(nics->poller, &nics->card[i].fd))
+            return error_set(error, EX_SOFTWARE, "-nic: too many descriptors to wait for");
+    }
+    return 0;
+}
+
+void nics_destroy(struct nics *nics)
+{
+    if (!nics)
+        return;
+    for (unsigned i = 0; i < nics->count; i++) {
+        poller_remove(nics->poller, &nics->card[i].fd);
+        net_destroy(nics->card[i].net);
+    }
+    free(nics);
+}
+
+struct netdev *nics_device(struct nics *nics, unsigned card)
+{
+    return net_device(nics->card[card].net);
+}
+
+void nics_reset(struct nics *nics)
+{
+    for (unsigned i = 0; i < nics->count; i++)
+        net_reset(nics->card[i].net);
+}
+
+void nics_confine(const struct nic_specs *specs, struct confine_wants *wants)
+{
+    for (unsigned i = 0; i < specs->count; i++) {
+        const struct net_config *net = &specs->nic[i].net;
+
+        wants->user_network |= net->kind == NET_USER;
+        wants->read_files |= net->kind == NET_USER && net->user.tftp;
+        wants->socket_line |= net->kind == NET_SOCKET;
+        wants->remove_files |= net->kind == NET_SOCKET && net->socket.kind == NET_PATH;
+    }
+}

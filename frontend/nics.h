@@ -1,0 +1,29 @@
+/* The cables of the network cards: made from the command line, waited for by the poller. */
+#ifndef FRONTEND_NICS_H
+#define FRONTEND_NICS_H
+
+struct confine_wants;
+struct error;
+struct netdev;
+struct nic_specs;
+struct nics;
+struct poller;
+
+/* Takes interfaces and ports; specs outlives it. 0, or -1 with *error. */
+int nics_create(struct nics **nics, const struct nic_specs *specs, struct poller *poller,
+                struct error *error);
+/* Starts what moves frames. 0, or -1 with *error. */
+int nics_open(struct nics *nics, struct error *error);
+/* The chips are gone by then, or do not call any more. */
+void nics_destroy(struct nics *nics);
+
+/* What the card's chip is plugged into. */
+struct netdev *nics_device(struct nics *nics, unsigned card);
+
+/* Power-on of the guest: what was on its way to it is dropped. */
+void nics_reset(struct nics *nics);
+
+/* What the monitor must be able to do for them (confine.h). */
+void nics_confine(const struct nic_specs *specs, struct confine_wants *wants);
+
+#endif
