@@ -18,6 +18,7 @@ struct place {
     uint8_t *host; /* NULL: MMIO at gpa */
     uint64_t gpa;
     bool watched;  /* writes must be told to physmem_written() */
+    bool rom;      /* host is for reading */
     bool debug;    /* a data breakpoint is in this page: accesses are told to debug.c */
     uint64_t gla;  /* when debug */
 };
@@ -40,8 +41,45 @@ static void drop_page(struct vcpu *vcpu, uint64_t gla)
 static const struct mmu_ops plain_ops = {
     .root_changed = flush_both,
     .mode_changed = flush_both,
+    .layout_changed = flush_both,
     .invlpg = drop_page,
 };
+
+static void plain_watch(void *arg, uint64_t gfn, uint64_t count)
+{
+    struct vcpu *vcpu = arg;
+
+    if (vcpu->mmu != &plain_ops)
+        return;
+    for (unsigned user = 0; user < 2; user++)
+        tlb_protect(vcpu->tlb[user], physmem_ptr(vcpu->mem, gfn << PAGE_SHIFT), count);
+}
+
+static void layout_changed(void *arg)
+{
+    struct vcpu *vcpu = arg;
+
+    if (vcpu->mmu->layout_changed)
+        vcpu->mmu->layout_changed(vcpu);
+}
+
+static void touched(void *arg)
+{
+    vcpu_kick(arg);
+}
+
+void mem_attach(struct vcpu *vcpu)
+{
+    struct physmem *mem = vcpu->mem;
+
+    mem->on_layout = layout_changed;
+    mem->layout_arg = mem->touched_arg = vcpu;
+    mem->on_touched = touched;
+    if (mem->on_watch)
+        return;
+    mem->on_watch = plain_watch;
+    mem->arg = vcpu;
+}
 
 int mem_create(struct vcpu *vcpu)
 {
@@ -80,9 +118,17 @@ static unsigned fill_rights(const struct vcpu *vcpu, const struct walk *w, enum 
         rights |= 1u << MEM_WRITE;
     if (!w->nx)
         rights |= 1u << MEM_EXEC;
-    if (vcpu->mem->watch[w->gpa >> PAGE_SHIFT])
+    if (vcpu->mem->watch[w->gpa >> PAGE_SHIFT] || !physmem_is_writable(vcpu->mem, w->gpa))
         rights &= ~(1u << MEM_WRITE);
     return rights;
+}
+
+static void touch(struct physmem *mem, uint64_t gfn)
+{
+    uint64_t first;
+
+    if (mem->watch[gfn] & WATCH_DISPLAY)
+        physmem_touch(mem, gfn, &first);
 }
 
 /* The slow half of locate(): walks, fills the TLB. True when it faulted. */
@@ -98,12 +144,15 @@ static bool walk_page(struct vcpu *vcpu, uint64_t gla, enum mem_access access, b
         return fault_page(vcpu, gla, error) == STEP_FAULT;
     out->gpa = w.gpa;
     out->host = NULL;
-    out->watched = false;
+    out->watched = out->rom = false;
     out->gla = gla;
     out->debug = debug_armed(vcpu) && debug_page_watched(vcpu, gla);
     if (!physmem_is_ram(vcpu->mem, w.gpa))
         return false;
     out->host = physmem_ptr(vcpu->mem, w.gpa);
+    out->rom = !physmem_is_writable(vcpu->mem, w.gpa);
+    if (access == MEM_WRITE)
+        touch(vcpu->mem, w.gpa >> PAGE_SHIFT);
     if (out->debug) { /* never enters a TLB or a view */
         out->watched = vcpu->mem->watch[w.gpa >> PAGE_SHIFT];
         return false;
@@ -125,7 +174,7 @@ static inline bool locate(struct vcpu *vcpu, uint64_t gla, enum mem_access acces
         return walk_page(vcpu, gla, access, user, out);
     out->host = (uint8_t *)(uintptr_t)(tlb->addend[tlb_index(gla)] + gla);
     out->gpa = (uint64_t)(out->host - vcpu->mem->ram);
-    out->watched = false; /* T2 */
+    out->watched = out->rom = false; /* T2 */
     out->debug = false;
     return false;
 }
@@ -168,6 +217,10 @@ static void place_write(struct vcpu *vcpu, const struct place *at, unsigned size
 {
     if (__builtin_expect(at->debug, 0))
         debug_data_access(vcpu, at->gla, size, true);
+    if (at->host && __builtin_expect(at->rom, 0)) {
+        physmem_rom_store(vcpu->mem, at->gpa, value, size);
+        return;
+    }
     if (at->host) {
         store(at->host, size, value);
         if (at->watched)
@@ -358,7 +411,7 @@ static void place_write_bytes(struct vcpu *vcpu, struct place at, const uint8_t 
 {
     if (__builtin_expect(at.debug, 0))
         debug_data_access(vcpu, at.gla, size, true);
-    if (at.host) {
+    if (at.host && !at.rom) {
         copy(at.host, from, size);
         if (at.watched)
             physmem_written(vcpu->mem, at.gpa, size);
@@ -431,7 +484,7 @@ bool mem_span(struct vcpu *vcpu, unsigned seg, uint64_t offset, bool write, uint
     *size = span_limit(&vcpu->seg[seg], offset, *size);
     if (*size > PAGE_SIZE - (gla & PAGE_MASK))
         *size = PAGE_SIZE - (gla & PAGE_MASK);
-    *host = (write && at.watched) || at.debug ? NULL : at.host;
+    *host = (write && (at.watched || at.rom)) || at.debug ? NULL : at.host;
     return false;
 }
 

@@ -26,6 +26,8 @@ enum mem_access { MEM_READ, MEM_WRITE, MEM_EXEC };
 
 /* Sets up vcpu->tlb and the plain flush-on-CR3-write mmu_ops. 0 or -ENOMEM. */
 int mem_create(struct vcpu *vcpu);
+/* Hears of what changes in vcpu->mem; on_watch only until an engine takes it over. */
+void mem_attach(struct vcpu *vcpu);
 void mem_destroy(struct vcpu *vcpu);
 
 /* --- data accesses by instructions, with the current CPL's rights --------- */
@@ -58,8 +60,8 @@ MUST_CHECK bool mem_segment(struct vcpu *vcpu, unsigned seg, uint64_t offset, un
 /*
  * A host pointer to the RAM behind seg:offset, good for the returned number of bytes (1 to *size,
  * not across the page end), until the next call into this file. Returns false when that succeeded;
- * *host is NULL (and *size the bytes to the page end, at most) where it is MMIO or a watched frame
- * is to be written: then go through mem_read/mem_write. For string instructions.
+ * *host is NULL (and *size the bytes to the page end, at most) where it is MMIO, or where a watched
+ * frame or ROM is to be written: then go through mem_read/mem_write. For string instructions.
  */
 MUST_CHECK bool mem_span(struct vcpu *vcpu, unsigned seg, uint64_t offset, bool write,
                          uint64_t *size, uint8_t **host);
@@ -110,6 +112,8 @@ struct mmu_ops {
     void (*root_changed)(struct vcpu *vcpu);  /* CR3 written (or PDPTEs reloaded) */
     /* CR0.PG/WP, CR4.PAE/PSE/PGE/SMEP/SMAP, EFER.NXE, A20 */
     void (*mode_changed)(struct vcpu *vcpu);
+    /* Other memory, or none, is at some addresses (base/physmem.h, P3). May be NULL. */
+    void (*layout_changed)(struct vcpu *vcpu);
     void (*invlpg)(struct vcpu *vcpu, uint64_t gla);
     /* The TLB of CPL 3 (user) or of CPL 0-2 is about to cache this walk. May be NULL. */
     void (*filled)(struct vcpu *vcpu, uint64_t gla, const struct walk *walk, bool user);

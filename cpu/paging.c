@@ -40,10 +40,10 @@ static void entry_set(const struct vcpu *vcpu, uint64_t gpa, uint64_t entry, uin
 {
     uint8_t low = (uint8_t)(entry | bits);
 
-    if ((entry & bits) == bits || !physmem_is_ram(vcpu->mem, gpa))
+    if ((entry & bits) == bits || !physmem_is_writable(vcpu->mem, gpa))
         return;
     *physmem_ptr(vcpu->mem, gpa) = low;
-    if (physmem_watched(vcpu->mem, gpa >> PAGE_SHIFT) & WATCH_CODE)
+    if (physmem_watched(vcpu->mem, gpa >> PAGE_SHIFT) & (WATCH_CODE | WATCH_DISPLAY))
         physmem_written(vcpu->mem, gpa, 1);
 }
 

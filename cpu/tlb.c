@@ -39,14 +39,15 @@ void tlb_drop(struct tlb *tlb, uint64_t gla, uint64_t size)
             drop_index(tlb, i);
 }
 
-void tlb_protect(struct tlb *tlb, const uint8_t *host)
+void tlb_protect(struct tlb *tlb, const uint8_t *host, uint64_t count)
 {
     uint64_t page_host = (uint64_t)(uintptr_t)host & ~PAGE_MASK;
 
     for (unsigned i = 0; i < TLB_ENTRIES; i++) {
         uint64_t tag = tlb->tag[1][i];
 
-        if (tag != TLB_NONE && tlb->addend[i] + (-tag << PAGE_SHIFT) == page_host)
+        if (tag != TLB_NONE &&
+            tlb->addend[i] + (-tag << PAGE_SHIFT) - page_host < count << PAGE_SHIFT)
             tlb->tag[1][i] = TLB_NONE;
     }
 }

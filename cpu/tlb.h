@@ -39,8 +39,8 @@ void tlb_flush(struct tlb *tlb);
 /* Forgets the pages that overlap [gla, gla + size). */
 void tlb_drop(struct tlb *tlb, uint64_t gla, uint64_t size);
 
-/* Forgets write rights to the frame at host address (a page of RAM). */
-void tlb_protect(struct tlb *tlb, const uint8_t *host);
+/* Forgets write rights to count frames from host address (a page of RAM) on. */
+void tlb_protect(struct tlb *tlb, const uint8_t *host, uint64_t count);
 
 /* Adds rights (bit n: enum mem_access n) for gla's page, which is host's page of RAM. */
 void tlb_fill(struct tlb *tlb, uint64_t gla, const uint8_t *host, unsigned rights);

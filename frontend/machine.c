@@ -221,7 +221,7 @@ static int create_board(struct machine *m, struct error *error)
 
 static void clear_memory(struct physmem *mem)
 {
-    if (fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)mem->size))
+    if (fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)PHYSMEM_LIMIT))
         memset(mem->ram, 0, mem->size);
 }
 

@@ -509,8 +509,8 @@ struct pc *pc_create(const struct pc_config *config, const char **error)
     if (!pc)
         return NULL;
     pc->config = *config;
-    config->mem->hole_start = GPA_DISPLAY;
-    config->mem->hole_end = GPA_TEXT;
+    physmem_set_kind(config->mem, GPA_DISPLAY, GPA_TEXT - GPA_DISPLAY, PHYSMEM_NONE);
+    mem_attach(config->vcpu);
     *error = create_chips(pc);
     if (*error) {
         pc_destroy(pc);

@@ -100,9 +100,10 @@ static bool unmap_there(const struct window *w, uint64_t page, uint64_t count)
     return !sandbox_unmap(w->sandbox, page << PAGE_SHIFT, count) && taken_back(w->sandbox);
 }
 
-static bool protect_there(const struct window *w, uint64_t page, struct rights rights)
+static bool protect_there(const struct window *w, uint64_t page, uint64_t count,
+                          struct rights rights)
 {
-    return !sandbox_protect(w->sandbox, page << PAGE_SHIFT, 1, sandbox_rights(rights)) &&
+    return !sandbox_protect(w->sandbox, page << PAGE_SHIFT, count, sandbox_rights(rights)) &&
            taken_back(w->sandbox);
 }
 
@@ -135,12 +136,12 @@ bool host_unmap(const struct shadowmm *sm, const struct window *w, uint64_t page
     return done;
 }
 
-bool host_protect(const struct shadowmm *sm, const struct window *w, uint64_t page,
+bool host_protect(const struct shadowmm *sm, const struct window *w, uint64_t page, uint64_t count,
                   struct rights rights)
 {
     enum spent_on before = spent_begin(sm->vcpu->spent, SPENT_MAP);
-    bool done = w->sandbox ? protect_there(w, page, rights)
-                           : !mprotect(page_host(w, page), PAGE_SIZE, protection(rights));
+    bool done = w->sandbox ? protect_there(w, page, count, rights)
+                           : !mprotect(page_host(w, page), count << PAGE_SHIFT, protection(rights));
 
     spent_back(sm->vcpu->spent, before);
     return done;

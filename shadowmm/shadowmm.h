@@ -80,8 +80,8 @@ void shadowmm_jump_drop(struct shadowmm *sm, uint64_t eip);
 /* For physmem's on_write: a frame with WATCH_TABLE has been written. */
 void shadowmm_table_written(struct shadowmm *sm, uint64_t gpa, uint64_t size);
 
-/* For physmem's on_watch: take back every cached write right to the frame. */
-void shadowmm_protect(struct shadowmm *sm, uint64_t gfn);
+/* For physmem's on_watch: take back every cached write right to the frames. */
+void shadowmm_protect(struct shadowmm *sm, uint64_t gfn, uint64_t count);
 
 /*
  * Windows: a view's second form, for address spaces that compute. A window is 4 GiB of the

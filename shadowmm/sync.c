@@ -194,9 +194,10 @@ void sync_all(struct shadowmm *sm)
 void sync_forget_all(struct shadowmm *sm)
 {
     sm->unsync = NULL;
-    for (uint64_t gfn = 0; gfn < sm->vcpu->mem->frames; gfn++)
+    for (uint64_t gfn = 0; gfn < sm->tables_end; gfn++)
         if (sm->table_of[gfn])
             forget(sm, sm->table_of[gfn]);
+    sm->tables_end = 0;
 }
 
 static struct table *table_for(struct shadowmm *sm, const struct walk *walk, unsigned i)
@@ -214,6 +215,8 @@ static struct table *table_for(struct shadowmm *sm, const struct walk *walk, uns
     t->places = 0;
     t->idle = 0;
     sm->table_of[gfn] = t;
+    if (gfn >= sm->tables_end)
+        sm->tables_end = gfn + 1;
     sm->stats.tables_traced++;
     trace(sm, t);
     return t;

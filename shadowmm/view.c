@@ -181,6 +181,12 @@ static void mode_changed(struct vcpu *vcpu)
     root_changed(vcpu);
 }
 
+static void layout_changed(struct vcpu *vcpu)
+{
+    flush_all(of(vcpu));
+    root_changed(vcpu);
+}
+
 static void invlpg(struct vcpu *vcpu, uint64_t gla)
 {
     struct shadowmm *sm = of(vcpu);
@@ -219,23 +225,36 @@ static void filled(struct vcpu *vcpu, uint64_t gla, const struct walk *walk, boo
 static const struct mmu_ops ops = {
     .root_changed = root_changed,
     .mode_changed = mode_changed,
+    .layout_changed = layout_changed,
     .invlpg = invlpg,
     .filled = filled,
 };
 
-void shadowmm_protect(struct shadowmm *sm, uint64_t gfn)
+/* Who may hold write rights to any of the frames; nobody does any more. */
+static uint8_t take_writers(struct shadowmm *sm, uint64_t gfn, uint64_t count)
+{
+    uint8_t writer = 0;
+
+    for (uint64_t i = gfn; i < gfn + count; i++) {
+        if (sm->writer[i] && sm->writer[i] != writer)
+            writer = writer ? WRITER_MANY : sm->writer[i];
+        sm->writer[i] = 0;
+    }
+    return writer;
+}
+
+void shadowmm_protect(struct shadowmm *sm, uint64_t gfn, uint64_t count)
 {
     const uint8_t *host = physmem_ptr(sm->vcpu->mem, gfn << PAGE_SHIFT);
-    uint8_t writer = sm->writer[gfn];
+    uint8_t writer = take_writers(sm, gfn, count);
 
     for (unsigned i = 0; writer && i < sm->view_count; i++) {
         if (writer != WRITER_MANY && writer != i + 1)
             continue;
-        tlb_protect(&sm->view[i].tlb[0], host);
-        tlb_protect(&sm->view[i].tlb[1], host);
+        tlb_protect(&sm->view[i].tlb[0], host, count);
+        tlb_protect(&sm->view[i].tlb[1], host, count);
     }
-    sm->writer[gfn] = 0;
-    window_protect(sm, gfn);
+    window_protect(sm, gfn, count);
 }
 
 /* --- Life ------------------------------------------------------------------- */

@@ -119,6 +119,7 @@ struct shadowmm {
     unsigned view_count, current;
     uint64_t mode;           /* the control bits all views were filled under */
     struct table **table_of; /* by gfn */
+    uint64_t tables_end;     /* none at this gfn or above */
     uint8_t *writer;         /* by gfn: 0, view number + 1 or WRITER_MANY may hold a write right */
     struct table *unsync, *free_tables;
     unsigned free_count;
@@ -163,8 +164,8 @@ bool host_map(const struct shadowmm *sm, const struct window *w, const struct ar
 /* Nothing is mapped at [page, end) afterwards: accesses fault. False: what is there is
  * undefined. */
 bool host_unmap(const struct shadowmm *sm, const struct window *w, uint64_t page, uint64_t end);
-/* A mapped page has these rights afterwards. False: nothing has changed. */
-bool host_protect(const struct shadowmm *sm, const struct window *w, uint64_t page,
+/* Mapped pages have these rights afterwards. False: what has changed is undefined. */
+bool host_protect(const struct shadowmm *sm, const struct window *w, uint64_t page, uint64_t count,
                   struct rights rights);
 void host_unmap_all(const struct shadowmm *sm, const struct window *w);
 
@@ -173,7 +174,7 @@ void host_unmap_all(const struct shadowmm *sm, const struct window *w);
 void window_drop(struct shadowmm *sm, struct window *w, uint64_t gla, uint64_t size);
 void window_empty(struct shadowmm *sm, struct window *w);
 void window_release(struct shadowmm *sm, struct view *view, enum slot slot);
-void window_protect(struct shadowmm *sm, uint64_t gfn);
+void window_protect(struct shadowmm *sm, uint64_t gfn, uint64_t count);
 void window_prefill(struct shadowmm *sm, const struct view *view); /* the current one */
 void window_destroy(struct shadowmm *sm);
 

@@ -182,31 +182,43 @@ void window_release(struct shadowmm *sm, struct view *view, enum slot slot)
         sm->stats.windows_lost++;
 }
 
-static void protect_page(struct shadowmm *sm, struct window *w, uint64_t page)
+/* The pages are of one area. */
+static void protect_pages(struct shadowmm *sm, struct window *w, uint64_t page, uint64_t count)
 {
     struct rights rights = w->area[area_find(w, page)].rights;
 
     rights.write = false;
-    if (!area_room(sm, w) || !host_protect(sm, w, page, rights)) {
+    if (!area_room(sm, w) || !host_protect(sm, w, page, count, rights)) {
         window_evict(sm, w);
         return;
     }
     area_split(sm, w, page);
-    area_split(sm, w, page + 1);
+    area_split(sm, w, page + count);
     w->area[area_find(w, page)].rights = rights;
     w->events++;
     sm->stats.window_protects++;
 }
 
-void window_protect(struct shadowmm *sm, uint64_t gfn)
+/* What of the frames the area has. */
+static void protect_area(struct shadowmm *sm, struct window *w, const struct area *area,
+                         uint64_t gfn, uint64_t count)
 {
-    for (unsigned k = 0; k < POOL_SIZE; k++) {
-        struct window *w = &sm->pool[k];
+    uint64_t area_end = (uint64_t)area->gfn + area->count, end = gfn + count;
 
-        for (unsigned i = 0; i < w->areas; i++)
-            if (w->area[i].rights.write && gfn - w->area[i].gfn < w->area[i].count)
-                protect_page(sm, w, w->area[i].page + (gfn - w->area[i].gfn));
-    }
+    if (!area->rights.write || gfn >= area_end || end <= area->gfn)
+        return;
+    if (gfn < area->gfn)
+        gfn = area->gfn;
+    if (end > area_end)
+        end = area_end;
+    protect_pages(sm, w, area->page + (gfn - area->gfn), end - gfn);
+}
+
+void window_protect(struct shadowmm *sm, uint64_t gfn, uint64_t count)
+{
+    for (unsigned k = 0; k < POOL_SIZE; k++)
+        for (unsigned i = 0; i < sm->pool[k].areas; i++)
+            protect_area(sm, &sm->pool[k], &sm->pool[k].area[i], gfn, count);
 }
 
 /* --- Filling --------------------------------------------------------------------------- */
@@ -215,6 +227,7 @@ static bool may_write(const struct shadowmm *sm, const struct walk *walk, enum s
 {
     return walk->dirty &&
            (walk->writable || (slot == SLOT_KERNEL && !(sm->vcpu->cr0 & CR0_WP))) &&
+           physmem_is_writable(sm->vcpu->mem, walk->gpa) &&
            !physmem_watched(sm->vcpu->mem, walk->gpa >> PAGE_SHIFT);
 }
 
@@ -226,14 +239,6 @@ static struct rights rights_of(const struct shadowmm *sm, const struct walk *wal
 static bool same_rights(struct rights a, struct rights b)
 {
     return a.write == b.write && a.exec == b.exec;
-}
-
-/* Is all of it RAM? */
-static bool ram_range(const struct shadowmm *sm, uint64_t gpa, uint64_t size)
-{
-    const struct physmem *mem = sm->vcpu->mem;
-
-    return gpa + size <= mem->size && (gpa >= mem->hole_end || gpa + size <= mem->hole_start);
 }
 
 /*
@@ -254,7 +259,8 @@ static uint64_t continues(struct shadowmm *sm, uint64_t gla, uint64_t gfn, enum 
         !same_rights(rights_of(sm, &walk, slot), rights) || !sync_filled(sm, gla, &walk))
         return 0;
     inside = (gla & (walk.size - 1)) >> PAGE_SHIFT;
-    if (walk.size == PAGE_SIZE || !ram_range(sm, walk.gpa - (inside << PAGE_SHIFT), walk.size))
+    if (walk.size == PAGE_SIZE ||
+        !physmem_is_uniform(sm->vcpu->mem, walk.gpa - (inside << PAGE_SHIFT), walk.size))
         return 1;
     return down ? inside + 1 : (walk.size >> PAGE_SHIFT) - inside;
 }
@@ -394,6 +400,20 @@ static enum mem_fill fill_page(struct shadowmm *sm, struct window *w, enum slot 
     return fill_run(sm, w, page, walk->gpa >> PAGE_SHIFT, slot, rights);
 }
 
+/* A write to what is shown. The frames that may be written with this one get areas together, if
+ * the guest has them in one run, as it has. */
+static void touch(struct shadowmm *sm, struct window *w, uint64_t gla, uint64_t gpa)
+{
+    uint64_t gfn = gpa >> PAGE_SHIFT, page = gla >> PAGE_SHIFT, first, count, low, end;
+
+    if (!(physmem_watched(sm->vcpu->mem, gfn) & WATCH_DISPLAY))
+        return;
+    count = physmem_touch(sm->vcpu->mem, gfn, &first);
+    host_bounds(sm, w, &low, &end);
+    if (page >= low + (gfn - first) && page - (gfn - first) + count <= end)
+        window_drop(sm, w, (page - (gfn - first)) << PAGE_SHIFT, count << PAGE_SHIFT);
+}
+
 /* An access to the current view's window in this slot faulted. */
 static enum mem_fill fill(struct shadowmm *sm, enum slot slot, uint64_t gla, enum mem_access access)
 {
@@ -413,6 +433,8 @@ static enum mem_fill fill(struct shadowmm *sm, enum slot slot, uint64_t gla, enu
         return MEM_DEVICE;
     if (!mappable(sm, w, gla >> PAGE_SHIFT) || (shared && walk.user)) /* H1 */
         return MEM_SPECIAL;
+    if (access == MEM_WRITE)
+        touch(sm, w, gla, walk.gpa);
     sync_begin(sm);
     sm->sharing = shared;
     result = fill_page(sm, w, slot, gla, &walk, access == MEM_WRITE);

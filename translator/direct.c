@@ -380,7 +380,7 @@ const char *direct_create(struct translator *t, uint64_t *handoff)
 
     if (!d)
         return "no memory for direct execution";
-    d->host = sandbox_host_create(t->vcpu->mem->fd, t->vcpu->mem->size,
+    d->host = sandbox_host_create(t->vcpu->mem->fd, PHYSMEM_LIMIT,
                                   cpuid_is_hosts(t->vcpu->model) ? 0 : SANDBOX_FAULT_CPUID, &why);
     sandbox = d->host ? sandbox_create(d->host, &why) : NULL;
     if (!sandbox) {

@@ -109,9 +109,9 @@ static void on_write(void *arg, uint64_t gpa, uint64_t size)
     spent_back(t->vcpu->spent, before);
 }
 
-static void on_watch(void *arg, uint64_t gfn)
+static void on_watch(void *arg, uint64_t gfn, uint64_t count)
 {
-    shadowmm_protect(((struct translator *)arg)->sm, gfn);
+    shadowmm_protect(((struct translator *)arg)->sm, gfn, count);
 }
 
 /* --- Running --------------------------------------------------------------------- */

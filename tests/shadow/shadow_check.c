@@ -181,7 +181,7 @@ static void check_share(const struct shadowmm *sm, bool synced)
 
 static void check_tables(const struct shadowmm *sm, bool synced)
 {
-    for (uint64_t gfn = 0; gfn < sm->vcpu->mem->frames; gfn++) {
+    for (uint64_t gfn = 0; gfn < sm->vcpu->mem->size >> PAGE_SHIFT; gfn++) {
         const struct table *t = sm->table_of[gfn];
         const uint64_t *now = (const void *)physmem_ptr(sm->vcpu->mem, gfn << PAGE_SHIFT);
 

@@ -22,8 +22,7 @@ static void set_up(uint64_t size)
 {
     physmem_destroy(&mem);
     physmem_init(&mem, size);
-    mem.hole_start = 0xa0000;
-    mem.hole_end = 0xe0000;
+    physmem_set_kind(&mem, 0xa0000, 0x40000, PHYSMEM_NONE);
     target = (struct boot_target){
         .mem = &mem,
         .map = { { 0, 0x9fc00, E820_RAM }, { 0x9fc00, 0x400, E820_RESERVED },

@@ -180,8 +180,7 @@ int main(int argc, char **argv)
     int fd = memfd_create("kernel", MFD_CLOEXEC);
 
     CHECK_EQ(physmem_init(&mem, MEMORY), 0);
-    mem.hole_start = 0xa0000;
-    mem.hole_end = 0xe0000;
+    physmem_set_kind(&mem, 0xa0000, 0x40000, PHYSMEM_NONE);
     state = argc > 2 ? strtoull(argv[2], NULL, 0) : 0x9e3779b97f4a7c15;
     for (unsigned round = 0; round < rounds; round++) {
         size_t headers = make();

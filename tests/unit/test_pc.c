@@ -280,6 +280,7 @@ int main(void)
 
     CHECK_EQ(physmem_init(&mem, 64 << 20), 0);
     vcpu.mmu = &mmu;
+    vcpu.mem = &mem;
     chardev_memory_init(&com1);
     chardev_memory_init(&debug);
     pc = pc_create(&config, &error);

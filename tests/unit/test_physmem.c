@@ -9,8 +9,8 @@
 
 static struct physmem pm;
 static struct {
-    unsigned writes, watches;
-    uint64_t gpa, size, gfn, total;
+    unsigned writes, watches, layouts, touches;
+    uint64_t gpa, size, gfn, count, total;
 } heard;
 
 static void on_write(void *arg, uint64_t gpa, uint64_t size)
@@ -23,12 +23,26 @@ static void on_write(void *arg, uint64_t gpa, uint64_t size)
     CHECK_EQ(gpa >> PAGE_SHIFT, (gpa + size - 1) >> PAGE_SHIFT); /* never across frames */
 }
 
-static void on_watch(void *arg, uint64_t gfn)
+static void on_watch(void *arg, uint64_t gfn, uint64_t count)
 {
     (void)arg;
     heard.watches++;
     heard.gfn = gfn;
-    CHECK_EQ(physmem_watched(&pm, gfn), 0); /* told before */
+    heard.count = count;
+    for (uint64_t i = gfn; i < gfn + count; i++)
+        CHECK_EQ(physmem_watched(&pm, i), 0); /* told before */
+}
+
+static void on_layout(void *arg)
+{
+    (void)arg;
+    heard.layouts++;
+}
+
+static void on_touched(void *arg)
+{
+    (void)arg;
+    heard.touches++;
 }
 
 static void test_ram(void)
@@ -38,12 +52,13 @@ static void test_ram(void)
     uint8_t *alias;
 
     CHECK_EQ(pm.size, 2 << 20);
-    CHECK_EQ(pm.frames, 512);
+    CHECK_EQ(pm.frames, 1 << 20);
     CHECK_EQ(physmem_write(&pm, 0x1ffc, "abcdefgh", 8), 1);
     CHECK_EQ(physmem_read(&pm, 0x1ffe, bytes, 4), 1);
     CHECK_EQ(memcmp(bytes, "cdef", 4), 0);
     CHECK_EQ(fstat(pm.fd, &st), 0);
-    CHECK_EQ(st.st_size, 2 << 20);
+    CHECK_EQ(st.st_size, PHYSMEM_LIMIT);
+    CHECK_EQ(st.st_blocks < 64, 1); /* what is not used is not there */
     alias = mmap(NULL, PAGE_SIZE, PROT_READ, MAP_SHARED, pm.fd, 0x2000); /* offset = gpa */
     CHECK_EQ(memcmp(alias, "efgh", 4), 0);
     munmap(alias, PAGE_SIZE);
@@ -53,8 +68,9 @@ static void test_holes(void)
 {
     uint8_t bytes[32];
 
-    pm.hole_start = 0xa0000;
-    pm.hole_end = 0xc0000;
+    pm.on_layout = on_layout;
+    physmem_set_kind(&pm, 0xa0000, 0x20000, PHYSMEM_NONE);
+    CHECK_EQ(heard.layouts, 1);
     CHECK_EQ(physmem_is_ram(&pm, 0x9ffff), 1);
     CHECK_EQ(physmem_is_ram(&pm, 0xa0000), 0);
     CHECK_EQ(physmem_is_ram(&pm, 0xbffff), 0);
@@ -109,10 +125,74 @@ static void test_watches(void)
     physmem_written(&pm, 0x5fff, 2);
     CHECK_EQ(heard.writes, 5);
     CHECK_EQ(heard.gpa, 0x6000);
-    physmem_watch(&pm, 512, WATCH_CODE); /* not a frame */
+    physmem_watch(&pm, 1 << 20, WATCH_CODE); /* not a frame */
     physmem_unwatch(&pm, ~0ull, WATCH_CODE);
-    CHECK_EQ(physmem_watched(&pm, 512), 0);
+    CHECK_EQ(physmem_watched(&pm, 1 << 20), 0);
     CHECK_EQ(heard.watches, 2);
+}
+
+static uint32_t word(uint64_t gpa)
+{
+    uint32_t value = 0;
+
+    physmem_read(&pm, gpa, &value, 4);
+    return value;
+}
+
+static void test_rom(void)
+{
+    uint32_t value = 0x12345678, other = 0x9abcdef0;
+
+    physmem_set_kind(&pm, 0xffff0000, 0x10000, PHYSMEM_ROM);
+    physmem_load(&pm, 0xfffffffc, &value, 4);
+    CHECK_EQ(physmem_is_ram(&pm, 0xfffffff0), 1);
+    CHECK_EQ(physmem_is_writable(&pm, 0xfffffff0), 0);
+    CHECK_EQ(physmem_write(&pm, 0xfffffffc, &other, 4), 0);
+    physmem_rom_store(&pm, 0xfffffffc, other, 4);
+    CHECK_EQ(word(0xfffffffc), value);
+    CHECK_EQ(physmem_is_ram(&pm, 0xfffeffff), 0);
+    CHECK_EQ(physmem_is_ram(&pm, 1ull << 32), 0);
+    /* in front of RAM: writes go there */
+    physmem_set_kind(&pm, 0xf0000, 0x10000, PHYSMEM_ROM_RAM);
+    physmem_load(&pm, 0xf1000, &value, 4);
+    CHECK_EQ(physmem_write(&pm, 0xf1000, &other, 4), 1);
+    physmem_rom_store(&pm, 0xf1004, other, 2);
+    CHECK_EQ(word(0xf1000), value);
+    CHECK_EQ(memcmp(pm.behind + 0x31000, "\xf0\xde\xbc\x9a\xf0\xde\0", 7), 0);
+    CHECK_EQ(physmem_is_uniform(&pm, 0xf0000, 0x10000), 1);
+    CHECK_EQ(physmem_is_uniform(&pm, 0, 0x100000), 0);
+    CHECK_EQ(physmem_is_uniform(&pm, 0x100000, 0x100000), 1);
+    CHECK_EQ(physmem_is_uniform(&pm, 0x100000, 0x200000), 0);
+    CHECK_EQ(physmem_is_uniform(&pm, PHYSMEM_LIMIT - 4096, 8192), 0);
+}
+
+/* Frames 0x100 to 0x13f are shown. */
+static void test_display(void)
+{
+    uint64_t first;
+
+    memset(&heard, 0, sizeof(heard));
+    pm.on_touched = on_touched;
+    physmem_watch(&pm, 0x105, WATCH_CODE);
+    physmem_clean(&pm, 0x100, 0x40);
+    CHECK_EQ(heard.watches, 3); /* of which one for the code */
+    CHECK_EQ(heard.gfn, 0x106);
+    CHECK_EQ(heard.count, 0x3a);
+    CHECK_EQ(physmem_watched(&pm, 0x105), WATCH_CODE | WATCH_DISPLAY);
+    CHECK_EQ(physmem_watched(&pm, 0x13f), WATCH_DISPLAY);
+    CHECK_EQ(physmem_touch(&pm, 0x123, &first), 16);
+    CHECK_EQ(first, 0x120);
+    CHECK_EQ(physmem_watched(&pm, 0x120) | physmem_watched(&pm, 0x12f), 0);
+    CHECK_EQ(physmem_watched(&pm, 0x11f) & physmem_watched(&pm, 0x130), WATCH_DISPLAY);
+    physmem_written(&pm, 0x105fff, 2); /* as DMA does; into two frames of one group */
+    CHECK_EQ(heard.touches, 1);
+    CHECK_EQ(heard.writes, 1); /* the code's */
+    CHECK_EQ(physmem_watched(&pm, 0x105), WATCH_CODE);
+    CHECK_EQ(physmem_watched(&pm, 0x100), 0);
+    physmem_clean(&pm, 0x120, 0x10);
+    physmem_unwatch(&pm, 0x128, WATCH_DISPLAY);
+    CHECK_EQ(physmem_touch(&pm, 0x127, &first), 8); /* up to one that is written already */
+    CHECK_EQ(heard.touches, 2);
 }
 
 int main(void)
@@ -123,6 +203,8 @@ int main(void)
     test_ram();
     test_holes();
     test_watches();
+    test_rom();
+    test_display();
     physmem_destroy(&pm);
     CHECK_EQ(pm.fd == -1, 1);
     CHECK_EQ(physmem_init(&huge, 1ull << 62) < 0, 1); /* an error, not a crash */

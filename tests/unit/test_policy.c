@@ -82,9 +82,9 @@ static void on_write(void *arg, uint64_t gpa, uint64_t size)
     shadowmm_table_written(((struct world *)arg)->sm, gpa, size);
 }
 
-static void on_watch(void *arg, uint64_t gfn)
+static void on_watch(void *arg, uint64_t gfn, uint64_t count)
 {
-    shadowmm_protect(((struct world *)arg)->sm, gfn);
+    shadowmm_protect(((struct world *)arg)->sm, gfn, count);
 }
 
 static uint32_t root_at(unsigned i)

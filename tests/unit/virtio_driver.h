@@ -72,8 +72,7 @@ static inline void driver_open(struct driver *d, bool legacy)
 {
     memset(d, 0, sizeof(*d));
     CHECK_EQ(physmem_init(&d->mem, DRIVER_RAM), 0);
-    d->mem.hole_start = 0xa0000;
-    d->mem.hole_end = 0xb8000;
+    physmem_set_kind(&d->mem, 0xa0000, 0x18000, PHYSMEM_NONE);
     d->ports = bus_create();
     d->memory = bus_create();
     d->pci = pci_create(&(struct pci_bus_config){ d->ports, d->memory, driver_pin, d });
