@@ -14,6 +14,7 @@
 
 #include <string.h>
 
+#include "base/iov.h"
 #include "base/log.h"
 #include "base/physmem.h"
 #include "base/snap.h"
@@ -98,16 +99,16 @@ void virtqueue_place_legacy(struct virtqueue *vq, uint64_t gpa)
     vq->used = (vq->avail + avail_size(vq) + LEGACY_ALIGN - 1) & ~(uint64_t)(LEGACY_ALIGN - 1);
 }
 
-/* Whether [gpa, gpa + size) is memory. From 1 MiB to its end RAM has no holes; below, and in video
- * memory, there are few frames. */
-static bool is_memory(const struct physmem *mem, uint64_t gpa, uint64_t size)
+/* Whether [gpa, gpa + size) is memory, and the device may write it. From 1 MiB to its end RAM has no
+ * holes; below, and in video memory, there are few frames. */
+static bool is_memory(const struct physmem *mem, uint64_t gpa, uint64_t size, bool write)
 {
     while (size) {
         uint64_t run = PAGE_SIZE - (gpa & PAGE_MASK);
 
         if (gpa >= FIRST_MIB && gpa < mem->size)
             run = mem->size - gpa;
-        else if (!physmem_is_ram(mem, gpa))
+        else if (!(write ? physmem_is_writable(mem, gpa) : physmem_is_ram(mem, gpa)))
             return false;
         if (run >= size)
             return true;
@@ -120,7 +121,7 @@ static bool is_memory(const struct physmem *mem, uint64_t gpa, uint64_t size)
 /* Host memory of a part. NULL: not aligned, or not in RAM. */
 static uint8_t *part(const struct virtqueue *vq, uint64_t gpa, uint64_t size, unsigned align)
 {
-    if (gpa & (align - 1) || !is_memory(vq->mem, gpa, size))
+    if (gpa & (align - 1) || !is_memory(vq->mem, gpa, size, true))
         return NULL;
     return physmem_ptr(vq->mem, gpa);
 }
@@ -158,7 +159,7 @@ static bool add_segment(const struct virtqueue *vq, struct virtqueue_chain *chai
     bool in = desc->flags & DESC_WRITE;
     uint8_t *host;
 
-    if (!is_memory(vq->mem, desc->gpa, desc->len) || (!in && chain->in_count))
+    if (!is_memory(vq->mem, desc->gpa, desc->len, in) || (!in && chain->in_count))
         return false;
     *(in ? &chain->in_size : &chain->out_size) += desc->len;
     if (!desc->len)
@@ -183,7 +184,7 @@ static bool add_segment(const struct virtqueue *vq, struct virtqueue_chain *chai
 static bool open_table(const struct virtqueue *vq, struct table *table, const struct desc *desc)
 {
     if (table->indirect || !vq->indirect || !desc->len || desc->len % DESC_SIZE ||
-        !is_memory(vq->mem, desc->gpa, desc->len))
+        !is_memory(vq->mem, desc->gpa, desc->len, false))
         return false;
     *table = (struct table){ physmem_ptr(vq->mem, desc->gpa), desc->len / DESC_SIZE, true };
     return true;
@@ -301,43 +302,15 @@ bool virtqueue_publish(struct virtqueue *vq)
 
 /* --- Their bytes -------------------------------------------------------- */
 
-/* Copies [at, at + size) of the segments, as far as there are any, in that direction. */
-static size_t copy(const struct iovec *iov, unsigned count, uint64_t at, uint8_t *bytes,
-                   size_t size, bool to_segments)
-{
-    size_t done = 0;
-
-    for (unsigned i = 0; i < count && done < size; i++) {
-        size_t n = iov[i].iov_len;
-        uint8_t *host = iov[i].iov_base;
-
-        if (at >= n) {
-            at -= n;
-            continue;
-        }
-        n -= at;
-        if (n > size - done)
-            n = size - done;
-        if (to_segments)
-            memcpy(host + at, bytes + done, n);
-        else
-            memcpy(bytes + done, host + at, n);
-        done += n;
-        at = 0;
-    }
-    return done;
-}
-
 size_t virtqueue_read(const struct virtqueue_chain *chain, uint64_t at, void *to, size_t size)
 {
-    return copy(chain->iov, chain->out_count, at, to, size, false);
+    return iov_read(chain->iov, chain->out_count, at, to, size);
 }
 
 size_t virtqueue_write(struct virtqueue *vq, const struct virtqueue_chain *chain, uint64_t at,
                        const void *from, size_t size)
 {
-    size_t done = copy(chain->iov + chain->out_count, chain->in_count, at,
-                       (uint8_t *)(uintptr_t)from, size, true);
+    size_t done = iov_write(chain->iov + chain->out_count, chain->in_count, at, from, size);
 
     virtqueue_touched(vq, chain, at, done);
     return done;
@@ -362,30 +335,6 @@ void virtqueue_touched(struct virtqueue *vq, const struct virtqueue_chain *chain
         size -= len;
         at = 0;
     }
-}
-
-unsigned virtqueue_slice(const struct iovec *iov, unsigned count, uint64_t at, uint64_t size,
-                         struct iovec *slice, unsigned room)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < count && size; i++) {
-        uint64_t len = iov[i].iov_len;
-
-        if (at >= len) {
-            at -= len;
-            continue;
-        }
-        if (n == room)
-            return 0;
-        len -= at;
-        if (len > size)
-            len = size;
-        slice[n++] = (struct iovec){ (uint8_t *)iov[i].iov_base + at, len };
-        size -= len;
-        at = 0;
-    }
-    return size ? 0 : n;
 }
 
 /* --- Snapshots ---------------------------------------------------------- */

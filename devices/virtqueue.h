@@ -22,6 +22,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "base/iov.h"
+
 struct physmem;
 struct snap;
 
@@ -106,10 +108,12 @@ size_t virtqueue_write(struct virtqueue *vq, const struct virtqueue_chain *chain
 void virtqueue_touched(struct virtqueue *vq, const struct virtqueue_chain *chain, uint64_t at,
                        uint64_t size);
 
-/* The part [at, at + size) of count segments, as segments in part, which has room for room of them.
- * Returns how many; 0 when the part does not lie inside or has more than room segments. */
-unsigned virtqueue_slice(const struct iovec *iov, unsigned count, uint64_t at, uint64_t size,
-                         struct iovec *part, unsigned room);
+/* The part [at, at + size) of count segments: see iov_slice(). */
+static inline unsigned virtqueue_slice(const struct iovec *iov, unsigned count, uint64_t at,
+                                       uint64_t size, struct iovec *part, unsigned room)
+{
+    return iov_slice(iov, count, at, size, part, room);
+}
 
 /* Indices and addresses; nothing may be popped and not yet pushed. After loading, the caller
  * restores event_idx and indirect; the queue starts again by itself if it was started. */

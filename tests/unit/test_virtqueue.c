@@ -262,6 +262,21 @@ static void test_long_chains(void)
     }
 }
 
+/* ROM may be read, and not written. */
+static void test_rom(void)
+{
+    for (unsigned in = 0; in < 2; in++) {
+        struct driver d;
+        struct virtqueue vq;
+
+        open_queue(&d, &vq);
+        physmem_set_kind(&d.mem, 0xf0000, 0x10000, PHYSMEM_ROM);
+        driver_add(&d, 0, &(struct driver_buffer){ 0xeff00, 0x200, in }, 1);
+        CHECK_EQ(virtqueue_pop(&vq, &chain), !in);
+        driver_close(&d);
+    }
+}
+
 static void test_hostile_indices(void)
 {
     struct driver d;
@@ -401,6 +416,7 @@ int main(void)
     test_indirect();
     test_hostile_descriptors();
     test_long_chains();
+    test_rom();
     test_hostile_indices();
     test_places();
     test_watches();
