@@ -4,7 +4,7 @@
  * Reference: IBM PS/2 Hardware Interface Technical Reference, "Keyboard and Auxiliary Device
  *            Controller"; names are Linux's where IBM has none.
  * Modelled:  every command, both ports and their interrupts, output port (A20, reset), self tests,
- *            scan code translation as far as answers show it.
+ *            translation of scan codes from set 2 to set 1.
  * Not:       the password; the input buffer is never full (commands take no time).
  */
 #include "devices/i8042.h"
@@ -78,7 +78,10 @@ struct i8042 {
     uint8_t data;    /* the output buffer, */
     uint8_t full;    /* and whose byte is in it */
     uint8_t command; /* waits for its data byte; 0: none does */
+    uint8_t released; /* translating: 0xf0 came, the next code is a break */
     bool last_was_command;
+    void (*set_leds)(void *arg, uint8_t leds);
+    void *leds_arg;
 };
 
 /* --- Behaviour ---------------------------------------------------------- */
@@ -98,11 +101,38 @@ static void give(struct i8042 *kbc, enum source source, uint8_t value)
     update_irqs(kbc);
 }
 
-/* Scan codes change from set 2 to set 1. Of the bytes a keyboard answers with, only its identity is
- * in the table's range. */
-static uint8_t translated(const struct i8042 *kbc, uint8_t value)
+/* Scan codes of set 2 in set 1. */
+static const uint8_t translation[128] = {
+    0xff, 0x43, 0x41, 0x3f, 0x3d, 0x3b, 0x3c, 0x58, 0x64, 0x44, 0x42, 0x40, 0x3e, 0x0f, 0x29, 0x59,
+    0x65, 0x38, 0x2a, 0x70, 0x1d, 0x10, 0x02, 0x5a, 0x66, 0x71, 0x2c, 0x1f, 0x1e, 0x11, 0x03, 0x5b,
+    0x67, 0x2e, 0x2d, 0x20, 0x12, 0x05, 0x04, 0x5c, 0x68, 0x39, 0x2f, 0x21, 0x14, 0x13, 0x06, 0x5d,
+    0x69, 0x31, 0x30, 0x23, 0x22, 0x15, 0x07, 0x5e, 0x6a, 0x72, 0x32, 0x24, 0x16, 0x08, 0x09, 0x5f,
+    0x6b, 0x33, 0x25, 0x17, 0x18, 0x0b, 0x0a, 0x60, 0x6c, 0x34, 0x35, 0x26, 0x27, 0x19, 0x0c, 0x61,
+    0x6d, 0x73, 0x28, 0x74, 0x1a, 0x0d, 0x62, 0x6e, 0x3a, 0x36, 0x1c, 0x1b, 0x75, 0x2b, 0x63, 0x76,
+    0x55, 0x56, 0x77, 0x78, 0x79, 0x7a, 0x0e, 0x7b, 0x7c, 0x4f, 0x7d, 0x4b, 0x47, 0x7e, 0x7f, 0x6f,
+    0x52, 0x53, 0x50, 0x4c, 0x4d, 0x48, 0x01, 0x45, 0x57, 0x4e, 0x51, 0x4a, 0x37, 0x49, 0x46, 0x54,
+};
+
+/* Answers go through it as well; but for the identity they are above its range. False: the byte
+ * is only the prefix of a break code. */
+static bool translate(struct i8042 *kbc, uint8_t *value)
 {
-    return value == 0x83 && kbc->ram[0] & CTR_TRANSLATE ? 0x41 : value;
+    uint8_t released = kbc->released;
+
+    kbc->released = 0;
+    if (!(kbc->ram[0] & CTR_TRANSLATE))
+        return true;
+    if (*value == 0xf0) {
+        kbc->released = 0x80;
+        return false;
+    }
+    if (*value < 0x80)
+        *value = translation[*value] | released;
+    else if (*value == 0x83)
+        *value = 0x41 | released;
+    else if (*value == 0x84)
+        *value = 0x54 | released;
+    return true;
 }
 
 /* The next byte into the output buffer, when that is empty. */
@@ -112,9 +142,15 @@ static void fill(struct i8042 *kbc)
 
     if (kbc->full != FROM_NONE)
         return;
-    if (!(ctr & CTR_KEYBOARD_OFF) && ps2_has_data(&kbc->keyboard))
-        give(kbc, FROM_KEYBOARD, translated(kbc, ps2_read(&kbc->keyboard)));
-    else if (!(ctr & CTR_MOUSE_OFF) && ps2_has_data(&kbc->mouse))
+    while (!(ctr & CTR_KEYBOARD_OFF) && ps2_has_data(&kbc->keyboard)) {
+        uint8_t value = ps2_read(&kbc->keyboard);
+
+        if (!translate(kbc, &value))
+            continue;
+        give(kbc, FROM_KEYBOARD, value);
+        return;
+    }
+    if (!(ctr & CTR_MOUSE_OFF) && ps2_has_data(&kbc->mouse))
         give(kbc, FROM_MOUSE, ps2_read(&kbc->mouse));
 }
 
@@ -196,7 +232,11 @@ static void command_write(struct i8042 *kbc, uint8_t value)
 /* A byte for the keyboard also opens its port. */
 static void keyboard_write(struct i8042 *kbc, uint8_t value)
 {
+    uint8_t leds = kbc->keyboard.leds;
+
     ps2_write(&kbc->keyboard, value);
+    if (kbc->keyboard.leds != leds && kbc->set_leds)
+        kbc->set_leds(kbc->leds_arg, kbc->keyboard.leds);
     set_ctr(kbc, kbc->ram[0] & ~CTR_KEYBOARD_OFF);
 }
 
@@ -274,6 +314,31 @@ static const struct bus_ops command_ops = {
     .name = "i8042",
 };
 
+/* --- Input -------------------------------------------------------------- */
+
+void i8042_key(struct i8042 *kbc, unsigned key, bool down)
+{
+    ps2_key(&kbc->keyboard, key, down);
+    fill(kbc);
+}
+
+void i8042_tell_leds(struct i8042 *kbc, void (*set_leds)(void *arg, uint8_t leds), void *arg)
+{
+    kbc->set_leds = set_leds;
+    kbc->leds_arg = arg;
+}
+
+bool i8042_has_room(const struct i8042 *kbc)
+{
+    return ps2_has_room(&kbc->keyboard);
+}
+
+void i8042_move(struct i8042 *kbc, int dx, int dy, int dz, unsigned buttons)
+{
+    ps2_move(&kbc->mouse, dx, dy, dz, buttons);
+    fill(kbc);
+}
+
 /* --- Life --------------------------------------------------------------- */
 
 /* As firmware leaves it: tested, both ports open, translating. */
@@ -288,6 +353,7 @@ void i8042_reset(struct i8042 *kbc)
     kbc->data = 0;
     kbc->full = FROM_NONE;
     kbc->command = 0;
+    kbc->released = 0;
     kbc->last_was_command = false;
     update_irqs(kbc);
 }
@@ -303,6 +369,7 @@ void i8042_snapshot(struct i8042 *kbc, struct snap *snap)
     snap_u8(snap, &kbc->data);
     snap_u8(snap, &kbc->full);
     snap_u8(snap, &kbc->command);
+    snap_u8(snap, &kbc->released);
     snap_u8(snap, &last);
     kbc->last_was_command = last;
     if (snap->loading)

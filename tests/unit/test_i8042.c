@@ -215,7 +215,7 @@ static void test_output_port(void)
 
 static void test_garbage_and_snapshot(void)
 {
-    uint8_t image[256], got[32];
+    uint8_t image[1024], got[32];
 
     for (unsigned c = 0; c < 256; c++)
         for (unsigned d = 0; d < 256; d += 5) {
