@@ -17,6 +17,7 @@
 #include "frontend/error.h"
 #include "frontend/expect.h"
 #include "frontend/kick.h"
+#include "frontend/nics.h"
 #include "frontend/poller.h"
 #include "frontend/report.h"
 #include "frontend/terminal.h"
@@ -213,6 +214,7 @@ static int create_board(struct machine *m, struct error *error)
 
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         config.serial[i] = m->serial[i] ? console_line(m->serial[i]) : NULL;
+    config.nics = nics_fill(m->nics, config.nic);
     m->pc = pc_create(&config, &why);
     return m->pc ? 0 : error_set(error, EX_USAGE, "%s", why);
 }
@@ -235,6 +237,7 @@ int machine_boot(struct machine *m, struct error *error)
     m->stop = (struct vm_stop){ 0 };
     vcpu_reset(m->vcpu);
     clear_memory(&m->mem);
+    nics_reset(m->nics);
     pc_reset(m->pc);
     target.map_count = pc_e820_map(m->pc, target.map);
     target.rsdp = pc_rsdp(m->pc);
@@ -255,6 +258,7 @@ int machine_create(struct machine *m, const struct config *config, struct error 
     m->mem.fd = -1;
     create_clock(m);
     if (create_cpu(m, error) || create_memory(m, error) || create_consoles(m, error) ||
+        nics_create(&m->nics, &config->nics, m->poller, error) ||
         create_board(m, error) || machine_boot(m, error))
         return -1;
     return create_engine(m, error);
@@ -262,6 +266,8 @@ int machine_create(struct machine *m, const struct config *config, struct error 
 
 int machine_open(struct machine *m, struct error *error)
 {
+    if (nics_open(m->nics, error))
+        return -1;
     /* The terminal last: what goes wrong before is told on a sane one. */
     struct console *all[] = { m->debugcon, m->serial[1], m->serial[0] };
 
@@ -318,6 +324,7 @@ void machine_destroy(struct machine *m)
         console_destroy(m->serial[i]);
     console_destroy(m->debugcon);
     expect_destroy(m->expect);
+    nics_destroy(m->nics);
     poller_destroy(m->poller);
     kick_destroy(m->kick);
     if (m->engine && m->vcpu->engine_state && m->engine->destroy)

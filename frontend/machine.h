@@ -20,6 +20,7 @@ struct engine;
 struct error;
 struct expect;
 struct kick;
+struct nics;
 struct pc;
 struct poller;
 struct vcpu;
@@ -38,6 +39,7 @@ struct machine {
     struct poller *poller;
     struct kick *kick;
     struct console *serial[PC_SERIAL_COUNT], *debugcon;
+    struct nics *nics;
     struct expect *expect; /* NULL: nothing to wait for */
     struct run_stats stats;
     struct spent spent;    /* for -stats */

@@ -2,6 +2,7 @@
 #include "frontend/nics.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -14,9 +15,14 @@
 #include "frontend/poller.h"
 #include "net/net.h"
 
+enum { ROM_MAX = 256 << 10 };
+
 struct card {
     struct net *net;
     struct poller_fd fd;
+    bool e1000;
+    uint8_t *rom;
+    uint32_t rom_size;
 };
 
 struct nics {
@@ -43,6 +49,20 @@ static void make_mac(const struct nic_spec *spec, unsigned card, uint8_t mac[6])
         mac[5] = (uint8_t)(mac[5] + card);
 }
 
+/* iPXE as Debian's ipxe-qemu has it, for firmware that boots from the network. */
+static void read_rom(struct card *card)
+{
+    static const char *const paths[] = { "/usr/lib/ipxe/qemu/pxe-virtio.rom",
+                                         "/usr/lib/ipxe/qemu/pxe-e1000.rom" };
+    FILE *file = fopen(paths[card->e1000], "re");
+
+    card->rom = file ? malloc(ROM_MAX) : NULL;
+    if (card->rom)
+        card->rom_size = (uint32_t)fread(card->rom, 1, ROM_MAX, file);
+    if (file)
+        fclose(file);
+}
+
 static int create_card(struct nics *nics, const struct nic_spec *spec, struct error *error)
 {
     struct card *card = &nics->card[nics->count];
@@ -54,6 +74,8 @@ static int create_card(struct nics *nics, const struct nic_spec *spec, struct er
     if (!card->net)
         return error_set(error, EX_UNAVAILABLE, "%s", why);
     nics->count++;
+    card->e1000 = spec->model == NIC_E1000;
+    read_rom(card);
     card->fd = (struct poller_fd){ .fd = net_fd(card->net), .events = POLLIN, .ready = ready,
                                    .arg = card->net };
     return 0;
@@ -94,13 +116,17 @@ void nics_destroy(struct nics *nics)
     for (unsigned i = 0; i < nics->count; i++) {
         poller_remove(nics->poller, &nics->card[i].fd);
         net_destroy(nics->card[i].net);
+        free(nics->card[i].rom);
     }
     free(nics);
 }
 
-struct netdev *nics_device(struct nics *nics, unsigned card)
+unsigned nics_fill(const struct nics *nics, struct pc_nic card[PC_NIC_COUNT])
 {
-    return net_device(nics->card[card].net);
+    for (unsigned i = 0; i < nics->count; i++)
+        card[i] = (struct pc_nic){ net_device(nics->card[i].net), nics->card[i].e1000,
+                                   nics->card[i].rom, nics->card[i].rom_size };
+    return nics->count;
 }
 
 void nics_reset(struct nics *nics)

@@ -2,9 +2,10 @@
 #ifndef FRONTEND_NICS_H
 #define FRONTEND_NICS_H
 
+#include "frontend/pc.h"
+
 struct confine_wants;
 struct error;
-struct netdev;
 struct nic_specs;
 struct nics;
 struct poller;
@@ -17,8 +18,8 @@ int nics_open(struct nics *nics, struct error *error);
 /* The chips are gone by then, or do not call any more. */
 void nics_destroy(struct nics *nics);
 
-/* What the card's chip is plugged into. */
-struct netdev *nics_device(struct nics *nics, unsigned card);
+/* What the board needs to know of each card; returns how many there are. */
+unsigned nics_fill(const struct nics *nics, struct pc_nic card[PC_NIC_COUNT]);
 
 /* Power-on of the guest: what was on its way to it is dropped. */
 void nics_reset(struct nics *nics);

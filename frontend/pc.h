@@ -12,6 +12,7 @@
 struct chardev;
 struct clock;
 struct latency;
+struct netdev;
 struct pc;
 struct physmem;
 struct snap;
@@ -19,8 +20,17 @@ struct vcpu;
 struct vm_stop;
 
 #define PC_SERIAL_COUNT 2
+#define PC_NIC_COUNT 8
 #define PC_RAM_MIN (2ull << 20)
 #define PC_RAM_MAX 0xe0000000ull /* RAM is one run from 0, below where chips may be mapped */
+
+/* A network card. */
+struct pc_nic {
+    struct netdev *cable;
+    bool e1000;           /* else virtio */
+    const uint8_t *rom;   /* what firmware may boot from it with; NULL: nothing */
+    uint32_t rom_size;
+};
 
 /* All pointers stay the caller's and outlive the board. */
 struct pc_config {
@@ -32,6 +42,9 @@ struct pc_config {
 
     struct chardev *serial[PC_SERIAL_COUNT]; /* COM1, COM2; NULL: that chip is not on the board */
     struct chardev *debugcon;                /* port 0xe9; NULL: not there */
+
+    struct pc_nic nic[PC_NIC_COUNT];
+    unsigned nics;
 
     bool debug_exit;            /* -device isa-debug-exit */
     uint16_t debug_exit_base;   /* QEMU's default is 0x501 */

@@ -17,6 +17,7 @@
 #include "base/snap.h"
 #include "devices/i440fx.h"
 #include "devices/pci.h"
+#include "devices/virtio_net.h"
 #include "frontend/pc.h"
 
 /* --- State -------------------------------------------------------------- */
@@ -46,6 +47,13 @@ static void add(struct pc_pci *pci, const struct pc_chip *chip)
 {
     BUG_ON(pci->count == CHIPS_MAX);
     pci->chips[pci->count++] = *chip;
+}
+
+/* For network cards and virtio, in the order of the command line. */
+static unsigned next_slot(struct pc_pci *pci)
+{
+    BUG_ON(pci->next_slot == PCI_SLOT_COUNT);
+    return pci->next_slot++;
 }
 
 /* --- Bridges ------------------------------------------------------------ */
@@ -106,11 +114,53 @@ static const char *create_isa(struct pc_pci *pci)
     return NULL;
 }
 
+/* --- Network cards ------------------------------------------------------ */
+
+static void virtio_net_chip_reset(void *chip)
+{
+    virtio_net_reset(chip);
+}
+
+static void virtio_net_chip_snapshot(void *chip, struct snap *snap)
+{
+    virtio_net_snapshot(chip, snap);
+}
+
+static void virtio_net_chip_destroy(void *chip)
+{
+    virtio_net_destroy(chip);
+}
+
+static const char *create_virtio_net(struct pc_pci *pci, const struct pc_nic *nic)
+{
+    const struct pc_config *pc = pci->config.pc;
+    struct virtio_net *net = virtio_net_create(&(struct virtio_net_config){
+        .bus = pci->bus, .slot = next_slot(pci), .mem = pc->mem, .clock = pc->clock,
+        .cable = nic->cable, .rom = { nic->rom, nic->rom_size } });
+
+    if (!net)
+        return no_memory;
+    add(pci, &(struct pc_chip){ net, virtio_net_chip_reset, virtio_net_chip_snapshot,
+                                virtio_net_chip_destroy });
+    return NULL;
+}
+
+static const char *create_nics(struct pc_pci *pci)
+{
+    const struct pc_config *pc = pci->config.pc;
+    const char *error = NULL;
+
+    for (unsigned i = 0; !error && i < pc->nics; i++)
+        error = create_virtio_net(pci, &pc->nic[i]);
+    return error;
+}
+
 /* --- The list ----------------------------------------------------------- */
 
 static const char *(*const creators[])(struct pc_pci *pci) = {
     create_host,
     create_isa,
+    create_nics,
 };
 
 static void set_pin(void *board, unsigned slot, unsigned pin, bool level)
