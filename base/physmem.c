@@ -2,6 +2,7 @@
 #include "base/physmem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -226,6 +227,21 @@ bool physmem_write(struct physmem *pm, uint64_t gpa, const void *from, uint64_t 
         size -= part;
     }
     return all;
+}
+
+void physmem_discard(struct physmem *pm, uint64_t gpa, uint64_t size)
+{
+    if (!fallocate(pm->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)gpa, (off_t)size))
+        return;
+    for (uint64_t i = 0; i < size; i += PAGE_SIZE)
+        if (physmem_is_ram(pm, gpa + i))
+            memset(pm->ram + gpa + i, 0, PAGE_SIZE);
+}
+
+void physmem_clear(struct physmem *pm)
+{
+    physmem_discard(pm, 0, PHYSMEM_LIMIT);
+    memset(pm->behind, 0, PHYSMEM_BEHIND_SIZE);
 }
 
 void physmem_load(struct physmem *pm, uint64_t gpa, const void *from, uint64_t size)

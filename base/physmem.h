@@ -133,6 +133,14 @@ uint64_t physmem_touch(struct physmem *pm, uint64_t gfn, uint64_t *first);
 bool physmem_read(const struct physmem *pm, uint64_t gpa, void *to, uint64_t size);
 bool physmem_write(struct physmem *pm, uint64_t gpa, const void *from, uint64_t size);
 
+/* Everything is zeroes, RAM that is not shown too; kinds stay. Who goes on running the guest tells
+ * physmem_written(). */
+void physmem_clear(struct physmem *pm);
+
+/* What was at [gpa, gpa + size), multiples of PAGE_SIZE, is not needed any more: zeroes, and the
+ * host gets its memory back. */
+void physmem_discard(struct physmem *pm, uint64_t gpa, uint64_t size);
+
 /* What is in ROM; tells the watchers. */
 void physmem_load(struct physmem *pm, uint64_t gpa, const void *from, uint64_t size);
 

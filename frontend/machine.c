@@ -2,7 +2,6 @@
 #include "frontend/machine.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
@@ -221,12 +220,6 @@ static int create_board(struct machine *m, struct error *error)
 
 /* --- Booting -------------------------------------------------------------------------------- */
 
-static void clear_memory(struct physmem *mem)
-{
-    if (fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)PHYSMEM_LIMIT))
-        memset(mem->ram, 0, mem->size);
-}
-
 int machine_boot(struct machine *m, struct error *error)
 {
     const struct config *config = m->config;
@@ -236,7 +229,6 @@ int machine_boot(struct machine *m, struct error *error)
 
     m->stop = (struct vm_stop){ 0 };
     vcpu_reset(m->vcpu);
-    clear_memory(&m->mem);
     nics_reset(m->nics);
     pc_reset(m->pc);
     target.map_count = pc_e820_map(m->pc, target.map);
@@ -244,7 +236,7 @@ int machine_boot(struct machine *m, struct error *error)
     if (boot_load(config->kernel, config->initrd, config->append, &target, &entry, error))
         return -1;
     boot_enter(m->vcpu, &entry);
-    physmem_written(&m->mem, 0, m->mem.size); /* it was cleared behind everybody's back */
+    physmem_written(&m->mem, 0, PHYSMEM_LIMIT); /* it was cleared behind everybody's back */
     spent_back(m->vcpu->spent, before);
     return 0;
 }

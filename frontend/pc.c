@@ -41,6 +41,7 @@
 #include "devices/pvpanic.h"
 #include "frontend/acpi.h"
 #include "frontend/latency.h"
+#include "frontend/pc_memory.h"
 #include "frontend/pc_pci.h"
 
 /* --- The list ----------------------------------------------------------- */
@@ -88,8 +89,7 @@ static const uint8_t serial_irq[PC_SERIAL_COUNT] = { IRQ_COM1, IRQ_COM2 };
 enum {
     GPA_BDA = 0x400,         /* BIOS data area */
     GPA_EBDA = 0x9fc00,      /* its extension, up to 640 KiB */
-    GPA_DISPLAY = 0xa0000,   /* nothing answers; the text buffer behind it is plain RAM, because */
-    GPA_TEXT = 0xb8000,      /* early kernels print there without looking */
+    GPA_DISPLAY = 0xa0000,
     GPA_FIRMWARE = 0xe0000,  /* ACPI tables */
     GPA_HIGH = 0x100000,
 };
@@ -104,6 +104,7 @@ struct pc {
     struct pc_config config;
     struct cpu_env env;
     struct bus *ports, *memory;
+    struct pc_memory *memory_map;
     struct bus *pci_ports; /* behind the host bridge: what it does not take at PORT_CONFIG */
     struct i8259 *pic;
     struct i8254 *pit;
@@ -460,6 +461,7 @@ static const char *create_pci(struct pc *pc)
         .memory = pc->memory,
         .pci_ports = pc->pci_ports,
         .config_port = PORT_CONFIG,
+        .memory_map = pc->memory_map,
     };
     const char *error;
 
@@ -474,10 +476,13 @@ static const char *create_chips(struct pc *pc)
 {
     const char *error;
 
+    pc->memory_map = pc_memory_create(pc->config.mem, !pc->config.vga, pc->config.rom,
+                                      pc->config.rom_size);
     pc->ports = bus_create();
     pc->memory = bus_create();
     pc->pci_ports = bus_create();
-    if (!pc->ports || !pc->memory || !pc->pci_ports || !create_core(pc) || !create_lines(pc))
+    if (!pc->memory_map || !pc->ports || !pc->memory || !pc->pci_ports || !create_core(pc) ||
+        !create_lines(pc))
         return "not enough memory for the board";
     error = create_debug_exit(pc);
     return error ? error : create_pci(pc);
@@ -509,7 +514,6 @@ struct pc *pc_create(const struct pc_config *config, const char **error)
     if (!pc)
         return NULL;
     pc->config = *config;
-    physmem_set_kind(config->mem, GPA_DISPLAY, GPA_TEXT - GPA_DISPLAY, PHYSMEM_NONE);
     mem_attach(config->vcpu);
     *error = create_chips(pc);
     if (*error) {
@@ -563,6 +567,8 @@ void pc_destroy(struct pc *pc)
         bus_destroy(pc->memory);
     if (pc->ports)
         bus_destroy(pc->ports);
+    if (pc->memory_map)
+        pc_memory_destroy(pc->memory_map);
     free(pc);
 }
 
@@ -581,6 +587,7 @@ static void set_up_pci(struct pc *pc)
 /* The interrupt controllers come last: the other chips' wires move while they are reset. */
 void pc_reset(struct pc *pc)
 {
+    pc_memory_reset(pc->memory_map);
     pc_pci_reset(pc->pci);
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         if (pc->serial[i])
@@ -595,8 +602,10 @@ void pc_reset(struct pc *pc)
     i8254_reset(pc->pit);
     i8259_reset(pc->pic);
     a20_set(pc->config.vcpu, 0, true);
-    set_up_pci(pc);
     fill_cmos(pc);
+    if (pc->config.rom)
+        return;
+    set_up_pci(pc);
     write_bda(pc);
     write_acpi(pc);
 }
@@ -610,6 +619,12 @@ void pc_idle(struct pc *pc)
             ns16550_flush(pc->serial[i]);
     if (pc->debugcon)
         debugcon_flush(pc->debugcon);
+}
+
+void pc_service(struct pc *pc)
+{
+    if (pc->config.mem->touched)
+        pc_pci_touched(pc->pci);
 }
 
 void pc_power_button(struct pc *pc)

@@ -11,6 +11,7 @@
 
 struct chardev;
 struct clock;
+struct display;
 struct latency;
 struct netdev;
 struct pc;
@@ -35,7 +36,7 @@ struct pc_nic {
 /* All pointers stay the caller's and outlive the board. */
 struct pc_config {
     struct vcpu *vcpu;    /* pc_create sets env; the board drives intr_line and a20_masked */
-    struct physmem *mem;  /* initialised; its size is the guest's memory. pc_create sets the hole */
+    struct physmem *mem;  /* initialised; its size is the guest's memory */
     struct clock *clock;
     struct vm_stop *stop;
     struct latency *latency; /* NULL, or where the lateness of timers' interrupts is counted */
@@ -45,6 +46,16 @@ struct pc_config {
 
     struct pc_nic nic[PC_NIC_COUNT];
     unsigned nics;
+
+    bool vga;
+    struct display *display;    /* who may look at the VGA; NULL: nobody */
+    const uint8_t *vga_rom;     /* its BIOS, or NULL */
+    uint32_t vga_rom_size;
+
+    /* The firmware, a multiple of 64 KiB up to 16 MiB; the CPU's reset vector is in it. NULL: a
+     * kernel is going to be loaded, and the board is set up as firmware would leave it. */
+    const uint8_t *rom;
+    uint32_t rom_size;
 
     bool debug_exit;            /* -device isa-debug-exit */
     uint16_t debug_exit_base;   /* QEMU's default is 0x501 */
@@ -60,7 +71,7 @@ struct pc_e820 {
 enum { E820_RAM = 1, E820_RESERVED = 2 };
 #define PC_E820_MAX 8
 
-/* Sets vcpu->env and mem's hole, and powers the chips on. NULL with *error a sentence for the
+/* Sets vcpu->env and what is where in mem, and powers the chips on. NULL with *error a sentence for the
  * user. */
 struct pc *pc_create(const struct pc_config *config, const char **error);
 void pc_destroy(struct pc *pc);
@@ -68,8 +79,8 @@ void pc_destroy(struct pc *pc);
 /* --- For the boot code --------------------------------------------------
  * At power-on and at each reset: vcpu_reset(), pc_reset(), then load the kernel. */
 
-/* Resets every chip, opens A20, and writes the BIOS data area and the ACPI tables into RAM (so
- * clear RAM before, not after). */
+/* Clears RAM, resets every chip, opens A20. Without firmware: sets up PCI and writes the BIOS data
+ * area and the ACPI tables into RAM. */
 void pc_reset(struct pc *pc);
 
 /* Fills map, ascending; returns the number of entries, at most PC_E820_MAX. */
@@ -82,6 +93,9 @@ uint64_t pc_rsdp(const struct pc *pc);
 
 /* The guest is about to sleep, or the machine to end: pushes collected output to the host. */
 void pc_idle(struct pc *pc);
+
+/* After the engine has returned: what was noted while it ran. */
+void pc_service(struct pc *pc);
 
 /* Presses the power button (ACPI): the guest is asked to shut down. */
 void pc_power_button(struct pc *pc);

@@ -18,7 +18,9 @@
 #include "devices/i440fx.h"
 #include "devices/pci.h"
 #include "devices/virtio_net.h"
+#include "devices/vga.h"
 #include "frontend/pc.h"
+#include "frontend/pc_memory.h"
 
 /* --- State -------------------------------------------------------------- */
 
@@ -36,6 +38,7 @@ struct pc_pci {
     struct pc_pci_config config;
     struct pci_bus *bus;
     struct piix3 *piix3;
+    struct vga *vga; /* or NULL */
     unsigned next_slot;
     unsigned count;
     struct pc_chip chips[CHIPS_MAX];
@@ -77,8 +80,8 @@ static const char *create_host(struct pc_pci *pci)
 {
     const struct pc_pci_config *config = &pci->config;
     struct i440fx *host = i440fx_create(&(struct i440fx_config){
-        config->ports, config->config_port, config->pci_ports, pci->bus, config->pam,
-        config->board });
+        config->ports, config->config_port, config->pci_ports, pci->bus, pc_memory_pam,
+        config->memory_map });
 
     if (!host)
         return no_memory;
@@ -155,12 +158,62 @@ static const char *create_nics(struct pc_pci *pci)
     return error;
 }
 
+/* --- VGA ---------------------------------------------------------------- */
+
+static void video_reset(void *chip)
+{
+    vga_reset(chip);
+}
+
+static void video_snapshot(void *chip, struct snap *snap)
+{
+    vga_snapshot(chip, snap);
+}
+
+static void video_destroy(void *chip)
+{
+    vga_destroy(chip);
+}
+
+static const char *create_video(struct pc_pci *pci)
+{
+    const struct pc_config *pc = pci->config.pc;
+    struct vga_config config = {
+        .ports = pci->config.ports,
+        .memory = pci->config.memory,
+        .pci = pci->bus,
+        .slot = PC_SLOT_VGA,
+        .clock = pc->clock,
+        .display = pc->display,
+        .map = pc_memory_map_video,
+        .collect = pc_memory_collect,
+        .board = pci->config.memory_map,
+        .rom = pc->vga_rom,
+        .rom_size = pc->vga_rom_size,
+    };
+
+    if (!pc->vga)
+        return NULL;
+    pci->vga = vga_create(&config);
+    if (!pci->vga)
+        return no_memory;
+    add(pci, &(struct pc_chip){ pci->vga, video_reset, video_snapshot, video_destroy });
+    return NULL;
+}
+
+void pc_pci_touched(struct pc_pci *pci)
+{
+    if (pci->vga)
+        vga_touched(pci->vga);
+}
+
 /* --- The list ----------------------------------------------------------- */
 
 static const char *(*const creators[])(struct pc_pci *pci) = {
     create_host,
     create_isa,
     create_nics,
+    create_video,
 };
 
 static void set_pin(void *board, unsigned slot, unsigned pin, bool level)
@@ -293,6 +346,8 @@ void pc_pci_set_up(struct pc_pci *pci, const struct pc_pci_setup *setup)
                 memory = { setup->memory, setup->memory_end };
 
     set_up_bridges(pci, setup);
+    if (pci->vga)
+        vga_text_mode(pci->vga);
     for (unsigned slot = PC_SLOT_ISA; slot < PCI_SLOT_COUNT; slot++)
         for (unsigned i = 0; i < FUNCTION_COUNT; i++) {
             uint32_t function = slot << 11 | i << 8;

@@ -13,6 +13,7 @@
 
 struct bus;
 struct pc_config;
+struct pc_memory;
 struct pc_pci;
 struct snap;
 
@@ -30,8 +31,7 @@ struct pc_pci_config {
     struct bus *pci_ports;      /* those among the configuration ports that are none of them */
     uint16_t config_port;
     struct irq irq[PIIX3_IRQ_COUNT];
-    void (*pam)(void *board, uint32_t gpa, uint32_t size, bool read_ram, bool write_ram);
-    void *board;
+    struct pc_memory *memory_map;
 };
 
 /* NULL with *error a sentence for the user. */
@@ -40,6 +40,9 @@ void pc_pci_destroy(struct pc_pci *pci);
 
 void pc_pci_reset(struct pc_pci *pci);
 void pc_pci_snapshot(struct pc_pci *pci, struct snap *snap);
+
+/* The guest has written to video memory that is shown. */
+void pc_pci_touched(struct pc_pci *pci);
 
 /* Where firmware may put windows, and what it sets up. */
 struct pc_pci_setup {

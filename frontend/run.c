@@ -59,6 +59,7 @@ static void service(struct machine *m)
 
     look_for_signal(m);
     poller_dispatch(m->poller);
+    pc_service(m->pc);
     clock_run_due(&m->clock);
     arm(m);
     spent_back(m->vcpu->spent, before);
