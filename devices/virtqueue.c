@@ -99,7 +99,7 @@ void virtqueue_place_legacy(struct virtqueue *vq, uint64_t gpa)
     vq->used = (vq->avail + avail_size(vq) + LEGACY_ALIGN - 1) & ~(uint64_t)(LEGACY_ALIGN - 1);
 }
 
-/* Whether [gpa, gpa + size) is memory, and the device may write it. From 1 MiB to its end RAM has no
+/* Whether [gpa, gpa + size) is memory, which the device may write. From 1 MiB to its end RAM has no
  * holes; below, and in video memory, there are few frames. */
 static bool is_memory(const struct physmem *mem, uint64_t gpa, uint64_t size, bool write)
 {

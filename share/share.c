@@ -1,0 +1,229 @@
+/*
+ * The thread of a shared folder: messages go to it in order, answers come back the same way.
+ *
+ * One thread: a guest waits for its file system one call at a time nearly always, and a server
+ * whose calls never overlap has no races of its own.
+ */
+#include "share/share.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "devices/sharedev.h"
+#include "share/p9.h"
+
+struct share {
+    struct sharedev device;
+    struct p9 *server; /* the thread's, while it runs */
+    int event;         /* eventfd: answers wait */
+    pthread_t thread;
+    bool started;
+
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t changed;
+    struct share_request *first, **last; /* to be worked on */
+    struct share_request *answered, **answered_last;
+    bool busy, forget, ending;
+};
+
+/* --- The thread ------------------------------------------------------------- */
+
+static void answer(struct share *share, struct share_request *request)
+{
+    uint64_t one = 1;
+
+    request->next = NULL;
+    *share->answered_last = request;
+    share->answered_last = &request->next;
+    if (share->answered == request && write(share->event, &one, sizeof(one)) < 0)
+        return; /* the counter is full: whoever reads it is late, but will come */
+}
+
+/* With the lock held, and without it while it works. */
+static void work(struct share *share)
+{
+    struct share_request *request = share->first;
+
+    share->first = request->next;
+    if (!share->first)
+        share->last = &share->first;
+    share->busy = true;
+    pthread_mutex_unlock(&share->lock);
+    request->written = p9_answer(share->server, request);
+    pthread_mutex_lock(&share->lock);
+    share->busy = false;
+    answer(share, request);
+    pthread_cond_broadcast(&share->changed);
+}
+
+static void *run(void *arg)
+{
+    struct share *share = arg;
+
+    /* Files get the mode that the guest asks for; the other threads keep their mask. */
+    if (!unshare(CLONE_FS))
+        umask(0);
+    pthread_mutex_lock(&share->lock);
+    while (!share->ending) {
+        if (share->forget) {
+            p9_forget(share->server);
+            share->forget = false;
+            pthread_cond_broadcast(&share->changed);
+        } else if (share->first) {
+            work(share);
+        } else {
+            pthread_cond_wait(&share->changed, &share->lock);
+        }
+    }
+    pthread_mutex_unlock(&share->lock);
+    return NULL;
+}
+
+static int start(struct share *share)
+{
+    sigset_t all, old;
+    int err;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    err = pthread_create(&share->thread, NULL, run, share);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    share->started = !err;
+    return err;
+}
+
+/* --- The vcpu's thread ------------------------------------------------------ */
+
+static void submit(void *server, struct share_request *request)
+{
+    struct share *share = server;
+
+    request->next = NULL;
+    pthread_mutex_lock(&share->lock);
+    *share->last = request;
+    share->last = &request->next;
+    pthread_cond_broadcast(&share->changed);
+    pthread_mutex_unlock(&share->lock);
+}
+
+void share_dispatch(struct share *share)
+{
+    struct share_request *request, *next;
+    uint64_t count;
+
+    pthread_mutex_lock(&share->lock);
+    if (read(share->event, &count, sizeof(count)) < 0)
+        count = 0;
+    request = share->answered;
+    share->answered = NULL;
+    share->answered_last = &share->answered;
+    pthread_mutex_unlock(&share->lock);
+    for (; request; request = next) {
+        next = request->next;
+        request->done(request->arg, request, request->written);
+    }
+}
+
+static void reset(void *server)
+{
+    struct share *share = server;
+
+    pthread_mutex_lock(&share->lock);
+    while (share->first || share->busy)
+        pthread_cond_wait(&share->changed, &share->lock);
+    share->forget = true;
+    pthread_cond_broadcast(&share->changed);
+    while (share->forget)
+        pthread_cond_wait(&share->changed, &share->lock);
+    pthread_mutex_unlock(&share->lock);
+    share_dispatch(share);
+}
+
+/* --- Life ------------------------------------------------------------------- */
+
+struct sharedev *share_device(struct share *share)
+{
+    return &share->device;
+}
+
+int share_fd(const struct share *share)
+{
+    return share->event;
+}
+
+static struct share *create(int root, const struct share_config *config)
+{
+    struct share *share = calloc(1, sizeof(*share));
+
+    if (!share)
+        return NULL;
+    share->device = (struct sharedev){ .submit = submit, .reset = reset, .server = share };
+    snprintf(share->device.tag, sizeof(share->device.tag), "%s", config->tag ? config->tag
+                                                                             : "share");
+    share->last = &share->first;
+    share->answered_last = &share->answered;
+    pthread_mutex_init(&share->lock, NULL);
+    pthread_cond_init(&share->changed, NULL);
+    share->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    share->server = p9_create(root, config->readonly);
+    if (share->event >= 0 && share->server && !start(share))
+        return share;
+    share_close(share);
+    return NULL;
+}
+
+struct share *share_open(const struct share_config *config, char *error, size_t size)
+{
+    struct share *share;
+    int root;
+
+    if (config->tag && (!*config->tag || strlen(config->tag) > SHAREDEV_TAG_MAX)) {
+        snprintf(error, size, "the tag must have 1 to %d characters", SHAREDEV_TAG_MAX);
+        return NULL;
+    }
+    root = open(config->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0) {
+        snprintf(error, size, "cannot open '%s': %s; name a folder that can be read",
+                 config->path, strerror(errno));
+        return NULL;
+    }
+    if (!p9_host_can(root)) {
+        snprintf(error, size, "this host's kernel has no openat2 (Linux 5.6), which keeps the "
+                              "guest inside the folder");
+        close(root);
+        return NULL;
+    }
+    share = create(root, config);
+    if (!share) {
+        snprintf(error, size, "no host memory or threads for it; free some");
+        close(root);
+    }
+    return share;
+}
+
+void share_close(struct share *share)
+{
+    if (share->started) {
+        pthread_mutex_lock(&share->lock);
+        share->ending = true;
+        pthread_cond_broadcast(&share->changed);
+        pthread_mutex_unlock(&share->lock);
+        pthread_join(share->thread, NULL);
+    }
+    if (share->server)
+        p9_destroy(share->server);
+    if (share->event >= 0)
+        close(share->event);
+    pthread_cond_destroy(&share->changed);
+    pthread_mutex_destroy(&share->lock);
+    free(share);
+}

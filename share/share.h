@@ -1,0 +1,36 @@
+/*
+ * A host folder for the guest: a 9P2000.L server on a thread of its own, confined to the folder.
+ *
+ * Whatever the guest or somebody else on the host does to names and links, nothing outside the
+ * folder is opened, changed or asked about (decision 0016).
+ */
+#ifndef SHARE_SHARE_H
+#define SHARE_SHARE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct share;
+struct sharedev;
+
+struct share_config {
+    const char *path; /* a directory of the host */
+    const char *tag;  /* NULL: "share" */
+    bool readonly;
+};
+
+/* Opens the folder and starts the thread. NULL with *error a sentence about what is wrong, with
+ * room for size bytes. */
+struct share *share_open(const struct share_config *config, char *error, size_t size);
+
+/* Ends the thread. Nothing may be in flight: the device has been destroyed, or reset. */
+void share_close(struct share *share);
+
+/* For the device; valid until share_close(). */
+struct sharedev *share_device(struct share *share);
+
+/* A descriptor that can be read when answers wait, and what to call then, on the vcpu's thread. */
+int share_fd(const struct share *share);
+void share_dispatch(struct share *share);
+
+#endif

@@ -1,0 +1,703 @@
+/*
+ * The 9P server, spoken to as Linux does: files, names, bounds, and everything that could lead out
+ * of the folder, also while somebody swaps directories and links on the host.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "devices/sharedev.h"
+#include "share/p9.h"
+#include "share/p9_wire.h"
+#include "share/share.h"
+#include "tests/check.h"
+
+enum {
+    TSTATFS = 8, TLOPEN = 12, TLCREATE = 14, TSYMLINK = 16, TMKNOD = 18, TRENAME = 20,
+    TREADLINK = 22, TGETATTR = 24, TSETATTR = 26, TXATTRWALK = 30, TREADDIR = 40, TFSYNC = 50,
+    TLOCK = 52, TGETLOCK = 54, TLINK = 70, TMKDIR = 72, TRENAMEAT = 74, TUNLINKAT = 76,
+    TVERSION = 100, TATTACH = 104, TFLUSH = 108, TWALK = 110, TREAD = 116, TWRITE = 118,
+    TCLUNK = 120, TREMOVE = 122,
+};
+
+enum { ROOT = 1, ROOM = 65536 };
+
+/* --- A client ----------------------------------------------------------- */
+
+static struct p9 *server;
+static char base[64]; /* of this test; share and outside are in it */
+static uint8_t answer[ROOM];
+static struct p9_in in; /* the answer, behind its header */
+
+/* format: 1, 2, 4, 8: a number of that size; s: a string; b: bytes, and how many. Returns 0 or the
+ * error of the answer. */
+static int ask(uint8_t type, const char *format, ...)
+{
+    static uint8_t message[ROOM];
+    struct p9_out out = { message, sizeof(message), 7, false };
+    struct iovec from, to = { answer, sizeof(answer) };
+    struct share_request r;
+    uint32_t size;
+    va_list args;
+
+    va_start(args, format);
+    for (; *format; format++) {
+        if (*format == 's') {
+            const char *text = va_arg(args, const char *);
+
+            p9_put_string(&out, text, (uint32_t)strlen(text));
+        } else if (*format == 'b') {
+            const char *bytes = va_arg(args, const char *);
+
+            p9_put_bytes(&out, bytes, va_arg(args, unsigned));
+        } else {
+            p9_put(&out, (unsigned)(*format - '0'),
+                   *format == '8' ? va_arg(args, uint64_t) : va_arg(args, unsigned));
+        }
+    }
+    va_end(args);
+    memcpy(message, &out.size, 4);
+    message[4] = type;
+    message[5] = 7;
+    from = (struct iovec){ message, out.size };
+    r = (struct share_request){ .out = &from, .out_count = 1, .out_size = out.size, .in = &to,
+                                .in_count = 1, .in_size = ROOM };
+    size = p9_answer(server, &r);
+    in = (struct p9_in){ answer, size, 7, false };
+    CHECK_EQ(size >= 7, true);
+    CHECK_EQ(answer[5], 7);
+    if (answer[4] == 7)
+        return (int)p9_get32(&in);
+    CHECK_EQ(answer[4], type + 1);
+    return 0;
+}
+
+/* Walks from ROOT by a path; the fid must be free. */
+static int walk(uint32_t fid, const char *path)
+{
+    char names[16][256];
+    unsigned count = 0;
+    struct p9_out out;
+    uint8_t bytes[8192];
+    int err;
+
+    while (*path && count < 16) {
+        size_t len = strcspn(path, "/");
+
+        memcpy(names[count], path, len);
+        names[count++][len] = 0;
+        path += len + (path[len] == '/');
+    }
+    out = (struct p9_out){ bytes, sizeof(bytes), 0, false };
+    for (unsigned i = 0; i < count; i++)
+        p9_put_string(&out, names[i], (uint32_t)strlen(names[i]));
+    err = ask(TWALK, "442b", ROOT, fid, count, bytes, out.size);
+    return err ? err : p9_get16(&in) == count ? 0 : ENOENT;
+}
+
+static int clunk(uint32_t fid)
+{
+    return ask(TCLUNK, "4", fid);
+}
+
+static int open_fid(uint32_t fid, const char *path, unsigned flags)
+{
+    int err = walk(fid, path);
+
+    if (err)
+        return err;
+    err = ask(TLOPEN, "44", fid, flags);
+    if (err)
+        clunk(fid);
+    return err;
+}
+
+/* A new file in a directory below ROOT; the fid is open then. */
+static int create(uint32_t fid, const char *directory, const char *name)
+{
+    int err = walk(fid, directory);
+
+    if (err)
+        return err;
+    err = ask(TLCREATE, "4s444", fid, name, O_CREAT | O_EXCL | O_RDWR, 0644, 0);
+    if (err)
+        clunk(fid);
+    return err;
+}
+
+static int with_directory(uint8_t type, const char *path, const char *format, const char *name,
+                          unsigned a, unsigned b)
+{
+    int err = walk(90, path);
+
+    if (err)
+        return err;
+    err = ask(type, format, 90, name, a, b);
+    clunk(90);
+    return err;
+}
+
+static int make_directory(const char *path, const char *name)
+{
+    return with_directory(TMKDIR, path, "4s44", name, 0755, 0);
+}
+
+static int unlink_in(const char *path, const char *name, unsigned flags)
+{
+    return with_directory(TUNLINKAT, path, "4s4", name, flags, 0);
+}
+
+static int make_link(const char *path, const char *name, const char *target)
+{
+    int err = walk(90, path);
+
+    if (err)
+        return err;
+    err = ask(TSYMLINK, "4ss4", 90, name, target, 0);
+    clunk(90);
+    return err;
+}
+
+static int read_file(const char *path, char *text, unsigned size)
+{
+    int err = open_fid(91, path, O_RDONLY);
+    uint32_t n;
+
+    if (err)
+        return err;
+    err = ask(TREAD, "484", 91, 0ull, size - 1);
+    n = err ? 0 : p9_get32(&in);
+    memcpy(text, answer + 11, n);
+    text[n] = 0;
+    clunk(91);
+    return err;
+}
+
+static int set_mode(const char *path, unsigned mode)
+{
+    int err = walk(92, path);
+
+    if (err)
+        return err;
+    err = ask(TSETATTR, "4444488888", 92, 1, mode, 0, 0, 0ull, 0ull, 0ull, 0ull, 0ull);
+    clunk(92);
+    return err;
+}
+
+/* --- A folder ----------------------------------------------------------- */
+
+static const char *host(const char *name)
+{
+    static char path[4][256];
+    static unsigned turn;
+
+    turn = (turn + 1) % 4;
+    snprintf(path[turn], sizeof(path[turn]), "%s/%s", base, name);
+    return path[turn];
+}
+
+static void put_file(const char *name, const char *text)
+{
+    int fd = open(host(name), O_CREAT | O_TRUNC | O_WRONLY, 0644);
+
+    CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+}
+
+static void start_server(bool readonly)
+{
+    server = p9_create(open(host("share"), O_PATH | O_DIRECTORY | O_CLOEXEC), readonly);
+    CHECK_EQ(ask(TVERSION, "4s", 65536, "9P2000.L"), 0);
+    CHECK_EQ(p9_get32(&in), 65536);
+    CHECK_EQ(ask(TATTACH, "44ss4", ROOT, ~0u, "root", "", 0), 0);
+}
+
+static void stop_server(void)
+{
+    p9_destroy(server);
+}
+
+static void make_folder(void)
+{
+    snprintf(base, sizeof(base), "/tmp/novt-share-XXXXXX");
+    if (!mkdtemp(base))
+        exit(1);
+    mkdir(host("share"), 0755);
+    mkdir(host("share/d"), 0755);
+    mkdir(host("outside"), 0755);
+    put_file("share/d/f", "inside");
+    put_file("share/top", "top");
+    put_file("outside/f", "outside");
+    CHECK_EQ(symlink("../outside", host("share/out")), 0);
+    CHECK_EQ(symlink("d", host("share/in")), 0);
+    CHECK_EQ(symlink("/", host("share/slash")), 0);
+    CHECK_EQ(symlink("../outside/f", host("share/out-f")), 0);
+}
+
+static void remove_folder(void)
+{
+    char command[128];
+
+    snprintf(command, sizeof(command), "rm -rf %s", base);
+    CHECK_EQ(system(command), 0);
+}
+
+/* --- Files and names ---------------------------------------------------- */
+
+static void test_files(void)
+{
+    char text[64];
+    struct stat st;
+
+    start_server(false);
+    CHECK_EQ(read_file("d/f", text, sizeof(text)), 0);
+    CHECK_EQ(strcmp(text, "inside"), 0);
+    CHECK_EQ(create(2, "d", "new"), 0);
+    CHECK_EQ(ask(TWRITE, "484b", 2, 3ull, 5, "hello", 5u), 0);
+    CHECK_EQ(p9_get32(&in), 5);
+    CHECK_EQ(ask(TFSYNC, "44", 2, 0), 0);
+    CHECK_EQ(ask(TGETATTR, "48", 2, 0x7ffull), 0);
+    in.at += 8 + 13;
+    CHECK_EQ(p9_get32(&in), S_IFREG | 0644);
+    CHECK_EQ(stat(host("share/d/new"), &st), 0);
+    CHECK_EQ(st.st_size, 8);
+    CHECK_EQ(clunk(2), 0);
+    CHECK_EQ(clunk(2), EBADF);
+    CHECK_EQ(read_file("d/new", text, sizeof(text)), 0);
+    CHECK_EQ(memcmp(text, "\0\0\0hello", 8), 0);
+    CHECK_EQ(create(2, "d", "new"), EEXIST);
+    CHECK_EQ(set_mode("d/new", 06755), 0);
+    CHECK_EQ(stat(host("share/d/new"), &st), 0);
+    CHECK_EQ(st.st_mode, S_IFREG | 0755); /* no set-user-ID on the host */
+    CHECK_EQ(walk(2, "d/new"), 0);
+    CHECK_EQ(ask(TSETATTR, "4444488888", 2, 8 | 0x20 | 0x100, 0, 0, 0, 2ull, 0ull, 0ull, 1000ull,
+                 5ull), 0);
+    CHECK_EQ(clunk(2), 0);
+    CHECK_EQ(stat(host("share/d/new"), &st), 0);
+    CHECK_EQ(st.st_size, 2);
+    CHECK_EQ(st.st_mtim.tv_sec, 1000);
+    CHECK_EQ(st.st_mtim.tv_nsec, 5);
+    CHECK_EQ(unlink_in("d", "new", 0), 0);
+    CHECK_EQ(walk(2, "d/new"), ENOENT);
+    CHECK_EQ(ask(TSTATFS, "4", ROOT), 0);
+    CHECK_EQ(walk(2, "d/f"), 0);
+    CHECK_EQ(ask(TXATTRWALK, "44s", 2, 3, "user.x"), EOPNOTSUPP);
+    CHECK_EQ(clunk(2), 0);
+    CHECK_EQ(ask(TFLUSH, "2", 5), 0);
+    stop_server();
+}
+
+static void test_directories(void)
+{
+    unsigned seen = 0, offset_ok = 1, calls = 0;
+    uint64_t offset = 0;
+
+    start_server(false);
+    CHECK_EQ(make_directory("", "many"), 0);
+    for (unsigned i = 0; i < 100; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "file-%u", i);
+        CHECK_EQ(create(2, "many", name), 0);
+        clunk(2);
+    }
+    CHECK_EQ(open_fid(2, "many", O_RDONLY | O_DIRECTORY), 0);
+    for (;; calls++) {
+        uint32_t left;
+
+        CHECK_EQ(ask(TREADDIR, "484", 2, offset, 300), 0);
+        left = p9_get32(&in);
+        CHECK_EQ(left <= 300, true);
+        if (!left)
+            break;
+        while (in.at < 11 + left) {
+            uint8_t type = p9_get8(&in);
+            char name[256];
+
+            in.at += 12;
+            offset = p9_get64(&in);
+            offset_ok &= (p9_get8(&in) == DT_DIR) == (type == P9_QID_DIRECTORY);
+            p9_get_string(&in, name, 255);
+            seen++;
+        }
+    }
+    CHECK_EQ(seen, 102);
+    CHECK_EQ(calls > 5, true);
+    CHECK_EQ(offset_ok, true);
+    CHECK_EQ(ask(TREADDIR, "484", 2, 0ull, 4000), 0); /* and from the start */
+    CHECK_EQ(p9_get32(&in) > 300, true);
+    clunk(2);
+    CHECK_EQ(unlink_in("", "many", 0), EISDIR);
+    CHECK_EQ(unlink_in("", "many", 0x200), ENOTEMPTY);
+    stop_server();
+}
+
+static void test_names(void)
+{
+    char text[64];
+
+    start_server(false);
+    /* Whoever is below a renamed directory goes with it. */
+    CHECK_EQ(make_directory("", "a"), 0);
+    CHECK_EQ(make_directory("a", "b"), 0);
+    CHECK_EQ(create(2, "a/b", "c"), 0);
+    CHECK_EQ(ask(TWRITE, "484b", 2, 0ull, 3, "abc", 3u), 0);
+    CHECK_EQ(walk(3, "a/b/c"), 0);
+    CHECK_EQ(ask(TRENAMEAT, "4s4s", ROOT, "a", ROOT, "z"), 0);
+    CHECK_EQ(ask(TGETATTR, "48", 3, 0x7ffull), 0);
+    CHECK_EQ(read_file("z/b/c", text, sizeof(text)), 0);
+    CHECK_EQ(strcmp(text, "abc"), 0);
+    CHECK_EQ(walk(4, "d"), 0);
+    CHECK_EQ(ask(TRENAME, "44s", 3, 4, "moved"), 0);
+    CHECK_EQ(read_file("d/moved", text, sizeof(text)), 0);
+    CHECK_EQ(ask(TLINK, "44s", 4, 3, "linked"), 0);
+    CHECK_EQ(read_file("d/linked", text, sizeof(text)), 0);
+    CHECK_EQ(strcmp(text, "abc"), 0);
+    /* Unlinked, and open still. */
+    CHECK_EQ(ask(TREMOVE, "4", 3), 0);
+    CHECK_EQ(clunk(3), EBADF);
+    CHECK_EQ(unlink_in("d", "linked", 0), 0);
+    CHECK_EQ(ask(TREAD, "484", 2, 0ull, 10), 0);
+    CHECK_EQ(ask(TGETATTR, "48", 2, 0x7ffull), 0);
+    CHECK_EQ(ask(TRENAMEAT, "4s4s", ROOT, "z", ROOT, "d/e"), EINVAL);
+    CHECK_EQ(ask(TRENAME, "44s", ROOT, 4, "x"), EBUSY);
+    CHECK_EQ(ask(TRENAMEAT, "4s4s", ROOT, "d", 4, "x"), EINVAL); /* into itself */
+    CHECK_EQ(make_link("d", "sym", "some/where"), 0);
+    CHECK_EQ(walk(5, "d/sym"), 0);
+    CHECK_EQ(ask(TREADLINK, "4", 5), 0);
+    CHECK_EQ(p9_get16(&in), 10);
+    CHECK_EQ(with_directory(TMKNOD, "d", "4s", "fifo", 0, 0), EINVAL);
+    CHECK_EQ(with_directory(TMKDIR, "d", "4s", "new", 0, 0), EINVAL);
+    CHECK_EQ(walk(6, "d"), 0);
+    CHECK_EQ(ask(TMKNOD, "4s4444", 6, "fifo", S_IFIFO | 0644, 0, 0, 0), 0);
+    CHECK_EQ(ask(TMKNOD, "4s4444", 6, "null", S_IFCHR | 0644, 1, 3, 0), EPERM);
+    CHECK_EQ(open_fid(7, "d/fifo", O_RDONLY), ENXIO);
+    stop_server();
+}
+
+static void test_locks(void)
+{
+    start_server(false);
+    CHECK_EQ(open_fid(2, "top", O_RDWR), 0);
+    CHECK_EQ(open_fid(3, "top", O_RDWR), 0);
+    CHECK_EQ(ask(TLOCK, "414884s", 2, 9, 0, 0ull, 10ull, 1, "me"), EINVAL);
+    CHECK_EQ(ask(TLOCK, "414884s", 2, F_WRLCK, 0, 0ull, 10ull, 1, "me"), 0);
+    CHECK_EQ(p9_get8(&in), 0);
+    CHECK_EQ(ask(TLOCK, "414884s", 3, F_WRLCK, 0, 5ull, 10ull, 1, "me"), 0);
+    CHECK_EQ(p9_get8(&in), 1); /* blocked */
+    CHECK_EQ(ask(TGETLOCK, "41884s", 3, F_WRLCK, 5ull, 10ull, 1, "me"), 0);
+    CHECK_EQ(p9_get8(&in), F_WRLCK);
+    clunk(2);
+    CHECK_EQ(ask(TLOCK, "414884s", 3, F_WRLCK, 0, 5ull, 10ull, 1, "me"), 0);
+    CHECK_EQ(p9_get8(&in), 0);
+    stop_server();
+}
+
+static void test_readonly(void)
+{
+    char text[64];
+
+    start_server(true);
+    CHECK_EQ(read_file("d/f", text, sizeof(text)), 0);
+    CHECK_EQ(create(2, "d", "ro"), EROFS);
+    CHECK_EQ(open_fid(2, "d/f", O_RDWR), EROFS);
+    CHECK_EQ(open_fid(2, "d/f", O_RDONLY | O_TRUNC), EROFS);
+    CHECK_EQ(make_directory("", "ro"), EROFS);
+    CHECK_EQ(unlink_in("d", "f", 0), EROFS);
+    CHECK_EQ(set_mode("d/f", 0600), EROFS);
+    CHECK_EQ(make_link("", "ro", "x"), EROFS);
+    CHECK_EQ(ask(TRENAMEAT, "4s4s", ROOT, "d", ROOT, "x"), EROFS);
+    CHECK_EQ(walk(2, "d/f"), 0);
+    CHECK_EQ(ask(TLINK, "44s", ROOT, 2, "x"), EROFS);
+    CHECK_EQ(ask(TREMOVE, "4", 2), EROFS);
+    stop_server();
+}
+
+/* --- Ways out ----------------------------------------------------------- */
+
+static void test_dots(void)
+{
+    char text[64];
+
+    start_server(false);
+    CHECK_EQ(read_file("../outside/f", text, sizeof(text)), ENOENT);
+    CHECK_EQ(read_file("d/../../../outside/f", text, sizeof(text)), ENOENT);
+    CHECK_EQ(walk(2, ".."), 0); /* above the folder is the folder */
+    CHECK_EQ(ask(TGETATTR, "48", 2, 0ull), 0);
+    clunk(2);
+    CHECK_EQ(walk(2, "d/../d/f"), 0);
+    clunk(2);
+    CHECK_EQ(ask(TWALK, "442s", ROOT, 2, 1, "d/f"), EINVAL);
+    CHECK_EQ(ask(TWALK, "442s", ROOT, 2, 1, "/etc"), EINVAL);
+    CHECK_EQ(ask(TWALK, "442s", ROOT, 2, 1, ""), EINVAL);
+    CHECK_EQ(ask(TWALK, "442s", ROOT, 2, 1, "."), EINVAL);
+    CHECK_EQ(create(2, "", ".."), EINVAL);
+    CHECK_EQ(create(2, "", "../x"), EINVAL);
+    CHECK_EQ(create(2, "", "/tmp/x"), EINVAL);
+    CHECK_EQ(make_directory("", "../x"), EINVAL);
+    CHECK_EQ(unlink_in("", "../outside/f", 0), EINVAL);
+    CHECK_EQ(unlink_in("d", "..", 0x200), EINVAL);
+    CHECK_EQ(ask(TRENAMEAT, "4s4s", ROOT, "top", ROOT, "../top"), EINVAL);
+    CHECK_EQ(ask(TRENAMEAT, "4s4s", ROOT, "../outside", ROOT, "mine"), EINVAL);
+    CHECK_EQ(walk(2, "top"), 0);
+    CHECK_EQ(ask(TLINK, "44s", ROOT, 2, "../top"), EINVAL);
+    stop_server();
+}
+
+static void test_links(void)
+{
+    char text[64];
+    struct stat st;
+
+    start_server(false);
+    CHECK_EQ(read_file("out/f", text, sizeof(text)), ENOENT);
+    CHECK_EQ(read_file("in/f", text, sizeof(text)), ENOENT); /* the guest's to follow */
+    CHECK_EQ(read_file("slash/etc/passwd", text, sizeof(text)), ENOENT);
+    CHECK_EQ(read_file("out-f", text, sizeof(text)), ENXIO);
+    CHECK_EQ(create(2, "out", "new"), ENOTDIR);
+    CHECK_EQ(make_directory("out", "new"), ENOTDIR);
+    CHECK_EQ(unlink_in("out", "f", 0), ENOTDIR);
+    CHECK_EQ(make_link("out", "l", "x"), ENOTDIR);
+    CHECK_EQ(set_mode("out-f", 0777), EOPNOTSUPP);
+    /* Creating where a link is. */
+    CHECK_EQ(walk(2, ""), 0);
+    CHECK_EQ(ask(TLCREATE, "4s444", 2, "out-f", O_CREAT | O_RDWR | O_TRUNC, 0644, 0), ELOOP);
+    clunk(2);
+    /* The size of what a link means. */
+    CHECK_EQ(walk(2, "out-f"), 0);
+    CHECK_EQ(ask(TSETATTR, "4444488888", 2, 8, 0, 0, 0, 0ull, 0ull, 0ull, 0ull, 0ull), ENXIO);
+    clunk(2);
+    /* Hard links are of the link. */
+    CHECK_EQ(walk(2, "out-f"), 0);
+    CHECK_EQ(ask(TLINK, "44s", ROOT, 2, "hard"), 0);
+    CHECK_EQ(lstat(host("share/hard"), &st), 0);
+    CHECK_EQ(S_ISLNK(st.st_mode), true);
+    clunk(2);
+    /* A guest's own links lead nowhere either. */
+    CHECK_EQ(make_link("", "mine", "../outside"), 0);
+    CHECK_EQ(read_file("mine/f", text, sizeof(text)), ENOENT);
+    CHECK_EQ(stat(host("outside/f"), &st), 0);
+    CHECK_EQ(st.st_size, 7);
+    CHECK_EQ(st.st_mode & 0777, 0644);
+    stop_server();
+}
+
+/* --- Races -------------------------------------------------------------- */
+
+static atomic_bool swapping;
+
+/* "swap" is a directory at one moment, and a link out of the folder at the next. */
+static void *swap(void *arg)
+{
+    int share = open(host("share"), O_PATH | O_DIRECTORY);
+    unsigned *count = arg;
+
+    while (atomic_load(&swapping)) {
+        if (renameat2(share, "swap", share, "other", RENAME_EXCHANGE))
+            break;
+        ++*count;
+    }
+    close(share);
+    return NULL;
+}
+
+static unsigned count_names(const char *path)
+{
+    DIR *dir = opendir(path);
+    unsigned n = 0;
+
+    while (readdir(dir))
+        n++;
+    closedir(dir);
+    return n;
+}
+
+static void race_once(unsigned i, unsigned *inside)
+{
+    char text[64] = "", name[16];
+
+    snprintf(name, sizeof(name), "n%u", i);
+    if (!read_file("swap/f", text, sizeof(text))) {
+        ++*inside;
+        if (strcmp(text, "inside"))
+            CHECK_EQ(*text, 'i');
+    }
+    if (!create(2, "swap", name)) {
+        ask(TWRITE, "484b", 2, 0ull, 4, "gone", 4u);
+        clunk(2);
+    }
+    make_directory("swap", "made");
+    unlink_in("swap", "made", 0x200);
+    unlink_in("swap", name, 0);
+    unlink_in("swap", "victim", 0);
+    set_mode("swap/victim", 0777);
+    make_link("swap", "l", "x");
+    unlink_in("swap", "l", 0);
+    if (!walk(3, "swap")) {
+        ask(TRENAMEAT, "4s4s", 3, "victim", ROOT, "stolen");
+        ask(TLINK, "44s", 3, ROOT, "x");
+        clunk(3);
+    }
+    if (!walk(3, "swap/victim")) {
+        ask(TSETATTR, "4444488888", 3, 8, 0, 0, 0, 0ull, 0ull, 0ull, 0ull, 0ull);
+        clunk(3);
+    }
+}
+
+static void test_races(void)
+{
+    unsigned swaps = 0, inside = 0;
+    pthread_t thread;
+    struct stat st;
+
+    put_file("outside/victim", "keep me");
+    CHECK_EQ(mkdir(host("share/swap"), 0755), 0);
+    put_file("share/swap/f", "inside");
+    CHECK_EQ(symlink("../outside", host("share/other")), 0);
+    start_server(false);
+    atomic_store(&swapping, true);
+    CHECK_EQ(pthread_create(&thread, NULL, swap, &swaps), 0);
+    for (unsigned i = 0; i < 200000 && (i < 3000 || swaps < 3000 || inside < 100); i++)
+        race_once(i, &inside);
+    atomic_store(&swapping, false);
+    pthread_join(thread, NULL);
+    CHECK_EQ(inside >= 100, true);
+    CHECK_EQ(count_names(host("outside")), 4);
+    CHECK_EQ(stat(host("outside/victim"), &st), 0);
+    CHECK_EQ(st.st_size, 7);
+    CHECK_EQ(st.st_mode & 0777, 0644);
+    CHECK_EQ(st.st_nlink, 1);
+    stop_server();
+}
+
+/* --- Bounds and garbage ------------------------------------------------- */
+
+static void test_bounds(void)
+{
+    unsigned fids = 0, open_count = 0;
+    uint8_t small[10];
+    struct iovec from = { small, 6 }, to = { answer, 20 };
+    struct share_request r = { .out = &from, .out_count = 1, .out_size = 6, .in = &to,
+                               .in_count = 1, .in_size = 20 };
+
+    start_server(false);
+    while (fids <= P9_FIDS_MAX && !walk(1000 + fids, "d/f"))
+        fids++;
+    CHECK_EQ(fids, P9_FIDS_MAX - 1);
+    while (open_count <= P9_OPEN_MAX && !ask(TLOPEN, "44", 1000 + open_count, O_RDONLY))
+        open_count++;
+    CHECK_EQ(open_count, P9_OPEN_MAX);
+    CHECK_EQ(ask(TVERSION, "4s", 65536, "9P2000.L"), 0); /* all are gone */
+    CHECK_EQ(clunk(1000), EBADF);
+    CHECK_EQ(ask(TVERSION, "4s", 100, "9P2000.L"), EINVAL);
+    CHECK_EQ(ask(TVERSION, "4s", 65536, "9P2000.u"), 0);
+    CHECK_EQ(ask(99, "4", 1), EOPNOTSUPP);
+    CHECK_EQ(ask(255, "4", 1), EOPNOTSUPP);
+    CHECK_EQ(ask(TATTACH, "44ss4", ROOT, ~0u, "root", "", 0), 0);
+    CHECK_EQ(ask(TATTACH, "44ss4", ROOT, ~0u, "root", "", 0), EEXIST);
+    CHECK_EQ(ask(TWALK, "442", ROOT, 5, 17), EINVAL);
+    CHECK_EQ(ask(TWALK, "442", ROOT, 5, 3), EINVAL); /* the names are not there */
+    CHECK_EQ(ask(TWRITE, "484", ROOT, 0ull, 100), EINVAL);
+    CHECK_EQ(p9_answer(server, &r), 0);
+    from.iov_len = r.out_size = 7;
+    memcpy(small, "\xff\xff\xff\xff\x6e\x01\x00", 7); /* longer than it is */
+    CHECK_EQ(p9_answer(server, &r), 11);
+    memcpy(small, "\x03\x00\x00\x00\x6e\x01\x00", 7);
+    CHECK_EQ(p9_answer(server, &r), 11);
+    r.in_size = to.iov_len = 5;
+    CHECK_EQ(p9_answer(server, &r), 0);
+    stop_server();
+}
+
+static void test_garbage(void)
+{
+    static uint8_t message[512];
+    unsigned seed = 7;
+
+    start_server(false);
+    for (unsigned i = 0; i < 100000; i++) {
+        static const uint8_t types[] = { 8, 12, 14, 16, 20, 22, 24, 26, 40, 52, 54, 70, 72, 74, 76,
+                                         104, 108, 110, 116, 118, 120, 122 };
+        uint32_t size, fid;
+        struct iovec from, to = { answer, 256 };
+        struct share_request r;
+
+        for (unsigned k = 0; k < sizeof(message); k++) {
+            seed = seed * 1103515245 + 12345;
+            message[k] = seed >> 16 & (seed & 0x1000000 ? 0xff : 0x03);
+        }
+        size = 7 + (seed >> 8) % 200;
+        memcpy(message, &size, 4);
+        message[4] = types[(seed >> 4) % sizeof(types)];
+        fid = seed >> 3 & 3;
+        memcpy(message + 7, &fid, 4);
+        from = (struct iovec){ message, size };
+        r = (struct share_request){ .out = &from, .out_count = 1, .out_size = size, .in = &to,
+                                    .in_count = 1, .in_size = 256 };
+        p9_answer(server, &r);
+        if (i % 1000 == 0)
+            ask(TATTACH, "44ss4", ROOT, ~0u, "root", "", 0);
+    }
+    stop_server();
+}
+
+/* --- The thread --------------------------------------------------------- */
+
+static void answered(void *arg, struct share_request *r, uint32_t written)
+{
+    (void)r;
+    *(unsigned *)arg += written;
+}
+
+static void test_thread(void)
+{
+    uint8_t message[] = "\x15\x00\x00\x00\x64\xff\xff\x00\x00\x01\x00\x08\x00"
+                        "9P2000.L";
+    struct iovec from = { message, 21 }, to = { answer, 256 };
+    struct share_request r = { .out = &from, .out_count = 1, .out_size = 21, .in = &to,
+                               .in_count = 1, .in_size = 256, .done = answered };
+    char error[256];
+    struct share *share;
+    struct sharedev *device;
+    unsigned written = 0;
+
+    CHECK_EQ(!share_open(&(struct share_config){ .path = "/nowhere" }, error, sizeof(error)), true);
+    CHECK_EQ(!share_open(&(struct share_config){ .path = base, .tag = "" }, error, sizeof(error)),
+             true);
+    share = share_open(&(struct share_config){ .path = host("share"), .tag = "work" }, error,
+                       sizeof(error));
+    device = share_device(share);
+    CHECK_EQ(strcmp(device->tag, "work"), 0);
+    r.arg = &written;
+    for (unsigned i = 0; i < 100; i++) {
+        device->submit(device->server, &r);
+        device->reset(device->server);
+        CHECK_EQ(written, 21 * (i + 1));
+    }
+    share_close(share);
+}
+
+int main(void)
+{
+    umask(0);
+    make_folder();
+    test_files();
+    test_directories();
+    test_names();
+    test_locks();
+    test_readonly();
+    test_dots();
+    test_links();
+    test_races();
+    test_bounds();
+    test_garbage();
+    test_thread();
+    remove_folder();
+    return CHECK_DONE();
+}
