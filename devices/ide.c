@@ -244,7 +244,7 @@ bool ide_settle(struct ide_channel *channel)
 
     if (!all)
         return false;
-    if (channel->in_flight || channel->control & CONTROL_SRST)
+    if (channel->control & CONTROL_SRST || (channel->io && blockio_in_flight(channel->io)))
         return true;
     channel->resetting = 0;
     for (unsigned i = 0; i < 2; i++)
@@ -265,6 +265,8 @@ static void reset_channel(struct ide_channel *channel, bool power_on)
         ata_reset(drive, power_on);
         atapi_reset(drive, power_on);
     }
+    if (channel->io)
+        blockio_cancel(channel->io);
     update_irq(channel);
     ide_settle(channel);
 }
@@ -274,6 +276,7 @@ void ide_device_reset(struct ide_drive *drive)
     stop_drive(drive);
     drive->channel->resetting |= 1u << drive->unit;
     atapi_reset(drive, false);
+    blockio_cancel(drive->channel->io);
     update_irq(drive->channel);
     ide_settle(drive->channel);
 }
@@ -534,7 +537,10 @@ void ide_reset(struct ide *ide)
 
 bool ide_is_idle(const struct ide *ide)
 {
-    return !ide->channel[0].in_flight && !ide->channel[1].in_flight;
+    for (unsigned n = 0; n < IDE_CHANNEL_COUNT; n++)
+        if (ide->channel[n].io && blockio_in_flight(ide->channel[n].io))
+            return false;
+    return true;
 }
 
 static void attach_medium(struct ide_drive *drive, struct blockdev *medium)
@@ -562,9 +568,10 @@ static int create_channel(struct ide *ide, unsigned n)
         attach_medium(&channel->drive[i], ide->config.drive[2 * n + i]);
     }
     if (channel->drive[0].medium || channel->drive[1].medium) {
-        channel->io = ide_io_create(channel);
+        channel->io = blockio_create(IDE_CHUNK, channel);
         if (!channel->io)
             return -ENOMEM;
+        channel->buffer = blockio_buffer(channel->io);
     }
     return 0;
 }
@@ -612,7 +619,7 @@ void ide_destroy(struct ide *ide)
         for (unsigned i = 0; i < 2; i++)
             detach_medium(&ide->channel[n].drive[i]);
         if (ide->channel[n].io)
-            ide_io_destroy(ide->channel[n].io);
+            blockio_destroy(ide->channel[n].io);
     }
     pci_detach(&ide->pci);
     free(ide);

@@ -4,7 +4,7 @@
  *
  *   ide.c      registers, selection, interrupts, resets, PIO; the PCI function
  *   ide_dma.c  the bus master: PRD tables, guest memory
- *   ide_io.c   requests to the medium
+ *   ide_io.c   requests to the medium (by blockio.h)
  *   ide_snapshot.c
  *   ata.c, ata_identify.c  commands of a disk (and those that every drive has)
  *   atapi.c, atapi_info.c  commands of a CD-ROM
@@ -21,7 +21,6 @@
  *  D1. At most one request is in flight on a channel; both drives ignore registers meanwhile
  *      (a reset is remembered in `resetting` and settled when the request is done).
  *  D2. The buffer belongs to the request while it is in flight, else to the transfer.
- *  D3. A request that outlives the chip has lost its channel (ide_io.c) and only frees itself.
  */
 #ifndef DEVICES_IDE_DRIVE_H
 #define DEVICES_IDE_DRIVE_H
@@ -32,6 +31,7 @@
 
 #include "base/irq.h"
 #include "devices/blockdev.h"
+#include "devices/blockio.h"
 #include "devices/ide.h"
 #include "devices/pci.h"
 
@@ -146,19 +146,18 @@ struct ide_dma {
     struct ide_drive *drive; /* that waits with a transfer; NULL: none */
 };
 
-struct ide_io; /* ide_io.c */
-
 struct ide_channel {
     struct ide *ide;
     struct irq irq;
     struct ide_drive drive[2];
-    struct ide_io *io; /* NULL: no drive here */
-    uint8_t *buffer;   /* io's, IDE_CHUNK bytes */
+    struct blockio *io; /* NULL: no drive here */
+    uint8_t *buffer;    /* io's, IDE_CHUNK bytes */
+    struct ide_drive *io_drive; /* whose request it is */
+    ide_io_done *io_done;
     struct ide_dma dma;
     uint8_t selected;
     uint8_t control;
     uint8_t resetting; /* a bit per drive that is to be as after a reset when all is done */
-    bool in_flight;
     bool level; /* of irq */
     bool decoded; /* the ports are claimed */
 };
@@ -198,12 +197,7 @@ void ide_transfer_done(struct ide_drive *drive);
 
 /* --- ide_io.c ----------------------------------------------------------- */
 
-struct ide_io *ide_io_create(struct ide_channel *channel); /* sets channel->buffer; or NULL */
-void ide_io_destroy(struct ide_io *io);
-
-/* size bytes from offset between the medium and the buffer at `at`. When it fails, it is tried
- * again by `unit` bytes, to know how much is good; unit 0: it is not. done() may come from
- * inside when the range is not on the medium. */
+/* As blockio_submit(): size bytes from offset between the medium and the buffer at `at`. */
 void ide_io_submit(struct ide_drive *drive, enum block_op op, uint64_t offset, uint32_t size,
                    uint32_t at, uint32_t unit, ide_io_done *done);
 

@@ -404,7 +404,8 @@ static bool create_core(struct pc *pc)
                                                         { reset_set, pc, RESET_PORT92 } });
     pc->cf9 = cf9_create(
         &(struct cf9_config){ pc->pci_ports, PORT_RESET, { reset_set, pc, RESET_CF9 } });
-    pc->dma = i8237_create(&(struct i8237_config){ ports, PORT_DMA8, PORT_DMA16, PORT_DMA_PAGES });
+    pc->dma = i8237_create(&(struct i8237_config){ ports, PORT_DMA8, PORT_DMA16, PORT_DMA_PAGES,
+                                                   pc->config.mem });
     pc->ferr = ferr_create(&(struct ferr_config){ ports, PORT_FERR, i8259_irq(pc->pic, IRQ_FERR) });
     pc->pm = acpi_pm_create(&(struct acpi_pm_config){ ports, PORT_ACPI_PM,
                                                       i8259_irq(pc->pic, IRQ_SCI),

@@ -1,5 +1,4 @@
-/* A machine of memory, a PCI bus, the IDE function and media made of memory, whose requests are
- * done when and in which order the test says. */
+/* A machine of memory, a PCI bus, the IDE function and media made of memory. */
 #ifndef TESTS_UNIT_IDE_MACHINE_H
 #define TESTS_UNIT_IDE_MACHINE_H
 
@@ -12,96 +11,9 @@
 #include "devices/ide.h"
 #include "devices/pci.h"
 #include "tests/unit/chip.h"
+#include "tests/unit/medium.h"
 
-enum { QUEUE = 8, BMIDE = 0xc000, TABLE = 0x1000, GPA = 0x10000, RAM = 4 << 20 };
-
-struct medium {
-    struct blockdev dev;
-    uint8_t *bytes;
-    struct block_request *queue[QUEUE];
-    unsigned queued;
-    bool manual;           /* the test calls medium_step() */
-    uint64_t bad, bad_size; /* a range that fails */
-    int err;               /* with this */
-    unsigned reads, writes, flushes, discards, trays;
-};
-
-static inline void medium_submit(void *arg, struct block_request *request)
-{
-    struct medium *m = arg;
-
-    if (m->queued == QUEUE)
-        abort();
-    m->queue[m->queued++] = request;
-}
-
-static inline void medium_move(struct medium *m, struct block_request *request)
-{
-    uint64_t at = request->offset;
-
-    for (unsigned i = 0; i < request->iov_count; i++) {
-        const struct iovec *iov = &request->iov[i];
-
-        if (request->op == BLOCK_READ)
-            memcpy(iov->iov_base, m->bytes + at, iov->iov_len);
-        else
-            memcpy(m->bytes + at, iov->iov_base, iov->iov_len);
-        at += iov->iov_len;
-    }
-}
-
-static inline int medium_do(struct medium *m, struct block_request *request)
-{
-    if (!m->dev.present)
-        return -ENOMEDIUM;
-    if (request->offset + request->size > m->dev.size || request->size % BLOCK_SECTOR)
-        abort(); /* the contract */
-    m->reads += request->op == BLOCK_READ;
-    m->writes += request->op == BLOCK_WRITE;
-    m->flushes += request->op == BLOCK_FLUSH;
-    m->discards += request->op == BLOCK_DISCARD;
-    if (m->err && request->offset < m->bad + m->bad_size &&
-        request->offset + request->size > m->bad)
-        return m->err;
-    if (request->op == BLOCK_DISCARD)
-        memset(m->bytes + request->offset, 0, request->size);
-    else
-        medium_move(m, request);
-    return 0;
-}
-
-/* Does the n-th of what waits. */
-static inline void medium_step(struct medium *m, unsigned n)
-{
-    struct block_request *request = m->queue[n];
-
-    memmove(&m->queue[n], &m->queue[n + 1], (m->queued - n - 1) * sizeof(*m->queue));
-    m->queued--;
-    request->done(request->arg, request, medium_do(m, request));
-}
-
-static inline void medium_run(struct medium *m)
-{
-    while (m->queued)
-        medium_step(m, 0);
-}
-
-static inline void medium_tray(void *arg)
-{
-    struct medium *m = arg;
-
-    m->trays++;
-}
-
-static inline void medium_init(struct medium *m, uint64_t size, bool cdrom)
-{
-    *m = (struct medium){ .dev = { .submit = medium_submit, .tray_moved = medium_tray,
-                                   .medium = m, .size = size, .present = true, .cdrom = cdrom,
-                                   .readonly = cdrom },
-                          .bytes = malloc(size), .err = 0 };
-    for (uint64_t i = 0; i < size; i++)
-        m->bytes[i] = (uint8_t)(i * 7 + i / 512 * 13 + (i >> 17) + cdrom);
-}
+enum { BMIDE = 0xc000, TABLE = 0x1000, GPA = 0x10000, RAM = 4 << 20 };
 
 /* --- The machine -------------------------------------------------------- */
 
@@ -147,8 +59,8 @@ static inline void machine_enable(struct machine *m)
     machine_config(m, PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MASTER);
 }
 
-/* sizes: of the four drives, 0 none; cdroms: a bit per drive. */
-static inline void machine_init(struct machine *m, const uint64_t sizes[4], unsigned cdroms)
+/* sizes: of the four drives, 0 none; cdroms: a bit per drive. The media are all zeros. */
+static inline void machine_create(struct machine *m, const uint64_t sizes[4], unsigned cdroms)
 {
     struct ide_config config = { .slot = 1, .function = 1 };
 
@@ -176,6 +88,14 @@ static inline void machine_init(struct machine *m, const uint64_t sizes[4], unsi
         abort();
     m->base = 0x1f0;
     machine_enable(m);
+}
+
+static inline void machine_init(struct machine *m, const uint64_t sizes[4], unsigned cdroms)
+{
+    machine_create(m, sizes, cdroms);
+    for (unsigned i = 0; i < 4; i++)
+        if (sizes[i])
+            medium_fill(&m->media[i]);
 }
 
 static inline void machine_run(struct machine *m)
