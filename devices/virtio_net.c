@@ -2,12 +2,13 @@
  * Virtio network card.
  *
  * Reference: Virtual I/O Device (VIRTIO) 1.0, 5.1.
- * Modelled:  one pair of queues and the control queue: checksums and TCP segments left to do in both
- *            directions, merged receive buffers, MAC and VLAN filters, promiscuous modes, link state.
+ * Modelled:  one pair of queues and the control queue: checksums and TCP segments left to do in
+ *            both directions, merged receive buffers, MAC and VLAN filters, promiscuous modes, link
+ *            state.
  * Not:       several pairs, UDP segments, offloads changed while it runs, announcements.
  *
- * What the card has sent is given back at once, but the interrupt that says so waits for TX_LATE_NS,
- * or for another one: a driver that waits for nothing else has that long to send more.
+ * What the card has sent is given back at once, but the interrupt that says so waits for
+ * TX_LATE_NS, or for another one: a driver that waits for nothing else has that long to send more.
  */
 #include "devices/virtio_net.h"
 

@@ -93,7 +93,8 @@ static int take_forward(struct parse *parse, char *text)
 
     snprintf(shown, sizeof(shown), "%s", text);
     if (!forward_of(text, &f))
-        return wrong(parse, "hostfwd", shown, "tcp:127.0.0.1:2222-:22 (host's side - guest's side)");
+        return wrong(parse, "hostfwd", shown,
+                     "tcp:127.0.0.1:2222-:22 (host's side - guest's side)");
     if (user->forwards == NET_FORWARDS_MAX)
         return error_set(parse->error, EX_USAGE, "-nic %s: too many hostfwd; %u are the most",
                          parse->value, NET_FORWARDS_MAX);
@@ -155,7 +156,8 @@ static int take_interface(struct parse *parse, char *text)
 static int take_script(struct parse *parse, char *text)
 {
     if (strcmp(text, "no"))
-        return wrong(parse, "script", text, "script=no: novt runs none, set the interface up before");
+        return wrong(parse, "script", text,
+                     "script=no: novt runs none, set the interface up before");
     return 0;
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/bug.h"
 #include "base/snap.h"
+#include "devices/e1000.h"
 #include "devices/i440fx.h"
 #include "devices/pci.h"
 #include "devices/virtio_net.h"
@@ -148,13 +149,42 @@ static const char *create_virtio_net(struct pc_pci *pci, const struct pc_nic *ni
     return NULL;
 }
 
+static void e1000_chip_reset(void *chip)
+{
+    e1000_reset(chip);
+}
+
+static void e1000_chip_snapshot(void *chip, struct snap *snap)
+{
+    e1000_snapshot(chip, snap);
+}
+
+static void e1000_chip_destroy(void *chip)
+{
+    e1000_destroy(chip);
+}
+
+static const char *create_e1000(struct pc_pci *pci, const struct pc_nic *nic)
+{
+    const struct pc_config *pc = pci->config.pc;
+    struct e1000 *dev = e1000_create(&(struct e1000_config){
+        .bus = pci->bus, .slot = next_slot(pci), .mem = pc->mem, .clock = pc->clock,
+        .cable = nic->cable, .rom = { nic->rom, nic->rom_size } });
+
+    if (!dev)
+        return no_memory;
+    add(pci, &(struct pc_chip){ dev, e1000_chip_reset, e1000_chip_snapshot, e1000_chip_destroy });
+    return NULL;
+}
+
 static const char *create_nics(struct pc_pci *pci)
 {
     const struct pc_config *pc = pci->config.pc;
     const char *error = NULL;
 
     for (unsigned i = 0; !error && i < pc->nics; i++)
-        error = create_virtio_net(pci, &pc->nic[i]);
+        error = pc->nic[i].e1000 ? create_e1000(pci, &pc->nic[i])
+                                 : create_virtio_net(pci, &pc->nic[i]);
     return error;
 }
 
