@@ -127,6 +127,7 @@ struct vcpu {
     bool intr_line;
     /* Written by anyone, also from a signal handler: the engine must return soon. */
     volatile bool exit_request;
+    bool sample_soon; /* the engine would look at the guest in a millisecond: kick it then */
 
     struct fault fault;        /* valid when a step returned STEP_FAULT */
     struct fault first_fault;  /* for the report of a double or triple fault */

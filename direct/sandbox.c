@@ -299,6 +299,10 @@ static bool wait_exit(struct sandbox *s, uint64_t timeout_ns)
 
 static void start(struct sandbox *s)
 {
+    if (s->queued) {
+        sandbox_send_batch(s, STUB_START);
+        return;
+    }
     __atomic_store_n(&s->orders->run, s->run, __ATOMIC_SEQ_CST);
     sandbox_futex(&s->orders->run, FUTEX_WAKE, 1, NULL);
 }
@@ -327,8 +331,10 @@ int sandbox_run(struct sandbox *s, struct sandbox_regs *io, uint64_t timeout_ns,
 {
     int error = s->lost ? -EOWNERDEAD : order_segments(s, io);
 
-    if (!error)
+    if (!error && s->ordered)
         error = sandbox_flush(s);
+    if (!error && s->queued)
+        error = sandbox_settle(s);
     if (error)
         return error;
     *exit = (struct sandbox_exit){ .kind = SANDBOX_KICK };
@@ -436,6 +442,7 @@ bool sandbox_reset(struct sandbox *s)
     const struct sandbox_caps *caps = &s->host->caps;
 
     s->queued = 0;
+    sandbox_settle(s); /* whatever failed goes with all the rest */
     if (!sandbox_parked(s))
         return false;
     if (sandbox_unmap(s, caps->min_gva, (caps->max_gva - caps->min_gva) / PAGE))

@@ -96,13 +96,18 @@ bool sandbox_killed(struct sandbox *s);
 
 /* --- guest memory --------------------------------------------------------------------------- */
 
-enum { SANDBOX_READ = 1, SANDBOX_WRITE = 2, SANDBOX_EXEC = 4 };
+enum {
+    SANDBOX_READ = 1,
+    SANDBOX_WRITE = 2,
+    SANDBOX_EXEC = 4,
+    SANDBOX_FRESH = 8, /* sandbox_map: nothing is mapped there, so that the run may begin earlier */
+};
 
 /*
  * Requests on [gva, gva + pages * 4096), queued. gva page aligned, within min_gva and max_gva, gpa
  * within RAM: a byte offset in ram_fd. prot: SANDBOX_ bits; 32-bit guest paging without NX wants
  * EXEC always. populate: map all of the run now instead of at each page's first touch. A full queue
- * is flushed. 0, or what sandbox_flush returns.
+ * is flushed. 0, or what sandbox_flush returns or would have returned for the requests before.
  */
 int sandbox_map(struct sandbox *s, uint64_t gva, uint64_t gpa, uint64_t pages, unsigned prot,
                 bool populate);
@@ -169,6 +174,9 @@ struct sandbox_exit {
  * Flushes, then runs guest code from *io until something needs the monitor; *io is then the state
  * (unchanged for LOST and STUCK). timeout_ns: 0 = none; at its end the runner is kicked. A
  * runner that was kicked (by anyone) and does not come back for a second is killed: STUCK. Returns 0, or what sandbox_flush returned (nothing ran, exit not valid).
+ *
+ * Where only fresh mappings are queued, the mapper starts the runner itself: that saves a change of
+ * process. Should one of them fail, the code faults on it, and the next request says why.
  *
  * FPU and vector state stays in the runner from one run to the next.
  */

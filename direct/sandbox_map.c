@@ -29,29 +29,48 @@ int sandbox_wait_done(struct sandbox *s)
     return -byte;
 }
 
-int sandbox_flush(struct sandbox *s)
+int sandbox_settle(struct sandbox *s)
 {
-    if (s->lost)
-        return -EOWNERDEAD;
-    if (!s->queued)
+    if (!s->unread)
         return 0;
-    s->orders->count = s->queued;
-    s->queued = 0;
-    s->stats.flushes++;
-    __atomic_store_n(&s->orders->map, ++s->map, __ATOMIC_SEQ_CST);
-    sandbox_futex(&s->orders->map, FUTEX_WAKE, 1, NULL);
+    s->unread = false;
     return sandbox_wait_done(s);
 }
 
-/* The next free request, or NULL: *error is set. */
-static struct stub_request *queue(struct sandbox *s, int *error)
+void sandbox_send_batch(struct sandbox *s, uint32_t flags)
 {
-    *error = s->lost ? -EOWNERDEAD : 0;
-    if (s->queued == STUB_REQUEST_COUNT)
+    s->orders->flags = (s->orders->flags & ~(uint32_t)STUB_START) | flags;
+    s->orders->count = s->queued;
+    s->orders->start = s->map + 1;
+    __atomic_store_n(&s->orders->run, s->run, __ATOMIC_SEQ_CST); /* a new one with STUB_START */
+    s->queued = 0;
+    s->ordered = false;
+    s->unread = true;
+    s->stats.flushes++;
+    __atomic_store_n(&s->orders->map, ++s->map, __ATOMIC_SEQ_CST);
+    sandbox_futex(&s->orders->map, FUTEX_WAKE, 1, NULL);
+}
+
+int sandbox_flush(struct sandbox *s)
+{
+    int error = s->lost ? -EOWNERDEAD : sandbox_settle(s);
+
+    if (error || !s->queued)
+        return error;
+    sandbox_send_batch(s, 0);
+    return sandbox_settle(s);
+}
+
+/* The next free request, or NULL: *error is set. */
+static struct stub_request *queue(struct sandbox *s, bool ordered, int *error)
+{
+    *error = s->lost ? -EOWNERDEAD : sandbox_settle(s);
+    if (!*error && s->queued == STUB_REQUEST_COUNT)
         *error = sandbox_flush(s);
     if (*error)
         return NULL;
     s->stats.requests++;
+    s->ordered |= ordered;
     return &s->request[s->queued++];
 }
 
@@ -82,7 +101,7 @@ int sandbox_map(struct sandbox *s, uint64_t gva, uint64_t gpa, uint64_t pages, u
         return error;
     if (gpa % PAGE || gpa >= s->host->ram_size || pages * PAGE > s->host->ram_size - gpa)
         return -EINVAL;
-    r = queue(s, &error);
+    r = queue(s, !(prot & SANDBOX_FRESH), &error);
     if (!r)
         return error;
     r->number = __NR_mmap;
@@ -99,7 +118,7 @@ static int queue_range(struct sandbox *s, uint64_t number, uint64_t gva, uint64_
                        uint64_t prot)
 {
     int error = check(s, gva, pages);
-    struct stub_request *r = error ? NULL : queue(s, &error);
+    struct stub_request *r = error ? NULL : queue(s, true, &error);
 
     if (!r)
         return error;
@@ -124,7 +143,7 @@ int sandbox_queue_ldt(struct sandbox *s, unsigned entry, uint32_t base, uint32_t
                       bool limit_in_pages)
 {
     int error;
-    struct stub_request *r = queue(s, &error);
+    struct stub_request *r = queue(s, true, &error);
     struct user_desc desc = { 0 };
     uint64_t at;
 

@@ -31,6 +31,8 @@ struct sandbox {
     volatile bool kicked;
     uint32_t run, map; /* numbers of the last ones */
     unsigned queued;
+    bool ordered; /* one of those must be done before the runner runs */
+    bool unread;  /* the mapper's byte for the last batch */
     uint8_t *shared;   /* both of the following */
     struct stub_orders *orders;
     struct stub_request *request;
@@ -65,6 +67,10 @@ void helper_end(struct sandbox_host *host);
 
 /* sandbox_map.c: a byte from the mapper: 0, -errno, or -EOWNERDEAD. */
 int sandbox_wait_done(struct sandbox *s);
+/* Hands the mapper what is queued, with these flags more (STUB_START) or none. The orders must not
+ * be changed before sandbox_settle(), which is the end of it. */
+void sandbox_send_batch(struct sandbox *s, uint32_t flags);
+int sandbox_settle(struct sandbox *s);
 /* Queues modify_ldt. */
 int sandbox_queue_ldt(struct sandbox *s, unsigned entry, uint32_t base, uint32_t limit,
                       bool limit_in_pages);

@@ -5,7 +5,7 @@
  *
  * In order: die with the parent; map the shared pages; leave the old stack; start the mapper; unmap
  * everything but the stub; each task installs its filter. From then on the runner can do futex (on
- * two words) and rt_sigreturn, sigaltstack at one place, and the mapper what a map request needs.
+ * three words) and rt_sigreturn, sigaltstack at one place, and the mapper what a map request needs.
  */
 #include "direct/stub.h"
 
@@ -38,9 +38,11 @@ _Static_assert(offsetof(struct stub_orders, gs_base) == ORDERS_GS_BASE, "");
 _Static_assert(offsetof(struct stub_orders, ds) == ORDERS_DS, "");
 _Static_assert(offsetof(struct stub_orders, gs) == ORDERS_GS, "");
 _Static_assert(offsetof(struct stub_orders, rflags) == ORDERS_RFLAGS, "");
+_Static_assert(offsetof(struct stub_orders, start) == ORDERS_START, "");
 _Static_assert(offsetof(struct stub_orders, stack) == ORDERS_STACK, "");
 _Static_assert(offsetof(struct stub_orders, frame) == ORDERS_FRAME, "");
 _Static_assert(offsetof(struct stub_report, exit) == REPORT_EXIT, "");
+_Static_assert(offsetof(struct stub_report, go) == REPORT_GO, "");
 _Static_assert(offsetof(struct stub_report, ds) == REPORT_DS, "");
 _Static_assert(offsetof(struct stub_report, gs) == REPORT_GS, "");
 _Static_assert(offsetof(struct stub_report, fs_base) == REPORT_FS_BASE, "");
@@ -52,7 +54,8 @@ void stub_on_stack(void *top, void (*next)(void *), void *arg) __attribute__((no
 long stub_clone(unsigned long flags, void *top, void *child_tid, void (*next)(void));
 void stub_handler(void);
 void stub_mapper(void) __attribute__((noreturn));
-extern const char stub_at_wake[], stub_at_wait[], stub_at_altstack[], stub_at_return[];
+extern const char stub_at_wake[], stub_at_wait[], stub_at_go[], stub_at_altstack[],
+    stub_at_return[];
 #pragma GCC visibility pop
 
 void stub_setup(long *stack) __attribute__((noreturn));
@@ -155,14 +158,19 @@ static long filter_runner(void)
         { BPF_JMP | BPF_JEQ | BPF_K, 1, 0, __NR_futex }, VERDICT(TRAP),
         /* futex: wake on the report's word */
         LOAD(IP_LOW), NEXT_IF(LOW(stub_at_wake), 7),
-        LOAD(ARG_LOW(1)), NEXT_IF(FUTEX_WAKE, 13),
-        LOAD(ARG_LOW(0)), NEXT_IF(LOW(STUB_REPORT + REPORT_EXIT), 11),
-        LOAD(ARG_HIGH(0)), NEXT_IF(HIGH(STUB_REPORT), 9), VERDICT(ALLOW),
+        LOAD(ARG_LOW(1)), NEXT_IF(FUTEX_WAKE, 21),
+        LOAD(ARG_LOW(0)), NEXT_IF(LOW(STUB_REPORT + REPORT_EXIT), 19),
+        LOAD(ARG_HIGH(0)), NEXT_IF(HIGH(STUB_REPORT), 17), VERDICT(ALLOW),
         /* futex: wait on the orders' word */
         NEXT_IF(LOW(stub_at_wait), 7),
+        LOAD(ARG_LOW(1)), NEXT_IF(FUTEX_WAIT, 13),
+        LOAD(ARG_LOW(0)), NEXT_IF(LOW(STUB_ORDERS + ORDERS_RUN), 11),
+        LOAD(ARG_HIGH(0)), NEXT_IF(HIGH(STUB_ORDERS), 9), VERDICT(ALLOW),
+        /* futex: wait for the mapper */
+        NEXT_IF(LOW(stub_at_go), 7),
         LOAD(ARG_LOW(1)), NEXT_IF(FUTEX_WAIT, 5),
-        LOAD(ARG_LOW(0)), NEXT_IF(LOW(STUB_ORDERS + ORDERS_RUN), 3),
-        LOAD(ARG_HIGH(0)), NEXT_IF(HIGH(STUB_ORDERS), 1), VERDICT(ALLOW),
+        LOAD(ARG_LOW(0)), NEXT_IF(LOW(STUB_REPORT + REPORT_GO), 3),
+        LOAD(ARG_HIGH(0)), NEXT_IF(HIGH(STUB_REPORT), 1), VERDICT(ALLOW),
         VERDICT(TRAP),
     };
 

@@ -33,6 +33,7 @@
 #define STUB_CPUID_FAULT 2
 #define STUB_TSC_FAULT 4
 #define STUB_ALTSTACK_AGAIN 8      /* for one run: a sandbox for another program */
+#define STUB_START 16              /* the mapper starts the runner when the batch is done */
 
 /* Offsets for assembly; stub.c asserts them. */
 #define ORDERS_RUN 0
@@ -46,9 +47,11 @@
 #define ORDERS_FS 36
 #define ORDERS_GS 38
 #define ORDERS_RFLAGS 40
+#define ORDERS_START 52
 #define ORDERS_STACK 64
 #define ORDERS_FRAME 128
 #define REPORT_EXIT 0
+#define REPORT_GO 4
 #define REPORT_DS 8
 #define REPORT_ES 10
 #define REPORT_FS 12
@@ -90,7 +93,8 @@ struct stub_orders {
     uint64_t fs_base, gs_base;
     uint16_t ds, es, fs, gs;
     uint64_t rflags;       /* those that sigreturn does not set: NT, ID */
-    uint32_t parent, spare;
+    uint32_t parent;
+    uint32_t start;        /* with STUB_START: the batch that comes before the run */
     uint64_t spare2;
     uint64_t stack[3];     /* stack_t: the alternate stack */
     uint64_t spare3[5];
@@ -99,7 +103,7 @@ struct stub_orders {
 
 struct stub_report {
     uint32_t exit;         /* futex: the run that ended; 0: a task died */
-    uint32_t spare;
+    uint32_t go;           /* futex: the batch that the mapper has done, with STUB_START */
     uint16_t ds, es, fs, gs;
     uint64_t fs_base, gs_base;
     uint64_t rsp;          /* of the handler: where the kernel put the frame */

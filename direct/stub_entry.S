@@ -72,11 +72,23 @@ stub_at_wake:
         syscall
         .globl stub_at_wait
 stub_at_wait:
-        cmp     $-4, %rax                       /* EINTR */
-        je      2b
+        jmp     2b                              /* a late wake-up of the mapper's is no order */
 /* From here on only what is in the orders counts (D3). */
 3:      movabs  $STUB_ORDERS, %rbp
-        testl   $STUB_ALTSTACK_AGAIN, ORDERS_FLAGS(%rbp)
+        testl   $STUB_START, ORDERS_FLAGS(%rbp)
+        jz      3f
+        movabs  $STUB_REPORT + REPORT_GO, %rdi
+2:      mov     (%rdi), %edx                    /* what is mapped first is new: if a program has */
+        cmp     ORDERS_START(%rbp), %edx        /* forged this word it faults on that, no more */
+        je      3f
+        mov     $__NR_futex, %eax
+        xor     %esi, %esi                      /* FUTEX_WAIT */
+        xor     %r10d, %r10d
+        syscall
+        .globl stub_at_go
+stub_at_go:
+        jmp     2b
+3:      testl   $STUB_ALTSTACK_AGAIN, ORDERS_FLAGS(%rbp)
         jz      4f
         xor     %esp, %esp                      /* on no stack, whatever is set at present */
         mov     $__NR_sigaltstack, %eax
@@ -130,10 +142,11 @@ stub_mapper:
         jmp     7b
 8:      mov     %eax, %ebx
         mov     ORDERS_COUNT(%rbp), %r12d
+        mov     ORDERS_FLAGS(%rbp), %r15d
         lea     STUB_REQUESTS(%rbp), %r13
         xor     %eax, %eax
 9:      test    %r12d, %r12d
-        jz      6b
+        jz      5f
         mov     (%r13), %rax
         mov     8(%r13), %rdi
         mov     16(%r13), %rsi
@@ -146,11 +159,25 @@ stub_mapper:
         cmp     $-255, %rcx
         jb      1f
         mov     %rcx, %rax
-        jmp     6b
+        jmp     5f
 1:      xor     %eax, %eax
         add     $64, %r13
         dec     %r12d
         jmp     9b
+5:      test    $STUB_START, %r15d              /* the run that waits for these begins */
+        jz      6b
+        mov     %rax, %r14
+        movabs  $STUB_REPORT + REPORT_GO, %rdi  /* it sleeps on one of two words */
+        mov     %ebx, (%rdi)
+        mov     $__NR_futex, %eax
+        mov     $1, %esi                        /* FUTEX_WAKE */
+        mov     $1, %edx
+        syscall
+        mov     $__NR_futex, %eax
+        lea     ORDERS_RUN(%rbp), %rdi
+        syscall
+        mov     %r14, %rax
+        jmp     6b
 
         .section .rodata
 stub_errnos:

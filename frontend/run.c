@@ -37,10 +37,14 @@ static bool is_running(const struct machine *m)
     return m->stop.end == VM_RUNNING;
 }
 
+#define SAMPLE_NS 1000000ull
+
 static void arm(struct machine *m)
 {
     uint64_t due = clock_next_due_ns(&m->clock);
 
+    if (m->vcpu->sample_soon && clock_now_ns(&m->clock) + SAMPLE_NS < due)
+        due = clock_now_ns(&m->clock) + SAMPLE_NS;
     if (due != CLOCK_NEVER)
         kick_at(m->kick, m->base_ns + due);
 }
@@ -99,7 +103,7 @@ static void sleep_until_needed(struct machine *m)
     pc_idle(m->pc);
     block_signals(&old);
     for (;;) {
-        m->vcpu->exit_request = false;
+        m->vcpu->exit_request = m->vcpu->sample_soon = false;
         service(m);
         if (is_needed(m))
             break;

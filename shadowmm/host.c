@@ -88,10 +88,11 @@ static bool taken_back(struct sandbox *sandbox)
     return sandbox_parked(sandbox) || !sandbox_flush(sandbox);
 }
 
-static bool map_there(const struct window *w, const struct area *run)
+static bool map_there(const struct window *w, const struct area *run, bool fresh)
 {
     return !sandbox_map(w->sandbox, (uint64_t)run->page << PAGE_SHIFT,
-                        (uint64_t)run->gfn << PAGE_SHIFT, run->count, sandbox_rights(run->rights),
+                        (uint64_t)run->gfn << PAGE_SHIFT, run->count,
+                        sandbox_rights(run->rights) | (fresh ? SANDBOX_FRESH : 0u),
                         run->count <= POPULATE_MAX);
 }
 
@@ -116,10 +117,11 @@ static bool map_here(const struct shadowmm *sm, const struct window *w, const st
                 (off_t)((uint64_t)run->gfn << PAGE_SHIFT)) != MAP_FAILED;
 }
 
-bool host_map(const struct shadowmm *sm, const struct window *w, const struct area *run)
+bool host_map(const struct shadowmm *sm, const struct window *w, const struct area *run,
+              bool fresh)
 {
     enum spent_on before = spent_begin(sm->vcpu->spent, SPENT_MAP);
-    bool done = w->sandbox ? map_there(w, run) : map_here(sm, w, run);
+    bool done = w->sandbox ? map_there(w, run, fresh) : map_here(sm, w, run);
 
     spent_back(sm->vcpu->spent, before);
     return done;

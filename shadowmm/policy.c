@@ -17,11 +17,14 @@
 
 /* A window is lost when its faults take more than this part of the view's time, ... */
 #define WINDOW_PART 8
-/* ... direct execution when its exits do. It is given when they would take less than this part: */
-#define DIRECT_LEAVE_PART 4
-#define DIRECT_ENTER_PART 8
-/* Samples (2 ms of run time each) before a view gets a window of each kind. */
-static const unsigned first_samples[SLOT_COUNT] = { 4, 4, 8 };
+/* ... direct execution when its exits do. It is given when they would take less than this part of
+ * the time that translated code takes, which is several times as long: */
+#define DIRECT_LEAVE_PART 3
+#define DIRECT_ENTER_PART 3
+/* Samples that found the view's own code (of its kernel's: fewer) before it gets a window. */
+static const unsigned first_samples[SLOT_COUNT] = { 4, 6, 3 };
+/* The first samples of an address space are taken one after the other, then those that come. */
+#define YOUNG 24
 /* A form that was lost is tried again when its lost time has shrunk to the half of its part. */
 #define AGAIN 2
 /* TSC cycles of run time in a book before it counts half. */
@@ -100,6 +103,7 @@ void policy_begin(struct shadowmm *sm, struct view *view)
         sm->stats.short_lived++;
     view->tenure = (struct tenure){ .cr3 = view->cr3 };
     view->ran = view->traps = view->page_faults = 0;
+    view->looked = 0;
 }
 
 static void moved(struct view *view, const char *why)
@@ -275,8 +279,7 @@ static void weigh_direct(struct shadowmm *sm, struct view *view, uint64_t ran, u
     if (w) {
         if (too_much(book, DIRECT_LEAVE_PART))
             demote(sm, view, SLOT_DIRECT, "its traps cost more than translation");
-    } else if (!view->window[SLOT_USER] ||
-               more_than(count, sm->costs.handoff, ran, DIRECT_ENTER_PART)) {
+    } else if (more_than(count, sm->costs.handoff, ran, DIRECT_ENTER_PART)) {
         view->samples[SLOT_DIRECT] = 0;
     } else if (waited(view, SLOT_DIRECT, DIRECT_LEAVE_PART)) {
         if (promote(sm, view, SLOT_DIRECT, "it computes with few traps"))
@@ -284,25 +287,55 @@ static void weigh_direct(struct shadowmm *sm, struct view *view, uint64_t ran, u
     }
 }
 
-void shadowmm_sample(struct shadowmm *sm, bool user)
+/* The kernel was found at work for the user's view: that code needs none of the user's forms. */
+static void weigh_kernel_time(struct view *view)
 {
-    struct view *view = &sm->view[sm->current];
+    for (enum slot slot = SLOT_USER; slot < SLOT_COUNT; slot++)
+        if (view->samples[slot] && !view->window[slot])
+            view->samples[slot]--;
+}
+
+static void weigh_user(struct shadowmm *sm, struct view *view)
+{
     uint64_t ran, count, faults;
 
-    if ((user ? sm->user_policy : sm->kernel_policy) != TIERS_AUTO)
-        return;
-    if (!user && sm->share.on && !view->window[SLOT_KERNEL]) {
-        share_sample(sm);
-        return;
-    }
     policy_account(sm);
     ran = view->ran;
     count = view->traps;
     faults = view->page_faults;
     view->ran = view->traps = view->page_faults = 0;
-    weigh_window(sm, view, user ? SLOT_USER : SLOT_KERNEL, ran, faults);
-    if (user && view->paging)
+    if (view->paging)
         weigh_direct(sm, view, ran, count);
+    if (!view->window[SLOT_DIRECT])
+        weigh_window(sm, view, SLOT_USER, ran, faults);
+}
+
+static void weigh_kernel(struct shadowmm *sm, struct view *view)
+{
+    uint64_t ran;
+
+    weigh_kernel_time(view);
+    if (sm->share.on && !view->window[SLOT_KERNEL]) {
+        share_sample(sm);
+        return;
+    }
+    policy_account(sm);
+    ran = view->ran;
+    view->ran = view->traps = view->page_faults = 0;
+    weigh_window(sm, view, SLOT_KERNEL, ran, 0);
+}
+
+bool shadowmm_sample(struct shadowmm *sm, bool user)
+{
+    struct view *view = &sm->view[sm->current];
+
+    if ((user ? sm->user_policy : sm->kernel_policy) != TIERS_AUTO)
+        return false;
+    if (user)
+        weigh_user(sm, view);
+    else
+        weigh_kernel(sm, view);
+    return ++view->looked < YOUNG && !view->window[SLOT_DIRECT];
 }
 
 /* --- Changes of view ------------------------------------------------------------------------- */

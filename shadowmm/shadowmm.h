@@ -155,8 +155,9 @@ void shadowmm_direct_expect(struct shadowmm *sm, uint64_t gla);
 uint8_t *shadowmm_window(const struct shadowmm *sm, bool user);
 
 /* Called some hundred times a second of guest run time, with the privilege that was running: gives
- * windows to views that compute and takes them from views whose windows fault too much. */
-void shadowmm_sample(struct shadowmm *sm, bool user);
+ * windows to views that compute and takes them from views whose windows fault too much. True: the
+ * address space is a new one, the next sample should be a millisecond later. */
+bool shadowmm_sample(struct shadowmm *sm, bool user);
 
 /* The guest halts, or waits for the board; it goes on: what passed between is no address space's
  * run time. */

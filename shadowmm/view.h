@@ -67,6 +67,7 @@ struct view {
     struct book book[SLOT_COUNT];  /* how its windows of each kind do (policy.c) */
     /* since its last sample: TSC cycles, how often user code was left for the kernel, #PFs */
     uint64_t ran, traps, page_faults;
+    unsigned looked;         /* samples since it began */
     struct tenure tenure;
 };
 
@@ -159,8 +160,9 @@ bool host_ready(struct window *w); /* it can be used: it has an address range or
 void host_destroy(struct window *w);
 /* The pages that can be mapped: [low, end). */
 void host_bounds(const struct shadowmm *sm, const struct window *w, uint64_t *low, uint64_t *end);
-/* Maps the run, over whatever was there. False: what is there now is undefined. */
-bool host_map(const struct shadowmm *sm, const struct window *w, const struct area *run);
+/* Maps the run; fresh: nothing was there. False: what is there now is undefined. */
+bool host_map(const struct shadowmm *sm, const struct window *w, const struct area *run,
+              bool fresh);
 /* Nothing is mapped at [page, end) afterwards: accesses fault. False: what is there is
  * undefined. */
 bool host_unmap(const struct shadowmm *sm, const struct window *w, uint64_t page, uint64_t end);

@@ -13,7 +13,8 @@
 #include "shadowmm/view.h"
 
 #define STEPS_MAX 64       /* guest pages (of any size) looked at on each side of a fault */
-#define PREFILL_MAX 16384  /* pages or runs that a new direct window is given */
+#define PREFILL_LOOKS 16384 /* pages that are looked at when a direct window is new, ... */
+#define PREFILL_MAPS 512   /* and runs that it is given */
 #define AREAS_RESERVE 4    /* a fault finds room for so many */
 
 /* The windows share this process's areas, a sandbox has its own. */
@@ -337,16 +338,16 @@ static enum mem_fill not_filled(struct shadowmm *sm, struct window *w, uint64_t 
     return MEM_SPECIAL;
 }
 
-/* Maps the run that page is in; w has no area there. */
+/* Maps the run that page is in; w has no area there, and had none before if it is fresh. */
 static enum mem_fill fill_run(struct shadowmm *sm, struct window *w, uint64_t page, uint64_t gfn,
-                              enum slot slot, struct rights rights)
+                              enum slot slot, struct rights rights, bool fresh)
 {
     struct area run = run_around(sm, w, page, gfn, slot, rights);
 
     run = run_unwatched(sm, run, page);
     if (run.rights.write && sm->vcpu->mem->watch[gfn])
         return not_filled(sm, w, page);
-    if (!area_room(sm, w) || !host_map(sm, w, &run)) {
+    if (!area_room(sm, w) || !host_map(sm, w, &run, fresh)) {
         window_evict(sm, w);
         return MEM_SPECIAL;
     }
@@ -392,12 +393,13 @@ static enum mem_fill fill_page(struct shadowmm *sm, struct window *w, enum slot 
     uint64_t page = gla >> PAGE_SHIFT;
     bool done = sync_filled(sm, gla, walk);
     struct rights rights = rights_of(sm, walk, slot);
+    bool fresh = !area_any(w, page, page + 1);
 
     BUG_ON(!done);
     if (write && !rights.write)
         return MEM_SPECIAL;
     make_room(sm, w, page);
-    return fill_run(sm, w, page, walk->gpa >> PAGE_SHIFT, slot, rights);
+    return fill_run(sm, w, page, walk->gpa >> PAGE_SHIFT, slot, rights, fresh);
 }
 
 /* A write to what is shown. The frames that may be written with this one get areas together, if
@@ -459,21 +461,28 @@ static uint64_t fill_expected(struct shadowmm *sm, struct window *w, uint64_t pa
     return page + 1;
 }
 
-/* A direct window gets at once what the view's user window has: that costs no faults. Filling
- * changes the areas of both, so that they are looked for by page. */
+/* The first page behind the one that the walk found, or behind what it read as absent. */
+static uint64_t behind(uint64_t page, const struct walk *walk, bool present)
+{
+    unsigned shift = walk->tables ? walk->table_shift[walk->tables - 1] : 30; /* a PDPTE */
+    uint64_t pages = present ? walk->size >> PAGE_SHIFT : 1ull << (shift - PAGE_SHIFT);
+
+    return (page & ~(pages - 1)) + pages;
+}
+
+/* A direct window gets at once what its program has used already: that costs no faults. */
 void window_prefill(struct shadowmm *sm, const struct view *view)
 {
-    struct window *from = view->window[SLOT_USER], *w = view->window[SLOT_DIRECT];
-    uint64_t page = 0;
+    struct window *w = view->window[SLOT_DIRECT];
+    uint64_t page, end, maps = sm->stats.window_maps;
+    struct walk walk;
+    bool present;
 
-    for (unsigned fills = 0; from && fills < PREFILL_MAX; fills++) {
-        unsigned at = area_find(from, page);
-
-        if (at == from->areas)
-            return;
-        if (page < from->area[at].page)
-            page = from->area[at].page;
-        page = fill_expected(sm, w, page);
+    host_bounds(sm, w, &page, &end);
+    for (unsigned looks = 0; page < end && looks < PREFILL_LOOKS &&
+                             sm->stats.window_maps - maps < PREFILL_MAPS; looks++) {
+        present = paging_peek(sm->vcpu, page << PAGE_SHIFT, &walk);
+        page = present && walk.user ? fill_expected(sm, w, page) : behind(page, &walk, present);
     }
 }
 

@@ -116,7 +116,7 @@ static void on_watch(void *arg, uint64_t gfn, uint64_t count)
 
 /* --- Running --------------------------------------------------------------------- */
 
-#define SAMPLE_CYCLES 5000000 /* about 2 ms */
+#define SAMPLE_CYCLES 2000000 /* most of a millisecond */
 
 /* A kick is a sample of what the guest is doing. */
 static void sample(struct translator *t)
@@ -127,7 +127,7 @@ static void sample(struct translator *t)
         return;
     t->sampled_at = now;
     bt_fpu_out(t->vcpu); /* what follows may use vector registers */
-    shadowmm_sample(t->sm, t->vcpu->cpl == 3);
+    t->vcpu->sample_soon = shadowmm_sample(t->sm, t->vcpu->cpl == 3);
     direct_supply(t);
 }
 

@@ -278,6 +278,8 @@ struct affinity {
     uint64_t until;     /* ns, CLOCK_MONOTONIC: when the decision ends */
     uint64_t wanted, got;          /* time in sandboxes since, and their CPU time of it */
     uint64_t entered, entered_cpu;
+    unsigned runs;
+    bool measured;      /* this one */
 };
 void affinity_enter(struct affinity *p, struct sandbox *sandbox); /* before it runs */
 void affinity_left(struct affinity *p, const struct sandbox *sandbox);

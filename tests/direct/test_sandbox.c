@@ -137,6 +137,27 @@ static void test_batch(void)
     CHECK_EQ((uint64_t)sandbox_unmap(box, 0x20000000, 2000), 0);
 }
 
+/* New mappings alone: the mapper starts the runner, and what it says is read with the next ones. */
+static void test_fresh(void)
+{
+    const unsigned prot = SANDBOX_READ | SANDBOX_WRITE | SANDBOX_FRESH;
+    struct sandbox_regs r;
+    struct sandbox_exit e;
+
+    for (unsigned i = 0; i < 2000; i++) {
+        uint32_t gva = 0x24000000 + i * 4096;
+        uint8_t code[] = { 0xc6, 0x05, (uint8_t)gva, (uint8_t)(gva >> 8), (uint8_t)(gva >> 16),
+                           (uint8_t)(gva >> 24), (uint8_t)i, 0xcc };
+
+        r = fixture_regs();
+        CHECK_EQ((uint64_t)sandbox_map(box, gva, 4096ull * (1 + i % 3), 1, prot, i % 2), 0);
+        e = fixture_run(code, sizeof(code), &r);
+        CHECK_EQ(e.vector, 3); /* not a page fault: it began after the mapping */
+        CHECK_EQ(ram[4096 * (1 + i % 3)], (uint8_t)i);
+    }
+    CHECK_EQ((uint64_t)sandbox_unmap(box, 0x24000000, 2000), 0);
+}
+
 /* FPU and vector state stays from run to run, comes out and goes in. */
 static void test_xstate(void)
 {
@@ -436,6 +457,7 @@ int main(void)
     test_calls();
     test_memory();
     test_batch();
+    test_fresh();
     fixture_box();
     test_xstate();
     test_flags();

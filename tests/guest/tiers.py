@@ -56,12 +56,12 @@ def main():
     check(engine["direct"]["direct_runs"] > 10, "-user direct: did not run directly")
     check(done["direct"]["total"] < INSTRUCTIONS * 0.1, "-user direct: translated nevertheless")
 
-    # In auto it climbs: TLB, window, direct.
+    # In auto it begins in the TLB form and is direct soon.
     space = longest(stats["auto"])
     check(engine["auto"]["directs_made"] >= 1 and engine["auto"]["direct_runs"] > 10,
           "-user auto: never ran directly")
-    check(space and space["moves"] >= 2 and space["tlb"] > 0 and space["window"] > 0 and
-          space["direct"] > 0, f"-user auto: did not climb: {space}")
+    check(space and space["moves"] >= 1 and 0 < space["tlb"] < space["direct"], 
+          f"-user auto: did not climb: {space}")
     check(done["auto"]["total"] < INSTRUCTIONS * 0.9, "-user auto: most was translated")
 
 
