@@ -60,7 +60,7 @@ def main():
     space = longest(stats["auto"])
     check(engine["auto"]["directs_made"] >= 1 and engine["auto"]["direct_runs"] > 10,
           "-user auto: never ran directly")
-    check(space and space["moves"] >= 1 and 0 < space["tlb"] < space["direct"], 
+    check(space and space["moves"] >= 1 and 0 < space["tlb"] < space["direct"],
           f"-user auto: did not climb: {space}")
     check(done["auto"]["total"] < INSTRUCTIONS * 0.9, "-user auto: most was translated")
 
