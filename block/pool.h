@@ -1,0 +1,56 @@
+/*
+ * The threads that do disk controllers' requests (devices/blockdev.h), and the drives they do them
+ * for.
+ *
+ * Order: a request waits for every earlier one of its drive that touches the same granule, unless
+ * both only read; a flush waits for all earlier writes, and later writes wait until it has begun.
+ * Whatever is not ordered by that may be done in any order.
+ *
+ * All functions are called on the vcpu's thread.
+ */
+#ifndef BLOCK_POOL_H
+#define BLOCK_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct blockdev;
+struct image;
+struct pool;
+
+/* Threads are started by the first request. NULL: errno says why. */
+struct pool *pool_create(void);
+
+/* Waits for what is going on, flushes and closes every image. Nobody is called back any more. 0, or
+ * the first error of a flush: -errno. */
+int pool_destroy(struct pool *pool);
+
+/* Readable when pool_dispatch() has something to do. */
+int pool_fd(const struct pool *pool);
+
+/* Calls back for requests that are done. */
+void pool_dispatch(struct pool *pool);
+
+/* A drive with this image in it, which is the pool's from now on; NULL: an empty one. It lives as
+ * long as the pool. serial: at most 20 characters, or NULL. NULL: no memory, the image is still the
+ * caller's. */
+struct blockdev *pool_add(struct pool *pool, struct image *image, bool cdrom, const char *serial);
+
+/* Puts another image in, or none. Waits for the requests of the old one, which is flushed and
+ * closed, and calls changed(). 0, or what the flush did. */
+int pool_change(struct pool *pool, struct blockdev *drive, struct image *image);
+
+/* Waits until no request is left, calling back; and for what was written to be on stable storage. */
+void pool_drain(struct pool *pool);
+
+/* The image in a drive, or NULL. */
+struct image *pool_image(const struct blockdev *drive);
+
+struct pool_stats {
+    uint64_t reads, writes, flushes, errors; /* requests done */
+    uint64_t read_bytes, written_bytes;
+};
+
+struct pool_stats pool_stats(const struct blockdev *drive);
+
+#endif
