@@ -136,7 +136,7 @@ static int take_locks(int fd, bool writable)
 
 /* --- Opening ---------------------------------------------------------------- */
 
-static int check_kind(const struct stat *st, const char *path, struct image_error *error)
+static int check_kind(const struct stat *st, const char *path, struct disk_error *error)
 {
     if (S_ISDIR(st->st_mode))
         return fail(error, -EISDIR, "'%s' is a folder, not a disk image", path);
@@ -146,7 +146,7 @@ static int check_kind(const struct stat *st, const char *path, struct image_erro
 }
 
 int file_adopt(struct file *file, int fd, const char *path, bool writable,
-               struct image_error *error)
+               struct disk_error *error)
 {
     struct stat st;
     int err = fstat(fd, &st) ? fail(error, -errno, "cannot look at '%s': %s", path, strerror(errno))
@@ -154,8 +154,8 @@ int file_adopt(struct file *file, int fd, const char *path, bool writable,
 
     if (!err && take_locks(fd, writable))
         err = fail(error, -EBUSY, writable
-                   ? "'%s' is in use by another process; end that, or open it with readonly=on there"
-                     " and here"
+                   ? "'%s' is in use by another process; end that, or open it with readonly=on both"
+                     " there and here"
                    : "'%s' is being written by another process; end that first", path);
     if (err) {
         close(fd);
@@ -165,7 +165,7 @@ int file_adopt(struct file *file, int fd, const char *path, bool writable,
     return 0;
 }
 
-int file_open(struct file *file, const char *path, bool writable, struct image_error *error)
+int file_open(struct file *file, const char *path, bool writable, struct disk_error *error)
 {
     /* O_NONBLOCK: a FIFO must not make us wait; it means nothing for files. */
     int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -180,7 +180,7 @@ int file_open(struct file *file, const char *path, bool writable, struct image_e
     return file_adopt(file, fd, path, writable, error);
 }
 
-int file_temporary(struct file *file, struct image_error *error)
+int file_temporary(struct file *file, struct disk_error *error)
 {
     const char *dir = getenv("TMPDIR");
     char path[4096];
@@ -274,6 +274,15 @@ int file_write(struct file *file, uint64_t offset, const void *from, uint64_t si
     struct cursor cursor = { &iov, 1, 0 };
 
     return file_writev(file, offset, &cursor, size);
+}
+
+bool file_read_now(struct file *file, uint64_t offset, struct cursor *to, uint64_t size)
+{
+    struct iovec pieces[SLICES];
+    int n = slice(*to, size, pieces);
+
+    /* A part may have been read: it is read again, then. */
+    return preadv2(file->fd, pieces, n, (off_t)offset, RWF_NOWAIT) == (ssize_t)size;
 }
 
 static int write_zeros(struct file *file, uint64_t offset, uint64_t size)

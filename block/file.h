@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-struct image_error;
+struct disk_error;
 
 struct file {
     int fd;
@@ -31,12 +31,12 @@ void cursor_copy_to(struct cursor *at, const void *from, uint64_t size);
 void cursor_copy_from(struct cursor *at, void *to, uint64_t size);
 
 /* Takes the lock that keeps a second writer out. 0, or -errno with *error. fd is closed then. */
-int file_open(struct file *file, const char *path, bool writable, struct image_error *error);
+int file_open(struct file *file, const char *path, bool writable, struct disk_error *error);
 int file_adopt(struct file *file, int fd, const char *path, bool writable,
-               struct image_error *error);
+               struct disk_error *error);
 
 /* An unlinked one in TMPDIR or /var/tmp. */
-int file_temporary(struct file *file, struct image_error *error);
+int file_temporary(struct file *file, struct disk_error *error);
 void file_close(struct file *file);
 
 /* In bytes, of block devices too; -errno. */
@@ -45,6 +45,9 @@ int64_t file_size(const struct file *file);
 /* 0 or -errno. Beyond the end are zeros. */
 int file_read(struct file *file, uint64_t offset, void *to, uint64_t size);
 int file_readv(struct file *file, uint64_t offset, struct cursor *to, uint64_t size);
+
+/* All of it if the host has it in memory, else false. */
+bool file_read_now(struct file *file, uint64_t offset, struct cursor *to, uint64_t size);
 int file_write(struct file *file, uint64_t offset, const void *from, uint64_t size);
 int file_writev(struct file *file, uint64_t offset, struct cursor *from, uint64_t size);
 int file_zero(struct file *file, uint64_t offset, uint64_t size);

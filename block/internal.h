@@ -1,37 +1,39 @@
-/* What the formats share: an open image as image.c sees it. Internal to block/. */
+/* What the formats share: an open image as disk.c sees it. Internal to block/. */
 #ifndef BLOCK_INTERNAL_H
 #define BLOCK_INTERNAL_H
 
 #include "block/file.h"
-#include "block/image.h"
+#include "block/disk.h"
 
-struct image_ops {
-    int (*read)(struct image *image, uint64_t offset, struct cursor *to, uint64_t size);
-    int (*write)(struct image *image, uint64_t offset, struct cursor *from, uint64_t size);
-    int (*zero)(struct image *image, uint64_t offset, uint64_t size);
-    int (*discard)(struct image *image, uint64_t offset, uint64_t size);
-    int (*flush)(struct image *image);
-    void (*close)(struct image *image); /* frees the image itself */
-    bool (*is_zero)(struct image *image, uint64_t offset, uint64_t size, uint64_t *run);
-    int (*write_compressed)(struct image *image, uint64_t offset, uint64_t size, const void *from);
-    void (*info)(struct image *image, struct image_info *info);
-    int (*check)(struct image *image, enum image_repair repair, FILE *out,
-                 struct image_check *result);
+struct disk_ops {
+    int (*read)(struct disk *image, uint64_t offset, struct cursor *to, uint64_t size);
+    int (*write)(struct disk *image, uint64_t offset, struct cursor *from, uint64_t size);
+    int (*zero)(struct disk *image, uint64_t offset, uint64_t size);
+    int (*discard)(struct disk *image, uint64_t offset, uint64_t size);
+    int (*flush)(struct disk *image);
+    void (*close)(struct disk *image); /* frees the image itself */
+    bool (*is_zero)(struct disk *image, uint64_t offset, uint64_t size, uint64_t *run);
+    int (*write_compressed)(struct disk *image, uint64_t offset, uint64_t size, const void *from);
+    void (*info)(struct disk *image, struct disk_info *info);
+    /* Reads without waiting for the host's disk, or not at all: false. */
+    bool (*read_now)(struct disk *image, uint64_t offset, struct cursor *to, uint64_t size);
+    int (*check)(struct disk *image, enum disk_repair repair, FILE *out,
+                 struct disk_check *result);
 };
 
-struct image {
-    const struct image_ops *ops;
-    enum image_format format;
+struct disk {
+    const struct disk_ops *ops;
+    enum disk_format format;
     struct file file;
     char *path;
     uint64_t size;
     uint32_t granule;
     bool readonly;
-    struct image *backing;
+    struct disk *backing;
 };
 
 /* Records the first error's text; returns err. */
-int fail(struct image_error *error, int err, const char *format, ...)
+int fail(struct disk_error *error, int err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* The images of a chain, to find that it comes back to itself. */
@@ -43,21 +45,21 @@ struct chain {
 };
 
 /* Each takes the open file over; NULL with *error: it is closed. */
-struct image *raw_open(struct file *file, const char *path, const struct image_options *options,
-                       bool probed, struct image_error *error);
-struct image *qcow2_open(struct file *file, const char *path, const struct image_options *options,
-                         const struct chain *up, struct image_error *error);
+struct disk *raw_open(struct file *file, const char *path, const struct disk_options *options,
+                       bool probed, struct disk_error *error);
+struct disk *qcow2_open(struct file *file, const char *path, const struct disk_options *options,
+                         const struct chain *up, struct disk_error *error);
 
 /* Opens what a qcow2 image has behind it. name as written there; format NULL: not written. */
-struct image *backing_open(const char *name, const char *format, const char *of,
-                           const struct chain *up, struct image_error *error);
+struct disk *backing_open(const char *name, const char *format, const char *of,
+                           const struct chain *up, struct disk_error *error);
 
 bool qcow2_magic(const void *sector);
 
 /* An empty image behind which is this one, in a file without a name; it owns backing. */
-struct image *qcow2_overlay(struct image *backing, struct image_error *error);
+struct disk *qcow2_overlay(struct disk *backing, struct disk_error *error);
 
-int qcow2_create(struct file *file, const struct image_layout *layout, struct image_error *error);
+int qcow2_create(struct file *file, const struct disk_layout *layout, struct disk_error *error);
 
 /* A big-endian field. */
 static inline uint32_t get32(const void *at)

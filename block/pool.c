@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "block/image.h"
+#include "block/disk.h"
 #include "devices/blockdev.h"
 
 enum { WORKERS = 4, SETTLE_S = 2 };
@@ -22,7 +22,7 @@ struct drive {
     struct blockdev dev;
     struct pool *pool;
     struct drive *next;
-    struct image *image; /* changed only when nothing is queued or busy */
+    struct disk *image; /* changed only when nothing is queued or busy */
     struct block_request *queue, **queue_end, *busy;
     bool unsettled; /* written since the last flush */
     struct pool_stats stats;
@@ -50,7 +50,7 @@ static bool changes(const struct block_request *r)
 static bool touch(const struct drive *d, const struct block_request *a,
                   const struct block_request *b)
 {
-    uint64_t granule = d->image ? image_granule(d->image) : BLOCK_SECTOR;
+    uint64_t granule = d->image ? disk_granule(d->image) : BLOCK_SECTOR;
 
     if (!a->size || !b->size)
         return false;
@@ -169,14 +169,14 @@ static void finish(struct pool *pool, struct drive *d, struct block_request *r)
 
 /* --- Workers ---------------------------------------------------------------- */
 
-static int carry_out(struct image *image, const struct block_request *r)
+static int carry_out(struct disk *image, const struct block_request *r)
 {
     switch (r->op) {
-    case BLOCK_READ: return image_readv(image, r->offset, r->size, r->iov, r->iov_count);
-    case BLOCK_WRITE: return image_writev(image, r->offset, r->size, r->iov, r->iov_count);
-    case BLOCK_FLUSH: return image_flush(image);
-    case BLOCK_DISCARD: return image_discard(image, r->offset, r->size);
-    case BLOCK_ZERO: return image_zero(image, r->offset, r->size);
+    case BLOCK_READ: return disk_readv(image, r->offset, r->size, r->iov, r->iov_count);
+    case BLOCK_WRITE: return disk_writev(image, r->offset, r->size, r->iov, r->iov_count);
+    case BLOCK_FLUSH: return disk_flush(image);
+    case BLOCK_DISCARD: return disk_discard(image, r->offset, r->size);
+    case BLOCK_ZERO: return disk_zero(image, r->offset, r->size);
     }
     return -EINVAL;
 }
@@ -193,7 +193,7 @@ static bool settle(struct pool *pool)
         d->unsettled = false;
         d->busy = &flush; /* keeps the image where it is */
         pthread_mutex_unlock(&pool->lock);
-        image_flush(d->image); /* the next flush of the guest meets the same error */
+        disk_flush(d->image); /* the next flush of the guest meets the same error */
         pthread_mutex_lock(&pool->lock);
         for (struct block_request **at = &d->busy; *at; at = &(*at)->next) {
             if (*at == &flush) {
@@ -309,6 +309,38 @@ static void submit(void *medium, struct block_request *r)
     pthread_mutex_unlock(&pool->lock);
 }
 
+/* In the lock: no write to that place, or flush of one, is on its way. */
+static bool is_free(const struct drive *d, const struct block_request *r)
+{
+    for (const struct block_request *e = d->busy; e; e = e->next)
+        if (must_wait(d, r, e, true))
+            return false;
+    for (const struct block_request *e = d->queue; e; e = e->next)
+        if (must_wait(d, r, e, false))
+            return false;
+    return true;
+}
+
+/* Nothing that changes the image is submitted meanwhile: this is the thread that would. */
+static bool try_now(void *medium, struct block_request *r)
+{
+    struct drive *d = medium;
+    bool free;
+
+    if (r->op != BLOCK_READ || check(d, r))
+        return false;
+    pthread_mutex_lock(&d->pool->lock);
+    free = is_free(d, r);
+    pthread_mutex_unlock(&d->pool->lock);
+    if (!free || !disk_readv_now(d->image, r->offset, r->size, r->iov, r->iov_count))
+        return false;
+    r->err = 0;
+    pthread_mutex_lock(&d->pool->lock);
+    count(&d->stats, r);
+    pthread_mutex_unlock(&d->pool->lock);
+    return true;
+}
+
 int pool_fd(const struct pool *pool)
 {
     return pool->event;
@@ -339,6 +371,21 @@ static void wait_idle(struct pool *pool, const struct drive *d)
         pthread_cond_wait(&pool->idle, &pool->lock);
 }
 
+/* Until this drive's requests are done and called back for. */
+static void drain(void *medium)
+{
+    struct drive *d = medium;
+    bool again = true;
+
+    while (again) {
+        pthread_mutex_lock(&d->pool->lock);
+        wait_idle(d->pool, d);
+        again = d->pool->done;
+        pthread_mutex_unlock(&d->pool->lock);
+        pool_dispatch(d->pool);
+    }
+}
+
 void pool_drain(struct pool *pool)
 {
     bool again = true;
@@ -354,28 +401,30 @@ void pool_drain(struct pool *pool)
     }
     for (struct drive *d = pool->drives; d; d = d->next)
         if (d->image)
-            image_flush(d->image);
+            disk_flush(d->image);
 }
 
 /* --- Drives ----------------------------------------------------------------- */
 
-static void set_medium(struct drive *d, struct image *image)
+static void set_medium(struct drive *d, struct disk *image)
 {
     uint64_t unit = d->dev.cdrom ? 2048 : BLOCK_SECTOR;
 
     d->image = image;
     d->dev.present = image;
-    d->dev.size = image ? image_size(image) / unit * unit : 0;
-    d->dev.readonly = image && (image_readonly(image) || d->dev.cdrom);
+    d->dev.size = image ? disk_size(image) / unit * unit : 0;
+    d->dev.readonly = image && (disk_readonly(image) || d->dev.cdrom);
 }
 
-struct blockdev *pool_add(struct pool *pool, struct image *image, bool cdrom, const char *serial)
+struct blockdev *pool_add(struct pool *pool, struct disk *image, bool cdrom, const char *serial)
 {
     struct drive *d = calloc(1, sizeof(*d)), **end = &pool->drives;
 
     if (!d)
         return NULL;
     d->dev.submit = submit;
+    d->dev.try_now = try_now;
+    d->dev.drain = drain;
     d->dev.medium = d;
     d->dev.cdrom = cdrom;
     strncpy(d->dev.serial, serial ? serial : "", sizeof(d->dev.serial) - 1);
@@ -390,10 +439,10 @@ struct blockdev *pool_add(struct pool *pool, struct image *image, bool cdrom, co
     return &d->dev;
 }
 
-int pool_change(struct pool *pool, struct blockdev *dev, struct image *image)
+int pool_change(struct pool *pool, struct blockdev *dev, struct disk *image)
 {
     struct drive *d = dev->medium;
-    struct image *old;
+    struct disk *old;
     int err;
 
     pthread_mutex_lock(&pool->lock);
@@ -402,13 +451,13 @@ int pool_change(struct pool *pool, struct blockdev *dev, struct image *image)
     d->unsettled = false;
     set_medium(d, image);
     pthread_mutex_unlock(&pool->lock);
-    err = old ? image_close(old) : 0;
+    err = old ? disk_close(old) : 0;
     if (dev->changed)
         dev->changed(dev->controller);
     return err;
 }
 
-struct image *pool_image(const struct blockdev *dev)
+struct disk *pool_image(const struct blockdev *dev)
 {
     return ((struct drive *)dev->medium)->image;
 }
@@ -464,7 +513,7 @@ int pool_destroy(struct pool *pool)
         return 0;
     end_workers(pool);
     for (struct drive *d = pool->drives, *next; d; d = next) {
-        int flushed = d->image ? image_close(d->image) : 0;
+        int flushed = d->image ? disk_close(d->image) : 0;
 
         next = d->next;
         err = err ? err : flushed;

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 struct blockdev;
-struct image;
+struct disk;
 struct pool;
 
 /* Threads are started by the first request. NULL: errno says why. */
@@ -34,17 +34,17 @@ void pool_dispatch(struct pool *pool);
 /* A drive with this image in it, which is the pool's from now on; NULL: an empty one. It lives as
  * long as the pool. serial: at most 20 characters, or NULL. NULL: no memory, the image is still the
  * caller's. */
-struct blockdev *pool_add(struct pool *pool, struct image *image, bool cdrom, const char *serial);
+struct blockdev *pool_add(struct pool *pool, struct disk *image, bool cdrom, const char *serial);
 
 /* Puts another image in, or none. Waits for the requests of the old one, which is flushed and
  * closed, and calls changed(). 0, or what the flush did. */
-int pool_change(struct pool *pool, struct blockdev *drive, struct image *image);
+int pool_change(struct pool *pool, struct blockdev *drive, struct disk *image);
 
-/* Waits until no request is left, calling back; and for what was written to be on stable storage. */
+/* Waits until no request is left, calling back; then flushes all. */
 void pool_drain(struct pool *pool);
 
 /* The image in a drive, or NULL. */
-struct image *pool_image(const struct blockdev *drive);
+struct disk *pool_image(const struct blockdev *drive);
 
 struct pool_stats {
     uint64_t reads, writes, flushes, errors; /* requests done */

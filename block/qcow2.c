@@ -15,7 +15,7 @@ void qcow2_damaged(struct qcow2 *q, const char *what)
 
 /* --- The calls -------------------------------------------------------------- */
 
-static int qcow2_flush(struct image *image)
+static int qcow2_flush(struct disk *image)
 {
     return qcow2_of(image)->no_commit ? 0 : commit_now(qcow2_of(image));
 }
@@ -40,13 +40,13 @@ static void qcow2_free(struct qcow2 *q)
     free(q);
 }
 
-static void qcow2_close(struct image *image)
+static void qcow2_close(struct disk *image)
 {
     file_close(&image->file);
     qcow2_free(qcow2_of(image));
 }
 
-static void qcow2_info(struct image *image, struct image_info *info)
+static void qcow2_info(struct disk *image, struct disk_info *info)
 {
     const struct qcow2 *q = qcow2_of(image);
 
@@ -62,7 +62,7 @@ static void qcow2_info(struct image *image, struct image_info *info)
     info->backing_format = q->backing_format;
 }
 
-static const struct image_ops qcow2_ops = {
+static const struct disk_ops qcow2_ops = {
     .read = map_read,
     .write = map_write,
     .zero = map_zero,
@@ -70,6 +70,7 @@ static const struct image_ops qcow2_ops = {
     .flush = qcow2_flush,
     .close = qcow2_close,
     .is_zero = map_is_zero,
+    .read_now = map_read_now,
     .write_compressed = pack_write,
     .info = qcow2_info,
     .check = check_run,
@@ -78,7 +79,7 @@ static const struct image_ops qcow2_ops = {
 /* --- Opening ---------------------------------------------------------------- */
 
 /* Takes the file over, even when there is no memory. */
-static struct qcow2 *new_image(struct file *file, const char *path, struct image_error *error)
+static struct qcow2 *new_image(struct file *file, const char *path, struct disk_error *error)
 {
     struct qcow2 *q = calloc(1, sizeof(*q));
     char *name = strdup(path);
@@ -90,9 +91,9 @@ static struct qcow2 *new_image(struct file *file, const char *path, struct image
         free(name);
         return NULL;
     }
-    q->image = (struct image){
+    q->image = (struct disk){
         .ops = &qcow2_ops,
-        .format = IMAGE_QCOW2,
+        .format = DISK_QCOW2,
         .file = *file,
         .path = name,
         .readonly = !file->writable,
@@ -105,7 +106,7 @@ static struct qcow2 *new_image(struct file *file, const char *path, struct image
     return q;
 }
 
-static int make_arrays(struct qcow2 *q, struct image_error *error)
+static int make_arrays(struct qcow2 *q, struct disk_error *error)
 {
     uint64_t l1 = q->roots.l1_size;
 
@@ -128,7 +129,7 @@ static int read_array(struct qcow2 *q, uint64_t offset, uint64_t *entries, uint6
     return err;
 }
 
-static int read_roots(struct qcow2 *q, struct image_error *error)
+static int read_roots(struct qcow2 *q, struct disk_error *error)
 {
     int64_t end = file_size(&q->image.file);
     int err = make_arrays(q, error);
@@ -148,7 +149,7 @@ static int read_roots(struct qcow2 *q, struct image_error *error)
     return 0;
 }
 
-static int open_backing(struct qcow2 *q, const struct chain *up, struct image_error *error)
+static int open_backing(struct qcow2 *q, const struct chain *up, struct disk_error *error)
 {
     struct chain here = { up, q->image.file.dev, q->image.file.ino, up ? up->depth + 1 : 0 };
 
@@ -160,9 +161,9 @@ static int open_backing(struct qcow2 *q, const struct chain *up, struct image_er
 }
 
 /* Refcounts that whoever wrote the image last has left behind: counted anew. */
-static int repair(struct qcow2 *q, struct image_error *error)
+static int repair(struct qcow2 *q, struct disk_error *error)
 {
-    struct image_check result = { 0 };
+    struct disk_check result = { 0 };
     int err = check_run(&q->image, REPAIR_ALL, NULL, &result);
 
     if (err || result.corruptions || result.errors)
@@ -175,7 +176,7 @@ static int repair(struct qcow2 *q, struct image_error *error)
     return commit_now(q) ? fail(error, -EIO, "'%s' cannot be written", q->image.path) : 0;
 }
 
-static int forget_bitmaps(struct qcow2 *q, struct image_error *error)
+static int forget_bitmaps(struct qcow2 *q, struct disk_error *error)
 {
     if (q->autoclear & QCOW2_BITMAPS && check_drop_bitmaps(q))
         return fail(error, -EINVAL, "'%s' is damaged: its bitmaps cannot be read; try novt image"
@@ -185,7 +186,7 @@ static int forget_bitmaps(struct qcow2 *q, struct image_error *error)
     return commit_now(q) ? fail(error, -EIO, "'%s' cannot be written", q->image.path) : 0;
 }
 
-static int make_writable(struct qcow2 *q, struct image_error *error)
+static int make_writable(struct qcow2 *q, struct disk_error *error)
 {
     int err = 0;
 
@@ -203,8 +204,8 @@ static int make_writable(struct qcow2 *q, struct image_error *error)
     return err;
 }
 
-struct image *qcow2_open(struct file *file, const char *path, const struct image_options *options,
-                         const struct chain *up, struct image_error *error)
+struct disk *qcow2_open(struct file *file, const char *path, const struct disk_options *options,
+                         const struct chain *up, struct disk_error *error)
 {
     struct qcow2 *q = new_image(file, path, error);
 
@@ -213,10 +214,10 @@ struct image *qcow2_open(struct file *file, const char *path, const struct image
     if (header_read(q, error) || read_roots(q, error) ||
         (!options->alone && open_backing(q, up, error)) ||
         (file->writable && !options->damaged && make_writable(q, error))) {
-        struct image *backing = q->image.backing;
+        struct disk *backing = q->image.backing;
 
         if (backing)
-            image_close(backing);
+            disk_close(backing);
         qcow2_close(&q->image);
         return NULL;
     }
@@ -225,8 +226,8 @@ struct image *qcow2_open(struct file *file, const char *path, const struct image
 
 /* --- Making one ------------------------------------------------------------- */
 
-static int set_layout(struct qcow2 *q, const struct image_layout *layout,
-                      struct image_error *error)
+static int set_layout(struct qcow2 *q, const struct disk_layout *layout,
+                      struct disk_error *error)
 {
     uint32_t cluster = layout->cluster_size ? layout->cluster_size : 65536;
     unsigned bits = layout->refcount_bits ? layout->refcount_bits : 16;
@@ -256,7 +257,7 @@ static int set_layout(struct qcow2 *q, const struct image_layout *layout,
 }
 
 /* An empty tree is what a commit makes of nothing. */
-static int make_tree(struct qcow2 *q, struct image_error *error)
+static int make_tree(struct qcow2 *q, struct disk_error *error)
 {
     int err = make_arrays(q, error);
 
@@ -269,7 +270,7 @@ static int make_tree(struct qcow2 *q, struct image_error *error)
     return err ? fail(error, err, "cannot write the image: %s", strerror(-err)) : 0;
 }
 
-int qcow2_create(struct file *file, const struct image_layout *layout, struct image_error *error)
+int qcow2_create(struct file *file, const struct disk_layout *layout, struct disk_error *error)
 {
     struct qcow2 *q = new_image(file, "new image", error);
     int err;
@@ -285,11 +286,11 @@ int qcow2_create(struct file *file, const struct image_layout *layout, struct im
     return err;
 }
 
-struct image *qcow2_overlay(struct image *backing, struct image_error *error)
+struct disk *qcow2_overlay(struct disk *backing, struct disk_error *error)
 {
-    struct image_layout layout = { .size = backing->size };
-    struct image_options options = { .format = IMAGE_QCOW2, .alone = true };
-    struct image *image = NULL;
+    struct disk_layout layout = { .size = backing->size };
+    struct disk_options options = { .format = DISK_QCOW2, .alone = true };
+    struct disk *image = NULL;
     struct file file;
 
     if (!file_temporary(&file, error)) {
@@ -299,7 +300,7 @@ struct image *qcow2_overlay(struct image *backing, struct image_error *error)
             image = qcow2_open(&file, backing->path, &options, NULL, error);
     }
     if (!image) {
-        image_close(backing);
+        disk_close(backing);
         return NULL;
     }
     image->backing = backing;

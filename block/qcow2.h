@@ -7,7 +7,8 @@
  *
  *   Q1  Below the header nothing of the tree is changed in place, but for data clusters that only
  *       the active L2 tables refer to. Changed tables live in memory; a commit writes each to a
- *       free cluster and then changes both roots (and features) by one write in the header's sector.
+ *       free cluster and then changes both roots (and features) by one write inside the header's
+ *       sector.
  *   Q2  The header changes only when all below its new roots is on stable storage.
  *   Q3  A cluster that the tree on disk uses is not reused before a commit that does without it:
  *       until then it is `busy`. A cluster that somebody is writing to before it is in the tree
@@ -72,7 +73,7 @@ struct freed {
 };
 
 struct qcow2 {
-    struct image image;
+    struct disk image;
     unsigned version, cluster_bits, refcount_order;
     uint32_t cluster_size;
     uint64_t incompatible, compatible, autoclear;
@@ -110,7 +111,7 @@ struct qcow2 {
     uint8_t *inflated, *deflated;
 };
 
-static inline struct qcow2 *qcow2_of(struct image *image)
+static inline struct qcow2 *qcow2_of(struct disk *image)
 {
     return (struct qcow2 *)image;
 }
@@ -137,9 +138,9 @@ void qcow2_damaged(struct qcow2 *q, const char *what);
 /* --- qcow2_header.c --------------------------------------------------------- */
 
 /* Reads and checks the header and its extensions. 0 or -errno with *error. */
-int header_read(struct qcow2 *q, struct image_error *error);
-int header_write_new(struct qcow2 *q, const struct image_layout *layout,
-                     struct image_error *error);
+int header_read(struct qcow2 *q, struct disk_error *error);
+int header_write_new(struct qcow2 *q, const struct disk_layout *layout,
+                     struct disk_error *error);
 
 /* By one write inside one sector: these roots, the features as they are in q. */
 int header_write_roots(struct qcow2 *q, const struct roots *roots);
@@ -193,18 +194,19 @@ int map_entry(const struct qcow2 *q, uint64_t entry, struct mapping *mapping);
 /* Takes away the references of an L2 entry. */
 int map_drop(struct qcow2 *q, uint64_t entry);
 
-int map_read(struct image *image, uint64_t offset, struct cursor *to, uint64_t size);
-int map_write(struct image *image, uint64_t offset, struct cursor *from, uint64_t size);
-int map_zero(struct image *image, uint64_t offset, uint64_t size);
-int map_discard(struct image *image, uint64_t offset, uint64_t size);
-bool map_is_zero(struct image *image, uint64_t offset, uint64_t size, uint64_t *run);
+int map_read(struct disk *image, uint64_t offset, struct cursor *to, uint64_t size);
+bool map_read_now(struct disk *image, uint64_t offset, struct cursor *to, uint64_t size);
+int map_write(struct disk *image, uint64_t offset, struct cursor *from, uint64_t size);
+int map_zero(struct disk *image, uint64_t offset, uint64_t size);
+int map_discard(struct disk *image, uint64_t offset, uint64_t size);
+bool map_is_zero(struct disk *image, uint64_t offset, uint64_t size, uint64_t *run);
 
 /* --- qcow2_pack.c: compressed clusters --------------------------------------- */
 
 /* Reads part of a compressed cluster. */
 int pack_read(struct qcow2 *q, uint64_t offset, const struct mapping *mapping, struct cursor *to,
               uint64_t size);
-int pack_write(struct image *image, uint64_t offset, uint64_t size, const void *from);
+int pack_write(struct disk *image, uint64_t offset, uint64_t size, const void *from);
 void pack_forget(struct qcow2 *q, uint64_t offset);
 
 /* --- qcow2_commit.c --------------------------------------------------------- */
@@ -217,8 +219,8 @@ int commit_if_much(struct qcow2 *q);
 
 /* --- qcow2_check.c ---------------------------------------------------------- */
 
-int check_run(struct image *image, enum image_repair repair, FILE *out,
-              struct image_check *result);
+int check_run(struct disk *image, enum disk_repair repair, FILE *out,
+              struct disk_check *result);
 
 /* Whether the tables themselves are counted, so that none of them is taken for free. */
 int check_tables_counted(struct qcow2 *q);

@@ -18,10 +18,10 @@ struct tally {
     uint32_t *refs; /* by cluster of the file */
     uint64_t clusters;
     uint8_t *l2; /* room for one table */
-    enum image_repair repair;
+    enum disk_repair repair;
     FILE *out;
     unsigned reports;
-    struct image_check *result;
+    struct disk_check *result;
 };
 
 static void report(struct tally *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -414,12 +414,12 @@ static int run(struct tally *t)
     return err;
 }
 
-int check_run(struct image *image, enum image_repair repair, FILE *out, struct image_check *result)
+int check_run(struct disk *image, enum disk_repair repair, FILE *out, struct disk_check *result)
 {
     struct qcow2 *q = qcow2_of(image);
     int64_t end = file_size(&image->file);
     struct tally t = { .q = q, .repair = repair, .out = out, .result = result };
-    int err = repair ? 0 : image_flush(image);
+    int err = repair ? 0 : disk_flush(image);
 
     if (err || end < 0)
         return err ? err : (int)end;

@@ -14,7 +14,7 @@ enum { /* offsets of fields */
 enum { V2_LENGTH = 72, V3_LENGTH = 104, NAME_MAX_LENGTH = 1023, SNAPSHOTS_MAX = 65536 };
 enum { EXT_END = 0, EXT_FORMAT = 0xe2792aca, EXT_NAMES = 0x6803f857, EXT_BITMAPS = 0x23852875 };
 
-static int wrong(const struct qcow2 *q, struct image_error *error, const char *what)
+static int wrong(const struct qcow2 *q, struct disk_error *error, const char *what)
 {
     return fail(error, -EINVAL, "'%s' is damaged or no qcow2 image: %s", q->image.path, what);
 }
@@ -45,7 +45,7 @@ static void written_name(const uint8_t *table, size_t size, unsigned bit, char *
 }
 
 static int check_features(const struct qcow2 *q, const uint8_t *names, size_t names_size,
-                          struct image_error *error)
+                          struct disk_error *error)
 {
     uint64_t unknown = q->incompatible & ~(uint64_t)(QCOW2_DIRTY | QCOW2_CORRUPT);
     unsigned bit = unknown ? (unsigned)__builtin_ctzll(unknown) : 0;
@@ -93,7 +93,7 @@ static int take_extension(struct qcow2 *q, uint32_t type, const uint8_t *data, u
 
 /* cluster: the first of the image. They end where the backing file's name begins. */
 static int read_extensions(struct qcow2 *q, const uint8_t *cluster, size_t size,
-                           struct names *names, struct image_error *error)
+                           struct names *names, struct disk_error *error)
 {
     size_t at = q->header_length;
 
@@ -120,7 +120,7 @@ static bool is_table(const struct qcow2 *q, uint64_t offset, uint64_t bytes, uin
            bytes <= file_end - offset;
 }
 
-static int check_tables(const struct qcow2 *q, uint64_t end, struct image_error *error)
+static int check_tables(const struct qcow2 *q, uint64_t end, struct disk_error *error)
 {
     const struct roots *r = &q->roots;
     uint64_t covered = (uint64_t)q->cluster_size * qcow2_l2_entries(q);
@@ -144,7 +144,7 @@ static int check_tables(const struct qcow2 *q, uint64_t end, struct image_error 
     return 0;
 }
 
-static int read_fixed(struct qcow2 *q, const uint8_t *h, struct image_error *error)
+static int read_fixed(struct qcow2 *q, const uint8_t *h, struct disk_error *error)
 {
     bool v3;
 
@@ -178,7 +178,7 @@ static int read_fixed(struct qcow2 *q, const uint8_t *h, struct image_error *err
 }
 
 static int read_backing_name(struct qcow2 *q, const uint8_t *h, const uint8_t *cluster,
-                             struct image_error *error)
+                             struct disk_error *error)
 {
     uint64_t offset = get64(h + BACKING_OFFSET);
     uint32_t size = get32(h + BACKING_SIZE);
@@ -194,7 +194,7 @@ static int read_backing_name(struct qcow2 *q, const uint8_t *h, const uint8_t *c
 }
 
 static int read_rest(struct qcow2 *q, const uint8_t *h, const uint8_t *cluster,
-                     struct image_error *error)
+                     struct disk_error *error)
 {
     uint64_t backing = get64(h + BACKING_OFFSET);
     size_t size = backing && backing < q->cluster_size ? backing : q->cluster_size;
@@ -206,7 +206,7 @@ static int read_rest(struct qcow2 *q, const uint8_t *h, const uint8_t *cluster,
     return err ? err : read_backing_name(q, h, cluster, error);
 }
 
-int header_read(struct qcow2 *q, struct image_error *error)
+int header_read(struct qcow2 *q, struct disk_error *error)
 {
     int64_t end = file_size(&q->image.file);
     uint8_t h[V3_LENGTH], *cluster;
@@ -273,10 +273,10 @@ static void put_fixed(const struct qcow2 *q, uint8_t *h)
     put32(h + HEADER_LENGTH, V3_LENGTH);
 }
 
-int header_write_new(struct qcow2 *q, const struct image_layout *layout,
-                     struct image_error *error)
+int header_write_new(struct qcow2 *q, const struct disk_layout *layout,
+                     struct disk_error *error)
 {
-    static const char *const formats[] = { [IMAGE_RAW] = "raw", [IMAGE_QCOW2] = "qcow2" };
+    static const char *const formats[] = { [DISK_RAW] = "raw", [DISK_QCOW2] = "qcow2" };
     size_t name = layout->backing ? strlen(layout->backing) : 0;
     size_t at = q->version < 3 ? V2_LENGTH : V3_LENGTH;
     uint8_t *cluster = calloc(1, q->cluster_size);
@@ -286,7 +286,7 @@ int header_write_new(struct qcow2 *q, const struct image_layout *layout,
         return fail(error, -ENOMEM, "no memory");
     q->header_length = (uint32_t)at;
     put_fixed(q, cluster);
-    if (layout->backing && layout->backing_format != IMAGE_PROBE)
+    if (layout->backing && layout->backing_format != DISK_PROBE)
         at = put_extension(cluster, at, EXT_FORMAT, formats[layout->backing_format]);
     at += 8; /* the end's extension is zeros */
     if (name > NAME_MAX_LENGTH || name > q->cluster_size - at) {

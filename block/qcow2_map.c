@@ -107,7 +107,7 @@ static int look_up(struct qcow2 *q, const struct place *p, struct mapping *m, ui
 
 /* --- Reading ---------------------------------------------------------------- */
 
-static int read_backing(struct image *backing, uint64_t offset, struct cursor *to, uint64_t size)
+static int read_backing(struct disk *backing, uint64_t offset, struct cursor *to, uint64_t size)
 {
     uint64_t have = !backing || offset >= backing->size ? 0 : backing->size - offset;
     int err = 0;
@@ -136,7 +136,7 @@ static int read_mapped(struct qcow2 *q, uint64_t offset, const struct mapping *m
     return 0;
 }
 
-int map_read(struct image *image, uint64_t offset, struct cursor *to, uint64_t size)
+int map_read(struct disk *image, uint64_t offset, struct cursor *to, uint64_t size)
 {
     struct qcow2 *q = qcow2_of(image);
     int err = 0;
@@ -157,10 +157,36 @@ int map_read(struct image *image, uint64_t offset, struct cursor *to, uint64_t s
     return err;
 }
 
-bool map_is_zero(struct image *image, uint64_t offset, uint64_t size, uint64_t *run)
+/* What lies in one piece, or in a backing image in one piece, with its table in memory. */
+bool map_read_now(struct disk *image, uint64_t offset, struct cursor *to, uint64_t size)
 {
     struct qcow2 *q = qcow2_of(image);
-    struct image *backing = image->backing;
+    struct place p = place_of(q, offset, size);
+    struct disk *backing = image->backing;
+    struct mapping m = { 0 };
+    uint64_t run = 0;
+
+    if (pthread_mutex_trylock(&q->lock))
+        return false;
+    if (q->l2[p.l1] || !(q->l1[p.l1] & QCOW2_OFFSET))
+        if (look_up(q, &p, &m, &run))
+            run = 0;
+    pthread_mutex_unlock(&q->lock);
+    if (run < size || m.kind == CLUSTER_PACKED)
+        return false;
+    if (m.kind == CLUSTER_DATA)
+        return file_read_now(&image->file, m.host + p.in, to, size);
+    if (m.kind == CLUSTER_NONE && backing && offset < backing->size)
+        return size <= backing->size - offset &&
+               backing->ops->read_now(backing, offset, to, size);
+    cursor_fill_zero(to, size);
+    return true;
+}
+
+bool map_is_zero(struct disk *image, uint64_t offset, uint64_t size, uint64_t *run)
+{
+    struct qcow2 *q = qcow2_of(image);
+    struct disk *backing = image->backing;
     struct place p = place_of(q, offset, size);
     struct mapping m;
     int err;
@@ -348,7 +374,7 @@ static int write_all(struct qcow2 *q, uint64_t offset, struct cursor *from, uint
     return err;
 }
 
-int map_write(struct image *image, uint64_t offset, struct cursor *from, uint64_t size)
+int map_write(struct disk *image, uint64_t offset, struct cursor *from, uint64_t size)
 {
     struct qcow2 *q = qcow2_of(image);
     int err = write_all(q, offset, from, size);
@@ -428,7 +454,7 @@ static int zero_clusters(struct qcow2 *q, uint64_t offset, uint64_t size, uint64
     return err;
 }
 
-/* Cuts a range into a part of a cluster, whole ones (which the disk's end completes), and a part. */
+/* Cuts a range into a part of a cluster, whole ones (the disk's end completes one), and a part. */
 static void cut(const struct qcow2 *q, uint64_t offset, uint64_t size, uint64_t *head,
                 uint64_t *tail)
 {
@@ -442,7 +468,7 @@ static void cut(const struct qcow2 *q, uint64_t offset, uint64_t size, uint64_t 
     }
 }
 
-int map_zero(struct image *image, uint64_t offset, uint64_t size)
+int map_zero(struct disk *image, uint64_t offset, uint64_t size)
 {
     struct qcow2 *q = qcow2_of(image);
     uint64_t head, tail, entry;
@@ -461,7 +487,7 @@ int map_zero(struct image *image, uint64_t offset, uint64_t size)
     return err ? err : commit_if_much(q);
 }
 
-int map_discard(struct image *image, uint64_t offset, uint64_t size)
+int map_discard(struct disk *image, uint64_t offset, uint64_t size)
 {
     struct qcow2 *q = qcow2_of(image);
     uint64_t head, tail, entry;

@@ -157,7 +157,7 @@ static int enter(struct qcow2 *q, uint64_t offset, const uint8_t *data, uint64_t
     return map_drop(q, old);
 }
 
-int pack_write(struct image *image, uint64_t offset, uint64_t size, const void *from)
+int pack_write(struct disk *image, uint64_t offset, uint64_t size, const void *from)
 {
     struct qcow2 *q = qcow2_of(image);
     uint8_t *whole = calloc(1, q->cluster_size), *packed = malloc(q->cluster_size);
@@ -178,6 +178,6 @@ int pack_write(struct image *image, uint64_t offset, uint64_t size, const void *
     free(whole);
     free(packed);
     if (!err && !n)
-        return image_write(image, offset, size, from);
+        return disk_write(image, offset, size, from);
     return err ? err : commit_if_much(q);
 }

@@ -6,11 +6,11 @@
 #include "block/internal.h"
 
 struct raw {
-    struct image image;
+    struct disk image;
     bool probed; /* nobody has said that it is raw: it must not begin to look like something else */
 };
 
-static int raw_read(struct image *image, uint64_t offset, struct cursor *to, uint64_t size)
+static int raw_read(struct disk *image, uint64_t offset, struct cursor *to, uint64_t size)
 {
     return file_readv(&image->file, offset, to, size);
 }
@@ -27,42 +27,47 @@ static bool is_forbidden(const struct raw *raw, uint64_t offset, struct cursor f
     return qcow2_magic(start);
 }
 
-static int raw_write(struct image *image, uint64_t offset, struct cursor *from, uint64_t size)
+static int raw_write(struct disk *image, uint64_t offset, struct cursor *from, uint64_t size)
 {
     if (is_forbidden((struct raw *)image, offset, *from, size))
         return -EPERM;
     return file_writev(&image->file, offset, from, size);
 }
 
-static int raw_zero(struct image *image, uint64_t offset, uint64_t size)
+static int raw_zero(struct disk *image, uint64_t offset, uint64_t size)
 {
     return file_zero(&image->file, offset, size);
 }
 
-static int raw_discard(struct image *image, uint64_t offset, uint64_t size)
+static int raw_discard(struct disk *image, uint64_t offset, uint64_t size)
 {
     file_punch(&image->file, offset, size);
     return 0;
 }
 
-static int raw_flush(struct image *image)
+static int raw_flush(struct disk *image)
 {
     return file_sync(&image->file);
 }
 
-static void raw_close(struct image *image)
+static void raw_close(struct disk *image)
 {
     file_close(&image->file);
     free(image->path);
     free(image);
 }
 
-static bool raw_is_zero(struct image *image, uint64_t offset, uint64_t size, uint64_t *run)
+static bool raw_is_zero(struct disk *image, uint64_t offset, uint64_t size, uint64_t *run)
 {
     return file_is_hole(&image->file, offset, size, run);
 }
 
-static const struct image_ops raw_ops = {
+static bool raw_read_now(struct disk *image, uint64_t offset, struct cursor *to, uint64_t size)
+{
+    return file_read_now(&image->file, offset, to, size);
+}
+
+static const struct disk_ops raw_ops = {
     .read = raw_read,
     .write = raw_write,
     .zero = raw_zero,
@@ -70,10 +75,11 @@ static const struct image_ops raw_ops = {
     .flush = raw_flush,
     .close = raw_close,
     .is_zero = raw_is_zero,
+    .read_now = raw_read_now,
 };
 
-struct image *raw_open(struct file *file, const char *path, const struct image_options *options,
-                       bool probed, struct image_error *error)
+struct disk *raw_open(struct file *file, const char *path, const struct disk_options *options,
+                       bool probed, struct disk_error *error)
 {
     struct raw *raw = calloc(1, sizeof(*raw));
     int64_t size = file_size(file);
@@ -90,9 +96,9 @@ struct image *raw_open(struct file *file, const char *path, const struct image_o
         return NULL;
     }
     raw->probed = probed;
-    raw->image = (struct image){
+    raw->image = (struct disk){
         .ops = &raw_ops,
-        .format = IMAGE_RAW,
+        .format = DISK_RAW,
         .file = *file,
         .path = name,
         .size = ((uint64_t)size + 511) & ~511ull,

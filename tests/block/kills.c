@@ -1,7 +1,7 @@
 /*
- * block_kills FOLDER COUNT SEED [qemu-img options of create]: kills a process that writes to a qcow2
- * image through the pool, COUNT times, and looks after each whether qemu-img check passes, and
- * whether everything that was flushed is there and nothing that was never written.
+ * block_kills FOLDER COUNT SEED [qemu-img options of create]: kills a process that writes to a
+ * qcow2 image through the pool, COUNT times, and looks after each whether qemu-img check passes and
+ * everything that was flushed is there and nothing that was never written.
  *
  * The disk is cut into records; the writer and we share two counters for each: the version that was
  * submitted last, and the last one that was written when a flush began which has ended. 77: there
@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "block/image.h"
+#include "block/disk.h"
 #include "block/pool.h"
 #include "devices/blockdev.h"
 
@@ -110,9 +110,9 @@ static void start_flush(struct writer *w)
 
 static int write_on(struct writer *w, const char *path)
 {
-    struct image_options options = { .format = IMAGE_QCOW2 };
-    struct image_error error;
-    struct image *image = image_open(path, &options, &error);
+    struct disk_options options = { .format = DISK_QCOW2 };
+    struct disk_error error;
+    struct disk *image = disk_open(path, &options, &error);
 
     if (!image) {
         printf("FAIL %s\n", error.text);
@@ -138,16 +138,16 @@ static int write_on(struct writer *w, const char *path)
 
 static int check_records(const char *path, struct shared *shared)
 {
-    struct image_options options = { .format = IMAGE_QCOW2, .readonly = true };
-    struct image_error error;
-    struct image *image = image_open(path, &options, &error);
+    struct disk_options options = { .format = DISK_QCOW2, .readonly = true };
+    struct disk_error error;
+    struct disk *image = disk_open(path, &options, &error);
     uint32_t data[RECORD / 4];
     int bad = 0;
 
     if (!image)
         return printf("FAIL %s\n", error.text);
     for (uint32_t i = 0; i < RECORDS; i++) {
-        bool good = !image_read(image, (uint64_t)i * RECORD, RECORD, data);
+        bool good = !disk_read(image, (uint64_t)i * RECORD, RECORD, data);
         uint32_t version = data[1];
 
         good = good && version >= shared->flushed[i] && version <= shared->submitted[i];
@@ -158,7 +158,7 @@ static int check_records(const char *path, struct shared *shared)
                    shared->flushed[i], shared->submitted[i]);
         shared->submitted[i] = shared->flushed[i] = version;
     }
-    image_close(image);
+    disk_close(image);
     return bad;
 }
 
@@ -212,8 +212,8 @@ int main(int argc, char **argv)
         return 77;
     }
     snprintf(path, sizeof(path), "%s/kills-%s.qcow2", argv[1], argv[3]);
-    snprintf(create, sizeof(create), "qemu-img create -q -f qcow2 %s '%%s' %u", argc > 4 ? argv[4] : "",
-             RECORDS * RECORD);
+    snprintf(create, sizeof(create), "qemu-img create -q -f qcow2 %s '%%s' %u",
+             argc > 4 ? argv[4] : "", RECORDS * RECORD);
     if (run(create, path))
         return 2;
     for (int i = 0; !bad && i < atoi(argv[2]); i++)

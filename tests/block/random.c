@@ -9,12 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "block/image.h"
+#include "block/disk.h"
 
 struct run {
     const char *path;
-    struct image_options options;
-    struct image *image;
+    struct disk_options options;
+    struct disk *image;
     uint64_t size, state;
     uint8_t *flat, *buffer;
 };
@@ -38,9 +38,9 @@ static uint64_t draw(struct run *r, uint64_t below)
 
 static void open_image(struct run *r)
 {
-    struct image_error error;
+    struct disk_error error;
 
-    r->image = image_open(r->path, &r->options, &error);
+    r->image = disk_open(r->path, &r->options, &error);
     if (!r->image) {
         printf("FAIL %s\n", error.text);
         exit(1);
@@ -49,7 +49,7 @@ static void open_image(struct run *r)
 
 static void compare(struct run *r, uint64_t offset, uint64_t size)
 {
-    int err = image_read(r->image, offset, size, r->buffer);
+    int err = disk_read(r->image, offset, size, r->buffer);
 
     if (err || memcmp(r->buffer, r->flat + offset, size))
         die("read", offset, size, err);
@@ -78,17 +78,17 @@ static void write_random(struct run *r, uint64_t offset, uint64_t size)
     iov[0] = (struct iovec){ r->flat + offset, first };
     iov[1] = (struct iovec){ NULL, 0 };
     iov[2] = (struct iovec){ r->flat + offset + first, size - first };
-    err = (uint64_t)image_writev(r->image, offset, size, iov, 3);
+    err = (uint64_t)disk_writev(r->image, offset, size, iov, 3);
     if (err)
         die("write", offset, size, (int)err);
 }
 
 static void discard(struct run *r, uint64_t offset, uint64_t size)
 {
-    int err = image_discard(r->image, offset, size);
+    int err = disk_discard(r->image, offset, size);
 
     if (!err)
-        err = image_read(r->image, offset, size, r->buffer);
+        err = disk_read(r->image, offset, size, r->buffer);
     if (err)
         die("discard", offset, size, err);
     for (uint64_t i = 0; i < size; i++)
@@ -112,13 +112,13 @@ static void step(struct run *r)
         compare(r, offset, size);
     else if (what < 85) {
         memset(r->flat + offset, 0, size);
-        err = image_zero(r->image, offset, size);
+        err = disk_zero(r->image, offset, size);
     } else if (what < 92)
         discard(r, offset, size);
     else if (what < 99)
-        err = image_flush(r->image);
+        err = disk_flush(r->image);
     else {
-        err = image_close(r->image);
+        err = disk_close(r->image);
         open_image(r);
     }
     if (err)
@@ -130,21 +130,21 @@ int main(int argc, char **argv)
     struct run r = { 0 };
     int fd;
 
-    if (argc != 6 || !image_format_of(argv[2], &r.options.format))
+    if (argc != 6 || !disk_format_of(argv[2], &r.options.format))
         return 2;
     r.path = argv[1];
     r.state = strtoull(argv[3], NULL, 0) * 0x9e3779b97f4a7c15 + 1;
     open_image(&r);
-    r.size = image_size(r.image);
+    r.size = disk_size(r.image);
     r.flat = malloc(r.size);
     r.buffer = malloc(MOST);
     for (uint64_t at = 0; at < r.size; at += MOST)
-        if (image_read(r.image, at, r.size - at < MOST ? r.size - at : MOST, r.flat + at))
+        if (disk_read(r.image, at, r.size - at < MOST ? r.size - at : MOST, r.flat + at))
             die("first read", at, MOST, 0);
     for (int i = atoi(argv[4]); i > 0; i--)
         step(&r);
     compare_all(&r);
-    if (image_close(r.image))
+    if (disk_close(r.image))
         die("close", 0, 0, 0);
     fd = open(argv[5], O_WRONLY | O_CREAT | O_TRUNC, 0644);
     if (fd < 0 || write(fd, r.flat, r.size) != (ssize_t)r.size || close(fd))

@@ -1,6 +1,6 @@
 /*
- * What every fuzz target needs: the input as a row of decisions, and garbage for registers. When the
- * input has ended, every decision is 0 and fuzz_more() is false.
+ * What every fuzz target needs: the input as a row of decisions, and garbage for registers. When
+ * the input has ended, every decision is 0 and fuzz_more() is false.
  */
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H

@@ -1,5 +1,5 @@
 /* Opening an image by name, and the calls that every format has. */
-#include "block/image.h"
+#include "block/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 
 enum { CHAIN_MAX = 200 };
 
-int fail(struct image_error *error, int err, const char *format, ...)
+int fail(struct disk_error *error, int err, const char *format, ...)
 {
     va_list args;
 
@@ -24,12 +24,12 @@ int fail(struct image_error *error, int err, const char *format, ...)
     return err;
 }
 
-bool image_format_of(const char *name, enum image_format *format)
+bool disk_format_of(const char *name, enum disk_format *format)
 {
     if (!strcmp(name, "raw"))
-        *format = IMAGE_RAW;
+        *format = DISK_RAW;
     else if (!strcmp(name, "qcow2"))
-        *format = IMAGE_QCOW2;
+        *format = DISK_QCOW2;
     else
         return false;
     return true;
@@ -49,18 +49,19 @@ static bool looks_qcow2(struct file *file)
     return !file_read(file, 0, start, sizeof(start)) && qcow2_magic(start);
 }
 
-static struct image *open_as(struct file *file, const char *path,
-                             const struct image_options *options, const struct chain *up,
-                             struct image_error *error)
+static struct disk *open_as(struct file *file, const char *path,
+                             const struct disk_options *options, const struct chain *up,
+                             struct disk_error *error)
 {
-    bool probe = options->format == IMAGE_PROBE;
+    bool probe = options->format == DISK_PROBE;
 
-    if (options->format == IMAGE_QCOW2 || (probe && looks_qcow2(file)))
+    if (options->format == DISK_QCOW2 || (probe && looks_qcow2(file)))
         return qcow2_open(file, path, options, up, error);
     if (probe && file->writable)
-        fprintf(stderr, "novt: warning: '%s' is taken for a raw image since nothing says what it is;"
-                        " the guest cannot write\nnovt: warning: the mark of another format into its"
-                        " first sector. format=raw takes this away\n", path);
+        fprintf(stderr,
+                "novt: warning: '%s' is taken for a raw image since nothing says what it is; the\n"
+                "novt: warning: guest cannot write the mark of another format into its first sector."
+                " format=raw ends both\n", path);
     return raw_open(file, path, options, probe, error);
 }
 
@@ -81,25 +82,25 @@ static char *beside(const char *of, const char *name)
 }
 
 static int check_chain(const struct file *file, const char *path, const struct chain *up,
-                       struct image_error *error)
+                       struct disk_error *error)
 {
     if (up && up->depth >= CHAIN_MAX)
         return fail(error, -ELOOP, "'%s': more than %d images behind one another", path, CHAIN_MAX);
     for (; up; up = up->up)
         if (up->dev == file->dev && up->ino == file->ino)
-            return fail(error, -ELOOP, "'%s' is behind itself: its chain of backing files is a loop",
-                        path);
+            return fail(error, -ELOOP, "'%s' is behind itself: its chain of backing files is a"
+                        " loop", path);
     return 0;
 }
 
 /* What was raw when a guest wrote it must not name files of the host now. */
-static int check_probed(const struct image *image, const char *of, struct image_error *error)
+static int check_probed(const struct disk *image, const char *of, struct disk_error *error)
 {
-    struct image_info info = { 0 };
+    struct disk_info info = { 0 };
 
-    if (image->format != IMAGE_QCOW2)
+    if (image->format != DISK_QCOW2)
         return 0;
-    image->ops->info((struct image *)image, &info);
+    image->ops->info((struct disk *)image, &info);
     if (!info.backing)
         return 0;
     return fail(error, -EPERM, "'%s' does not say which format its backing file '%s' has, and that"
@@ -107,15 +108,15 @@ static int check_probed(const struct image *image, const char *of, struct image_
                 image->path);
 }
 
-static struct image *open_behind(const char *path, const char *format, const char *of,
-                                 const struct chain *up, struct image_error *error)
+static struct disk *open_behind(const char *path, const char *format, const char *of,
+                                 const struct chain *up, struct disk_error *error)
 {
-    struct image_options options = { .readonly = true };
-    struct image *image;
+    struct disk_options options = { .readonly = true };
+    struct disk *image;
     struct file file;
     bool probe = !format;
 
-    if (format && !image_format_of(format, &options.format)) {
+    if (format && !disk_format_of(format, &options.format)) {
         fail(error, -ENOTSUP, "'%s': its backing file has the format '%s'; only raw and qcow2 are"
              " known", of, format);
         return NULL;
@@ -128,19 +129,19 @@ static struct image *open_behind(const char *path, const char *format, const cha
     }
     image = open_as(&file, path, &options, up, error);
     if (image && probe && check_probed(image, of, error)) {
-        image_close(image);
+        disk_close(image);
         return NULL;
     }
     return image;
 }
 
-struct image *backing_open(const char *name, const char *format, const char *of,
-                           const struct chain *up, struct image_error *error)
+struct disk *backing_open(const char *name, const char *format, const char *of,
+                           const struct chain *up, struct disk_error *error)
 {
     const char *plain = strncmp(name, "file:", 5) ? name : name + 5;
     char *path = beside(of, plain);
-    struct image_error inner = { "" };
-    struct image *image = NULL;
+    struct disk_error inner = { "" };
+    struct disk *image = NULL;
 
     if (!path) {
         fail(error, -ENOMEM, "'%s': no memory for its backing file", of);
@@ -158,16 +159,16 @@ struct image *backing_open(const char *name, const char *format, const char *of,
 
 /* --- Opening ---------------------------------------------------------------- */
 
-static struct image *opened(struct image *image, const struct image_options *options,
-                            struct image_error *error)
+static struct disk *opened(struct disk *image, const struct disk_options *options,
+                            struct disk_error *error)
 {
     if (!image || !options->snapshot)
         return image;
     return qcow2_overlay(image, error);
 }
 
-struct image *image_open(const char *path, const struct image_options *options,
-                         struct image_error *error)
+struct disk *disk_open(const char *path, const struct disk_options *options,
+                         struct disk_error *error)
 {
     bool writable = !options->readonly && !options->snapshot;
     struct file file;
@@ -179,8 +180,8 @@ struct image *image_open(const char *path, const struct image_options *options,
     return opened(open_as(&file, path, options, NULL, error), options, error);
 }
 
-struct image *image_open_fd(int fd, const char *path, const struct image_options *options,
-                            struct image_error *error)
+struct disk *disk_open_fd(int fd, const char *path, const struct disk_options *options,
+                            struct disk_error *error)
 {
     int flags = fcntl(fd, F_GETFL);
     bool writable = !options->readonly && !options->snapshot;
@@ -198,25 +199,25 @@ struct image *image_open_fd(int fd, const char *path, const struct image_options
     return opened(open_as(&file, path, options, NULL, error), options, error);
 }
 
-int image_close(struct image *image)
+int disk_close(struct disk *image)
 {
-    int err = image->readonly ? 0 : image_flush(image);
-    struct image *backing = image->backing;
+    int err = image->readonly ? 0 : disk_flush(image);
+    struct disk *backing = image->backing;
 
     image->ops->close(image);
     if (backing)
-        image_close(backing);
+        disk_close(backing);
     return err;
 }
 
 /* --- Making one ------------------------------------------------------------- */
 
 /* The backing file must be there: its size is wanted, or it would be found missing later. */
-static int look_behind(const char *path, struct image_layout *layout, struct image_error *error)
+static int look_behind(const char *path, struct disk_layout *layout, struct disk_error *error)
 {
-    static const char *const formats[] = { [IMAGE_RAW] = "raw", [IMAGE_QCOW2] = "qcow2" };
+    static const char *const formats[] = { [DISK_RAW] = "raw", [DISK_QCOW2] = "qcow2" };
     struct stat st;
-    struct image *backing;
+    struct disk *backing;
     int err = 0;
 
     if (!layout->backing)
@@ -228,32 +229,32 @@ static int look_behind(const char *path, struct image_layout *layout, struct ima
         layout->size = backing->size;
     if (!stat(path, &st) && st.st_dev == backing->file.dev && st.st_ino == backing->file.ino)
         err = fail(error, -EINVAL, "'%s' cannot be its own backing file", path);
-    image_close(backing);
+    disk_close(backing);
     return err;
 }
 
-static int make(struct file *file, const char *path, enum image_format format,
-                const struct image_layout *layout, struct image_error *error)
+static int make(struct file *file, const char *path, enum disk_format format,
+                const struct disk_layout *layout, struct disk_error *error)
 {
     if (ftruncate(file->fd, 0) && errno != EINVAL) /* block devices have the length they have */
         return fail(error, -errno, "cannot empty '%s': %s", path, strerror(errno));
     file->unsafe = true;
-    if (format == IMAGE_QCOW2)
+    if (format == DISK_QCOW2)
         return qcow2_create(file, layout, error);
     if (ftruncate(file->fd, (off_t)layout->size) && errno != EINVAL)
         return fail(error, -errno, "cannot make '%s' that large: %s", path, strerror(errno));
     return 0;
 }
 
-int image_create(const char *path, enum image_format format, const struct image_layout *layout,
-                 struct image_error *error)
+int disk_create(const char *path, enum disk_format format, const struct disk_layout *layout,
+                 struct disk_error *error)
 {
-    struct image_layout asked = *layout;
+    struct disk_layout asked = *layout;
     struct file file;
     int fd, err;
 
     error->text[0] = 0;
-    if (format == IMAGE_RAW && layout->backing)
+    if (format == DISK_RAW && layout->backing)
         return fail(error, -EINVAL, "a raw image has no backing file; write -f qcow2");
     if (look_behind(path, &asked, error))
         return -EINVAL;
@@ -274,42 +275,42 @@ int image_create(const char *path, enum image_format format, const struct image_
 
 /* --- Use -------------------------------------------------------------------- */
 
-uint64_t image_size(const struct image *image)
+uint64_t disk_size(const struct disk *image)
 {
     return image->size;
 }
 
-uint32_t image_granule(const struct image *image)
+uint32_t disk_granule(const struct disk *image)
 {
     return image->granule;
 }
 
-bool image_readonly(const struct image *image)
+bool disk_readonly(const struct disk *image)
 {
     return image->readonly;
 }
 
-const char *image_path(const struct image *image)
+const char *disk_path(const struct disk *image)
 {
     return image->path;
 }
 
-enum image_format image_format(const struct image *image)
+enum disk_format disk_format(const struct disk *image)
 {
     return image->format;
 }
 
-struct image *image_backing(const struct image *image)
+struct disk *disk_backing(const struct disk *image)
 {
     return image->backing;
 }
 
-static bool is_inside(const struct image *image, uint64_t offset, uint64_t size)
+static bool is_inside(const struct disk *image, uint64_t offset, uint64_t size)
 {
     return offset <= image->size && size <= image->size - offset;
 }
 
-static int check_write(const struct image *image, uint64_t offset, uint64_t size)
+static int check_write(const struct disk *image, uint64_t offset, uint64_t size)
 {
     if (image->readonly)
         return -EROFS;
@@ -334,7 +335,7 @@ static struct cursor cursor_at(const struct iovec *iov, unsigned count)
     return cursor;
 }
 
-int image_readv(struct image *image, uint64_t offset, uint64_t size, const struct iovec *iov,
+int disk_readv(struct disk *image, uint64_t offset, uint64_t size, const struct iovec *iov,
                 unsigned count)
 {
     struct cursor to = cursor_at(iov, count);
@@ -344,7 +345,16 @@ int image_readv(struct image *image, uint64_t offset, uint64_t size, const struc
     return size ? image->ops->read(image, offset, &to, size) : 0;
 }
 
-int image_writev(struct image *image, uint64_t offset, uint64_t size, const struct iovec *iov,
+bool disk_readv_now(struct disk *image, uint64_t offset, uint64_t size, const struct iovec *iov,
+                    unsigned count)
+{
+    struct cursor to = cursor_at(iov, count);
+
+    return size && is_inside(image, offset, size) && is_long_enough(iov, count, size) &&
+           image->ops->read_now(image, offset, &to, size);
+}
+
+int disk_writev(struct disk *image, uint64_t offset, uint64_t size, const struct iovec *iov,
                  unsigned count)
 {
     struct cursor from = cursor_at(iov, count);
@@ -355,46 +365,46 @@ int image_writev(struct image *image, uint64_t offset, uint64_t size, const stru
     return err || !size ? err : image->ops->write(image, offset, &from, size);
 }
 
-int image_read(struct image *image, uint64_t offset, uint64_t size, void *to)
+int disk_read(struct disk *image, uint64_t offset, uint64_t size, void *to)
 {
     struct iovec iov = { to, size };
 
-    return image_readv(image, offset, size, &iov, 1);
+    return disk_readv(image, offset, size, &iov, 1);
 }
 
-int image_write(struct image *image, uint64_t offset, uint64_t size, const void *from)
+int disk_write(struct disk *image, uint64_t offset, uint64_t size, const void *from)
 {
     struct iovec iov = { (void *)from, size };
 
-    return image_writev(image, offset, size, &iov, 1);
+    return disk_writev(image, offset, size, &iov, 1);
 }
 
-int image_zero(struct image *image, uint64_t offset, uint64_t size)
+int disk_zero(struct disk *image, uint64_t offset, uint64_t size)
 {
     int err = check_write(image, offset, size);
 
     return err || !size ? err : image->ops->zero(image, offset, size);
 }
 
-int image_discard(struct image *image, uint64_t offset, uint64_t size)
+int disk_discard(struct disk *image, uint64_t offset, uint64_t size)
 {
     int err = check_write(image, offset, size);
 
     return err || !size ? err : image->ops->discard(image, offset, size);
 }
 
-int image_flush(struct image *image)
+int disk_flush(struct disk *image)
 {
     return image->readonly ? 0 : image->ops->flush(image);
 }
 
-bool image_is_zero(struct image *image, uint64_t offset, uint64_t size, uint64_t *run)
+bool disk_is_zero(struct disk *image, uint64_t offset, uint64_t size, uint64_t *run)
 {
     *run = size;
     return is_inside(image, offset, size) && image->ops->is_zero(image, offset, size, run);
 }
 
-int image_write_compressed(struct image *image, uint64_t offset, uint64_t size, const void *from)
+int disk_write_compressed(struct disk *image, uint64_t offset, uint64_t size, const void *from)
 {
     int err = check_write(image, offset, size);
 
@@ -403,11 +413,11 @@ int image_write_compressed(struct image *image, uint64_t offset, uint64_t size, 
     return err ? err : image->ops->write_compressed(image, offset, size, from);
 }
 
-void image_info(struct image *image, struct image_info *info)
+void disk_info(struct disk *image, struct disk_info *info)
 {
     struct stat st;
 
-    *info = (struct image_info){ 0 };
+    *info = (struct disk_info){ 0 };
     if (!fstat(image->file.fd, &st)) {
         info->host_size = (uint64_t)st.st_size;
         info->allocated = (uint64_t)st.st_blocks * 512;
@@ -416,9 +426,9 @@ void image_info(struct image *image, struct image_info *info)
         image->ops->info(image, info);
 }
 
-int image_check(struct image *image, enum image_repair repair, FILE *out,
-                struct image_check *result)
+int disk_check(struct disk *image, enum disk_repair repair, FILE *out,
+                struct disk_check *result)
 {
-    *result = (struct image_check){ 0 };
+    *result = (struct disk_check){ 0 };
     return image->ops->check ? image->ops->check(image, repair, out, result) : -ENOTSUP;
 }
