@@ -22,12 +22,12 @@ struct spent {
     uint64_t cycles[SPENT_COUNT]; /* by now; the running thing's without what comes after since */
     uint64_t times[SPENT_COUNT];  /* begun */
     uint8_t on;
-    uint8_t code; /* how guest code ran last: SPENT_CODE_... or SPENT_INTERPRETER */
+    uint8_t code; /* the tier that ran last; SPENT_INTERPRETER: there are none */
 };
 
 static inline void spent_start(struct spent *spent, enum spent_on what)
 {
-    *spent = (struct spent){ .on = (uint8_t)what };
+    *spent = (struct spent){ .on = (uint8_t)what, .code = SPENT_INTERPRETER };
     spent->start = spent->since = __builtin_ia32_rdtsc();
     spent->times[what] = 1;
 }
@@ -42,7 +42,7 @@ static inline void spent_back(struct spent *spent, enum spent_on what)
     now = __builtin_ia32_rdtsc();
     spent->cycles[spent->on] += now - spent->since;
     spent->since = now;
-    if (spent->on <= SPENT_INTERPRETER)
+    if (spent->on < SPENT_INTERPRETER)
         spent->code = spent->on;
     spent->on = (uint8_t)what;
 }

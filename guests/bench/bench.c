@@ -204,6 +204,7 @@ static const struct work {
     { "avx2", loads_avx2, 2000000 },
     { "groups", loads_groups, 200 },
     { "processes", loads_processes, 10 },
+    { "ticks", loads_ticks, 5000 },
 };
 
 static int do_work(int argc, char **argv) /* WORK [COUNT] */
@@ -217,7 +218,7 @@ static int do_work(int argc, char **argv) /* WORK [COUNT] */
         }
     rt_print("usage: bench WORK [COUNT], bench self NAME WORK [COUNT], or "
              "bench time NAME PROGRAM ARGUMENT...; WORK: getppid|pagefault|pipe|fork|x87|sse2|"
-             "chase|avx2|groups|processes\n");
+             "chase|avx2|groups|processes|ticks\n");
     return 64;
 }
 

@@ -206,3 +206,39 @@ void loads_processes(unsigned count)
     for (unsigned i = 0; i < count; i++)
         rt_wait(pids[i]);
 }
+
+/* --- Computing while a timer ticks ------------------------------------------------------------- */
+
+#define SIGALRM 14
+#define TICK_USEC 1000
+
+static volatile unsigned ticks;
+
+static void tick(int signal)
+{
+    (void)signal;
+    ticks++;
+}
+
+/* Until the timer has ticked so often: a thousand times a second where the kernel's timers are
+ * that fine. How late the interrupts are is for the machine's statistics to say. */
+void loads_ticks(unsigned count)
+{
+    const struct {
+        void (*handler)(int);
+        uint32_t flags, restorer, mask[2];
+    } action = { tick, 0, 0, { 0, 0 } };
+    const struct {
+        long interval_sec, interval_usec, sec, usec;
+    } every = { 0, TICK_USEC, 0, TICK_USEC };
+    unsigned x = 1;
+
+    if (sys4(SYS_rt_sigaction, SIGALRM, &action, 0, 8))
+        rt_fail("rt_sigaction", -1);
+    loads_clock();
+    sys3(SYS_setitimer, 0, &every, 0);
+    while (ticks < count)
+        for (unsigned i = 0; i < 1000; i++)
+            x = x * 1664525u + 1013904223u;
+    *(volatile unsigned *)&x = x;
+}

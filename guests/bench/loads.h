@@ -2,11 +2,12 @@
 #ifndef GUESTS_BENCH_LOADS_H
 #define GUESTS_BENCH_LOADS_H
 
-/* "count" steps, repetitions, messages from each sender to each receiver, processes. */
+/* "count" steps, repetitions, messages from each sender to each receiver, processes, timer ticks. */
 void loads_chase(unsigned count);
 void loads_avx2(unsigned count);
 void loads_groups(unsigned count);
 void loads_processes(unsigned count);
+void loads_ticks(unsigned count);
 
 /* What was done before does not count. */
 void loads_clock(void);
