@@ -29,6 +29,7 @@
 #include "devices/cf9.h"
 #include "devices/chardev.h"
 #include "devices/debugcon.h"
+#include "devices/fdc.h"
 #include "devices/ferr.h"
 #include "devices/i8042.h"
 #include "devices/i8237.h"
@@ -41,6 +42,7 @@
 #include "devices/pvpanic.h"
 #include "frontend/acpi.h"
 #include "frontend/latency.h"
+#include "frontend/pc_cmos.h"
 #include "frontend/pc_memory.h"
 #include "frontend/pc_pci.h"
 
@@ -61,6 +63,7 @@ enum {
     PORT_DEBUGCON = 0x0e9,
     PORT_FERR = 0x0f0,
     PORT_COM2 = 0x2f8,
+    PORT_FDC = 0x3f0, /* but for 0x3f6, which is IDE's */
     PORT_COM1 = 0x3f8,
     PORT_ELCR = 0x4d0,
     PORT_PVPANIC = 0x505,
@@ -75,6 +78,7 @@ enum {
     IRQ_COM2 = 3,
     IRQ_COM1 = 4,
     IRQ_5 = 5, /* nobody's */
+    IRQ_FDC = 6,
     IRQ_RTC = 8,
     IRQ_SCI = 9,
     IRQ_PIRQ_AB = 10, /* where firmware routes PCI's */
@@ -82,6 +86,8 @@ enum {
     IRQ_MOUSE = 12,
     IRQ_FERR = 13,
 };
+
+enum { DMA_FDC = 2 };
 
 static const uint16_t serial_port[PC_SERIAL_COUNT] = { PORT_COM1, PORT_COM2 };
 static const uint8_t serial_irq[PC_SERIAL_COUNT] = { IRQ_COM1, IRQ_COM2 };
@@ -114,6 +120,7 @@ struct pc {
     struct pc_pci *pci;
     struct cf9 *cf9;
     struct i8237 *dma;
+    struct fdc *fdc;
     struct ferr *ferr;
     struct acpi_pm *pm;
     struct pvpanic *pvpanic;
@@ -270,46 +277,14 @@ static bool tick_waits(void *arg)
 
 /* --- Firmware's legacy -------------------------------------------------- */
 
-/* Coprocessor, mouse, and how many serial ports, as INT 11h says it. */
+/* Floppy, coprocessor, mouse, and how many serial ports, as INT 11h says it. */
 static uint16_t equipment(const struct pc *pc)
 {
     unsigned ports = 0;
 
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         ports += pc->serial[i] != NULL;
-    return 0x0006 | ports << 9;
-}
-
-static uint64_t at_most(uint64_t value, uint64_t limit)
-{
-    return value < limit ? value : limit;
-}
-
-static void put16(uint8_t *at, uint64_t value)
-{
-    at[0] = value & 0xff;
-    at[1] = value >> 8 & 0xff;
-}
-
-/* Unset: no floppy or hard disks, shutdown status power-on. */
-static void fill_cmos(struct pc *pc)
-{
-    uint64_t size = pc->config.mem->size, extended_kib = at_most((size - GPA_HIGH) >> 10, 0xffff);
-    uint64_t above_16m = size > 16 << 20 ? size - (16 << 20) : 0;
-    uint8_t cmos[0x40] = { [0x14] = equipment(pc) & 0xff };
-    unsigned sum = 0;
-
-    put16(cmos + 0x15, GPA_DISPLAY >> 10);                /* base memory, KiB */
-    put16(cmos + 0x17, extended_kib);                     /* above 1 MiB */
-    put16(cmos + 0x30, extended_kib);                     /* the same, as tested */
-    put16(cmos + 0x34, at_most(above_16m >> 16, 0xffff)); /* above 16 MiB, 64 KiB */
-    for (unsigned i = 0x10; i < 0x2e; i++)
-        sum += cmos[i];
-    cmos[0x2e] = sum >> 8; /* high byte first, here alone */
-    cmos[0x2f] = sum & 0xff;
-    for (unsigned i = 0x0e; i < sizeof(cmos); i++)
-        if (i != MC146818_CENTURY)
-            mc146818_set_ram(pc->rtc, i, cmos[i]);
+    return 0x0006 | (pc->config.floppy != NULL) | ports << 9;
 }
 
 static void put_ram(struct pc *pc, uint64_t gpa, uint64_t value, unsigned size)
@@ -415,6 +390,17 @@ static bool create_core(struct pc *pc)
            pc->pm && pc->pvpanic;
 }
 
+static bool create_floppy(struct pc *pc)
+{
+    struct blockdev *medium = pc->config.floppy;
+
+    if (!medium)
+        return true;
+    pc->fdc = fdc_create(&(struct fdc_config){ pc->ports, PORT_FDC, i8259_irq(pc->pic, IRQ_FDC),
+                                               pc->dma, DMA_FDC, medium });
+    return pc->fdc;
+}
+
 static bool create_lines(struct pc *pc)
 {
     const struct pc_config *config = &pc->config;
@@ -483,7 +469,7 @@ static const char *create_chips(struct pc *pc)
     pc->memory = bus_create();
     pc->pci_ports = bus_create();
     if (!pc->memory_map || !pc->ports || !pc->memory || !pc->pci_ports || !create_core(pc) ||
-        !create_lines(pc))
+        !create_floppy(pc) || !create_lines(pc))
         return "not enough memory for the board";
     error = create_debug_exit(pc);
     return error ? error : create_pci(pc);
@@ -532,6 +518,8 @@ static void destroy_core(struct pc *pc)
         pvpanic_destroy(pc->pvpanic);
     if (pc->pm)
         acpi_pm_destroy(pc->pm);
+    if (pc->fdc)
+        fdc_destroy(pc->fdc);
     if (pc->ferr)
         ferr_destroy(pc->ferr);
     if (pc->dma)
@@ -595,6 +583,8 @@ void pc_reset(struct pc *pc)
             ns16550_reset(pc->serial[i]);
     acpi_pm_reset(pc->pm);
     ferr_reset(pc->ferr);
+    if (pc->fdc)
+        fdc_reset(pc->fdc);
     i8237_reset(pc->dma);
     cf9_reset(pc->cf9);
     port92_reset(pc->port92);
@@ -603,7 +593,7 @@ void pc_reset(struct pc *pc)
     i8254_reset(pc->pit);
     i8259_reset(pc->pic);
     a20_set(pc->config.vcpu, 0, true);
-    fill_cmos(pc);
+    pc_cmos_fill(pc->rtc, &pc->config, equipment(pc) & 0xff);
     if (pc->config.rom)
         return;
     set_up_pci(pc);
@@ -642,6 +632,8 @@ void pc_snapshot(struct pc *pc, struct snap *snap)
             ns16550_snapshot(pc->serial[i], snap);
     acpi_pm_snapshot(pc->pm, snap);
     ferr_snapshot(pc->ferr, snap);
+    if (pc->fdc)
+        fdc_snapshot(pc->fdc, snap);
     i8237_snapshot(pc->dma, snap);
     cf9_snapshot(pc->cf9, snap);
     port92_snapshot(pc->port92, snap);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct blockdev;
 struct chardev;
 struct clock;
 struct display;
@@ -22,6 +23,7 @@ struct vm_stop;
 
 #define PC_SERIAL_COUNT 2
 #define PC_NIC_COUNT 8
+#define PC_IDE_COUNT 4
 #define PC_RAM_MIN (2ull << 20)
 #define PC_RAM_MAX 0xe0000000ull /* RAM is one run from 0, below where chips may be mapped */
 
@@ -56,6 +58,11 @@ struct pc_config {
      * kernel is going to be loaded, and the board is set up as firmware would leave it. */
     const uint8_t *rom;
     uint32_t rom_size;
+
+    /* Disks and CD-ROMs: primary 0 and 1, secondary 0 and 1; NULL: no drive there. */
+    struct blockdev *ide[PC_IDE_COUNT];
+    struct blockdev *floppy;    /* drive A; NULL: none, and no controller */
+    const char *boot_order;     /* letters of a c d n for the firmware; NULL: cad */
 
     bool debug_exit;            /* -device isa-debug-exit */
     uint16_t debug_exit_base;   /* QEMU's default is 0x501 */

@@ -17,6 +17,7 @@
 #include "base/snap.h"
 #include "devices/e1000.h"
 #include "devices/i440fx.h"
+#include "devices/ide.h"
 #include "devices/pci.h"
 #include "devices/virtio_net.h"
 #include "devices/vga.h"
@@ -237,11 +238,53 @@ void pc_pci_touched(struct pc_pci *pci)
         vga_touched(pci->vga);
 }
 
+/* --- Disks and CD-ROMs --------------------------------------------------- */
+
+enum { FUNCTION_IDE = 1, IRQ_IDE = 14 };
+
+static void disks_reset(void *chip)
+{
+    ide_reset(chip);
+}
+
+static void disks_snapshot(void *chip, struct snap *snap)
+{
+    ide_snapshot(chip, snap);
+}
+
+static void disks_destroy(void *chip)
+{
+    ide_destroy(chip);
+}
+
+static const char *create_ide(struct pc_pci *pci)
+{
+    struct ide_config config = {
+        .pci = pci->bus,
+        .slot = PC_SLOT_ISA,
+        .function = FUNCTION_IDE,
+        .ports = pci->config.ports,
+        .mem = pci->config.pc->mem,
+    };
+    struct ide *ide;
+
+    for (unsigned i = 0; i < IDE_CHANNEL_COUNT; i++)
+        config.irq[i] = pci->config.irq[IRQ_IDE + i];
+    for (unsigned i = 0; i < IDE_DRIVE_COUNT; i++)
+        config.drive[i] = pci->config.pc->ide[i];
+    ide = ide_create(&config);
+    if (!ide)
+        return no_memory;
+    add(pci, &(struct pc_chip){ ide, disks_reset, disks_snapshot, disks_destroy });
+    return NULL;
+}
+
 /* --- The list ----------------------------------------------------------- */
 
 static const char *(*const creators[])(struct pc_pci *pci) = {
     create_host,
     create_isa,
+    create_ide,
     create_nics,
     create_video,
 };
