@@ -208,10 +208,14 @@ static int debug_exit_property(struct config *config, const char *text, const ch
 
 static int take_device(struct config *config, const char *value, struct error *error)
 {
-    static const char *const names[] = { "isa-debug-exit", "pvpanic" };
+    static const char *const names[] = { "isa-debug-exit", "pvpanic", "virtio-rng",
+                                         "virtio-balloon" };
+    int virtio = config_virtio_device(&config->virtio, value, error);
     size_t len = strcspn(value, ",");
     char properties[64], *save = NULL;
 
+    if (virtio)
+        return virtio < 0 ? -1 : 0;
     if (!strcmp(value, names[1]))
         return note("-device pvpanic", "it is always on the board");
     if (len != strlen(names[0]) || memcmp(value, names[0], len))
@@ -329,6 +333,26 @@ static int take_expect(struct config *config, const char *value, struct error *e
         return error_set(error, EX_USAGE, "-expect: the string is empty; say what to wait for");
     config->expect = value;
     return 0;
+}
+
+static int take_virtio(struct config *config, const char *value, struct error *error)
+{
+    return config_virtio_mode(&config->virtio, value, error);
+}
+
+static int take_virtcon(struct config *config, const char *value, struct error *error)
+{
+    return console_of(&config->virtio.console, "-virtcon", value, false, error);
+}
+
+static int take_share(struct config *config, const char *value, struct error *error)
+{
+    return config_virtio_share(&config->virtio, value, error);
+}
+
+static int take_virtfs(struct config *config, const char *value, struct error *error)
+{
+    return config_virtio_virtfs(&config->virtio, value, error);
 }
 
 static int take_nic(struct config *config, const char *value, struct error *error)
@@ -475,8 +499,12 @@ static int check_together(struct config *config, struct error *error)
         return 0;
     if (config->nographic && serial[0].kind == CONSOLE_STDIO)
         config->serial[0].raw = true;
-    if (serial[0].kind == CONSOLE_STDIO && serial[1].kind == CONSOLE_STDIO)
-        return error_set(error, EX_USAGE, "-serial stdio: only one line can be on the terminal");
+    if ((serial[0].kind == CONSOLE_STDIO) + (serial[1].kind == CONSOLE_STDIO) +
+            (config->virtio.console.kind == CONSOLE_STDIO) > 1)
+        return error_set(error, EX_USAGE, "-serial stdio: only one line can be on the terminal; "
+                                          "write -serial none for the other");
+    if (config_virtio_check(&config->virtio, error))
+        return -1;
     if (config->expect && serial[0].kind == CONSOLE_NONE)
         return error_set(error, EX_USAGE,
                          "-expect: there is no serial line to watch; leave out -serial none");

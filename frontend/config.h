@@ -10,6 +10,7 @@
 
 #include "cpu/engine.h"
 #include "frontend/config_nic.h"
+#include "frontend/config_virtio.h"
 #include "frontend/console.h"
 #include "frontend/pc.h"
 
@@ -39,6 +40,7 @@ struct config {
     unsigned serials; /* how many -serial there were */
     bool nographic;
     struct nic_specs nics;
+    struct virtio_specs virtio;
 
     const char *expect;  /* NULL: nothing */
     uint64_t timeout_ns; /* 0: none */

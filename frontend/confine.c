@@ -29,6 +29,7 @@
 #include "frontend/terminal.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
+#define FCHMODAT2 452 /* Linux 6.6; libseccomp may be older */
 #define ARCH_SET_GS_CODE 0x1001 /* asm/prctl.h */
 
 /* --- The list ------------------------------------------------------------------------------- */
@@ -75,6 +76,15 @@ static const int networking[] = {
 /* -nic socket */
 static const int joining[] = { SCMP_SYS(connect), SCMP_SYS(setsockopt), SCMP_SYS(getsockopt) };
 
+/* -share: each with a path from the folder's descriptor on. */
+static const int sharing[] = {
+    SCMP_SYS(openat2), SCMP_SYS(newfstatat), SCMP_SYS(getdents64), SCMP_SYS(fstatfs),
+    SCMP_SYS(preadv), SCMP_SYS(pwritev), SCMP_SYS(fsync), SCMP_SYS(fdatasync),
+    SCMP_SYS(fchmodat), FCHMODAT2, SCMP_SYS(fchownat), SCMP_SYS(utimensat), SCMP_SYS(mkdirat),
+    SCMP_SYS(mknodat), SCMP_SYS(symlinkat), SCMP_SYS(readlinkat), SCMP_SYS(linkat),
+    SCMP_SYS(unlinkat), SCMP_SYS(renameat),
+};
+
 struct checked {
     int call;
     unsigned arg;
@@ -117,6 +127,11 @@ static const struct checked internet_sockets[] = {
 static const struct checked line_sockets[] = {
     { SCMP_SYS(socket), 0, ALL, AF_INET },
     { SCMP_SYS(socket), 0, ALL, AF_UNIX },
+};
+
+static const struct checked share_locks[] = {
+    { SCMP_SYS(fcntl), 1, ALL, F_OFD_SETLK },
+    { SCMP_SYS(fcntl), 1, ALL, F_OFD_GETLK },
 };
 
 static const struct checked reading[] = {
@@ -169,6 +184,13 @@ static int allow_network(scmp_filter_ctx ctx, const struct confine_wants *wants)
     return err;
 }
 
+static int fill_share(scmp_filter_ctx ctx)
+{
+    int err = allow_all(ctx, sharing, COUNT(sharing));
+
+    return err ? err : allow_list(ctx, share_locks, COUNT(share_locks));
+}
+
 static int fill(scmp_filter_ctx ctx, const struct confine_wants *wants)
 {
     int err = allow_all(ctx, always, COUNT(always));
@@ -187,6 +209,8 @@ static int fill(scmp_filter_ctx ctx, const struct confine_wants *wants)
         err = allow_list(ctx, reading, COUNT(reading));
     if (!err)
         err = allow_network(ctx, wants);
+    if (!err && wants->share_files)
+        err = fill_share(ctx);
     return err ? err : allow_list(ctx, checked, COUNT(checked));
 }
 

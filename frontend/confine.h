@@ -12,6 +12,7 @@ struct confine_wants {
     bool remove_files; /* -serial unix: takes its socket file away */
     bool read_files;   /* -nic user,tftp= serves files by their names */
     bool user_network; /* -nic user: Internet sockets; the resolver's file, from a copy */
+    bool share_files;  /* -share: whatever is done to files, beneath an open directory */
     bool socket_line;  /* -nic socket: connects again when the other end went */
 };
 

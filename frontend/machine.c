@@ -19,6 +19,7 @@
 #include "frontend/nics.h"
 #include "frontend/poller.h"
 #include "frontend/report.h"
+#include "frontend/shares.h"
 #include "frontend/terminal.h"
 
 #define FLUSH_MS 2000 /* for a run that was told to end; others wait as long as it takes */
@@ -190,7 +191,8 @@ static int create_consoles(struct machine *m, struct error *error)
             return error_set(error, EX_OSERR, "-expect: no host memory; free some");
     }
     if (create_console(m, &m->serial[0], &config->serial[0], "serial line", true, error) ||
-        create_console(m, &m->debugcon, &config->debugcon, "debugcon", false, error))
+        create_console(m, &m->debugcon, &config->debugcon, "debugcon", false, error) ||
+        create_console(m, &m->virtcon, &config->virtio.console, "virtio console", true, error))
         return -1;
     /* -expect watches the first line alone: two streams would be mixed up. */
     return create_console(m, &m->serial[1], &config->serial[1], "second serial line", true, error);
@@ -214,6 +216,14 @@ static int create_board(struct machine *m, struct error *error)
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         config.serial[i] = m->serial[i] ? console_line(m->serial[i]) : NULL;
     config.nics = nics_fill(m->nics, config.nic);
+    config.virtio = (struct pc_virtio){
+        .mode = m->config->virtio.mode,
+        .console = m->virtcon ? console_line(m->virtcon) : NULL,
+        .rng = m->config->virtio.rng,
+        .balloon = m->config->virtio.balloon,
+        .balloon_reports = m->config->virtio.balloon_reports,
+    };
+    config.virtio.shares = shares_fill(m->shares, config.virtio.share);
     m->pc = pc_create(&config, &why);
     return m->pc ? 0 : error_set(error, EX_USAGE, "%s", why);
 }
@@ -251,6 +261,7 @@ int machine_create(struct machine *m, const struct config *config, struct error 
     create_clock(m);
     if (create_cpu(m, error) || create_memory(m, error) || create_consoles(m, error) ||
         nics_create(&m->nics, &config->nics, m->poller, error) ||
+        shares_create(&m->shares, &config->virtio, m->poller, error) ||
         create_board(m, error) || machine_boot(m, error))
         return -1;
     return create_engine(m, error);
@@ -258,10 +269,10 @@ int machine_create(struct machine *m, const struct config *config, struct error 
 
 int machine_open(struct machine *m, struct error *error)
 {
-    if (nics_open(m->nics, error))
+    if (nics_open(m->nics, error) || shares_open(m->shares, error))
         return -1;
     /* The terminal last: what goes wrong before is told on a sane one. */
-    struct console *all[] = { m->debugcon, m->serial[1], m->serial[0] };
+    struct console *all[] = { m->debugcon, m->virtcon, m->serial[1], m->serial[0] };
 
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
         if (all[i] && console_open(all[i], error))
@@ -291,7 +302,7 @@ static bool flush(const struct machine *m, struct console *console)
 
 int machine_close(struct machine *m, struct error *error)
 {
-    struct console *all[] = { m->serial[0], m->serial[1], m->debugcon };
+    struct console *all[] = { m->serial[0], m->serial[1], m->virtcon, m->debugcon };
     int err = 0;
 
     pc_idle(m->pc);
@@ -315,8 +326,10 @@ void machine_destroy(struct machine *m)
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         console_destroy(m->serial[i]);
     console_destroy(m->debugcon);
+    console_destroy(m->virtcon);
     expect_destroy(m->expect);
     nics_destroy(m->nics);
+    shares_destroy(m->shares);
     poller_destroy(m->poller);
     kick_destroy(m->kick);
     if (m->engine && m->vcpu->engine_state && m->engine->destroy)

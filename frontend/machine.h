@@ -23,6 +23,7 @@ struct kick;
 struct nics;
 struct pc;
 struct poller;
+struct shares;
 struct vcpu;
 
 struct machine {
@@ -40,6 +41,8 @@ struct machine {
     struct kick *kick;
     struct console *serial[PC_SERIAL_COUNT], *debugcon;
     struct nics *nics;
+    struct shares *shares;
+    struct console *virtcon;
     struct expect *expect; /* NULL: nothing to wait for */
     struct run_stats stats;
     struct spent spent;    /* for -stats */

@@ -20,6 +20,7 @@
 #include "frontend/machine.h"
 #include "frontend/nics.h"
 #include "frontend/report.h"
+#include "frontend/shares.h"
 
 static void print_name(void *arg, const char *name, const char *text)
 {
@@ -109,7 +110,9 @@ static void confine(const struct config *config)
 
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         wants.remove_files |= config->serial[i].kind == CONSOLE_UNIX;
+    wants.remove_files |= config->virtio.console.kind == CONSOLE_UNIX;
     nics_confine(&config->nics, &wants);
+    shares_confine(&config->virtio, &wants);
     /* Libraries that would read a file when they are used first: */
     json_object_seed(1); /* nobody else chooses our keys */
     tzset();             /* gmtime_r(), too */

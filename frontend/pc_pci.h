@@ -16,6 +16,7 @@ struct pc_config;
 struct pc_memory;
 struct pc_pci;
 struct snap;
+struct virtio_balloon;
 
 /* Slots as the i440FX machines of other emulators have them: guests' configurations know them. */
 enum {
@@ -40,6 +41,12 @@ void pc_pci_destroy(struct pc_pci *pci);
 
 void pc_pci_reset(struct pc_pci *pci);
 void pc_pci_snapshot(struct pc_pci *pci, struct snap *snap);
+
+/* Pushes collected output to the host. */
+void pc_pci_idle(struct pc_pci *pci);
+
+/* NULL: there is none. */
+struct virtio_balloon *pc_pci_balloon(struct pc_pci *pci);
 
 /* The guest has written to video memory that is shown. */
 void pc_pci_touched(struct pc_pci *pci);

@@ -32,7 +32,7 @@ struct share {
     pthread_cond_t changed;
     struct share_request *first, **last; /* to be worked on */
     struct share_request *answered, **answered_last;
-    bool busy, forget, ending;
+    bool ready, busy, forget, ending;
 };
 
 /* --- The thread ------------------------------------------------------------- */
@@ -73,6 +73,8 @@ static void *run(void *arg)
     if (!unshare(CLONE_FS))
         umask(0);
     pthread_mutex_lock(&share->lock);
+    share->ready = true;
+    pthread_cond_broadcast(&share->changed);
     while (!share->ending) {
         if (share->forget) {
             p9_forget(share->server);
@@ -88,7 +90,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-static int start(struct share *share)
+int share_start(struct share *share)
 {
     sigset_t all, old;
     int err;
@@ -97,8 +99,14 @@ static int start(struct share *share)
     pthread_sigmask(SIG_SETMASK, &all, &old);
     err = pthread_create(&share->thread, NULL, run, share);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    share->started = !err;
-    return err;
+    if (err)
+        return -err;
+    share->started = true;
+    pthread_mutex_lock(&share->lock);
+    while (!share->ready)
+        pthread_cond_wait(&share->changed, &share->lock);
+    pthread_mutex_unlock(&share->lock);
+    return 0;
 }
 
 /* --- The vcpu's thread ------------------------------------------------------ */
@@ -137,6 +145,10 @@ static void reset(void *server)
 {
     struct share *share = server;
 
+    if (!share->started) {
+        p9_forget(share->server);
+        return;
+    }
     pthread_mutex_lock(&share->lock);
     while (share->first || share->busy)
         pthread_cond_wait(&share->changed, &share->lock);
@@ -174,8 +186,9 @@ static struct share *create(int root, const struct share_config *config)
     pthread_mutex_init(&share->lock, NULL);
     pthread_cond_init(&share->changed, NULL);
     share->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    share->server = p9_create(root, config->readonly);
-    if (share->event >= 0 && share->server && !start(share))
+    if (share->event >= 0)
+        share->server = p9_create(root, config->readonly);
+    if (share->server)
         return share;
     share_close(share);
     return NULL;
@@ -196,17 +209,14 @@ struct share *share_open(const struct share_config *config, char *error, size_t 
                  config->path, strerror(errno));
         return NULL;
     }
-    if (!p9_host_can(root)) {
+    share = NULL;
+    if (!p9_host_can(root))
         snprintf(error, size, "this host's kernel has no openat2 (Linux 5.6), which keeps the "
                               "guest inside the folder");
+    else if (!(share = create(root, config)))
+        snprintf(error, size, "no host memory for it; free some");
+    if (!share)
         close(root);
-        return NULL;
-    }
-    share = create(root, config);
-    if (!share) {
-        snprintf(error, size, "no host memory or threads for it; free some");
-        close(root);
-    }
     return share;
 }
 

@@ -19,9 +19,12 @@ struct share_config {
     bool readonly;
 };
 
-/* Opens the folder and starts the thread. NULL with *error a sentence about what is wrong, with
- * room for size bytes. */
+/* Opens the folder. NULL with *error a sentence about what is wrong, with room for size bytes. */
 struct share *share_open(const struct share_config *config, char *error, size_t size);
+
+/* Starts the thread, and waits until it has done what a filter of system calls may forbid it later.
+ * 0 or -errno. */
+int share_start(struct share *share);
 
 /* Ends the thread. Nothing may be in flight: the device has been destroyed, or reset. */
 void share_close(struct share *share);

@@ -674,6 +674,8 @@ static void test_thread(void)
                        sizeof(error));
     device = share_device(share);
     CHECK_EQ(strcmp(device->tag, "work"), 0);
+    device->reset(device->server); /* before there is a thread */
+    CHECK_EQ(share_start(share), 0);
     r.arg = &written;
     for (unsigned i = 0; i < 100; i++) {
         device->submit(device->server, &r);

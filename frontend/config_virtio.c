@@ -1,0 +1,204 @@
+/* Options of virtio devices and shared folders. A comma in a path is written twice. */
+#include "frontend/config_virtio.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "frontend/error.h"
+#include "frontend/nearest.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+/* Cuts the next part off *at, up to a comma; of two commas one is left. NULL: there is none. */
+static char *next_part(char **at)
+{
+    char *from = *at, *to = *at, *start = *at;
+
+    if (!from)
+        return NULL;
+    for (; *from && (*from != ',' || from[1] == ','); from++) {
+        from += *from == ',';
+        *to++ = *from;
+    }
+    *at = *from ? from + 1 : NULL;
+    *to = 0;
+    return start;
+}
+
+/* NAME, NAME=on, NAME=off. False: it is something else. */
+static bool is_switch(const char *text, const char *name, bool *on)
+{
+    size_t len = strlen(name);
+
+    if (strncmp(text, name, len))
+        return false;
+    *on = !text[len] || !strcmp(text + len, "=on");
+    return *on || !strcmp(text + len, "=off");
+}
+
+static const char *value_of(const char *text, const char *name)
+{
+    size_t len = strlen(name);
+
+    return !strncmp(text, name, len) && text[len] == '=' ? text + len + 1 : NULL;
+}
+
+int config_virtio_mode(struct virtio_specs *virtio, const char *value, struct error *error)
+{
+    static const char *const names[] = { "transitional", "modern", "legacy" };
+
+    for (size_t i = 0; i < COUNT(names); i++) {
+        if (!strcmp(value, names[i])) {
+            virtio->mode = (enum virtio_pci_mode)i;
+            return 0;
+        }
+    }
+    return error_set(error, EX_USAGE,
+                     "-virtio %s: unknown; did you mean %s? (transitional, modern or legacy)",
+                     value, nearest_name(value, strlen(value), names, COUNT(names)));
+}
+
+/* --- Shared folders --------------------------------------------------------- */
+
+static int new_share(struct virtio_specs *virtio, const char *option, const char *value,
+                     struct share_spec **share, struct error *error)
+{
+    if (virtio->shares == PC_SHARE_COUNT)
+        return error_set(error, EX_USAGE, "%s %s: one too many, there can be %d", option, value,
+                         PC_SHARE_COUNT);
+    if (strlen(value) >= SHARE_TEXT_MAX)
+        return error_set(error, EX_USAGE, "%s: too long", option);
+    *share = &virtio->share[virtio->shares++];
+    **share = (struct share_spec){ .share = { 0 } };
+    strcpy((*share)->text, value);
+    return 0;
+}
+
+static int check_tag(const char *option, const char *value, const char *tag, struct error *error)
+{
+    if (!tag || (*tag && strlen(tag) <= 31))
+        return 0;
+    return error_set(error, EX_USAGE, "%s %s: a tag has 1 to 31 characters", option, value);
+}
+
+int config_virtio_share(struct virtio_specs *virtio, const char *value, struct error *error)
+{
+    struct share_spec *share;
+    char *at, *part;
+
+    if (new_share(virtio, "-share", value, &share, error))
+        return -1;
+    at = share->text;
+    share->share.path = next_part(&at);
+    while ((part = next_part(&at))) {
+        if (value_of(part, "tag"))
+            share->share.tag = value_of(part, "tag");
+        else if (!is_switch(part, "readonly", &share->share.readonly))
+            return error_set(error, EX_USAGE,
+                             "-share %s: '%s' is wrong; write tag=NAME or readonly", value, part);
+    }
+    if (!*share->share.path)
+        return error_set(error, EX_USAGE, "-share %s: name a folder of this host", value);
+    return check_tag("-share", value, share->share.tag, error);
+}
+
+static int virtfs_property(struct share_spec *share, const char *text, const char *value,
+                           struct error *error)
+{
+    static const char *const ignored[] = { "id", "security_model", "multidevs", "fmode", "dmode" };
+
+    if (value_of(text, "path")) {
+        share->share.path = value_of(text, "path");
+        return 0;
+    }
+    if (value_of(text, "mount_tag")) {
+        share->share.tag = value_of(text, "mount_tag");
+        return 0;
+    }
+    if (is_switch(text, "readonly", &share->share.readonly))
+        return 0;
+    for (size_t i = 0; i < COUNT(ignored); i++)
+        if (value_of(text, ignored[i]))
+            return 0;
+    return error_set(error, EX_USAGE,
+                     "-virtfs %s: '%s' is not known; write -share PATH[,tag=NAME][,readonly]",
+                     value, text);
+}
+
+int config_virtio_virtfs(struct virtio_specs *virtio, const char *value, struct error *error)
+{
+    struct share_spec *share;
+    char *at, *part;
+
+    if (new_share(virtio, "-virtfs", value, &share, error))
+        return -1;
+    at = share->text;
+    part = next_part(&at);
+    if (strcmp(part, "local"))
+        return error_set(error, EX_USAGE, "-virtfs %s: only 'local' folders can be shared", value);
+    while ((part = next_part(&at)))
+        if (virtfs_property(share, part, value, error))
+            return -1;
+    if (!share->share.path || !share->share.tag)
+        return error_set(error, EX_USAGE, "-virtfs %s: path= and mount_tag= are needed", value);
+    return check_tag("-virtfs", value, share->share.tag, error);
+}
+
+static const char *tag_of(const struct share_spec *share)
+{
+    return share->share.tag ? share->share.tag : "share";
+}
+
+int config_virtio_check(const struct virtio_specs *virtio, struct error *error)
+{
+    for (unsigned i = 0; i < virtio->shares; i++)
+        for (unsigned k = 0; k < i; k++)
+            if (!strcmp(tag_of(&virtio->share[i]), tag_of(&virtio->share[k])))
+                return error_set(error, EX_USAGE,
+                                 "-share: two folders have the tag '%s'; give one tag=NAME",
+                                 tag_of(&virtio->share[i]));
+    return 0;
+}
+
+/* --- -device ---------------------------------------------------------------- */
+
+static bool is_device(const char *value, const char *name)
+{
+    size_t len = strlen(name);
+
+    if (strncmp(value, name, len))
+        return false;
+    value += len;
+    value += strncmp(value, "-pci", 4) ? 0 : 4;
+    return !*value || *value == ',';
+}
+
+static int balloon_properties(struct virtio_specs *virtio, const char *value, struct error *error)
+{
+    const char *text = strchr(value, ',');
+
+    virtio->balloon = true;
+    if (!text || is_switch(text + 1, "free-page-reporting", &virtio->balloon_reports))
+        return 1;
+    return error_set(error, EX_USAGE, "-device %s: write free-page-reporting=on, or nothing",
+                     value);
+}
+
+int config_virtio_device(struct virtio_specs *virtio, const char *value, struct error *error)
+{
+    if (is_device(value, "virtio-rng")) {
+        virtio->rng = true;
+        return strchr(value, ',') ? error_set(error, EX_USAGE,
+                                              "-device %s: it has no properties here", value)
+                                  : 1;
+    }
+    if (is_device(value, "virtio-balloon"))
+        return balloon_properties(virtio, value, error);
+    if (is_device(value, "virtio-serial"))
+        return 1; /* the console brings its own */
+    if (is_device(value, "virtconsole") || is_device(value, "virtserialport"))
+        return error_set(error, EX_USAGE, "-device %s: write -virtcon stdio (or file:, pty, unix:)",
+                         value);
+    return 0;
+}
