@@ -610,6 +610,7 @@ void pc_idle(struct pc *pc)
             ns16550_flush(pc->serial[i]);
     if (pc->debugcon)
         debugcon_flush(pc->debugcon);
+    pc_pci_idle(pc->pci);
 }
 
 void pc_service(struct pc *pc)

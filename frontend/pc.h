@@ -17,12 +17,15 @@ struct latency;
 struct netdev;
 struct pc;
 struct physmem;
+struct sharedev;
 struct snap;
 struct vcpu;
 struct vm_stop;
 
 #define PC_SERIAL_COUNT 2
 #define PC_NIC_COUNT 8
+#define PC_VIRTIO_DISK_COUNT 8
+#define PC_SHARE_COUNT 4
 #define PC_IDE_COUNT 4
 #define PC_RAM_MIN (2ull << 20)
 #define PC_RAM_MAX 0xe0000000ull /* RAM is one run from 0, below where chips may be mapped */
@@ -33,6 +36,17 @@ struct pc_nic {
     bool e1000;           /* else virtio */
     const uint8_t *rom;   /* what firmware may boot from it with; NULL: nothing */
     uint32_t rom_size;
+};
+
+/* Virtio devices but network cards; NULL, false or 0: not there. */
+struct pc_virtio {
+    unsigned mode; /* enum virtio_pci_mode, of network cards too */
+    struct blockdev *disk[PC_VIRTIO_DISK_COUNT];
+    unsigned disks;
+    struct chardev *console;
+    bool rng, balloon, balloon_reports;
+    struct sharedev *share[PC_SHARE_COUNT];
+    unsigned shares;
 };
 
 /* All pointers stay the caller's and outlive the board. */
@@ -48,6 +62,7 @@ struct pc_config {
 
     struct pc_nic nic[PC_NIC_COUNT];
     unsigned nics;
+    struct pc_virtio virtio;
 
     bool vga;
     struct display *display;    /* who may look at the VGA; NULL: nobody */

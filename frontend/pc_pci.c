@@ -23,6 +23,7 @@
 #include "devices/vga.h"
 #include "frontend/pc.h"
 #include "frontend/pc_memory.h"
+#include "frontend/pc_virtio.h"
 
 /* --- State -------------------------------------------------------------- */
 
@@ -41,6 +42,7 @@ struct pc_pci {
     struct pci_bus *bus;
     struct piix3 *piix3;
     struct vga *vga; /* or NULL */
+    struct pc_virtio_chips *virtio;
     unsigned next_slot;
     unsigned count;
     struct pc_chip chips[CHIPS_MAX];
@@ -140,8 +142,8 @@ static const char *create_virtio_net(struct pc_pci *pci, const struct pc_nic *ni
 {
     const struct pc_config *pc = pci->config.pc;
     struct virtio_net *net = virtio_net_create(&(struct virtio_net_config){
-        .bus = pci->bus, .slot = next_slot(pci), .mem = pc->mem, .clock = pc->clock,
-        .cable = nic->cable, .rom = { nic->rom, nic->rom_size } });
+        .bus = pci->bus, .slot = next_slot(pci), .mode = pc->virtio.mode, .mem = pc->mem,
+        .clock = pc->clock, .cable = nic->cable, .rom = { nic->rom, nic->rom_size } });
 
     if (!net)
         return no_memory;
@@ -187,6 +189,42 @@ static const char *create_nics(struct pc_pci *pci)
         error = pc->nic[i].e1000 ? create_e1000(pci, &pc->nic[i])
                                  : create_virtio_net(pci, &pc->nic[i]);
     return error;
+}
+
+/* --- Virtio but network cards ------------------------------------------- */
+
+static void virtio_reset(void *chip)
+{
+    pc_virtio_reset(chip);
+}
+
+static void virtio_snapshot(void *chip, struct snap *snap)
+{
+    pc_virtio_snapshot(chip, snap);
+}
+
+static void virtio_destroy(void *chip)
+{
+    pc_virtio_destroy(chip);
+}
+
+static const char *create_virtio(struct pc_pci *pci)
+{
+    pci->virtio = pc_virtio_create(pci->config.pc, pci->bus, &pci->next_slot);
+    if (!pci->virtio)
+        return no_memory;
+    add(pci, &(struct pc_chip){ pci->virtio, virtio_reset, virtio_snapshot, virtio_destroy });
+    return NULL;
+}
+
+void pc_pci_idle(struct pc_pci *pci)
+{
+    pc_virtio_idle(pci->virtio);
+}
+
+struct virtio_balloon *pc_pci_balloon(struct pc_pci *pci)
+{
+    return pc_virtio_balloon(pci->virtio);
 }
 
 /* --- VGA ---------------------------------------------------------------- */
@@ -286,6 +324,7 @@ static const char *(*const creators[])(struct pc_pci *pci) = {
     create_isa,
     create_ide,
     create_nics,
+    create_virtio,
     create_video,
 };
 
