@@ -107,6 +107,11 @@ struct debugcon *debugcon_create(const struct debugcon_config *config)
     err = outbuf_init(&con->out, config->line, config->clock);
     if (!err)
         err = bus_claim(config->ports, config->base, 1, &port_ops, con);
+    if (!err && config->second_base) {
+        err = bus_claim(config->ports, config->second_base, 1, &port_ops, con);
+        if (err)
+            bus_release(config->ports, config->base);
+    }
     if (err) {
         outbuf_destroy(&con->out);
         free(con);

@@ -1,5 +1,5 @@
-/* The debug console of Bochs and QEMU: port 0xE9. A byte written goes to the host; a read gives
- * 0xE9, which tells a guest that somebody listens. */
+/* The debug console of Bochs and QEMU: port 0xE9, or others. A byte written goes to the host; a
+ * read gives 0xE9, which tells a guest that somebody listens. */
 #ifndef DEVICES_DEBUGCON_H
 #define DEVICES_DEBUGCON_H
 
@@ -15,6 +15,7 @@ struct debugcon_config {
     uint16_t base;
     struct clock *clock;
     struct chardev *line;
+    uint16_t second_base; /* 0: no second port */
 };
 
 /* NULL with errno set when the port is taken or memory is out. */

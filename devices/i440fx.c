@@ -44,6 +44,7 @@ static const struct pci_function function = {
         [PCI_STATUS] = 0x80, 0x02,             /* fast back-to-back, medium DEVSEL */
         [PCI_REVISION] = 0x02,
         [PCI_CLASS] = 0x00, 0x00, 0x06, /* host bridge */
+        [PCI_SUBSYSTEM_VENDOR] = 0xf4, 0x1a, 0x00, 0x11, /* SeaBIOS looks for fw_cfg by it */
         [0x72] = 0x02,                  /* SMRAM closed */
     },
     .writable = {

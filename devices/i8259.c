@@ -362,6 +362,12 @@ static void elcr_write(void *dev, uint64_t offset, unsigned size, uint64_t value
     update(pic);
 }
 
+void i8259_set_levels(struct i8259 *pic, uint16_t irqs)
+{
+    elcr_write(pic, 0, 1, irqs & 0xff);
+    elcr_write(pic, 1, 1, irqs >> 8);
+}
+
 static const struct bus_ops elcr_ops = {
     .read = elcr_read,
     .write = elcr_write,

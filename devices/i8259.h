@@ -30,6 +30,9 @@ void i8259_destroy(struct i8259 *pic);
 void i8259_reset(struct i8259 *pic);
 void i8259_snapshot(struct i8259 *pic, struct snap *snap);
 
+/* For a board without firmware: these IRQs (a bit each) are levels. */
+void i8259_set_levels(struct i8259 *pic, uint16_t irqs);
+
 /* The wire of an IRQ: pin is 0-15, but not 2. */
 struct irq i8259_irq(struct i8259 *pic, unsigned pin);
 

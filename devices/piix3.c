@@ -33,6 +33,7 @@ static const struct pci_function function = {
         [PCI_COMMAND] = 0x07,         /* fixed */
         [PCI_STATUS + 1] = 0x02,      /* medium DEVSEL */
         [PCI_CLASS] = 0x00, 0x01, 0x06, /* ISA bridge */
+        [PCI_SUBSYSTEM_VENDOR] = 0xf4, 0x1a, 0x00, 0x11,
         [0x4c] = 0x4d,                /* I/O recovery timer */
         [0x4e] = 0x03,                /* X-bus chip selects: RTC, keyboard */
         [PIIX3_PIRQ_ROUTE] = ROUTE_OFF, ROUTE_OFF, ROUTE_OFF, ROUTE_OFF,

@@ -14,7 +14,7 @@
 #include "frontend/aml.h"
 #include "frontend/dsdt.h"
 
-enum { RSDP_SIZE = 36, RSDP_1_SIZE = 20 };
+enum { RSDP_1_SIZE = 20 };
 
 static size_t facs(struct aml *a)
 {
@@ -70,7 +70,7 @@ static size_t fadt(struct aml *a, const struct acpi_config *c, size_t facs_at, s
     aml_put_at(a, t + 96, LATENCY_NO_C2, 2);
     aml_put_at(a, t + 98, LATENCY_NO_C3, 2);
     aml_put_at(a, t + 108, c->century, 1);
-    aml_put_at(a, t + 109, BOOT_LEGACY | BOOT_8042 | BOOT_NO_VGA, 2);
+    aml_put_at(a, t + 109, BOOT_LEGACY | BOOT_8042 | (c->vga ? 0 : BOOT_NO_VGA), 2);
     aml_put_at(a, t + 112,
                FLAG_WBINVD | FLAG_PROC_C1 | FLAG_SLP_BUTTON | FLAG_FIX_RTC | FLAG_RESET_REG, 4);
     generic_address(a, t + 116, c->reset_port, 1);
@@ -104,10 +104,10 @@ static void rsdp(struct aml *a, size_t rsdt, size_t xsdt)
     memcpy(bytes + 9, "NOVT  ", 6);
     bytes[15] = 2; /* revision */
     aml_pointer_at(a, 16, rsdt, 4);
-    aml_put_at(a, 20, RSDP_SIZE, 4);
+    aml_put_at(a, 20, ACPI_RSDP_SIZE, 4);
     aml_pointer_at(a, 24, xsdt, 8);
     aml_checksum(a, 0, RSDP_1_SIZE, 8);
-    aml_checksum(a, 0, RSDP_SIZE, 32);
+    aml_checksum(a, 0, ACPI_RSDP_SIZE, 32);
 }
 
 void acpi_build(const struct acpi_config *config, uint32_t gpa, struct acpi_tables *tables)

@@ -10,6 +10,7 @@
 #define ACPI_BLOB_MAX 8192
 #define ACPI_POINTERS_MAX 16
 #define ACPI_CHECKSUMS_MAX 16
+#define ACPI_RSDP_SIZE 36
 #define ACPI_RSDP_ROOM 64 /* the root pointer is alone in the first bytes, the tables follow */
 
 enum { ACPI_PIRQ_COUNT = 4, ACPI_PIRQ_CHOICES = 3 };
@@ -23,6 +24,7 @@ struct acpi_config {
     uint16_t reset_port;
     uint8_t reset_value;
     uint8_t century; /* CMOS index */
+    bool vga;
     uint16_t rtc_base;
     uint8_t rtc_irq;
     uint16_t keyboard_data, keyboard_command;

@@ -298,6 +298,7 @@ static int take_debugcon(struct config *config, const char *value, struct error 
 
 TAKE_STRING(take_initrd, initrd)
 TAKE_STRING(take_append, append)
+TAKE_STRING(take_bios, bios)
 TAKE_STRING(take_stats_json, stats_json)
 TAKE_STRING(take_log_file, log_file)
 #undef TAKE_STRING
@@ -317,6 +318,11 @@ TAKE_FLAG(take_stats, stats, true)
 TAKE_FLAG(take_help, command, COMMAND_HELP)
 TAKE_FLAG(take_version, command, COMMAND_VERSION)
 #undef TAKE_FLAG
+
+static int take_boot(struct config *config, const char *value, struct error *error)
+{
+    return config_boot_take(&config->boot, value, error);
+}
 
 static int take_kernel(struct config *config, const char *value, struct error *error)
 {
@@ -491,6 +497,20 @@ static void set_defaults(struct config *config)
     };
 }
 
+/* A kernel starts by itself, everything else by firmware. */
+static int check_start(struct config *config, struct error *error)
+{
+    if (config->kernel && (config->bios || config->boot.given))
+        return error_set(error, EX_USAGE,
+                         "-%s: a kernel starts without firmware; leave out one of the two",
+                         config->bios ? "bios" : "boot");
+    config->firmware = !config->kernel && (config->bios || config->boot.given);
+    if (config->kernel || config->firmware)
+        return 0;
+    return error_set(error, EX_USAGE,
+                     "no kernel: novt run [options] KERNEL (novt -h says more)");
+}
+
 static int check_together(struct config *config, struct error *error)
 {
     const struct console_spec *serial = config->serial;
@@ -508,10 +528,7 @@ static int check_together(struct config *config, struct error *error)
     if (config->expect && serial[0].kind == CONSOLE_NONE)
         return error_set(error, EX_USAGE,
                          "-expect: there is no serial line to watch; leave out -serial none");
-    if (!config->kernel)
-        return error_set(error, EX_USAGE,
-                         "no kernel: novt run [options] KERNEL (novt -h says more)");
-    return 0;
+    return check_start(config, error);
 }
 
 static int parse_words(struct config *config, char **argv, int argc, unsigned command,

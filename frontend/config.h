@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "cpu/engine.h"
+#include "frontend/config_boot.h"
 #include "frontend/config_nic.h"
 #include "frontend/config_virtio.h"
 #include "frontend/console.h"
@@ -29,6 +30,9 @@ struct config {
     enum command command;
 
     const char *kernel, *initrd, *append; /* append "" when not given; the others NULL */
+    bool firmware;    /* it runs; there is no kernel */
+    const char *bios; /* NULL: SeaBIOS as installed */
+    struct config_boot boot;
     uint64_t memory; /* bytes */
     const char *cpu, *engine;
     enum user_tier user;

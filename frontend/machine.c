@@ -207,12 +207,21 @@ static int create_board(struct machine *m, struct error *error)
         .stop = &m->stop,
         .latency = m->vcpu->spent ? &m->stats.latency : NULL,
         .debugcon = m->debugcon ? console_line(m->debugcon) : NULL,
+        .vga = m->config->firmware,
+        .boot_order = *m->config->boot.order ? m->config->boot.order : "cad",
+        .boot_menu = m->config->boot.menu,
         .debug_exit = m->config->debug_exit,
         .debug_exit_base = m->config->debug_exit_base,
         .debug_exit_size = m->config->debug_exit_size,
     };
     const char *why = "";
 
+    if (m->config->firmware && firmware_read(&m->firmware, m->config->bios, error))
+        return -1;
+    config.vga_rom = m->firmware.vga.bytes;
+    config.vga_rom_size = (uint32_t)m->firmware.vga.size;
+    config.rom = m->firmware.bios.bytes;
+    config.rom_size = (uint32_t)m->firmware.bios.size;
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         config.serial[i] = m->serial[i] ? console_line(m->serial[i]) : NULL;
     config.nics = nics_fill(m->nics, config.nic);
@@ -241,11 +250,13 @@ int machine_boot(struct machine *m, struct error *error)
     vcpu_reset(m->vcpu);
     nics_reset(m->nics);
     pc_reset(m->pc);
-    target.map_count = pc_e820_map(m->pc, target.map);
-    target.rsdp = pc_rsdp(m->pc);
-    if (boot_load(config->kernel, config->initrd, config->append, &target, &entry, error))
-        return -1;
-    boot_enter(m->vcpu, &entry);
+    if (!config->firmware) {
+        target.map_count = pc_e820_map(m->pc, target.map);
+        target.rsdp = pc_rsdp(m->pc);
+        if (boot_load(config->kernel, config->initrd, config->append, &target, &entry, error))
+            return -1;
+        boot_enter(m->vcpu, &entry);
+    }
     physmem_written(&m->mem, 0, PHYSMEM_LIMIT); /* it was cleared behind everybody's back */
     spent_back(m->vcpu->spent, before);
     return 0;
@@ -342,4 +353,5 @@ void machine_destroy(struct machine *m)
         cpu_model_destroy(m->model);
     if (m->mem.fd >= 0)
         physmem_destroy(&m->mem);
+    firmware_free(&m->firmware);
 }

@@ -31,6 +31,7 @@
 #include "devices/debugcon.h"
 #include "devices/fdc.h"
 #include "devices/ferr.h"
+#include "devices/fw_cfg.h"
 #include "devices/i8042.h"
 #include "devices/i8237.h"
 #include "devices/i8254.h"
@@ -40,69 +41,12 @@
 #include "devices/ns16550.h"
 #include "devices/port92.h"
 #include "devices/pvpanic.h"
-#include "frontend/acpi.h"
 #include "frontend/latency.h"
 #include "frontend/pc_cmos.h"
+#include "frontend/pc_firmware.h"
+#include "frontend/pc_map.h"
 #include "frontend/pc_memory.h"
 #include "frontend/pc_pci.h"
-
-/* --- The list ----------------------------------------------------------- */
-
-enum {
-    PORT_DMA8 = 0x000,
-    PORT_PIC_MASTER = 0x020,
-    PORT_PIT = 0x040,
-    PORT_KBC_DATA = 0x060,
-    PORT_B = 0x061,
-    PORT_KBC_COMMAND = 0x064,
-    PORT_RTC = 0x070,
-    PORT_DMA_PAGES = 0x080, /* 0x80 itself: POST codes, and the delay in outb_p of Linux */
-    PORT_92 = 0x092,
-    PORT_PIC_SLAVE = 0x0a0,
-    PORT_DMA16 = 0x0c0,
-    PORT_DEBUGCON = 0x0e9,
-    PORT_FERR = 0x0f0,
-    PORT_COM2 = 0x2f8,
-    PORT_FDC = 0x3f0, /* but for 0x3f6, which is IDE's */
-    PORT_COM1 = 0x3f8,
-    PORT_ELCR = 0x4d0,
-    PORT_PVPANIC = 0x505,
-    PORT_ACPI_PM = 0x600,
-    PORT_CONFIG = 0xcf8,
-    PORT_RESET = 0xcf9,
-};
-
-enum {
-    IRQ_PIT = 0,
-    IRQ_KEYBOARD = 1,
-    IRQ_COM2 = 3,
-    IRQ_COM1 = 4,
-    IRQ_5 = 5, /* nobody's */
-    IRQ_FDC = 6,
-    IRQ_RTC = 8,
-    IRQ_SCI = 9,
-    IRQ_PIRQ_AB = 10, /* where firmware routes PCI's */
-    IRQ_PIRQ_CD = 11,
-    IRQ_MOUSE = 12,
-    IRQ_FERR = 13,
-};
-
-enum { DMA_FDC = 2 };
-
-static const uint16_t serial_port[PC_SERIAL_COUNT] = { PORT_COM1, PORT_COM2 };
-static const uint8_t serial_irq[PC_SERIAL_COUNT] = { IRQ_COM1, IRQ_COM2 };
-
-enum {
-    GPA_BDA = 0x400,         /* BIOS data area */
-    GPA_EBDA = 0x9fc00,      /* its extension, up to 640 KiB */
-    GPA_DISPLAY = 0xa0000,
-    GPA_FIRMWARE = 0xe0000,  /* ACPI tables */
-    GPA_HIGH = 0x100000,
-};
-
-#define GPA_PCI_END 0xfec00000u /* PCI memory is between PC_RAM_MAX and this; APICs come above */
-#define PORT_PCI     0xc000u    /* the ports of PCI chips, up to 0xffff */
-#define IRQS_PCI     0xdef8u    /* IRQs that PCI may be routed to */
 
 /* --- State -------------------------------------------------------------- */
 
@@ -126,6 +70,7 @@ struct pc {
     struct pvpanic *pvpanic;
     struct ns16550 *serial[PC_SERIAL_COUNT];
     struct debugcon *debugcon;
+    struct fw_cfg *fw_cfg; /* with firmware */
     struct isa_debug_exit *debug_exit;
 };
 
@@ -275,65 +220,7 @@ static bool tick_waits(void *arg)
     return i8259_waiting(pc->pic, IRQ_PIT);
 }
 
-/* --- Firmware's legacy -------------------------------------------------- */
-
-/* Floppy, coprocessor, mouse, and how many serial ports, as INT 11h says it. */
-static uint16_t equipment(const struct pc *pc)
-{
-    unsigned ports = 0;
-
-    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
-        ports += pc->serial[i] != NULL;
-    return 0x0006 | (pc->config.floppy != NULL) | ports << 9;
-}
-
-static void put_ram(struct pc *pc, uint64_t gpa, uint64_t value, unsigned size)
-{
-    physmem_write(pc->config.mem, gpa, &value, size); /* both little-endian */
-}
-
-static void write_bda(struct pc *pc)
-{
-    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
-        put_ram(pc, GPA_BDA + 2 * i, pc->serial[i] ? serial_port[i] : 0, 2);
-    put_ram(pc, GPA_BDA + 0x0e, GPA_EBDA >> 4, 2);
-    put_ram(pc, GPA_BDA + 0x10, equipment(pc), 2);
-    put_ram(pc, GPA_BDA + 0x13, GPA_EBDA >> 10, 2); /* memory below it, KiB */
-    put_ram(pc, GPA_EBDA, (GPA_DISPLAY - GPA_EBDA) >> 10, 1);
-}
-
-static void write_acpi(struct pc *pc)
-{
-    struct acpi_config config = {
-        .pci_ports = PORT_CONFIG,
-        .pci_memory = PC_RAM_MAX,
-        .pci_memory_end = GPA_PCI_END,
-        .pm_base = PORT_ACPI_PM,
-        .sci = IRQ_SCI,
-        .reset_port = PORT_RESET,
-        .reset_value = CF9_RESET_VALUE,
-        .century = MC146818_CENTURY,
-        .rtc_base = PORT_RTC,
-        .rtc_irq = IRQ_RTC,
-        .keyboard_data = PORT_KBC_DATA,
-        .keyboard_command = PORT_KBC_COMMAND,
-        .keyboard_irq = IRQ_KEYBOARD,
-        .mouse_irq = IRQ_MOUSE,
-        .pvpanic_base = PORT_PVPANIC,
-        .isa_slot = PC_SLOT_ISA,
-        .pirq_route = PIIX3_PIRQ_ROUTE,
-        .pirq_of = pc_pci_pirq,
-        .pirq_irqs = { IRQ_5, IRQ_PIRQ_AB, IRQ_PIRQ_CD },
-    };
-    struct acpi_tables tables;
-
-    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++) {
-        config.serial_base[i] = pc->serial[i] ? serial_port[i] : 0;
-        config.serial_irq[i] = serial_irq[i];
-    }
-    acpi_build(&config, GPA_FIRMWARE, &tables);
-    physmem_write(pc->config.mem, GPA_FIRMWARE, tables.bytes, tables.size);
-}
+/* --- For the boot code --------------------------------------------------- */
 
 unsigned pc_e820_map(const struct pc *pc, struct pc_e820 map[PC_E820_MAX])
 {
@@ -341,7 +228,7 @@ unsigned pc_e820_map(const struct pc *pc, struct pc_e820 map[PC_E820_MAX])
 
     map[n++] = (struct pc_e820){ 0, GPA_EBDA, E820_RAM };
     map[n++] = (struct pc_e820){ GPA_EBDA, GPA_DISPLAY - GPA_EBDA, E820_RESERVED };
-    map[n++] = (struct pc_e820){ GPA_FIRMWARE, GPA_HIGH - GPA_FIRMWARE, E820_RESERVED };
+    map[n++] = (struct pc_e820){ GPA_TABLES, GPA_HIGH - GPA_TABLES, E820_RESERVED };
     map[n++] = (struct pc_e820){ GPA_HIGH, pc->config.mem->size - GPA_HIGH, E820_RAM };
     return n;
 }
@@ -349,7 +236,7 @@ unsigned pc_e820_map(const struct pc *pc, struct pc_e820 map[PC_E820_MAX])
 uint64_t pc_rsdp(const struct pc *pc)
 {
     (void)pc;
-    return GPA_FIRMWARE; /* acpi_build puts it first */
+    return GPA_TABLES; /* acpi_build puts it first */
 }
 
 /* --- Putting it together ------------------------------------------------ */
@@ -409,14 +296,15 @@ static bool create_lines(struct pc *pc)
         if (!config->serial[i])
             continue;
         pc->serial[i] = ns16550_create(
-            &(struct ns16550_config){ pc->ports, serial_port[i], i8259_irq(pc->pic, serial_irq[i]),
+            &(struct ns16550_config){ pc->ports, SERIAL_PORT(i), i8259_irq(pc->pic, SERIAL_IRQ(i)),
                                       config->clock, config->serial[i] });
         if (!pc->serial[i])
             return false;
     }
     if (config->debugcon) {
         pc->debugcon = debugcon_create(&(struct debugcon_config){
-            pc->ports, PORT_DEBUGCON, config->clock, config->debugcon });
+            pc->ports, PORT_DEBUGCON, config->clock, config->debugcon,
+            config->rom ? PORT_FIRMWARE_LOG : 0 });
         if (!pc->debugcon)
             return false;
     }
@@ -438,6 +326,15 @@ static const char *create_debug_exit(struct pc *pc)
     if (errno == EINVAL)
         return "isa-debug-exit: iosize must be 1 to 4";
     return "not enough memory for the board";
+}
+
+static bool create_fw_cfg(struct pc *pc)
+{
+    if (!pc->config.rom)
+        return true;
+    pc->fw_cfg = fw_cfg_create(&(struct fw_cfg_config){ pc->ports, PORT_FW_CFG, PORT_FW_CFG_DMA,
+                                                        pc->config.mem });
+    return pc->fw_cfg && !pc_firmware_fill_files(&pc->config, pc->fw_cfg);
 }
 
 static const char *create_pci(struct pc *pc)
@@ -469,7 +366,7 @@ static const char *create_chips(struct pc *pc)
     pc->memory = bus_create();
     pc->pci_ports = bus_create();
     if (!pc->memory_map || !pc->ports || !pc->memory || !pc->pci_ports || !create_core(pc) ||
-        !create_floppy(pc) || !create_lines(pc))
+        !create_floppy(pc) || !create_lines(pc) || !create_fw_cfg(pc))
         return "not enough memory for the board";
     error = create_debug_exit(pc);
     return error ? error : create_pci(pc);
@@ -546,6 +443,8 @@ void pc_destroy(struct pc *pc)
         isa_debug_exit_destroy(pc->debug_exit);
     if (pc->debugcon)
         debugcon_destroy(pc->debugcon);
+    if (pc->fw_cfg)
+        fw_cfg_destroy(pc->fw_cfg);
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         if (pc->serial[i])
             ns16550_destroy(pc->serial[i]);
@@ -570,7 +469,7 @@ static void set_up_pci(struct pc *pc)
     };
 
     pc_pci_set_up(pc->pci, &setup);
-    bus_write(pc->ports, PORT_ELCR + 1, 1, 1u << (IRQ_PIRQ_AB - 8) | 1u << (IRQ_PIRQ_CD - 8));
+    i8259_set_levels(pc->pic, 1u << IRQ_PIRQ_AB | 1u << IRQ_PIRQ_CD);
 }
 
 /* The interrupt controllers come last: the other chips' wires move while they are reset. */
@@ -581,6 +480,8 @@ void pc_reset(struct pc *pc)
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         if (pc->serial[i])
             ns16550_reset(pc->serial[i]);
+    if (pc->fw_cfg)
+        fw_cfg_reset(pc->fw_cfg);
     acpi_pm_reset(pc->pm);
     ferr_reset(pc->ferr);
     if (pc->fdc)
@@ -593,12 +494,11 @@ void pc_reset(struct pc *pc)
     i8254_reset(pc->pit);
     i8259_reset(pc->pic);
     a20_set(pc->config.vcpu, 0, true);
-    pc_cmos_fill(pc->rtc, &pc->config, equipment(pc) & 0xff);
+    pc_cmos_fill(pc->rtc, &pc->config, pc_firmware_equipment(&pc->config) & 0xff);
     if (pc->config.rom)
         return;
     set_up_pci(pc);
-    write_bda(pc);
-    write_acpi(pc);
+    pc_firmware_write_legacy(&pc->config);
 }
 
 /* --- The run loop's ----------------------------------------------------- */
@@ -631,6 +531,8 @@ void pc_snapshot(struct pc *pc, struct snap *snap)
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         if (pc->serial[i])
             ns16550_snapshot(pc->serial[i], snap);
+    if (pc->fw_cfg)
+        fw_cfg_snapshot(pc->fw_cfg, snap);
     acpi_pm_snapshot(pc->pm, snap);
     ferr_snapshot(pc->ferr, snap);
     if (pc->fdc)

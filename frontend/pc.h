@@ -27,6 +27,7 @@ struct vm_stop;
 #define PC_VIRTIO_DISK_COUNT 8
 #define PC_SHARE_COUNT 4
 #define PC_IDE_COUNT 4
+#define PC_BOOT_PLACES 3
 #define PC_RAM_MIN (2ull << 20)
 #define PC_RAM_MAX 0xe0000000ull /* RAM is one run from 0, below where chips may be mapped */
 
@@ -58,7 +59,7 @@ struct pc_config {
     struct latency *latency; /* NULL, or where the lateness of timers' interrupts is counted */
 
     struct chardev *serial[PC_SERIAL_COUNT]; /* COM1, COM2; NULL: that chip is not on the board */
-    struct chardev *debugcon;                /* port 0xe9; NULL: not there */
+    struct chardev *debugcon;                /* port 0xe9, with firmware 0x402 too; or NULL */
 
     struct pc_nic nic[PC_NIC_COUNT];
     unsigned nics;
@@ -73,6 +74,7 @@ struct pc_config {
      * kernel is going to be loaded, and the board is set up as firmware would leave it. */
     const uint8_t *rom;
     uint32_t rom_size;
+    bool boot_menu;             /* it asks what to start from */
 
     /* Disks and CD-ROMs: primary 0 and 1, secondary 0 and 1; NULL: no drive there. */
     struct blockdev *ide[PC_IDE_COUNT];
@@ -93,8 +95,8 @@ struct pc_e820 {
 enum { E820_RAM = 1, E820_RESERVED = 2 };
 #define PC_E820_MAX 8
 
-/* Sets vcpu->env and what is where in mem, and powers the chips on. NULL with *error a sentence for the
- * user. */
+/* Sets vcpu->env and what is where in mem, and powers the chips on. NULL with *error a sentence for
+ * the user. */
 struct pc *pc_create(const struct pc_config *config, const char **error);
 void pc_destroy(struct pc *pc);
 

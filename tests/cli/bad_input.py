@@ -120,6 +120,17 @@ def initrds(matrix, novt):
     matrix.row("long command line", ["-append", "x" * 256, good], USAGE, "-append")
 
 
+def firmware(matrix, novt):
+    matrix.row("missing", ["-bios", novt.path("none")], NOINPUT, "firmware '")
+    matrix.row("directory", ["-bios", novt.directory], NOINPUT, "directory")
+    for size in (0, 1, 100, 65535, 65537, (16 << 20) + 65536):
+        matrix.row(f"{size} bytes", ["-bios", novt.path("bios", noise(size))], DATAERR,
+                   "wrong size")
+    matrix.row("endless", ["-bios", "/dev/zero"], DATAERR, "wrong size")
+    matrix.row("with a kernel", ["-bios", novt.path("none"), novt.path("good", GOOD)], USAGE,
+               "without firmware")
+
+
 def unreadable(matrix, novt):
     """As somebody who is not root."""
     path = novt.path("secret", GOOD)
@@ -172,7 +183,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         novt = Novt(os.path.abspath(sys.argv[1]), directory, "interp")
         matrix = Matrix(novt)
-        for part in (kernels, initrds, unreadable, options, limits):
+        for part in (kernels, initrds, firmware, unreadable, options, limits):
             part(matrix, novt)
     print(f"{matrix.rows} rows, {matrix.failed} failed")
     sys.exit(1 if matrix.failed else 0)

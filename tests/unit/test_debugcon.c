@@ -13,7 +13,7 @@ int main(void)
     struct clock host = { 0 };
     struct bus *bus = bus_create();
     struct chardev null;
-    struct debugcon_config config = { bus, 0xe9, &host, &memory.line };
+    struct debugcon_config config = { bus, 0xe9, &host, &memory.line, 0x402 };
     struct debugcon *con;
 
     chardev_memory_init(&memory);
@@ -49,9 +49,14 @@ int main(void)
     out8(bus, 0xe9, '!');
     debugcon_flush(con);
     CHECK_EQ(memory.size, 5 + 30031);
+    CHECK_EQ(in8(bus, 0x402), 0xe9);
+    out8(bus, 0x402, '?');
+    debugcon_flush(con);
+    CHECK_EQ(memory.text[5 + 30031], '?');
     debugcon_destroy(con);
 
     bus_release(bus, 0xe9);
+    bus_release(bus, 0x402);
     chardev_null_init(&null);
     config.line = &null;
     con = debugcon_create(&config);

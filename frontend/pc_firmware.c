@@ -1,0 +1,235 @@
+/*
+ * fw_cfg's files, the BIOS data area and where ACPI tables go.
+ *
+ * Reference: IBM AT Technical Reference (BIOS data area); SeaBIOS's "Runtime configuration"
+ *            for the files; ACPI Specification 6.4, 5.2.5.1 (finding the RSDP).
+ */
+#include "frontend/pc_firmware.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/physmem.h"
+#include "devices/cf9.h"
+#include "devices/fw_cfg.h"
+#include "devices/mc146818.h"
+#include "devices/piix3.h"
+#include "frontend/acpi.h"
+#include "frontend/pc.h"
+#include "frontend/pc_map.h"
+#include "frontend/pc_pci.h"
+
+uint16_t pc_firmware_equipment(const struct pc_config *config)
+{
+    unsigned ports = 0;
+
+    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
+        ports += config->serial[i] != NULL;
+    return 0x0006 | (config->floppy != NULL) | (config->vga ? 0x0020 : 0) | ports << 9;
+}
+
+/* --- ACPI --------------------------------------------------------------- */
+
+static void build_acpi(const struct pc_config *config, uint32_t gpa, struct acpi_tables *tables)
+{
+    struct acpi_config acpi = {
+        .pci_ports = PORT_CONFIG,
+        .pci_memory = PC_RAM_MAX,
+        .pci_memory_end = GPA_PCI_END,
+        .pm_base = PORT_ACPI_PM,
+        .sci = IRQ_SCI,
+        .reset_port = PORT_RESET,
+        .reset_value = CF9_RESET_VALUE,
+        .century = MC146818_CENTURY,
+        .vga = config->vga,
+        .rtc_base = PORT_RTC,
+        .rtc_irq = IRQ_RTC,
+        .keyboard_data = PORT_KBC_DATA,
+        .keyboard_command = PORT_KBC_COMMAND,
+        .keyboard_irq = IRQ_KEYBOARD,
+        .mouse_irq = IRQ_MOUSE,
+        .pvpanic_base = PORT_PVPANIC,
+        .isa_slot = PC_SLOT_ISA,
+        .pirq_route = PIIX3_PIRQ_ROUTE,
+        .pirq_of = pc_pci_pirq,
+        .pirq_irqs = { IRQ_5, IRQ_PIRQ_AB, IRQ_PIRQ_CD },
+    };
+
+    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++) {
+        acpi.serial_base[i] = config->serial[i] ? SERIAL_PORT(i) : 0;
+        acpi.serial_irq[i] = SERIAL_IRQ(i);
+    }
+    acpi_build(&acpi, gpa, tables);
+}
+
+/* --- Files -------------------------------------------------------------- */
+
+#define FILE_RSDP   "etc/acpi/rsdp"
+#define FILE_TABLES "etc/acpi/tables"
+#define FILE_LOADER "etc/table-loader"
+
+enum { LOAD_ALLOCATE = 1, LOAD_POINTER = 2, LOAD_CHECKSUM = 3 };
+enum { ZONE_HIGH = 1, ZONE_LOW = 2 }; /* anywhere, or where systems look for the RSDP */
+enum { STEP_SIZE = 128, STEPS_MAX = 2 + ACPI_POINTERS_MAX + ACPI_CHECKSUMS_MAX };
+
+struct loader {
+    uint8_t steps[STEPS_MAX * STEP_SIZE];
+    unsigned count;
+};
+
+static void put16(uint8_t *at, uint64_t value)
+{
+    at[0] = value & 0xff;
+    at[1] = value >> 8 & 0xff;
+}
+
+static void put32(uint8_t *at, uint64_t value)
+{
+    put16(at, value & 0xffff);
+    put16(at + 2, value >> 16 & 0xffff);
+}
+
+static uint8_t *step(struct loader *loader, uint32_t command, const char *file)
+{
+    uint8_t *at = loader->steps + STEP_SIZE * loader->count++;
+
+    put32(at, command);
+    strcpy((char *)at + 4, file);
+    return at + 4 + FW_CFG_NAME_MAX;
+}
+
+/* The blob's root pointer and its tables are two files. */
+static const char *file_of(uint32_t at)
+{
+    return at < ACPI_RSDP_ROOM ? FILE_RSDP : FILE_TABLES;
+}
+
+static uint32_t offset_of(uint32_t at)
+{
+    return at < ACPI_RSDP_ROOM ? at : at - ACPI_RSDP_ROOM;
+}
+
+static void load_step(struct loader *loader, const char *file, unsigned zone)
+{
+    uint8_t *at = step(loader, LOAD_ALLOCATE, file);
+
+    put32(at, ACPI_RSDP_ROOM); /* alignment */
+    at[4] = zone;
+}
+
+/* Pointers hold offsets in the tables' file; firmware adds where that is. */
+static void pointer_step(struct loader *loader, struct acpi_tables *tables,
+                         const struct acpi_pointer *pointer)
+{
+    uint8_t *at = step(loader, LOAD_POINTER, file_of(pointer->at)), *to;
+    uint8_t *value = tables->bytes + pointer->at;
+
+    strcpy((char *)at, FILE_TABLES);
+    to = at + FW_CFG_NAME_MAX;
+    put32(to, offset_of(pointer->at));
+    to[4] = pointer->size;
+    put32(value, (value[0] | value[1] << 8) - ACPI_RSDP_ROOM);
+}
+
+static void checksum_step(struct loader *loader, const struct acpi_checksum *sum)
+{
+    uint8_t *at = step(loader, LOAD_CHECKSUM, file_of(sum->at));
+
+    put32(at, offset_of(sum->at));
+    put32(at + 4, offset_of(sum->start));
+    put32(at + 8, sum->size);
+}
+
+static int acpi_files(const struct pc_config *config, struct fw_cfg *fw)
+{
+    struct acpi_tables tables;
+    struct loader loader = { .count = 0 };
+    int err;
+
+    build_acpi(config, 0, &tables);
+    load_step(&loader, FILE_RSDP, ZONE_LOW);
+    load_step(&loader, FILE_TABLES, ZONE_HIGH);
+    for (unsigned i = 0; i < tables.pointers; i++)
+        pointer_step(&loader, &tables, &tables.pointer[i]);
+    for (unsigned i = 0; i < tables.checksums; i++)
+        checksum_step(&loader, &tables.checksum[i]);
+    err = fw_cfg_set_file(fw, FILE_RSDP, tables.bytes, ACPI_RSDP_SIZE);
+    if (!err)
+        err = fw_cfg_set_file(fw, FILE_TABLES, tables.bytes + ACPI_RSDP_ROOM,
+                              tables.size - ACPI_RSDP_ROOM);
+    if (!err)
+        err = fw_cfg_set_file(fw, FILE_LOADER, loader.steps, loader.count * STEP_SIZE);
+    return err;
+}
+
+static int memory_file(const struct pc_config *config, struct fw_cfg *fw)
+{
+    uint8_t run[20] = { 0 };
+
+    put32(run + 8, config->mem->size & UINT32_MAX);
+    put32(run + 12, config->mem->size >> 32);
+    put32(run + 16, E820_RAM);
+    return fw_cfg_set_file(fw, "etc/e820", run, sizeof(run));
+}
+
+int pc_firmware_fill_files(const struct pc_config *config, struct fw_cfg *fw)
+{
+    static const uint8_t for_ever[4] = { 0xff, 0xff, 0xff, 0xff };
+    uint8_t one[2] = { 1 }, menu[2] = { config->boot_menu }, size[8];
+    int err;
+
+    put32(size, config->mem->size & UINT32_MAX);
+    put32(size + 4, config->mem->size >> 32);
+    err = fw_cfg_set(fw, FW_CFG_RAM_SIZE, size, sizeof(size));
+    if (!err)
+        err = fw_cfg_set(fw, FW_CFG_CPUS, one, sizeof(one));
+    if (!err)
+        err = fw_cfg_set(fw, FW_CFG_MAX_CPUS, one, sizeof(one));
+    if (!err)
+        err = fw_cfg_set(fw, FW_CFG_BOOT_MENU, menu, sizeof(menu));
+    if (!err)
+        err = fw_cfg_set_file(fw, "etc/boot-fail-wait", for_ever, sizeof(for_ever));
+    if (!err)
+        err = memory_file(config, fw);
+    return err ? err : acpi_files(config, fw);
+}
+
+/* --- Without firmware --------------------------------------------------- */
+
+static void put_ram(const struct pc_config *config, uint64_t gpa, uint64_t value, unsigned size)
+{
+    physmem_write(config->mem, gpa, &value, size); /* both little-endian */
+}
+
+static void write_bda(const struct pc_config *config)
+{
+    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
+        put_ram(config, GPA_BDA + 2 * i, config->serial[i] ? SERIAL_PORT(i) : 0, 2);
+    put_ram(config, GPA_BDA + 0x0e, GPA_EBDA >> 4, 2);
+    put_ram(config, GPA_BDA + 0x10, pc_firmware_equipment(config), 2);
+    put_ram(config, GPA_BDA + 0x13, GPA_EBDA >> 10, 2); /* memory below it, KiB */
+    put_ram(config, GPA_EBDA, (GPA_DISPLAY - GPA_EBDA) >> 10, 1);
+}
+
+/* As INT 10h leaves it in mode 3. */
+static void write_bda_screen(const struct pc_config *config)
+{
+    put_ram(config, GPA_BDA + 0x49, 3, 1);
+    put_ram(config, GPA_BDA + 0x4a, 80, 2);
+    put_ram(config, GPA_BDA + 0x4c, 0x1000, 2); /* bytes in a page */
+    put_ram(config, GPA_BDA + 0x60, 0x0d0e, 2); /* the cursor's lines */
+    put_ram(config, GPA_BDA + 0x63, 0x3d4, 2);
+    put_ram(config, GPA_BDA + 0x84, 24, 1); /* the last row */
+    put_ram(config, GPA_BDA + 0x85, 16, 2); /* a character's height */
+}
+
+void pc_firmware_write_legacy(const struct pc_config *config)
+{
+    struct acpi_tables tables;
+
+    write_bda(config);
+    if (config->vga)
+        write_bda_screen(config);
+    build_acpi(config, GPA_TABLES, &tables);
+    physmem_write(config->mem, GPA_TABLES, tables.bytes, tables.size);
+}
