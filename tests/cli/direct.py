@@ -4,6 +4,7 @@
 What is forbidden to novt is forbidden by a seccomp filter or a limit that is there when it starts.
 """
 import ctypes
+import errno
 import os
 import resource
 import signal
@@ -21,6 +22,8 @@ FAILURES = []
 SKIPPED = 77
 NOBODY = 65534
 SECCOMP, MODIFY_LDT, EXECVEAT, PIDFD_OPEN, SOCKETPAIR = 317, 154, 322, 434, 53
+MEMFD_CREATE, PRCTL, PERF_EVENT_OPEN, UNSHARE, PTRACE = 319, 157, 298, 272, 101
+MFD_EXEC = 0x10
 
 
 def check(condition, *what):
@@ -185,15 +188,16 @@ def case_terminal(novt):
 
 # --- Hosts that lack something -------------------------------------------------------
 
-def forbid(*calls):
-    """These system calls are -EPERM from now on, for this process and what it executes."""
+def forbid(call, error=errno.EPERM, flag=0):
+    """This system call, with this flag in its second argument, fails from now on, for this process
+    and what it executes."""
     def op(code, yes, no, k):
         return struct.pack("<HBBI", code, yes, no, k)
 
-    filters = op(0x20, 0, 0, 0)
-    for i, call in enumerate(calls):
-        filters += op(0x15, len(calls) - i, 0, call)
-    filters += op(0x06, 0, 0, 0x7FFF0000) + op(0x06, 0, 0, 0x00050001)
+    filters = op(0x20, 0, 0, 0) + op(0x15, 1, 0, call) + op(0x06, 0, 0, 0x7FFF0000)
+    if flag:
+        filters += op(0x20, 0, 0, 24) + op(0x45, 1, 0, flag) + op(0x06, 0, 0, 0x7FFF0000)
+    filters += op(0x06, 0, 0, 0x00050000 | error)
     code = ctypes.create_string_buffer(filters, len(filters))
     program = struct.pack("<HxxxxxxQ", len(filters) // 8, ctypes.addressof(code))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -218,14 +222,33 @@ def check_falls_back(novt, what, why, before):
 
 def case_forbidden(novt):
     for what, call, why in (("seccomp", SECCOMP, "seccomp"), ("execveat", EXECVEAT, "executing"),
-                            ("pidfd", PIDFD_OPEN, "pidfd"), ("socketpair", SOCKETPAIR, "socket")):
-        check_falls_back(novt, what, why, lambda call=call: forbid(call))
+                            ("pidfd", PIDFD_OPEN, "pidfd"), ("socketpair", SOCKETPAIR, "socket"),
+                            ("prctl", PRCTL, "tied")):
+        for error in (errno.EPERM, errno.ENOSYS):
+            check_falls_back(novt, what, why, lambda c=call, e=error: forbid(c, e))
+    check_falls_back(novt, "executable memfd", "memfd_create for an executable file",
+                     lambda: forbid(MEMFD_CREATE, errno.EACCES, MFD_EXEC))
 
 
-def case_without_ldt(novt):
-    """modify_ldt alone is not needed where the CPU has FSGSBASE."""
-    got = novt.run("-user", "direct", code=POWER_OFF, preexec_fn=lambda: forbid(MODIFY_LDT))
-    check(got[0] == 0 or "modify_ldt" in got[2], got)
+def case_not_needed(novt):
+    """modify_ldt alone is not needed where the CPU has FSGSBASE; these others are not used."""
+    for call in (MODIFY_LDT, PERF_EVENT_OPEN, UNSHARE, PTRACE):
+        for error in (errno.EPERM, errno.ENOSYS):
+            got = novt.run("-user", "direct", code=POWER_OFF,
+                           preexec_fn=lambda c=call, e=error: forbid(c, e))
+            check(got[0] == 0 or (call == MODIFY_LDT and "modify_ldt" in got[2]), call, got)
+
+
+def case_no_memfd(novt):
+    """Then there is no memory that two address spaces can share: nothing goes, and novt says why."""
+    def before():
+        forbid(MEMFD_CREATE, errno.ENOSYS)
+
+    got = novt.run("-user", "tlb", code=POWER_OFF, preexec_fn=before)
+    check(got[0] == 71 and len(got[2].splitlines()) == 1 and "memfd_create" in got[2], got)
+    got = subprocess.run([novt.program, "doctor"], stdout=subprocess.PIPE, text=True, check=False,
+                         preexec_fn=before)
+    check(got.returncode == 69 and "novt needs memfd_create" in got.stdout, got)
 
 
 def case_few_processes(novt):
