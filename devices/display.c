@@ -9,7 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { EVENTS = 512, RESERVED = 64 /* of them for keys going up */ };
+enum { EVENTS = 512, RESERVED = 64 /* of them for keys going up */, TEXT_MAX = 65536 };
 
 struct display {
     struct display_chip chip; /* all NULL: none */
@@ -17,6 +17,8 @@ struct display {
     pthread_mutex_t lock;     /* of the queue */
     struct display_event event[EVENTS];
     unsigned head, count;
+    char *text; /* TEXT_MAX bytes once something was to be typed */
+    size_t text_head, text_count;
     atomic_uchar leds;
 };
 
@@ -194,7 +196,37 @@ void display_pointer(struct display *d, int dx, int dy, int dz, unsigned buttons
                                      .buttons = buttons });
 }
 
-int display_event_fd(const struct display *d)
+void display_type(struct display *d, const char *text, size_t length)
+{
+    pthread_mutex_lock(&d->lock);
+    if (!d->text)
+        d->text = malloc(TEXT_MAX);
+    for (size_t i = 0; d->text && i < length && d->text_count < TEXT_MAX; i++)
+        d->text[(d->text_head + d->text_count++) % TEXT_MAX] = text[i];
+    pthread_mutex_unlock(&d->lock);
+    ring(d->input);
+}
+
+int display_take_character(struct display *d)
+{
+    int character = -1;
+
+    pthread_mutex_lock(&d->lock);
+    if (d->text_count) {
+        character = (uint8_t)d->text[d->text_head];
+        d->text_head = (d->text_head + 1) % TEXT_MAX;
+        d->text_count--;
+    }
+    pthread_mutex_unlock(&d->lock);
+    return character;
+}
+
+void display_quiet_input(struct display *d)
+{
+    hush(d->input);
+}
+
+int display_input_fd(const struct display *d)
 {
     return d->input;
 }
@@ -209,8 +241,6 @@ bool display_take_event(struct display *d, struct display_event *event)
         *event = d->event[d->head];
         d->head = (d->head + 1) % EVENTS;
         d->count--;
-    } else {
-        hush(d->input);
     }
     pthread_mutex_unlock(&d->lock);
     return any;
@@ -253,5 +283,6 @@ void display_destroy(struct display *d)
     if (d->input >= 0)
         close(d->input);
     pthread_mutex_destroy(&d->lock);
+    free(d->text);
     free(d);
 }

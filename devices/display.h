@@ -106,9 +106,15 @@ struct display_event {
 void display_key(struct display *d, unsigned key, bool down);
 void display_pointer(struct display *d, int dx, int dy, int dz, unsigned buttons);
 
-/* The board's: readable when there are events; takes the oldest. On the vcpu's thread. */
-int display_event_fd(const struct display *d);
+/* Text to be typed; what does not fit (64 KiB wait at most) is dropped. */
+void display_type(struct display *d, const char *text, size_t length);
+
+/* The board's: readable when there is input; takes the oldest event, the next character (-1: none).
+ * On the vcpu's thread. */
+int display_input_fd(const struct display *d);
+void display_quiet_input(struct display *d); /* not readable until more comes */
 bool display_take_event(struct display *d, struct display_event *event);
+int display_take_character(struct display *d);
 
 /* Keyboard lights: bit 0 scroll, 1 num, 2 caps. */
 void display_set_leds(struct display *d, uint8_t leds);

@@ -1,8 +1,8 @@
 /*
  * PS/2 mouse with a wheel and five buttons.
  *
- * Reference: IBM PS/2 Hardware Interface Technical Reference, "Mouse"; the wheel's packets and how a
- *            driver asks for them (sample rates 200, 100, 80 and 200, 200, 80) are Microsoft's.
+ * Reference: IBM PS/2 Hardware Interface Technical Reference, "Mouse"; the wheel's packets and how
+ *            a driver asks for them (sample rates 200, 100, 80 and 200, 200, 80) are Microsoft's.
  * Modelled:  stream, remote and wrap mode, scaling, all settings; movement that the guest has not
  *            fetched is added up.
  * Not:       the sample rate and the resolution: packets go as fast as they are read.

@@ -25,6 +25,7 @@ struct boot_target {
     struct pc_e820 map[PC_E820_MAX];
     unsigned map_count;
     uint64_t rsdp;
+    bool text_screen; /* a VGA in mode 3, as its BIOS leaves it */
 };
 
 /* One -initrd file: for Linux a part of the RAM disk, for multiboot a module. */

@@ -42,6 +42,12 @@ enum {
 
 /* Offsets in the zero page alone */
 enum {
+    SCREEN_PAGE_MODE = 0x006, /* struct screen_info: the video mode, */
+    SCREEN_COLUMNS = 0x007,
+    SCREEN_EGA_BX = 0x00a,    /* INT 10h, AH = 12h: 3 for 256 KiB */
+    SCREEN_LINES = 0x00e,
+    SCREEN_IS_VGA = 0x00f,
+    SCREEN_POINTS = 0x010,    /* the height of a character */
     ACPI_RSDP_ADDR = 0x070,
     ALT_MEM_K = 0x1e0,
     E820_ENTRIES = 0x1e8,
@@ -214,6 +220,16 @@ static void set_memory(uint8_t *page, const struct boot_target *target)
     page[E820_ENTRIES] = (uint8_t)target->map_count;
 }
 
+static void set_screen(uint8_t *page)
+{
+    page[SCREEN_PAGE_MODE] = 3;
+    page[SCREEN_COLUMNS] = 80;
+    page[SCREEN_EGA_BX] = 3;
+    page[SCREEN_LINES] = 25;
+    page[SCREEN_IS_VGA] = 1;
+    page[SCREEN_POINTS] = 16;
+}
+
 static void write_zero_page(const struct boot_target *target, const struct kernel *kernel,
                             uint64_t initrd, uint64_t initrd_size)
 {
@@ -229,6 +245,8 @@ static void write_zero_page(const struct boot_target *target, const struct kerne
     set(page, CMD_LINE_PTR, CMDLINE, 4);
     set(page, ACPI_RSDP_ADDR, target->rsdp, 8);
     set_memory(page, target);
+    if (target->text_screen)
+        set_screen(page);
     physmem_write(target->mem, ZERO_PAGE, page, sizeof(page));
 }
 

@@ -341,6 +341,29 @@ static int take_expect(struct config *config, const char *value, struct error *e
     return 0;
 }
 
+static int take_display(struct config *config, const char *value, struct error *error)
+{
+    return config_display_take(&config->display, value, error);
+}
+
+static int take_vga(struct config *config, const char *value, struct error *error)
+{
+    return config_display_take_vga(&config->display, value, error);
+}
+
+static int take_screenshot(struct config *config, const char *value, struct error *error)
+{
+    return config_display_take_shot(&config->display, value, error);
+}
+
+static int take_full_screen(struct config *config, const char *value, struct error *error)
+{
+    (void)value;
+    (void)error;
+    config->display.full_screen = true;
+    return 0;
+}
+
 static int take_virtio(struct config *config, const char *value, struct error *error)
 {
     return config_virtio_mode(&config->virtio, value, error);
@@ -497,6 +520,23 @@ static void set_defaults(struct config *config)
     };
 }
 
+/* A terminal has room for the screen or for the serial line. */
+static int settle_display(struct config *config, struct error *error)
+{
+    struct console_spec *serial = config->serial;
+
+    if (config_display_settle(&config->display, config->firmware, config->nographic, error))
+        return -1;
+    if (config->display.kind != DISPLAY_CURSES)
+        return 0;
+    if (!config->serials && !config->nographic)
+        serial[0].kind = CONSOLE_NULL;
+    if (serial[0].kind == CONSOLE_STDIO || serial[1].kind == CONSOLE_STDIO)
+        return error_set(error, EX_USAGE, "-display curses: the serial line has the terminal; "
+                                          "write -serial none, pty or file:PATH as well");
+    return 0;
+}
+
 /* A kernel starts by itself, everything else by firmware. */
 static int check_start(struct config *config, struct error *error)
 {
@@ -528,7 +568,7 @@ static int check_together(struct config *config, struct error *error)
     if (config->expect && serial[0].kind == CONSOLE_NONE)
         return error_set(error, EX_USAGE,
                          "-expect: there is no serial line to watch; leave out -serial none");
-    return check_start(config, error);
+    return check_start(config, error) || settle_display(config, error) ? -1 : 0;
 }
 
 static int parse_words(struct config *config, char **argv, int argc, unsigned command,

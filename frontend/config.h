@@ -10,6 +10,7 @@
 
 #include "cpu/engine.h"
 #include "frontend/config_boot.h"
+#include "frontend/config_display.h"
 #include "frontend/config_nic.h"
 #include "frontend/config_virtio.h"
 #include "frontend/console.h"
@@ -45,6 +46,7 @@ struct config {
     bool nographic;
     struct nic_specs nics;
     struct virtio_specs virtio;
+    struct display_spec display;
 
     const char *expect;  /* NULL: nothing */
     uint64_t timeout_ns; /* 0: none */

@@ -20,6 +20,7 @@
 #include "frontend/poller.h"
 #include "frontend/report.h"
 #include "frontend/shares.h"
+#include "frontend/screen.h"
 #include "frontend/terminal.h"
 
 #define FLUSH_MS 2000 /* for a run that was told to end; others wait as long as it takes */
@@ -103,9 +104,6 @@ static int create_cpu(struct machine *m, struct error *error)
         return -1;
     }
     m->vcpu = vcpu_create();
-    if (!m->vcpu && (errno == EPERM || errno == EACCES || errno == ENOSYS))
-        return error_set(error, EX_OSERR, "memfd_create() is refused, which novt cannot do without:"
-                         " %s; see novt doctor", strerror(errno));
     if (!m->vcpu)
         return error_set(error, EX_OSERR, "no host memory for the CPU; free some");
     m->vcpu->mem = &m->mem;
@@ -210,7 +208,6 @@ static int create_board(struct machine *m, struct error *error)
         .stop = &m->stop,
         .latency = m->vcpu->spent ? &m->stats.latency : NULL,
         .debugcon = m->debugcon ? console_line(m->debugcon) : NULL,
-        .vga = m->config->firmware,
         .boot_order = *m->config->boot.order ? m->config->boot.order : "cad",
         .boot_menu = m->config->boot.menu,
         .debug_exit = m->config->debug_exit,
@@ -221,8 +218,6 @@ static int create_board(struct machine *m, struct error *error)
 
     if (m->config->firmware && firmware_read(&m->firmware, m->config->bios, error))
         return -1;
-    config.vga_rom = m->firmware.vga.bytes;
-    config.vga_rom_size = (uint32_t)m->firmware.vga.size;
     config.rom = m->firmware.bios.bytes;
     config.rom_size = (uint32_t)m->firmware.bios.size;
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
@@ -236,6 +231,12 @@ static int create_board(struct machine *m, struct error *error)
         .balloon_reports = m->config->virtio.balloon_reports,
     };
     config.virtio.shares = shares_fill(m->shares, config.virtio.share);
+    config.vga = m->screen;
+    config.display = screen_display(m->screen);
+    config.vga_rom = m->firmware.vga.bytes;
+    config.vga_rom_size = (uint32_t)m->firmware.vga.size;
+    if (!config.vga_rom)
+        config.vga_rom = screen_vga_bios(m->screen, &config.vga_rom_size);
     m->pc = pc_create(&config, &why);
     return m->pc ? 0 : error_set(error, EX_USAGE, "%s", why);
 }
@@ -256,6 +257,7 @@ int machine_boot(struct machine *m, struct error *error)
     if (!config->firmware) {
         target.map_count = pc_e820_map(m->pc, target.map);
         target.rsdp = pc_rsdp(m->pc);
+        target.text_screen = m->screen;
         if (boot_load(config->kernel, config->initrd, config->append, &target, &entry, error))
             return -1;
         boot_enter(m->vcpu, &entry);
@@ -276,6 +278,7 @@ int machine_create(struct machine *m, const struct config *config, struct error 
     if (create_cpu(m, error) || create_memory(m, error) || create_consoles(m, error) ||
         nics_create(&m->nics, &config->nics, m->poller, error) ||
         shares_create(&m->shares, &config->virtio, m->poller, error) ||
+        screen_create(&m->screen, &config->display, error) ||
         create_board(m, error) || machine_boot(m, error))
         return -1;
     return create_engine(m, error);
@@ -291,7 +294,7 @@ int machine_open(struct machine *m, struct error *error)
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
         if (all[i] && console_open(all[i], error))
             return -1;
-    return 0;
+    return screen_open(m->screen, m, error);
 }
 
 static bool in_a_hurry(const struct machine *m)
@@ -320,6 +323,8 @@ int machine_close(struct machine *m, struct error *error)
     int err = 0;
 
     pc_idle(m->pc);
+    if (screen_close(m->screen, error))
+        err = -1;
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
         if (!all[i])
             continue;
@@ -335,6 +340,7 @@ int machine_close(struct machine *m, struct error *error)
 void machine_destroy(struct machine *m)
 {
     timer_cancel(&m->timeout);
+    screen_stop(m->screen);
     if (m->pc)
         pc_destroy(m->pc);
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
@@ -344,6 +350,7 @@ void machine_destroy(struct machine *m)
     expect_destroy(m->expect);
     nics_destroy(m->nics);
     shares_destroy(m->shares);
+    screen_destroy(m->screen);
     poller_destroy(m->poller);
     kick_destroy(m->kick);
     if (m->engine && m->vcpu->engine_state && m->engine->destroy)

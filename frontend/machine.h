@@ -25,6 +25,7 @@ struct nics;
 struct pc;
 struct poller;
 struct shares;
+struct screen;
 struct vcpu;
 
 struct machine {
@@ -45,6 +46,7 @@ struct machine {
     struct nics *nics;
     struct shares *shares;
     struct console *virtcon;
+    struct screen *screen; /* NULL: no VGA */
     struct expect *expect; /* NULL: nothing to wait for */
     struct run_stats stats;
     struct spent spent;    /* for -stats */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cpu/cpuid.h"
 #include "cpu/vcpu.h"
+#include "display/window.h"
 #include "frontend/config.h"
 #include "frontend/confine.h"
 #include "frontend/disasm.h"
@@ -160,6 +161,8 @@ int main(int argc, char **argv)
     struct error error = { 0 };
     struct config config;
 
+    if (argc > 2 && !strcmp(argv[1], "window")) /* display/window.c has started us */
+        return window_process(argc - 2, argv + 2);
     signal(SIGPIPE, SIG_IGN);
     if (config_parse(&config, argc, argv, &error)) {
         error_print(stderr, &error);

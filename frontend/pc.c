@@ -29,6 +29,7 @@
 #include "devices/cf9.h"
 #include "devices/chardev.h"
 #include "devices/debugcon.h"
+#include "devices/display.h"
 #include "devices/fdc.h"
 #include "devices/ferr.h"
 #include "devices/fw_cfg.h"
@@ -241,6 +242,11 @@ uint64_t pc_rsdp(const struct pc *pc)
 
 /* --- Putting it together ------------------------------------------------ */
 
+static void set_leds(void *arg, uint8_t leds)
+{
+    display_set_leds(arg, leds);
+}
+
 static bool create_core(struct pc *pc)
 {
     struct clock *clock = pc->config.clock;
@@ -273,6 +279,8 @@ static bool create_core(struct pc *pc)
                                                       i8259_irq(pc->pic, IRQ_SCI),
                                                       { poweroff_set, pc, 0 }, clock });
     pc->pvpanic = pvpanic_create(&(struct pvpanic_config){ ports, PORT_PVPANIC, panicked, pc });
+    if (pc->kbc && pc->config.display)
+        i8042_tell_leds(pc->kbc, set_leds, pc->config.display);
     return pc->pit && pc->rtc && pc->kbc && pc->port92 && pc->cf9 && pc->dma && pc->ferr &&
            pc->pm && pc->pvpanic;
 }
@@ -517,6 +525,21 @@ void pc_service(struct pc *pc)
 {
     if (pc->config.mem->touched)
         pc_pci_touched(pc->pci);
+}
+
+void pc_key(struct pc *pc, unsigned key, bool down)
+{
+    i8042_key(pc->kbc, key, down);
+}
+
+bool pc_has_key_room(const struct pc *pc)
+{
+    return i8042_has_room(pc->kbc);
+}
+
+void pc_pointer(struct pc *pc, int dx, int dy, int dz, unsigned buttons)
+{
+    i8042_move(pc->kbc, dx, dy, dz, buttons);
 }
 
 void pc_power_button(struct pc *pc)

@@ -24,6 +24,7 @@ struct vm_stop;
 
 #define PC_SERIAL_COUNT 2
 #define PC_NIC_COUNT 8
+#define PC_IDE_COUNT 4
 #define PC_VIRTIO_DISK_COUNT 8
 #define PC_SHARE_COUNT 4
 #define PC_IDE_COUNT 4
@@ -120,6 +121,12 @@ void pc_idle(struct pc *pc);
 
 /* After the engine has returned: what was noted while it ran. */
 void pc_service(struct pc *pc);
+
+/* A key of devices/keys.h goes down or up, the mouse moves (devices/display.h). Keys that come
+ * while the keyboard has no room are lost. */
+void pc_key(struct pc *pc, unsigned key, bool down);
+bool pc_has_key_room(const struct pc *pc);
+void pc_pointer(struct pc *pc, int dx, int dy, int dz, unsigned buttons);
 
 /* Presses the power button (ACPI): the guest is asked to shut down. */
 void pc_power_button(struct pc *pc);
