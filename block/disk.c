@@ -18,6 +18,7 @@ int fail(struct disk_error *error, int err, const char *format, ...)
 
     if (!error || error->text[0])
         return err;
+    error->err = err;
     va_start(args, format);
     vsnprintf(error->text, sizeof(error->text), format, args);
     va_end(args);
@@ -140,7 +141,7 @@ struct disk *backing_open(const char *name, const char *format, const char *of,
 {
     const char *plain = strncmp(name, "file:", 5) ? name : name + 5;
     char *path = beside(of, plain);
-    struct disk_error inner = { "" };
+    struct disk_error inner = { 0 };
     struct disk *image = NULL;
 
     if (!path) {
@@ -152,7 +153,7 @@ struct disk *backing_open(const char *name, const char *format, const char *of,
     else
         image = open_behind(path, format, of, up, &inner);
     if (!image)
-        fail(error, -EINVAL, "backing file of '%s': %s", of, inner.text);
+        fail(error, inner.err, "backing file of '%s': %s", of, inner.text);
     free(path);
     return image;
 }
@@ -173,7 +174,7 @@ struct disk *disk_open(const char *path, const struct disk_options *options,
     bool writable = !options->readonly && !options->snapshot;
     struct file file;
 
-    error->text[0] = 0;
+    *error = (struct disk_error){ 0 };
     if (file_open(&file, path, writable, error))
         return NULL;
     file.unsafe = options->unsafe;
@@ -187,7 +188,7 @@ struct disk *disk_open_fd(int fd, const char *path, const struct disk_options *o
     bool writable = !options->readonly && !options->snapshot;
     struct file file;
 
-    error->text[0] = 0;
+    *error = (struct disk_error){ 0 };
     if (flags < 0 || (writable && (flags & O_ACCMODE) != O_RDWR)) {
         fail(error, -EBADF, "'%s' was handed over without permission to write", path);
         if (flags >= 0)
@@ -253,7 +254,7 @@ int disk_create(const char *path, enum disk_format format, const struct disk_lay
     struct file file;
     int fd, err;
 
-    error->text[0] = 0;
+    *error = (struct disk_error){ 0 };
     if (format == DISK_RAW && layout->backing)
         return fail(error, -EINVAL, "a raw image has no backing file; write -f qcow2");
     if (look_behind(path, &asked, error))

@@ -22,6 +22,7 @@ struct disk;
 
 /* What is wrong and what to do about it, without "novt:" and the end of the line. */
 struct disk_error {
+    int err; /* -errno */
     char text[1024];
 };
 

@@ -175,8 +175,11 @@ int file_open(struct file *file, const char *path, bool writable, struct disk_er
     if (fd < 0 && writable && (errno == EACCES || errno == EROFS || errno == EPERM))
         return fail(error, -errno, "'%s' cannot be written: %s; change its mode, or add readonly=on"
                     " or snapshot=on", path, strerror(errno));
+    if (fd < 0 && errno == EISDIR)
+        return fail(error, -EISDIR, "'%s' is a folder, not a disk image", path);
     if (fd < 0)
-        return fail(error, -errno, "cannot open '%s': %s", path, strerror(errno));
+        return fail(error, -errno, "cannot open '%s': %s; look at its mode", path,
+                    strerror(errno));
     return file_adopt(file, fd, path, writable, error);
 }
 

@@ -386,9 +386,10 @@ static void drain(void *medium)
     }
 }
 
-void pool_drain(struct pool *pool)
+int pool_drain(struct pool *pool)
 {
     bool again = true;
+    int err = 0;
 
     while (again) {
         again = false;
@@ -400,8 +401,9 @@ void pool_drain(struct pool *pool)
         pool_dispatch(pool); /* which may submit more */
     }
     for (struct drive *d = pool->drives; d; d = d->next)
-        if (d->image)
-            disk_flush(d->image);
+        if (d->image && !err)
+            err = disk_flush(d->image);
+    return err;
 }
 
 /* --- Drives ----------------------------------------------------------------- */

@@ -40,8 +40,8 @@ struct blockdev *pool_add(struct pool *pool, struct disk *image, bool cdrom, con
  * closed, and calls changed(). 0, or what the flush did. */
 int pool_change(struct pool *pool, struct blockdev *drive, struct disk *image);
 
-/* Waits until no request is left, calling back; then flushes all. */
-void pool_drain(struct pool *pool);
+/* Waits until no request is left, calling back; then flushes all. 0, or the first error: -errno. */
+int pool_drain(struct pool *pool);
 
 /* The image in a drive, or NULL. */
 struct disk *pool_image(const struct blockdev *drive);

@@ -313,6 +313,7 @@ TAKE_STRING(take_log_file, log_file)
     }
 
 TAKE_FLAG(take_no_reboot, no_reboot, true)
+TAKE_FLAG(take_snapshot, drives.snapshot, true)
 TAKE_FLAG(take_nographic, nographic, true)
 TAKE_FLAG(take_stats, stats, true)
 TAKE_FLAG(take_help, command, COMMAND_HELP)
@@ -383,6 +384,25 @@ static int take_virtfs(struct config *config, const char *value, struct error *e
 {
     return config_virtio_virtfs(&config->virtio, value, error);
 }
+
+static int take_drive(struct config *config, const char *value, struct error *error)
+{
+    return config_drive_take(&config->drives, value, error);
+}
+
+#define TAKE_DRIVE(option)                                                                         \
+    static int take_##option(struct config *config, const char *value, struct error *error)        \
+    {                                                                                              \
+        return config_drive_take_file(&config->drives, #option, value, error);                     \
+    }
+
+TAKE_DRIVE(hda)
+TAKE_DRIVE(hdb)
+TAKE_DRIVE(hdc)
+TAKE_DRIVE(hdd)
+TAKE_DRIVE(cdrom)
+TAKE_DRIVE(fda)
+#undef TAKE_DRIVE
 
 static int take_nic(struct config *config, const char *value, struct error *error)
 {
@@ -544,11 +564,12 @@ static int check_start(struct config *config, struct error *error)
         return error_set(error, EX_USAGE,
                          "-%s: a kernel starts without firmware; leave out one of the two",
                          config->bios ? "bios" : "boot");
-    config->firmware = !config->kernel && (config->bios || config->boot.given);
+    config->firmware = !config->kernel && (config->bios || config->boot.given ||
+                                            config->drives.count);
     if (config->kernel || config->firmware)
         return 0;
     return error_set(error, EX_USAGE,
-                     "no kernel: novt run [options] KERNEL (novt -h says more)");
+                     "no kernel and no disk: novt run [options] KERNEL, or -hda IMAGE (novt -h)");
 }
 
 static int check_together(struct config *config, struct error *error)
@@ -563,7 +584,8 @@ static int check_together(struct config *config, struct error *error)
             (config->virtio.console.kind == CONSOLE_STDIO) > 1)
         return error_set(error, EX_USAGE, "-serial stdio: only one line can be on the terminal; "
                                           "write -serial none for the other");
-    if (config_virtio_check(&config->virtio, error))
+    if (config_drive_check(&config->drives, error) ||
+        config_virtio_check(&config->virtio, error))
         return -1;
     if (config->expect && serial[0].kind == CONSOLE_NONE)
         return error_set(error, EX_USAGE,

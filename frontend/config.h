@@ -11,6 +11,7 @@
 #include "cpu/engine.h"
 #include "frontend/config_boot.h"
 #include "frontend/config_display.h"
+#include "frontend/config_drive.h"
 #include "frontend/config_nic.h"
 #include "frontend/config_virtio.h"
 #include "frontend/console.h"
@@ -44,6 +45,7 @@ struct config {
     struct console_spec serial[PC_SERIAL_COUNT], debugcon;
     unsigned serials; /* how many -serial there were */
     bool nographic;
+    struct drive_specs drives;
     struct nic_specs nics;
     struct virtio_specs virtio;
     struct display_spec display;

@@ -73,6 +73,11 @@ static const int networking[] = {
     SCMP_SYS(getsockopt),
 };
 
+/* -drive; what is put in later comes as a descriptor, and is locked. */
+static const int imaging[] = {
+    SCMP_SYS(preadv), SCMP_SYS(preadv2), SCMP_SYS(pwritev), SCMP_SYS(fdatasync),
+};
+
 /* -nic socket */
 static const int joining[] = { SCMP_SYS(connect), SCMP_SYS(setsockopt), SCMP_SYS(getsockopt) };
 
@@ -129,7 +134,7 @@ static const struct checked line_sockets[] = {
     { SCMP_SYS(socket), 0, ALL, AF_UNIX },
 };
 
-static const struct checked share_locks[] = {
+static const struct checked file_locks[] = {
     { SCMP_SYS(fcntl), 1, ALL, F_OFD_SETLK },
     { SCMP_SYS(fcntl), 1, ALL, F_OFD_GETLK },
 };
@@ -188,7 +193,14 @@ static int fill_share(scmp_filter_ctx ctx)
 {
     int err = allow_all(ctx, sharing, COUNT(sharing));
 
-    return err ? err : allow_list(ctx, share_locks, COUNT(share_locks));
+    return err ? err : allow_list(ctx, file_locks, COUNT(file_locks));
+}
+
+static int fill_drives(scmp_filter_ctx ctx)
+{
+    int err = allow_all(ctx, imaging, COUNT(imaging));
+
+    return err ? err : allow_list(ctx, file_locks, COUNT(file_locks));
 }
 
 static int fill(scmp_filter_ctx ctx, const struct confine_wants *wants)
@@ -211,6 +223,8 @@ static int fill(scmp_filter_ctx ctx, const struct confine_wants *wants)
         err = allow_network(ctx, wants);
     if (!err && wants->share_files)
         err = fill_share(ctx);
+    if (!err && wants->drives)
+        err = fill_drives(ctx);
     return err ? err : allow_list(ctx, checked, COUNT(checked));
 }
 

@@ -13,6 +13,7 @@ struct confine_wants {
     bool read_files;   /* -nic user,tftp= serves files by their names */
     bool user_network; /* -nic user: Internet sockets; the resolver's file, from a copy */
     bool share_files;  /* -share: whatever is done to files, beneath an open directory */
+    bool drives;       /* images: reads and writes at offsets, fdatasync, locks */
     bool socket_line;  /* -nic socket: connects again when the other end went */
 };
 

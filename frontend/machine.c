@@ -13,6 +13,7 @@
 #include "cpu/mem.h"
 #include "cpu/vcpu.h"
 #include "frontend/boot.h"
+#include "frontend/drives.h"
 #include "frontend/error.h"
 #include "frontend/expect.h"
 #include "frontend/kick.h"
@@ -230,6 +231,10 @@ static int create_board(struct machine *m, struct error *error)
         .balloon = m->config->virtio.balloon,
         .balloon_reports = m->config->virtio.balloon_reports,
     };
+    config.virtio.disks = drives_virtio(m->drives, config.virtio.disk);
+    for (unsigned i = 0; i < PC_IDE_COUNT; i++)
+        config.ide[i] = drives_ide(m->drives, i);
+    config.floppy = drives_floppy(m->drives);
     config.virtio.shares = shares_fill(m->shares, config.virtio.share);
     config.vga = m->screen;
     config.display = screen_display(m->screen);
@@ -276,6 +281,7 @@ int machine_create(struct machine *m, const struct config *config, struct error 
     m->mem.fd = -1;
     create_clock(m);
     if (create_cpu(m, error) || create_memory(m, error) || create_consoles(m, error) ||
+        drives_create(&m->drives, &config->drives, m->poller, error) ||
         nics_create(&m->nics, &config->nics, m->poller, error) ||
         shares_create(&m->shares, &config->virtio, m->poller, error) ||
         screen_create(&m->screen, &config->display, error) ||
@@ -286,7 +292,7 @@ int machine_create(struct machine *m, const struct config *config, struct error 
 
 int machine_open(struct machine *m, struct error *error)
 {
-    if (nics_open(m->nics, error) || shares_open(m->shares, error))
+    if (drives_open(m->drives, error) || nics_open(m->nics, error) || shares_open(m->shares, error))
         return -1;
     /* The terminal last: what goes wrong before is told on a sane one. */
     struct console *all[] = { m->debugcon, m->virtcon, m->serial[1], m->serial[0] };
@@ -323,6 +329,8 @@ int machine_close(struct machine *m, struct error *error)
     int err = 0;
 
     pc_idle(m->pc);
+    if (drives_close(m->drives, error))
+        err = -1;
     if (screen_close(m->screen, error))
         err = -1;
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
@@ -348,6 +356,7 @@ void machine_destroy(struct machine *m)
     console_destroy(m->debugcon);
     console_destroy(m->virtcon);
     expect_destroy(m->expect);
+    drives_destroy(m->drives);
     nics_destroy(m->nics);
     shares_destroy(m->shares);
     screen_destroy(m->screen);

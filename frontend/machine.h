@@ -21,6 +21,7 @@ struct engine;
 struct error;
 struct expect;
 struct kick;
+struct drives;
 struct nics;
 struct pc;
 struct poller;
@@ -43,6 +44,7 @@ struct machine {
     struct poller *poller;
     struct kick *kick;
     struct console *serial[PC_SERIAL_COUNT], *debugcon;
+    struct drives *drives;
     struct nics *nics;
     struct shares *shares;
     struct console *virtcon;

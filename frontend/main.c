@@ -15,6 +15,7 @@
 #include "frontend/confine.h"
 #include "frontend/disasm.h"
 #include "frontend/doctor.h"
+#include "frontend/drives.h"
 #include "frontend/error.h"
 #include "frontend/expect.h"
 #include "frontend/image.h"
@@ -112,6 +113,7 @@ static void confine(const struct config *config)
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         wants.remove_files |= config->serial[i].kind == CONSOLE_UNIX;
     wants.remove_files |= config->virtio.console.kind == CONSOLE_UNIX;
+    drives_confine(&config->drives, &wants);
     nics_confine(&config->nics, &wants);
     shares_confine(&config->virtio, &wants);
     /* Libraries that would read a file when they are used first: */
@@ -164,6 +166,7 @@ int main(int argc, char **argv)
     if (argc > 2 && !strcmp(argv[1], "window")) /* display/window.c has started us */
         return window_process(argc - 2, argv + 2);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* an image that grows beyond the limit: the guest gets the error */
     if (config_parse(&config, argc, argv, &error)) {
         error_print(stderr, &error);
         return error.status;
