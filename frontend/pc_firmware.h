@@ -10,7 +10,7 @@
 struct fw_cfg;
 struct pc_config;
 
-/* Floppy, coprocessor, mouse, 80 columns in colour, and how many serial ports, as INT 11h says it. */
+/* Floppy, coprocessor, mouse, 80 columns in colour, how many serial ports: as INT 11h says it. */
 uint16_t pc_firmware_equipment(const struct pc_config *config);
 
 /* The items and files of fw_cfg. 0 or -errno. */
