@@ -14,12 +14,10 @@
 #include "devices/pci.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/bug.h"
-#include "base/log.h"
 #include "base/snap.h"
 
 /* --- Registers ---------------------------------------------------------- */
@@ -101,8 +99,6 @@ static void bar_moves(struct pci_function *f, unsigned i, uint64_t base)
     struct pci_bar *bar = &f->bar[i];
 
     bar->base = base;
-    if (log_on(LOG_dev))
-        log_print(LOG_dev, "%s: window %u at %#" PRIx64 "\n", f->name, i, base);
     if (bar->moved)
         bar->moved(bar->dev, base);
 }

@@ -16,6 +16,7 @@
 #include "frontend/drives.h"
 #include "frontend/error.h"
 #include "frontend/expect.h"
+#include "frontend/firmware.h"
 #include "frontend/kick.h"
 #include "frontend/nics.h"
 #include "frontend/poller.h"
@@ -219,8 +220,8 @@ static int create_board(struct machine *m, struct error *error)
 
     if (m->config->firmware && firmware_read(&m->firmware, m->config->bios, error))
         return -1;
-    config.rom = m->firmware.bios.bytes;
-    config.rom_size = (uint32_t)m->firmware.bios.size;
+    config.rom = m->firmware.bytes;
+    config.rom_size = (uint32_t)m->firmware.size;
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         config.serial[i] = m->serial[i] ? console_line(m->serial[i]) : NULL;
     config.nics = nics_fill(m->nics, config.nic);
@@ -238,10 +239,7 @@ static int create_board(struct machine *m, struct error *error)
     config.virtio.shares = shares_fill(m->shares, config.virtio.share);
     config.vga = m->screen;
     config.display = screen_display(m->screen);
-    config.vga_rom = m->firmware.vga.bytes;
-    config.vga_rom_size = (uint32_t)m->firmware.vga.size;
-    if (!config.vga_rom)
-        config.vga_rom = screen_vga_bios(m->screen, &config.vga_rom_size);
+    config.vga_rom = screen_vga_bios(m->screen, &config.vga_rom_size);
     m->pc = pc_create(&config, &why);
     return m->pc ? 0 : error_set(error, EX_USAGE, "%s", why);
 }
@@ -372,5 +370,5 @@ void machine_destroy(struct machine *m)
         cpu_model_destroy(m->model);
     if (m->mem.fd >= 0)
         physmem_destroy(&m->mem);
-    firmware_free(&m->firmware);
+    image_free(&m->firmware);
 }

@@ -13,7 +13,7 @@
 #include "base/physmem.h"
 #include "base/spent.h"
 #include "frontend/config.h"
-#include "frontend/firmware.h"
+#include "frontend/image.h"
 #include "frontend/stats.h"
 
 struct cpu_model;
@@ -33,7 +33,7 @@ struct machine {
     const struct config *config;
     struct vm_stop stop;
     struct physmem mem;
-    struct firmware firmware; /* empty with a kernel */
+    struct image firmware; /* empty with a kernel */
     struct clock clock;
     uint64_t base_ns; /* CLOCK_MONOTONIC at the clock's 0 */
     struct timer timeout;

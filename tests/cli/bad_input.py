@@ -14,6 +14,7 @@ import tempfile
 import guest
 from guest import Novt
 
+QUIET = ["-display", "none"] # no word about there being no desktop
 USAGE, DATAERR, NOINPUT, OSERR, CANTCREAT = 64, 65, 66, 71, 73
 GOOD = guest.kernel(guest.POWER_OFF)
 
@@ -121,12 +122,12 @@ def initrds(matrix, novt):
 
 
 def firmware(matrix, novt):
-    matrix.row("missing", ["-bios", novt.path("none")], NOINPUT, "firmware '")
-    matrix.row("directory", ["-bios", novt.directory], NOINPUT, "directory")
+    matrix.row("missing", [*QUIET, "-bios", novt.path("none")], NOINPUT, "firmware '")
+    matrix.row("directory", [*QUIET, "-bios", novt.directory], NOINPUT, "directory")
     for size in (0, 1, 100, 65535, 65537, (16 << 20) + 65536):
-        matrix.row(f"{size} bytes", ["-bios", novt.path("bios", noise(size))], DATAERR,
+        matrix.row(f"{size} bytes", [*QUIET, "-bios", novt.path("bios", noise(size))], DATAERR,
                    "wrong size")
-    matrix.row("endless", ["-bios", "/dev/zero"], DATAERR, "wrong size")
+    matrix.row("endless", [*QUIET, "-bios", "/dev/zero"], DATAERR, "wrong size")
     matrix.row("with a kernel", ["-bios", novt.path("none"), novt.path("good", GOOD)], USAGE,
                "without firmware")
 
