@@ -2,6 +2,7 @@
 #include "frontend/kick.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -22,6 +23,7 @@ struct kick {
     struct vcpu *vcpu;
     void (*on_kick)(struct vcpu *vcpu, void *ucontext);
     pid_t thread;
+    pthread_t self;
     timer_t timer, deadline;
     volatile sig_atomic_t deadline_status;
     volatile uint64_t armed_ns; /* CLOCK_NEVER: not armed */
@@ -162,6 +164,7 @@ int kick_create(struct kick **out, struct vcpu *vcpu,
     kick->vcpu = vcpu;
     kick->on_kick = on_kick;
     kick->thread = (pid_t)syscall(SYS_gettid);
+    kick->self = pthread_self();
     err = make_timers(kick);
     if (err) {
         free(kick);
@@ -208,6 +211,10 @@ void kick_at(struct kick *kick, uint64_t ns)
 
 void kick_now(struct kick *kick)
 {
+    if (pthread_equal(kick->self, pthread_self())) {
+        vcpu_kick(kick->vcpu); /* it is not in the guest's code now */
+        return;
+    }
     syscall(SYS_tgkill, getpid(), kick->thread, KICK_SIGNAL);
 }
 

@@ -1,7 +1,6 @@
 /* Cables: their threads are net/'s; here they meet the vcpu's thread. */
 #include "frontend/nics.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +18,8 @@ enum { ROM_MAX = 256 << 10 };
 
 struct card {
     struct net *net;
-    struct poller_fd fd;
+    struct poller *poller;
+    struct poller_call call;
     bool e1000;
     uint8_t *rom;
     uint32_t rom_size;
@@ -31,10 +31,17 @@ struct nics {
     unsigned count;
 };
 
-static void ready(void *arg, short revents)
+static void ready(void *arg)
 {
-    (void)revents;
     net_ready(arg);
+}
+
+/* On the cable's thread. */
+static void wake(void *arg)
+{
+    struct card *card = arg;
+
+    poller_call(card->poller, &card->call);
 }
 
 /* Behind its own libslirp every guest may have the same one; on a shared wire none may. */
@@ -76,8 +83,10 @@ static int create_card(struct nics *nics, const struct nic_spec *spec, struct er
     nics->count++;
     card->e1000 = spec->model == NIC_E1000;
     read_rom(card);
-    card->fd = (struct poller_fd){ .fd = net_fd(card->net), .events = POLLIN, .ready = ready,
-                                   .arg = card->net };
+    card->poller = nics->poller;
+    card->call = (struct poller_call){ .ready = ready, .arg = card->net };
+    poller_add_call(card->poller, &card->call);
+    net_set_wake(card->net, wake, card);
     return 0;
 }
 
@@ -103,8 +112,6 @@ int nics_open(struct nics *nics, struct error *error)
         if (err)
             return error_set(error, EX_OSERR, "-nic: no thread: %s; raise the limit (ulimit -u)",
                              strerror(-err));
-        if (poller_add(nics->poller, &nics->card[i].fd))
-            return error_set(error, EX_SOFTWARE, "-nic: too many descriptors to wait for");
     }
     return 0;
 }
@@ -114,8 +121,8 @@ void nics_destroy(struct nics *nics)
     if (!nics)
         return;
     for (unsigned i = 0; i < nics->count; i++) {
-        poller_remove(nics->poller, &nics->card[i].fd);
         net_destroy(nics->card[i].net);
+        poller_remove_call(nics->poller, &nics->card[i].call);
         free(nics->card[i].rom);
     }
     free(nics);

@@ -18,6 +18,7 @@ struct poller {
     pthread_mutex_t lock; /* of entry[] and count against the thread */
     struct poller_fd *entry[MAX];
     unsigned count;
+    struct poller_call *calls; /* the vcpu's thread alone */
     pthread_t thread;
     bool started;
     atomic_bool ending;
@@ -161,10 +162,47 @@ static void poll_once(struct poller *poller, const struct timespec *timeout, con
             who[i]->ready(who[i]->arg, fds[i].revents);
 }
 
+/* --- Calls ------------------------------------------------------------------ */
+
+void poller_add_call(struct poller *poller, struct poller_call *call)
+{
+    call->next = poller->calls;
+    poller->calls = call;
+}
+
+void poller_remove_call(struct poller *poller, struct poller_call *call)
+{
+    struct poller_call **at = &poller->calls;
+
+    while (*at && *at != call)
+        at = &(*at)->next;
+    if (*at)
+        *at = call->next;
+}
+
+void poller_call(struct poller *poller, struct poller_call *call)
+{
+    if (!atomic_exchange(&call->wanted, true))
+        poller->kick(poller->arg);
+}
+
+static void run_calls(struct poller *poller)
+{
+    struct poller_call *next;
+
+    for (struct poller_call *call = poller->calls; call; call = next) {
+        next = call->next;
+        if (atomic_load_explicit(&call->wanted, memory_order_relaxed) &&
+            atomic_exchange(&call->wanted, false))
+            call->ready(call->arg);
+    }
+}
+
 void poller_dispatch(struct poller *poller)
 {
     const struct timespec now = { 0, 0 };
 
+    run_calls(poller);
     if (!atomic_load(&poller->seen))
         return;
     poll_once(poller, &now, NULL);
@@ -172,9 +210,19 @@ void poller_dispatch(struct poller *poller)
     wake(poller);
 }
 
+static bool is_called(const struct poller *poller)
+{
+    for (const struct poller_call *call = poller->calls; call; call = call->next)
+        if (atomic_load(&call->wanted))
+            return true;
+    return false;
+}
+
+/* A call that this thread itself has asked for came without a signal. */
 void poller_wait(struct poller *poller, const sigset_t *mask)
 {
-    poll_once(poller, NULL, mask);
+    if (!is_called(poller))
+        poll_once(poller, NULL, mask);
 }
 
 /* --- Life ------------------------------------------------------------------- */

@@ -5,11 +5,14 @@
  * poller_dispatch() while it runs. In between, a small thread watches the same descriptors and does
  * nothing but call kick() when one is ready; it then waits until poller_dispatch() has looked. It
  * is started by the first descriptor with events and blocks every signal.
+ *
+ * Our own threads need no descriptor and nobody to watch it: they ask for a call (poller_call).
  */
 #ifndef FRONTEND_POLLER_H
 #define FRONTEND_POLLER_H
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct poller;
@@ -22,7 +25,7 @@ struct poller_fd {
     void *arg;
 };
 
-/* kick(arg) is called on the poller's thread. NULL: errno says why. */
+/* kick(arg) is called on the poller's thread, and on others'. NULL: errno says why. */
 struct poller *poller_create(void (*kick)(void *arg), void *arg);
 void poller_destroy(struct poller *poller);
 
@@ -32,6 +35,21 @@ void poller_remove(struct poller *poller, struct poller_fd *entry);
 
 /* Waits for other events, or for another descriptor. */
 void poller_change(struct poller *poller, struct poller_fd *entry, int fd, short events);
+
+/* A callback that other threads ask for. Embedded in whoever does; zero but for the first two. */
+struct poller_call {
+    void (*ready)(void *arg);
+    void *arg;
+    atomic_bool wanted;
+    struct poller_call *next;
+};
+
+/* On the vcpu's thread, before others use it and when they have ended. */
+void poller_add_call(struct poller *poller, struct poller_call *call);
+void poller_remove_call(struct poller *poller, struct poller_call *call);
+
+/* From any thread: ready() is called on the vcpu's, once, soon. A kick, unless one is under way. */
+void poller_call(struct poller *poller, struct poller_call *call);
 
 /* Calls back for what is ready, without waiting. Cheap when nothing has been seen to be ready. */
 void poller_dispatch(struct poller *poller);

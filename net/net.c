@@ -9,6 +9,13 @@
  * so. Both are exchanged after the queue's head has moved and looked at before sleeping, each
  * sequentially consistent, so no frame waits unseen.
  *
+ * Who holds the lock takes from to_host, puts into to_guest and has the kind's state. That is the
+ * thread, except while it polls. Then the vcpu's thread does it with a small frame that it has just
+ * sent: libslirp answers an acknowledgement with more data at once, and no thread need wake up for
+ * that. Data is better left to the thread, where more of it comes together. When the lock is taken, the frame waits for the thread, which is awake. If the kind wants to
+ * wait for other things afterwards, the thread is woken to look: `epoch` tells it that what it
+ * polled for is no longer what the kind knows of.
+ *
  * Work that a sender left to do is done by the kind (to the host) or here (to a chip that does not
  * take it, on the vcpu's thread).
  */
@@ -33,6 +40,7 @@
 #include "net/side.h"
 
 enum {
+    DIRECT_MAX = 128,
     TO_HOST_BYTES = 1 << 20,
     TO_HOST_ROOM = 1 << 18,  /* as much must be free before a chip that waits is called */
     TO_GUEST_BYTES = 1 << 21,
@@ -46,18 +54,24 @@ struct net {
     const struct side_ops *ops;
     void *state;
     struct queue *to_host, *to_guest;
-    int to_thread, to_vcpu; /* eventfds */
+    int to_thread; /* eventfd */
+    void (*wake)(void *arg);
+    void *wake_arg;
     pthread_t thread;
     bool started;
     atomic_bool ending;
     atomic_bool asleep;     /* the thread is, or will look at to_host before it sleeps */
-    atomic_bool told;       /* to_vcpu has been written since net_ready() looked */
+    atomic_bool told;       /* the vcpu's thread has been since net_ready() looked */
     atomic_bool wants_room; /* the chip was told to wait */
     atomic_bool wants_take; /* the thread waits until the guest takes frames */
     bool refused;           /* the chip has no buffers; the vcpu's thread alone knows */
+    pthread_mutex_t lock;
+    unsigned epoch;         /* under the lock: counts changes of what the kind waits for */
+    bool full;              /* likewise: the host was not asked for more */
     atomic_uint_fast64_t out_frames, out_bytes, in_frames, in_bytes, in_dropped, wakes_thread,
         wakes_vcpu;
-    struct side_poll poll;
+    struct side_poll poll;  /* what the thread polls for */
+    struct side_poll other; /* what it should, as the vcpu's thread finds it */
 };
 
 static void signal_fd(int fd)
@@ -83,6 +97,37 @@ static void count(atomic_uint_fast64_t *counter, uint64_t n)
                           memory_order_relaxed);
 }
 
+/* --- Who holds the lock ----------------------------------------------------- */
+
+static void tell_vcpu(struct net *net)
+{
+    if (atomic_exchange(&net->told, true))
+        return;
+    count(&net->wakes_vcpu, 1);
+    net->wake(net->wake_arg);
+}
+
+/* True: the kind takes no more now. */
+static bool send_all(struct net *net)
+{
+    struct netdev_offload *offload;
+    uint8_t *frame;
+    size_t size;
+
+    while ((frame = queue_front(net->to_host, &size, &offload))) {
+        if (!net->ops->output(net->state, frame, size, offload))
+            return true;
+        count(&net->out_frames, 1);
+        count(&net->out_bytes, size);
+        queue_drop(net->to_host);
+        if (atomic_load(&net->wants_room) && queue_free(net->to_host) >= TO_HOST_ROOM) {
+            atomic_store(&net->wants_room, false);
+            tell_vcpu(net);
+        }
+    }
+    return false;
+}
+
 /* --- The vcpu's thread ------------------------------------------------------ */
 
 static void wake_thread(struct net *net)
@@ -91,6 +136,43 @@ static void wake_thread(struct net *net)
         return;
     count(&net->wakes_thread, 1);
     signal_fd(net->to_thread);
+}
+
+static bool is_same(const struct side_poll *a, const struct side_poll *b)
+{
+    if (a->count != b->count || b->deadline_ms < a->deadline_ms)
+        return false;
+    for (unsigned i = 1; i < a->count; i++) /* the first is ours */
+        if (a->fd[i].fd != b->fd[i].fd || a->fd[i].events != b->fd[i].events)
+            return false;
+    return true;
+}
+
+/* Asks the kind what it waits for. */
+static void fill(struct net *net, struct side_poll *set)
+{
+    set->count = 0;
+    set->deadline_ms = NEVER_MS;
+    if (side_poll_add(set, net->to_thread, POLLIN))
+        BUG_ON(true);
+    net->ops->fill(net->state, set, net->full);
+}
+
+/* Does the thread's work while that polls. False: somebody has to wake it, if it sleeps. */
+static bool send_directly(struct net *net)
+{
+    bool same = true;
+
+    if (!net->ops->direct || pthread_mutex_trylock(&net->lock))
+        return false;
+    if (!send_all(net)) {
+        fill(net, &net->other);
+        same = is_same(&net->poll, &net->other);
+    }
+    if (!same)
+        net->epoch++;
+    pthread_mutex_unlock(&net->lock);
+    return same;
 }
 
 static size_t total_of(const struct iovec *iov, unsigned n)
@@ -122,6 +204,7 @@ static bool device_send(void *host, const struct iovec *iov, unsigned n,
     size_t size = total_of(iov, n), done = 0;
     struct net *net = host;
     uint8_t *room;
+    bool direct;
 
     if (size < NETDEV_FRAME_MIN || size > NETDEV_FRAME_MAX)
         return true;
@@ -132,8 +215,10 @@ static bool device_send(void *host, const struct iovec *iov, unsigned n,
         memcpy(room + done, iov[i].iov_base, iov[i].iov_len);
     if (!segment_is_sane(room, size, offload ? offload : &nothing))
         return true;
+    direct = size <= DIRECT_MAX && queue_is_empty(net->to_host);
     queue_put(net->to_host, size, offload);
-    wake_thread(net);
+    if (!direct || !send_directly(net))
+        wake_thread(net);
     return true;
 }
 
@@ -142,8 +227,8 @@ static void device_ready(void *host)
 {
     struct net *net = host;
 
-    if (net->refused && !atomic_exchange(&net->told, true))
-        signal_fd(net->to_vcpu);
+    if (net->refused && net->wake && !atomic_exchange(&net->told, true))
+        net->wake(net->wake_arg);
 }
 
 static void give_whole(void *arg, const uint8_t *frame, size_t size)
@@ -196,7 +281,6 @@ static void give_all(struct net *net)
 
 void net_ready(struct net *net)
 {
-    clear_fd(net->to_vcpu);
     atomic_store(&net->told, false);
     give_all(net);
     if (atomic_load(&net->wants_take) && queue_free(net->to_guest) >= TO_GUEST_ROOM &&
@@ -220,14 +304,6 @@ void net_reset(struct net *net)
 
 /* --- The cable's thread ----------------------------------------------------- */
 
-static void tell_vcpu(struct net *net)
-{
-    if (atomic_exchange(&net->told, true))
-        return;
-    count(&net->wakes_vcpu, 1);
-    signal_fd(net->to_vcpu);
-}
-
 uint8_t *side_room(struct side *side, size_t size)
 {
     return queue_room(side->net->to_guest, size);
@@ -246,27 +322,6 @@ void side_input(struct side *side, size_t size, const struct netdev_offload *off
 void side_dropped(struct side *side)
 {
     count(&side->net->in_dropped, 1);
-}
-
-/* True: the kind takes no more now. */
-static bool send_all(struct net *net)
-{
-    struct netdev_offload *offload;
-    uint8_t *frame;
-    size_t size;
-
-    while ((frame = queue_front(net->to_host, &size, &offload))) {
-        if (!net->ops->output(net->state, frame, size, offload))
-            return true;
-        count(&net->out_frames, 1);
-        count(&net->out_bytes, size);
-        queue_drop(net->to_host);
-        if (atomic_load(&net->wants_room) && queue_free(net->to_host) >= TO_HOST_ROOM) {
-            atomic_store(&net->wants_room, false);
-            tell_vcpu(net);
-        }
-    }
-    return false;
 }
 
 /* Whether the guest leaves too much in the queue for the host to be asked for more. */
@@ -291,26 +346,35 @@ static int wait_ms(int64_t deadline)
     return deadline <= now ? 0 : deadline - now > 1000000 ? 1000000 : (int)(deadline - now);
 }
 
+/* Sends what the guest has sent, and says what to wait for. True: there is more to send. */
+static bool prepare(struct net *net, unsigned *epoch)
+{
+    bool stuck;
+
+    pthread_mutex_lock(&net->lock);
+    stuck = send_all(net);
+    net->full = is_full(net);
+    fill(net, &net->poll);
+    *epoch = net->epoch;
+    atomic_store(&net->asleep, true);
+    pthread_mutex_unlock(&net->lock);
+    return !stuck && !queue_is_empty(net->to_host);
+}
+
 static void step(struct net *net)
 {
     struct side_poll *set = &net->poll;
-    bool stuck, awake;
+    unsigned epoch;
+    bool more = prepare(net, &epoch);
+    int ready = poll(set->fd, set->count, more ? 0 : wait_ms(set->deadline_ms));
 
-    set->count = 0;
-    set->deadline_ms = NEVER_MS;
-    if (side_poll_add(set, net->to_thread, POLLIN))
-        BUG_ON(true);
-    stuck = send_all(net);
-    net->ops->fill(net->state, set, is_full(net));
-    atomic_store(&net->asleep, true);
-    awake = !stuck && !queue_is_empty(net->to_host);
-    if (poll(set->fd, set->count, awake ? 0 : wait_ms(set->deadline_ms)) < 0)
-        for (unsigned i = 0; i < set->count; i++)
-            set->fd[i].revents = 0;
     atomic_store(&net->asleep, false);
-    if (set->fd[0].revents)
+    if (ready > 0 && set->fd[0].revents)
         clear_fd(net->to_thread);
-    net->ops->polled(net->state, set);
+    pthread_mutex_lock(&net->lock);
+    if (ready >= 0 && epoch == net->epoch)
+        net->ops->polled(net->state, set);
+    pthread_mutex_unlock(&net->lock);
 }
 
 static void *run(void *arg)
@@ -364,8 +428,7 @@ static bool create(struct net *net)
     net->to_host = queue_create(TO_HOST_BYTES);
     net->to_guest = queue_create(TO_GUEST_BYTES);
     net->to_thread = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    net->to_vcpu = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!net->state || !net->to_host || !net->to_guest || net->to_thread < 0 || net->to_vcpu < 0)
+    if (!net->state || !net->to_host || !net->to_guest || net->to_thread < 0)
         return false;
     ((struct side *)net->state)->net = net;
     return true;
@@ -375,11 +438,11 @@ static void take_apart(struct net *net)
 {
     if (net->to_thread >= 0)
         close(net->to_thread);
-    if (net->to_vcpu >= 0)
-        close(net->to_vcpu);
     queue_destroy(net->to_host);
     queue_destroy(net->to_guest);
     free(net->poll.fd);
+    free(net->other.fd);
+    pthread_mutex_destroy(&net->lock);
     free(net->state);
     free(net);
 }
@@ -395,6 +458,7 @@ struct net *net_create(const struct net_config *config, char why[NET_WHY_MAX])
     if (!net)
         return NULL;
     net->ops = kinds[config->kind];
+    pthread_mutex_init(&net->lock, NULL);
     net->device = (struct netdev){ .send = device_send, .ready = device_ready, .host = net,
                                    .link = true };
     memcpy(net->device.mac, config->mac, sizeof(net->device.mac));
@@ -437,9 +501,10 @@ struct netdev *net_device(struct net *net)
     return &net->device;
 }
 
-int net_fd(const struct net *net)
+void net_set_wake(struct net *net, void (*wake)(void *arg), void *arg)
 {
-    return net->to_vcpu;
+    net->wake = wake;
+    net->wake_arg = arg;
 }
 
 struct net_counts net_count(const struct net *net)

@@ -68,8 +68,9 @@ void net_destroy(struct net *net);
 /* What the chip is plugged into. */
 struct netdev *net_device(struct net *net);
 
-/* When this is readable, call net_ready() on the vcpu's thread. */
-int net_fd(const struct net *net);
+/* Before net_start(): wake(arg) is called on any thread, and net_ready() is to follow on the
+ * vcpu's, soon, but not from inside wake(). */
+void net_set_wake(struct net *net, void (*wake)(void *arg), void *arg);
 void net_ready(struct net *net);
 
 /* The machine was reset: what was on its way to the guest is dropped. */

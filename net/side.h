@@ -1,6 +1,6 @@
 /*
  * Between net.c (queues, thread, waking) and the kinds of cable (slirp.c, tap.c, socket.c). All of a
- * kind's functions but open run on the cable's thread.
+ * kind's functions but open run with the cable's lock held, on its thread or (direct) the vcpu's.
  */
 #ifndef NET_SIDE_H
 #define NET_SIDE_H
@@ -28,9 +28,12 @@ int side_poll_add(struct side_poll *poll, int fd, short events);
 struct side_ops {
     const char *name;
     size_t state_size;
+    /* output() answers the guest at once, and never blocks: it may run on the vcpu's thread. */
+    bool direct;
     /* On the main thread, before the confinement. 0, or -1 with why. */
     int (*open)(void *state, const struct net_config *config, char *why);
-    /* full: the guest has not taken what came before. */
+    /* What to wait for, and, before, sends the guest what is not sent yet. full: the guest has not
+     * taken what came before. */
     void (*fill)(void *state, struct side_poll *poll, bool full);
     void (*polled)(void *state, const struct side_poll *poll);
     /* Takes a sane frame of the guest, which it may change, with the offload. False: not now, offer

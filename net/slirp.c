@@ -328,6 +328,7 @@ static void user_close(void *state)
 const struct side_ops side_user = {
     .name = "user",
     .state_size = sizeof(struct user),
+    .direct = true,
     .open = user_open,
     .fill = user_fill,
     .polled = user_polled,
