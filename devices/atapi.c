@@ -260,6 +260,8 @@ static void set_locked(struct ide_drive *drive, bool locked)
     drive->medium->locked = locked;
 }
 
+/* What comes in again is the same disc: no unit attention, after which systems refuse the reads of
+ * whoever opened the drive and so closed it. */
 static void move_tray(struct ide_drive *drive, bool open)
 {
     struct blockdev *medium = drive->medium;
@@ -270,8 +272,6 @@ static void move_tray(struct ide_drive *drive, bool open)
     drive->atapi.event = open                ? ATAPI_EVENT_REMOVAL :
                          medium->present     ? ATAPI_EVENT_NEW :
                                                ATAPI_EVENT_NONE;
-    if (!open && medium->present)
-        drive->atapi.attention |= ATAPI_ATTENTION_MEDIUM;
     if (medium->tray_moved)
         medium->tray_moved(medium->medium);
 }

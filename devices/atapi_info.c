@@ -246,7 +246,7 @@ void atapi_get_event(struct ide_drive *drive)
     if (atapi->packet[4] & 0x10) {
         to[2] = 0x04;
         to[4] = atapi->event;
-        to[5] = drive->medium->present << 1 | drive->medium->tray_open;
+        to[5] = atapi_has_disc(drive) << 1 | drive->medium->tray_open;
         size = 8;
         atapi->event = ATAPI_EVENT_NONE;
     }
