@@ -6,6 +6,7 @@
  * Reference: SDM volume 3, 6.5 (faults restart), 3.4.5 and 5.3 (limits, expand-down); volume 1,
  * 3.3.
  */
+#include "guests/lib/boot.h"
 #include "guests/lib/check.h"
 #include "guests/lib/paging.h"
 #include "guests/lib/snippet.h"
@@ -81,6 +82,22 @@ static struct frame run_with_faults(const struct snippet *s, struct frame f, uin
     }
 }
 
+static bool same_name(const char *a, const char *b)
+{
+    while (*a && *a == *b)
+        a++, b++;
+    return *a == *b;
+}
+
+/* Those in which user code on the bare CPU sees another selector, or table, than the guest's: with
+ * the word "direct" they are left out, since one of two runs may be interpreted. */
+static bool shows_host(const struct snippet *s)
+{
+    return boot_option("direct", NULL) &&
+           (same_name(s->name, "lcall") || same_name(s->name, "sgdt") ||
+            same_name(s->name, "les"));
+}
+
 static void compare(const struct snippet *s, int offset, uint32_t missing)
 {
     struct frame whole, parts;
@@ -111,12 +128,14 @@ static void restarts(void)
     check_begin("restart-down");
     for (const struct snippet *s = paging_down_snippets; s->name; s++)
         for (int offset = 0; offset <= 40; offset++)
-            compare(s, offset, FIRST);
+            if (!shows_host(s))
+                compare(s, offset, FIRST);
     check_end();
     check_begin("restart-up");
     for (const struct snippet *s = paging_up_snippets; s->name; s++)
         for (int offset = -20; offset <= 0; offset++)
-            compare(s, offset, SECOND);
+            if (!shows_host(s))
+                compare(s, offset, SECOND);
     check_end();
 }
 
@@ -158,7 +177,9 @@ static void fetch_and_iret(void)
     trap_run(&f);
     check_equal("iret", f.vector, VEC_PF);
     check_equal("iret's esp", f.esp, SECOND - 4);
-    check_equal("iret's cr2", read_cr2(), SECOND);
+    /* the bare CPU may begin with another of the words that are missing */
+    check_that(boot_option("direct", NULL) ? read_cr2() - SECOND < 8 : read_cr2() == SECOND,
+               "iret's cr2 is %x", read_cr2());
     for (unsigned i = 1; i < 5; i++) {
         bytes[PAGE - i] = 0xb8; /* mov $imm, %eax */
         for (unsigned j = 1; j < 5; j++)

@@ -332,6 +332,7 @@ static void all_v86(void)
 unsigned guest_main(void)
 {
     write_cr0(CR0_PE | CR0_MP | CR0_NE);
+    write_cr4(read_cr4() & ~CR4_OSFXSR); /* it is seen below */
     make_tables();
     open_ports();
     print("-- instructions\n");

@@ -22,7 +22,11 @@ struct trap_case {
 extern const struct trap_case traps_cases[], traps_align_cases[];
 extern const uint8_t traps_fninit[], traps_fwait[], traps_sse[], traps_sse_divide[];
 
-enum { CR0_NORMAL = CR0_PE | CR0_MP | CR0_NE };
+/* Protected mode, errors by #MF, paging as it is. */
+static void set_cr0(uint32_t bits)
+{
+    write_cr0(CR0_PE | CR0_NE | (read_cr0() & CR0_PG) | bits);
+}
 
 static uint32_t data[16] __attribute__((aligned(64)));
 
@@ -66,9 +70,9 @@ static void exceptions(void)
     idt[0x70] = gate_make(KERNEL_CS, 0, 0x6e, 0);
     run_cases("exceptions", traps_cases);
     trap_set_gate(0x70, 0);
-    write_cr0(CR0_NORMAL | CR0_AM);
+    set_cr0(CR0_MP | CR0_AM);
     run_cases("alignment", traps_align_cases);
-    write_cr0(CR0_NORMAL);
+    set_cr0(CR0_MP);
 }
 
 static void expect_vector(const uint8_t *code, uint32_t cr0, uint32_t vector, const char *what)
@@ -76,9 +80,9 @@ static void expect_vector(const uint8_t *code, uint32_t cr0, uint32_t vector, co
     for (unsigned ring = 0; ring < 4; ring += 3) {
         struct frame f = start(code, ring);
 
-        write_cr0(CR0_PE | CR0_NE | cr0);
+        set_cr0(cr0);
         trap_run(&f);
-        write_cr0(CR0_NORMAL);
+        set_cr0(CR0_MP);
         check_that(f.vector == vector, "%s, ring %u: trap %u, want %u", what, ring, f.vector,
                    vector);
     }
@@ -522,7 +526,9 @@ static void v86(void)
 
 unsigned guest_main(void)
 {
-    write_cr0(CR0_NORMAL);
+    set_cr0(CR0_MP);
+    if (boot_option("direct", NULL)) /* which needs paging */
+        paging_init(false, false);
     exceptions();
     device_not_available();
     sse();

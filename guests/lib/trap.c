@@ -231,7 +231,8 @@ struct frame trap_frame(uint32_t eip, unsigned ring)
     static const uint16_t data[] = { KERNEL_DS, RING1_DS, RING2_DS, USER_DS };
 
     return (struct frame){ .eip = eip, .cs = code[ring], .ss = data[ring], .ds = data[ring],
-                           .es = data[ring], .eflags = FL_1, .esp = trap_stack_top() };
+                           .es = data[ring], .eflags = ring == 3 ? FL_1 | FL_IF : FL_1,
+                           .esp = trap_stack_top() };
 }
 
 void trap_set(unsigned vector, trap_handler *handler)
@@ -294,4 +295,6 @@ void trap_init(void)
     __asm__ volatile("lldt %w0" : : "r"(LDT_SELECTOR));
     __asm__ volatile("ltr %w0" : : "r"(TSS_MAIN));
     init_pics();
+    if (cpuid_features() & CPUID_FXSR) /* as systems have it: else user code is not run directly */
+        write_cr4(read_cr4() | CR4_OSFXSR);
 }

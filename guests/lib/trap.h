@@ -60,8 +60,8 @@ void trap_set(unsigned vector, trap_handler *handler); /* NULL: none */
  */
 void trap_run(struct frame *frame);
 
-/* A frame for code at eip in a ring (flat segments, interrupts off, esp at a stack of its own,
- * the same for all rings, all general registers 0). */
+/* A frame for code at eip in a ring (flat segments, esp at a stack of its own, the same for all
+ * rings, all general registers 0; interrupts on in ring 3, as systems have it, else off). */
 struct frame trap_frame(uint32_t eip, unsigned ring);
 uint32_t trap_stack_top(void); /* that esp */
 
