@@ -122,7 +122,7 @@ static struct disk *open_behind(const char *path, const char *format, const char
              " known", of, format);
         return NULL;
     }
-    if (file_open(&file, path, false, error))
+    if (file_open(&file, path, false, false, error))
         return NULL;
     if (check_chain(&file, path, up, error)) {
         file_close(&file);
@@ -175,7 +175,7 @@ struct disk *disk_open(const char *path, const struct disk_options *options,
     struct file file;
 
     *error = (struct disk_error){ 0 };
-    if (file_open(&file, path, writable, error))
+    if (file_open(&file, path, writable, options->unlocked, error))
         return NULL;
     file.unsafe = options->unsafe;
     return opened(open_as(&file, path, options, NULL, error), options, error);
@@ -195,7 +195,7 @@ struct disk *disk_open_fd(int fd, const char *path, const struct disk_options *o
             close(fd);
         return NULL;
     }
-    if (file_adopt(&file, fd, path, writable, error))
+    if (file_adopt(&file, fd, path, writable, options->unlocked, error))
         return NULL;
     return opened(open_as(&file, path, options, NULL, error), options, error);
 }
@@ -217,7 +217,6 @@ int disk_close(struct disk *image)
 static int look_behind(const char *path, struct disk_layout *layout, struct disk_error *error)
 {
     static const char *const formats[] = { [DISK_RAW] = "raw", [DISK_QCOW2] = "qcow2" };
-    struct stat st;
     struct disk *backing;
     int err = 0;
 
@@ -228,7 +227,7 @@ static int look_behind(const char *path, struct disk_layout *layout, struct disk
         return -EINVAL;
     if (!layout->size)
         layout->size = backing->size;
-    if (!stat(path, &st) && st.st_dev == backing->file.dev && st.st_ino == backing->file.ino)
+    if (disk_is_same_file(backing, path))
         err = fail(error, -EINVAL, "'%s' cannot be its own backing file", path);
     disk_close(backing);
     return err;
@@ -266,7 +265,7 @@ int disk_create(const char *path, enum disk_format format, const struct disk_lay
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
     if (fd < 0)
         return fail(error, -errno, "cannot make '%s': %s", path, strerror(errno));
-    err = file_adopt(&file, fd, path, true, error);
+    err = file_adopt(&file, fd, path, true, false, error);
     if (err)
         return err;
     err = make(&file, path, format, &asked, error);
@@ -299,6 +298,13 @@ const char *disk_path(const struct disk *image)
 enum disk_format disk_format(const struct disk *image)
 {
     return image->format;
+}
+
+bool disk_is_same_file(const struct disk *image, const char *path)
+{
+    struct stat st;
+
+    return !stat(path, &st) && st.st_dev == image->file.dev && st.st_ino == image->file.ino;
 }
 
 struct disk *disk_backing(const struct disk *image)

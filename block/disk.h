@@ -35,6 +35,7 @@ struct disk_options {
     bool alone;     /* without the images behind it: they read as zeros (info, check) */
     bool damaged;   /* leave a dirty image unrepaired, take a corrupt one (check) */
     bool removable; /* may be empty of sectors */
+    bool unlocked;  /* although somebody writes to it: to look at */
     bool unsafe;    /* flush does not wait for the disk (the result of a conversion) */
 };
 
@@ -61,6 +62,7 @@ uint32_t disk_granule(const struct disk *image);
 bool disk_readonly(const struct disk *image);
 const char *disk_path(const struct disk *image);
 enum disk_format disk_format(const struct disk *image);
+bool disk_is_same_file(const struct disk *image, const char *path);
 struct disk *disk_backing(const struct disk *image); /* NULL: none */
 
 int disk_readv(struct disk *image, uint64_t offset, uint64_t size, const struct iovec *iov,

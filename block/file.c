@@ -145,14 +145,14 @@ static int check_kind(const struct stat *st, const char *path, struct disk_error
     return 0;
 }
 
-int file_adopt(struct file *file, int fd, const char *path, bool writable,
+int file_adopt(struct file *file, int fd, const char *path, bool writable, bool unlocked,
                struct disk_error *error)
 {
     struct stat st;
     int err = fstat(fd, &st) ? fail(error, -errno, "cannot look at '%s': %s", path, strerror(errno))
                              : check_kind(&st, path, error);
 
-    if (!err && take_locks(fd, writable))
+    if (!err && !unlocked && take_locks(fd, writable))
         err = fail(error, -EBUSY, writable
                    ? "'%s' is in use by another process; end that, or open it with readonly=on both"
                      " there and here"
@@ -165,7 +165,8 @@ int file_adopt(struct file *file, int fd, const char *path, bool writable,
     return 0;
 }
 
-int file_open(struct file *file, const char *path, bool writable, struct disk_error *error)
+int file_open(struct file *file, const char *path, bool writable, bool unlocked,
+              struct disk_error *error)
 {
     /* O_NONBLOCK: a FIFO must not make us wait; it means nothing for files. */
     int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -180,7 +181,7 @@ int file_open(struct file *file, const char *path, bool writable, struct disk_er
     if (fd < 0)
         return fail(error, -errno, "cannot open '%s': %s; look at its mode", path,
                     strerror(errno));
-    return file_adopt(file, fd, path, writable, error);
+    return file_adopt(file, fd, path, writable, unlocked, error);
 }
 
 int file_temporary(struct file *file, struct disk_error *error)

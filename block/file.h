@@ -31,8 +31,9 @@ void cursor_copy_to(struct cursor *at, const void *from, uint64_t size);
 void cursor_copy_from(struct cursor *at, void *to, uint64_t size);
 
 /* Takes the lock that keeps a second writer out. 0, or -errno with *error. fd is closed then. */
-int file_open(struct file *file, const char *path, bool writable, struct disk_error *error);
-int file_adopt(struct file *file, int fd, const char *path, bool writable,
+int file_open(struct file *file, const char *path, bool writable, bool unlocked,
+              struct disk_error *error);
+int file_adopt(struct file *file, int fd, const char *path, bool writable, bool unlocked,
                struct disk_error *error);
 
 /* An unlinked one in TMPDIR or /var/tmp. */

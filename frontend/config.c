@@ -508,6 +508,7 @@ void config_help(void)
 {
     printf("novt runs a 32-bit x86 guest in an ordinary process, without VT-x or KVM.\n\n"
            "  novt run [options] [KERNEL]  boot a kernel\n"
+           "  novt image COMMAND           make, describe, check, convert disk images\n"
            "  novt doctor                  say what this host offers and what novt will use\n\n"
            "Options are written -option or --option.\n");
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -619,7 +620,7 @@ static int parse_words(struct config *config, char **argv, int argc, unsigned co
 
 int config_parse(struct config *config, int argc, char **argv, struct error *error)
 {
-    static const char *const commands[] = { "run", "doctor", "help", "version" };
+    static const char *const commands[] = { "run", "image", "doctor", "help", "version" };
     const char *word = argc > 1 ? argv[1] : "";
 
     set_defaults(config);

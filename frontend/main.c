@@ -19,6 +19,7 @@
 #include "frontend/error.h"
 #include "frontend/expect.h"
 #include "frontend/image.h"
+#include "frontend/image_tool.h"
 #include "frontend/machine.h"
 #include "frontend/nics.h"
 #include "frontend/report.h"
@@ -167,6 +168,8 @@ int main(int argc, char **argv)
         return window_process(argc - 2, argv + 2);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* an image that grows beyond the limit: the guest gets the error */
+    if (argc > 1 && !strcmp(argv[1], "image"))
+        return flush_output(image_tool(argc - 2, argv + 2));
     if (config_parse(&config, argc, argv, &error)) {
         error_print(stderr, &error);
         return error.status;
