@@ -91,6 +91,15 @@ struct bt_registers {
     uint64_t light_flags;  /* during a light call: the host's flags, as switch.S says */
 };
 
+/*
+ * What translated code keeps of a segment register while its mode is segmented: the limit that a
+ * read, a write must not go beyond, -1 where there is none, more than 4 GiB for all of it.
+ */
+struct bt_segment {
+    uint64_t base;
+    int64_t limit[2];
+};
+
 struct vcpu {
     uint64_t gpr[GPR_COUNT];
     uint64_t rip;
@@ -151,6 +160,7 @@ struct vcpu {
     struct decode_cache *decode_cache; /* cpu/interp.c */
     uint32_t debug_pending;        /* DR6 bits of the #DB trap due after this instruction */
     struct vcpu_stats stats;
+    struct bt_segment bt_seg[SEG_COUNT];
     struct spent *spent; /* NULL, or set before the engine is created: -stats */
 };
 

@@ -115,63 +115,6 @@ static void tables_read(void)
     check_end();
 }
 
-/* CPUID says the same to every ring, OSXSAVE and the APIC's id aside; but with the word "direct" and
- * the default model, which is made of it, user code sees the host's. */
-static void cpuid_for_users(void)
-{
-    static const uint8_t code[] = { 0x0f, 0xa2, 0xcd, 0x30 };
-    static const uint32_t leaves[] = { 0, 1, 0x80000000, 0x80000001 };
-
-    if (boot_option("direct", NULL) && !boot_option("model", NULL)) {
-        check_skip("cpuid-for-users", "it is the host's");
-        return;
-    }
-    check_begin("cpuid-for-users");
-    for (unsigned i = 0; i < ARRAY_SIZE(leaves); i++)
-        for (unsigned run = 0; run < 2; run++) {
-            struct cpuid own = cpuid(leaves[i]);
-            struct frame f = start(code, 3);
-            uint32_t mask = leaves[i] == 1 ? ~(1u << 27) : ~0u;
-
-            f.eax = leaves[i];
-            trap_run(&f);
-            check_that(f.vector == TRAP_END && f.eax == own.eax && f.edx == own.edx &&
-                       !((f.ecx ^ own.ecx) & mask) && (leaves[i] == 1 || f.ebx == own.ebx),
-                       "leaf %x: %x %x %x %x, ring 0 has %x %x %x %x", leaves[i], f.eax, f.ebx,
-                       f.ecx, f.edx, own.eax, own.ebx, own.ecx, own.edx);
-        }
-    check_end();
-}
-
-/* Calls of the system for which it has not been set up, and of a hypervisor that is not there: that
- * each ends, with its exception where the CPU itself does not see to another. */
-static void calls_for_users(void)
-{
-    static const uint8_t sysenter[] = { 0x0f, 0x34, 0xcd, 0x30 };
-    static const uint8_t syscall[] = { 0x0f, 0x05, 0xcd, 0x30 };
-    static const uint8_t vmcall[] = { 0x0f, 0x01, 0xc1, 0xcd, 0x30 };
-    bool direct = boot_option("direct", NULL);
-
-    check_begin("calls-for-users");
-    for (unsigned run = 0; run < 2; run++) {
-        struct frame f = start(sysenter, 3);
-
-        trap_run(&f);
-        if (cpuid_features() & CPUID_SEP)
-            check_that(f.vector == VEC_GP && (direct || f.eip == (uint32_t)sysenter),
-                       "sysenter: trap %u at %x", f.vector, f.eip);
-        f = start(syscall, 3);
-        trap_run(&f);
-        check_that(f.vector == VEC_UD && f.eip == (uint32_t)syscall, "syscall: trap %u at +%x",
-                   f.vector, f.eip - (uint32_t)syscall);
-        f = start(vmcall, 3);
-        trap_run(&f);
-        check_that(f.vector == VEC_UD || (direct && f.vector == TRAP_END), "vmcall: trap %u",
-                   f.vector);
-    }
-    check_end();
-}
-
 static void exceptions(void)
 {
     gdt[0x68 / 8] = segment_make(0, 0xfffff, 0x72, FLAGS_FLAT);
@@ -641,8 +584,6 @@ unsigned guest_main(void)
         paging_init(false, false);
     exceptions();
     tables_read();
-    cpuid_for_users();
-    calls_for_users();
     device_not_available();
     sse();
     single_steps();

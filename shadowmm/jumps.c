@@ -1,4 +1,4 @@
-/* Jump tables: guest address to translated code, one for each view and privilege. */
+/* Jump tables: guest address to translated code, one for each view and set. */
 #include <sys/mman.h>
 
 #include "shadowmm/view.h"
@@ -16,6 +16,8 @@ static bool may_have(const struct jumps *jumps, uint64_t page)
 
 void jumps_flush(struct jumps *jumps)
 {
+    if (!jumps->used)
+        return;
     if (jumps->used > JUMP_LOG)
         madvise(jumps->table, sizeof(*jumps->table), MADV_DONTNEED);
     else
@@ -36,7 +38,7 @@ static void drop_logged(struct jumps *jumps, uint64_t gla, uint64_t size)
     for (unsigned i = 0; i < jumps->used; i++) {
         uint64_t tag = jumps->table->tag[jumps->log[i]];
 
-        if (tag && -tag - 1 - gla < size)
+        if (tag && (uint32_t)(-tag - 1) - gla < size)
             clear_slot(jumps->table, jumps->log[i]);
     }
 }
@@ -94,12 +96,13 @@ static void log_slot(struct jumps *jumps, unsigned slot)
 static void insert(struct jumps *jumps, uint64_t eip, const void *host)
 {
     unsigned slot = eip & (JUMP_SLOT_COUNT - 1);
-    uint64_t page = (eip >> PAGE_SHIFT) % JUMP_PAGES;
+    uint32_t gla = (uint32_t)eip;
+    uint64_t page = (gla >> PAGE_SHIFT) % JUMP_PAGES;
 
-    if (!jumps->used || eip < jumps->low)
-        jumps->low = eip;
-    if (!jumps->used || eip > jumps->high)
-        jumps->high = eip;
+    if (!jumps->used || gla < jumps->low)
+        jumps->low = gla;
+    if (!jumps->used || gla > jumps->high)
+        jumps->high = gla;
     if (!jumps->table->tag[slot])
         log_slot(jumps, slot);
     jumps->table->tag[slot] = -(eip + 1);
@@ -107,14 +110,14 @@ static void insert(struct jumps *jumps, uint64_t eip, const void *host)
     jumps->pages[page / 64] |= 1ull << page % 64;
 }
 
-static struct jumps *current_jumps(struct shadowmm *sm, bool user)
+static struct jumps *current_jumps(struct shadowmm *sm, unsigned set)
 {
-    return sm->share.on && !user ? &sm->share.jumps : &sm->view[sm->current].jumps[user];
+    return sm->share.on && !set ? &sm->share.jumps : &sm->view[sm->current].jumps[set];
 }
 
-struct jump_table *shadowmm_jump_table(struct shadowmm *sm, bool user, uint32_t key)
+struct jump_table *shadowmm_jump_table(struct shadowmm *sm, unsigned set, uint32_t key)
 {
-    struct jumps *jumps = current_jumps(sm, user);
+    struct jumps *jumps = current_jumps(sm, set);
 
     if (jumps->key != key) {
         jumps_flush(jumps);
@@ -123,12 +126,12 @@ struct jump_table *shadowmm_jump_table(struct shadowmm *sm, bool user, uint32_t 
     return jumps->table;
 }
 
-bool shadowmm_jump_insert(struct shadowmm *sm, bool user, uint64_t eip, uint64_t last,
+bool shadowmm_jump_insert(struct shadowmm *sm, unsigned set, uint64_t eip, uint64_t last,
                           const void *host)
 {
-    if (sm->share.on && !user && !share_admit(sm, eip, last))
+    if (sm->share.on && !set && !share_admit(sm, eip, last))
         return false;
-    insert(current_jumps(sm, user), eip, host);
+    insert(current_jumps(sm, set), eip, host);
     return true;
 }
 
@@ -136,8 +139,8 @@ void shadowmm_jump_flush(struct shadowmm *sm)
 {
     jumps_flush(&sm->share.jumps);
     for (unsigned i = 0; i < sm->view_count; i++)
-        for (unsigned user = 0; user < 2; user++)
-            jumps_flush(&sm->view[i].jumps[user]);
+        for (unsigned set = 0; set < JUMP_SETS; set++)
+            jumps_flush(&sm->view[i].jumps[set]);
 }
 
 static void forget_address(struct jumps *jumps, uint64_t eip)
@@ -152,6 +155,6 @@ void shadowmm_jump_drop(struct shadowmm *sm, uint64_t eip)
 {
     forget_address(&sm->share.jumps, eip);
     for (unsigned i = 0; i < sm->view_count; i++)
-        for (unsigned user = 0; user < 2; user++)
-            forget_address(&sm->view[i].jumps[user], eip);
+        for (unsigned set = 0; set < JUMP_SETS; set++)
+            forget_address(&sm->view[i].jumps[set], eip);
 }

@@ -34,11 +34,16 @@
 #include "cpu/vcpu.h"
 
 /*
- * Guest instruction address to translated code, for one view and privilege; probed inline by
- * translated code (translator/offsets.h). Slot: the address's low 16 bits. tag = -(address + 1), so
- * that zeroes are empty.
+ * Guest instruction address to translated code, for one view and set; probed inline by translated
+ * code (translator/offsets.h). Slot: the address's low 16 bits. tag = -(address + 1), so that
+ * zeroes are empty. The low 32 bits of an address are linear; what the others tell apart is the
+ * translator's business.
+ *
+ * A view has a table for each set of code that is never run in the same mode: bit 0 of a set says
+ * user code, the others the translator's kind of mode. Kind 0 may be shared (share.c).
  */
 #define JUMP_SLOT_COUNT 65536
+#define JUMP_SETS 8
 struct jump_table {
     uint64_t tag[JUMP_SLOT_COUNT];
     uint64_t host[JUMP_SLOT_COUNT];
@@ -62,13 +67,13 @@ struct shadowmm_stats {
 int shadowmm_create(struct shadowmm **sm, struct vcpu *vcpu, unsigned views);
 void shadowmm_destroy(struct shadowmm *sm);
 
-/* The jump table of the current view for this privilege; emptied first when it holds code that was
+/* The jump table of the current view for this set; emptied first when it holds code that was
  * translated for another mode (key). */
-struct jump_table *shadowmm_jump_table(struct shadowmm *sm, bool user, uint32_t key);
+struct jump_table *shadowmm_jump_table(struct shadowmm *sm, unsigned set, uint32_t key);
 
-/* Remembers that the code at guest address eip (linear) is translated at host. last: of its first
+/* Remembers that the code at guest address eip is translated at host. last: of its first
  * instruction's bytes, if that is in the next page, or eip. False: no table may hold it. */
-bool shadowmm_jump_insert(struct shadowmm *sm, bool user, uint64_t eip, uint64_t last,
+bool shadowmm_jump_insert(struct shadowmm *sm, unsigned set, uint64_t eip, uint64_t last,
                           const void *host);
 
 /* Forgets every translated address, in all views. */

@@ -29,13 +29,18 @@ static uint64_t mode_bits(const struct vcpu *vcpu)
             (uint64_t)!!(vcpu->efer & EFER_NXE) << 1 | (uint64_t)vcpu->a20_masked << 2);
 }
 
+static void forget_all(struct view *view)
+{
+    for (unsigned user = 0; user < 2; user++)
+        tlb_flush(&view->tlb[user]);
+    for (unsigned set = 0; set < JUMP_SETS; set++)
+        jumps_flush(&view->jumps[set]);
+}
+
 void view_flush(struct shadowmm *sm, struct view *view)
 {
     sm->stats.flushes++;
-    for (unsigned user = 0; user < 2; user++) {
-        tlb_flush(&view->tlb[user]);
-        jumps_flush(&view->jumps[user]);
-    }
+    forget_all(view);
     policy_reset(sm, view);
 }
 
@@ -46,10 +51,7 @@ void view_empty_all(struct shadowmm *sm)
         struct view *view = &sm->view[i];
 
         sm->stats.flushes++;
-        for (unsigned user = 0; user < 2; user++) {
-            tlb_flush(&view->tlb[user]);
-            jumps_flush(&view->jumps[user]);
-        }
+        forget_all(view);
         for (enum slot slot = 0; slot < SLOT_COUNT; slot++)
             if (view->window[slot])
                 window_empty(sm, view->window[slot]);
@@ -58,10 +60,10 @@ void view_empty_all(struct shadowmm *sm)
 
 void view_drop(struct shadowmm *sm, struct view *view, uint64_t gla, uint64_t size)
 {
-    for (unsigned user = 0; user < 2; user++) {
+    for (unsigned user = 0; user < 2; user++)
         tlb_drop(&view->tlb[user], gla, size);
-        jumps_drop(&view->jumps[user], gla, size);
-    }
+    for (unsigned set = 0; set < JUMP_SETS; set++)
+        jumps_drop(&view->jumps[set], gla, size);
     for (enum slot slot = 0; slot < SLOT_COUNT; slot++)
         if (view->window[slot])
             window_drop(sm, view->window[slot], gla, size);
@@ -261,14 +263,15 @@ void shadowmm_protect(struct shadowmm *sm, uint64_t gfn, uint64_t count)
 
 static int view_init(struct view *view)
 {
-    for (unsigned user = 0; user < 2; user++) {
+    tlb_flush(&view->tlb[0]);
+    tlb_flush(&view->tlb[1]);
+    for (unsigned set = 0; set < JUMP_SETS; set++) {
         struct jump_table *table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE,
                                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
         if (table == MAP_FAILED)
             return -errno;
-        view->jumps[user].table = table;
-        tlb_flush(&view->tlb[user]);
+        view->jumps[set].table = table;
     }
     return 0;
 }
@@ -334,9 +337,9 @@ void shadowmm_destroy(struct shadowmm *sm)
 {
     give_back(sm);
     for (unsigned i = 0; sm->view && i < sm->view_count; i++)
-        for (unsigned user = 0; user < 2; user++)
-            if (sm->view[i].jumps[user].table)
-                munmap(sm->view[i].jumps[user].table, sizeof(struct jump_table));
+        for (unsigned set = 0; set < JUMP_SETS; set++)
+            if (sm->view[i].jumps[set].table)
+                munmap(sm->view[i].jumps[set].table, sizeof(struct jump_table));
     window_destroy(sm);
     sync_destroy(sm);
     share_destroy(sm);

@@ -61,7 +61,7 @@ struct view {
     bool paging;
     uint64_t cr3, pdpte[4];
     uint64_t used_at;        /* the switch count when it was last selected */
-    struct jumps jumps[2];
+    struct jumps jumps[JUMP_SETS];
     struct window *window[SLOT_COUNT]; /* NULL: none */
     unsigned samples[SLOT_COUNT];  /* since it was made or lost its window */
     struct book book[SLOT_COUNT];  /* how its windows of each kind do (policy.c) */

@@ -19,6 +19,11 @@
  * The window form is the guest's own instruction with two prefixes, gs: and 67h: the address is 32
  * bits wide and the window's base is added, so no guest address leaves the window. Where a base
  * must be added first (FS, GS, stack) the address is in r8d.
+ *
+ * A segment that is not flat (KEY_SEG) always has the TLB form. Its offset is compared with the
+ * limit in bt_seg before the base is added; what is beyond makes the probe miss. With 16-bit
+ * addresses in real mode, where limits are 64 KiB at least, only an operand across offset 64K is:
+ * its last byte's offset wraps, and with it the page, so that the probe misses.
  */
 #include "translator/emit.h"
 
@@ -30,13 +35,37 @@ static uint32_t segment_base(unsigned seg)
                       offsetof(struct segment, base));
 }
 
-static bool segment_flat(unsigned seg)
+/* Is its base 0 and its limit 4 GiB? (FS and GS have forms of their own.) */
+static bool segment_flat(const struct builder *b, unsigned seg)
 {
-    return seg == SEG_DS || seg == SEG_ES || seg == SEG_SS || seg == SEG_CS;
+    static const uint32_t bent[SEG_COUNT] = { [SEG_ES] = KEY_ES, [SEG_SS] = KEY_SS,
+                                              [SEG_DS] = KEY_DS };
+
+    if (!(b->key & KEY_SEG))
+        return seg == SEG_DS || seg == SEG_ES || seg == SEG_SS || seg == SEG_CS;
+    return bent[seg] && !(b->key & bent[seg]);
+}
+
+bool access_flat(const struct builder *b, const struct insn *in)
+{
+    return segment_flat(b, in->seg);
+}
+
+/* Goes through bt_seg? */
+static bool segmented(const struct builder *b, unsigned seg)
+{
+    return b->key & KEY_SEG && !segment_flat(b, seg);
+}
+
+static bool stack_narrow(const struct builder *b)
+{
+    return b->key & KEY_STACK16;
 }
 
 bool access_possible(const struct builder *b, const struct insn *in, enum mem_access access)
 {
+    if (b->key & KEY_SEG)
+        return true;
     if (in->addrsize != 4)
         return false;
     if (in->seg == SEG_FS)
@@ -80,11 +109,17 @@ static void pages(struct builder *b, unsigned size)
     }
 }
 
+/* SEG_NONE: the address is linear. */
+static bool plain_tlb(const struct builder *b, unsigned seg)
+{
+    return b->key & KEY_USER || seg == SEG_NONE || segment_flat(b, seg);
+}
+
 /* mov rcx, [tag]: of the TLB, or for a kernel's FS and GS of the one that stands for their
  * state. */
 static void load_tag(struct builder *b, enum mem_access access, unsigned seg)
 {
-    if ((b->key & KEY_USER) || segment_flat(seg)) {
+    if (plain_tlb(b, seg)) {
         EMIT(b, 0x4b, 0x8b, 0x8c, 0xd5);       /* mov rcx, [r13 + r10*8 + tag] */
     } else {
         EMIT(b, 0x49, 0x8b, 0x8f);             /* mov rcx, [seg_tlb] */
@@ -108,7 +143,7 @@ static void probe(struct builder *b, enum mem_access access, unsigned size, uint
     slow->field = here(b);
     slow->retry = retry;
     slow->info = (uint32_t)access << ACCESS_SHIFT | size | (fpu ? ACCESS_FPU : 0);
-    if (!(b->key & KEY_USER) && !segment_flat(seg))
+    if (!plain_tlb(b, seg))
         slow->info |= seg << ACCESS_SEG_SHIFT;
     emit32(b, 0);
     EMIT(b, 0x4c, 0x89, 0xd9);                 /* hit: mov rcx, r11 */
@@ -116,15 +151,128 @@ static void probe(struct builder *b, enum mem_access access, unsigned size, uint
     emit32(b, TLB_ADDEND);
 }
 
-static void address(struct builder *b, const struct insn *in)
+static void narrow_r8(struct builder *b)
 {
-    if (in->base == REG_NONE && in->index == REG_NONE && segment_flat(in->seg)) {
-        emit_mov_r8d_imm(b, (uint32_t)in->disp);
+    EMIT(b, 0x45, 0x0f, 0xb7, 0xc0);           /* movzx r8d, r8w */
+}
+
+/* The limit of a segment less the last byte's offset into rcx: 0 where it is not negative, else
+ * ffh. r8d: the offset; r9 is free. */
+static void compare_limit(struct builder *b, unsigned seg, enum mem_access access, unsigned size)
+{
+    EMIT(b, 0x4d, 0x89, 0xc1);                 /* mov r9, r8 */
+    EMIT(b, 0x49, 0xf7, 0xd1);                 /* not r9 */
+    EMIT(b, 0x49, 0x8b, 0x8f);                 /* mov rcx, [limit] */
+    emit32(b, (uint32_t)(offsetof(struct vcpu, bt_seg) + seg * sizeof(struct bt_segment) +
+                         offsetof(struct bt_segment, limit) + 8 * (access == MEM_WRITE)));
+    EMIT(b, 0x4a, 0x8d, 0x8c, 0x09);           /* lea rcx, [rcx + r9 + 2 - size] */
+    emit32(b, 2 - size);
+    EMIT(b, 0x48, 0x0f, 0xc9);                 /* bswap rcx */
+    EMIT(b, 0x0f, 0xb6, 0xc9);                 /* movzx ecx, cl */
+}
+
+/* r8d += the segment's base, through r10. */
+static void add_base(struct builder *b, unsigned seg, bool also_r9)
+{
+    EMIT(b, 0x4d, 0x8b, 0x97);                 /* mov r10, [base] */
+    emit32(b, (uint32_t)(offsetof(struct vcpu, bt_seg) + seg * sizeof(struct bt_segment)));
+    EMIT(b, 0x47, 0x8d, 0x04, 0x10);           /* lea r8d, [r8 + r10] */
+    if (also_r9)
+        EMIT(b, 0x47, 0x8d, 0x0c, 0x11);       /* lea r9d, [r9 + r10] */
+}
+
+/* Page numbers: r10d of r8d, r9d of itself or (for one byte) of r8d. */
+static void shift_pages(struct builder *b, unsigned size)
+{
+    EMIT(b, 0xc4, 0x42, 0x1b, 0xf7, 0xd0);     /* shrx r10d, r8d, r12d */
+    if (size > 1)
+        EMIT(b, 0xc4, 0x42, 0x1b, 0xf7, 0xc9); /* shrx r9d, r9d, r12d */
+    else
+        EMIT(b, 0x45, 0x89, 0xd1);             /* mov r9d, r10d */
+    EMIT(b, 0x45, 0x0f, 0xb6, 0xd2);           /* movzx r10d, r10b */
+}
+
+/* What segmented operands need besides their place. */
+struct reach {
+    unsigned seg, size;
+    enum mem_access access;
+    uint32_t retry;
+    bool fpu, narrow; /* narrow: 16-bit addresses */
+    bool parts;
+};
+
+static void segmented_slow(struct builder *b, const struct reach *to, bool wraps)
+{
+    struct slow_end *slow = &b->slow[b->slows++];
+
+    slow->field = here(b);
+    slow->retry = to->retry;
+    slow->info = (uint32_t)to->access << ACCESS_SHIFT | to->size | ACCESS_SEGMENTED |
+                 to->seg << ACCESS_SEG_SHIFT | (wraps ? ACCESS_WRAPS : 0) |
+                 (to->fpu ? ACCESS_FPU : 0);
+    emit32(b, 0);
+}
+
+/* r8d: the offset in the segment. */
+static void segmented_probe(struct builder *b, const struct reach *to)
+{
+    bool limitless = to->narrow && (b->key & (KEY_REAL | KEY_ODD)) == KEY_REAL;
+    bool wraps = limitless || (to->parts && to->narrow);
+
+    EMIT(b, 0x49, 0x89, 0xcb);                 /* mov r11, rcx */
+    if (!limitless)
+        compare_limit(b, to->seg, to->access, to->size);
+    if (wraps && to->size > 1) {
+        EMIT(b, 0x45, 0x8d, 0x48, (uint8_t)(to->size - 1)); /* lea r9d, [r8 + size - 1] */
+        EMIT(b, 0x45, 0x0f, 0xb7, 0xc9);       /* movzx r9d, r9w */
+    }
+    add_base(b, to->seg, wraps && to->size > 1);
+    if (!wraps && to->size > 1)
+        EMIT(b, 0x45, 0x8d, 0x48, (uint8_t)(to->size - 1));
+    shift_pages(b, to->size);
+    if (limitless) {
+        EMIT(b, 0x4b, 0x8b, 0x8c, 0xd5);       /* mov rcx, [r13 + r10*8 + tag] */
+        emit32(b, TLB_TAG(to->access));
+    } else {
+        /* a multiple of 8 cannot make another page's tag fit: 255 * 8 is 248 modulo 256 */
+        EMIT(b, 0x49, 0x8d, 0x0c, 0xc9);       /* lea rcx, [r9 + rcx*8] */
+        EMIT(b, 0x4f, 0x8b, 0x8c, 0xd5);       /* mov r9, [r13 + r10*8 + tag] */
+        emit32(b, TLB_TAG(to->access));
+    }
+    EMIT(b, 0x4a, 0x8d, 0x0c, 0x09);           /* lea rcx, [rcx + r9] */
+    EMIT(b, 0xe3, 5, 0xe9);                    /* jrcxz hit; jmp slow */
+    segmented_slow(b, to, wraps);
+    EMIT(b, 0x4c, 0x89, 0xd9);                 /* hit: mov rcx, r11 */
+    EMIT(b, 0x4f, 0x8b, 0x94, 0xd5);           /* mov r10, [r13 + r10*8 + addend] */
+    emit32(b, TLB_ADDEND);
+}
+
+/* The offset of an operand into r8d. */
+static void offset_of(struct builder *b, const struct insn *in)
+{
+    bool narrow = in->addrsize == 2;
+
+    if (in->base == REG_NONE && in->index == REG_NONE) {
+        emit_mov_r8d_imm(b, (uint32_t)in->disp & (narrow ? 0xffff : UINT32_MAX));
         return;
     }
     emit_lea(b, R8, in->base, in->index, in->scale, (int32_t)in->disp);
-    if (segment_flat(in->seg))
+    if (narrow)
+        narrow_r8(b);
+}
+
+void access_offset(struct builder *b, const struct insn *in)
+{
+    offset_of(b, in);
+}
+
+static void address(struct builder *b, const struct insn *in)
+{
+    if (segment_flat(b, in->seg)) {
+        offset_of(b, in);
         return;
+    }
+    emit_lea(b, R8, in->base, in->index, in->scale, (int32_t)in->disp);
     emit_vcpu(b, 0x8b, R9, segment_base(in->seg)); /* mov r9d, [segment base] */
     EMIT(b, 0x47, 0x8d, 0x04, 0x08);           /* lea r8d, [r8 + r9] */
 }
@@ -136,48 +284,88 @@ static bool windowed(const struct builder *b)
 
 bool access_in_window(const struct builder *b, const struct insn *in)
 {
-    return windowed(b) && segment_flat(in->seg);
+    return windowed(b) && segment_flat(b, in->seg) && in->addrsize == 4;
 }
 
 void access_operand(struct builder *b, const struct insn *in, enum mem_access access, unsigned size)
 {
-    uint32_t retry = here(b);
+    struct reach to = { in->seg, size, access, here(b),
+                        in->info->attr & (A_X87 | A_MMX | A_SSE | A_AVX), in->addrsize == 2,
+                        b->parts };
+    bool flat = segment_flat(b, in->seg);
 
+    b->parts = false;
     if (access_in_window(b, in)) {
         b->form = FORM_WINDOW;
         return;
     }
+    if (segmented(b, in->seg) || (to.parts && to.narrow)) {
+        offset_of(b, in);
+        b->form = FORM_TLB;
+        segmented_probe(b, &to);
+        return;
+    }
     address(b, in);
-    b->form = windowed(b) && (b->key & KEY_USER) ? FORM_WINDOW_R8 : FORM_TLB;
+    b->form = windowed(b) && (flat || b->key & KEY_USER) ? FORM_WINDOW_R8 : FORM_TLB;
     if (b->form == FORM_TLB)
-        probe(b, access, size, retry, in->info->attr & (A_X87 | A_MMX | A_SSE | A_AVX),
-              in->seg);
+        probe(b, access, size, to.retry, to.fpu, in->seg);
 }
 
 bool access_at_direct(const struct builder *b)
 {
-    return windowed(b);
+    return windowed(b) && segment_flat(b, SEG_SS) && !stack_narrow(b);
+}
+
+/* At seg:[base + disp]. */
+static void reach_at(struct builder *b, unsigned base, int8_t disp, const struct reach *to)
+{
+    b->base = (uint8_t)base;
+    b->disp = disp;
+    if (windowed(b) && segment_flat(b, to->seg) && !to->narrow) {
+        b->form = FORM_WINDOW_AT;
+        return;
+    }
+    emit_lea(b, R8, base, REG_NONE, 0, disp);
+    if (to->narrow)
+        narrow_r8(b);
+    b->form = FORM_TLB;
+    if (segmented(b, to->seg) || (to->parts && to->narrow))
+        segmented_probe(b, to);
+    else
+        probe(b, to->access, to->size, to->retry, false, to->seg);
 }
 
 void access_at(struct builder *b, unsigned base, int8_t disp, enum mem_access access, unsigned size)
 {
-    uint32_t retry = here(b);
+    reach_at(b, base, disp,
+             &(struct reach){ SEG_SS, size, access, here(b), false, stack_narrow(b), b->parts });
+    b->parts = false;
+}
 
-    if (windowed(b)) {
-        b->form = FORM_WINDOW_AT;
-        b->base = (uint8_t)base;
-        b->disp = disp;
-        return;
-    }
-    emit_lea(b, R8, base, REG_NONE, 0, disp);
+void access_linear(struct builder *b, enum mem_access access, unsigned size, uint32_t retry)
+{
     b->form = FORM_TLB;
-    probe(b, access, size, retry, false, SEG_SS);
+    probe(b, access, size, retry, false, SEG_NONE);
+}
+
+void access_string(struct builder *b, const struct insn *in, unsigned seg, unsigned base,
+                   enum mem_access access, unsigned size)
+{
+    reach_at(b, base, 0,
+             &(struct reach){ seg, size, access, here(b), false, in->addrsize == 2, false });
+}
+
+void access_move_sp(struct builder *b, unsigned base, int32_t disp)
+{
+    if (stack_narrow(b))
+        emit8(b, 0x66);
+    emit_lea(b, RSP, base, REG_NONE, 0, disp);
 }
 
 void access_set_esp(struct builder *b)
 {
-    if (b->form == FORM_WINDOW_AT)
-        emit_lea(b, RSP, b->base, REG_NONE, 0, b->disp);
+    if (b->form == FORM_WINDOW_AT || b->key & KEY_SEG)
+        access_move_sp(b, b->base, b->disp);
     else
         EMIT(b, 0x44, 0x89, 0xc4);        /* mov esp, r8d */
 }
@@ -245,10 +433,43 @@ void access_store_at(struct builder *b, unsigned reg)
     move_r8(b, 0x89, reg);
 }
 
-void access_store_imm_at(struct builder *b, uint32_t imm)
+void access_store_imm_at(struct builder *b, uint32_t imm, unsigned size)
 {
-    move_r8(b, 0xc7, 0);
-    emit32(b, imm);
+    move_r8_sized(b, 0xc7, 0, size);
+    if (size == 2)
+        EMIT(b, (uint8_t)imm, (uint8_t)(imm >> 8));
+    else
+        emit32(b, imm);
+}
+
+static void move_beside(struct builder *b, uint8_t op, unsigned reg, unsigned size, unsigned disp)
+{
+    int8_t before = b->disp;
+
+    if (b->form == FORM_WINDOW_AT) {
+        b->disp = (int8_t)(before + (int)disp);
+        move_r8_sized(b, op, reg, size);
+        b->disp = before;
+        return;
+    }
+    if (size == 2)
+        emit8(b, 0x66);
+    EMIT(b, rex(b, reg), op, 0x44 | (reg & 7) << 3, 0x02, (uint8_t)disp); /* [r10 + r8 + disp] */
+}
+
+void access_load_beside(struct builder *b, unsigned reg, unsigned size, unsigned disp)
+{
+    move_beside(b, 0x8b, reg, size, disp);
+}
+
+void access_load16_beside(struct builder *b, unsigned reg, unsigned disp)
+{
+    EMIT(b, rex(b, reg), 0x0f, 0xb7, 0x44 | (reg & 7) << 3, 0x02, (uint8_t)disp);
+}
+
+void access_store_beside(struct builder *b, unsigned reg, unsigned size, unsigned disp)
+{
+    move_beside(b, 0x89, reg, size, disp);
 }
 
 /* A0-A3 have no ModRM byte: use 8A, 8B, 88, 89. */
@@ -267,7 +488,7 @@ static void emit_prefixes(struct builder *b, const struct insn *in)
         EMIT(b, 0x65, 0x67);
     if (in->prefixes & PREFIX_LOCK)
         emit8(b, 0xf0);
-    if (in->prefixes & PREFIX_OPSIZE)
+    if (emit_wants_66(b, in))
         emit8(b, 0x66);
     if (in->prefixes & PREFIX_REPNE)
         emit8(b, 0xf2);

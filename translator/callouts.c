@@ -95,7 +95,8 @@ static struct unit *find_unit(struct translator *t, uint32_t key)
     struct unit *unit;
     uint64_t gpa;
 
-    if (mem_fetch_ptr(vcpu, vcpu->rip, &host, &gpa) || !host)
+    if (vcpu->rip > vcpu->seg[SEG_CS].limit ||
+        mem_fetch_ptr(vcpu, (uint32_t)(vcpu->seg[SEG_CS].base + vcpu->rip), &host, &gpa) || !host)
         return NULL;
     unit = lookup_find(t, gpa, (uint32_t)vcpu->rip, key);
     if (!unit || !lookup_current(t, unit))
@@ -113,21 +114,26 @@ static const void *go_on(struct vcpu *vcpu)
     uint32_t key = current_key(t);
     struct jump_table *jumps;
     struct unit *unit;
-    unsigned slot = vcpu->rip & (JUMP_SLOT_COUNT - 1);
+    uint64_t place;
+    unsigned slot;
 
     vcpu->bt.leave = 0;
     if (!(key & KEY_OK))
         return NULL;
     vcpu->eflags &= ~EFLAGS_RF; /* no breakpoint is armed in this mode */
-    jumps = shadowmm_jump_table(t->sm, key & KEY_USER, key);
+    if (key & KEY_SEG)
+        segments_code(t, key);
+    jumps = shadowmm_jump_table(t->sm, key_set(key), key);
     *(volatile uint64_t *)&vcpu->bt.jump_table = (uint64_t)(uintptr_t)jumps;
     vcpu->bt.tlb = (uint64_t)(uintptr_t)vcpu->tlb[key & KEY_USER];
-    segments_refresh(vcpu);
+    segments_refresh(vcpu, key);
     if (must_leave(vcpu) || key & KEY_DIRECT) /* after the table: a later kick poisons it */
         return NULL;
     if (key & KEY_FPU)
         bt_fpu_in(vcpu);
-    if (jumps->tag[slot] + vcpu->rip + 1 == 0)
+    place = unit_place((uint32_t)vcpu->seg[SEG_CS].base, (uint32_t)vcpu->rip);
+    slot = place & (JUMP_SLOT_COUNT - 1);
+    if (jumps->tag[slot] + place + 1 == 0)
         return (const void *)(uintptr_t)jumps->host[slot];
     unit = find_unit(t, key);
     return unit ? unit->host : NULL;
@@ -189,16 +195,37 @@ static enum step interpret_one(struct vcpu *vcpu, bool outside)
     return interp_one(vcpu);
 }
 
+/* It would be looked up for another mode now. */
+static bool other_mode(const struct vcpu *vcpu, const struct unit *unit)
+{
+    return engine_key(vcpu) != (unit->key & ~(uint32_t)KEY_WINDOW);
+}
+
 /* On in the same unit behind instruction i, if that still is what comes next. */
 static const void *after_insn(struct vcpu *vcpu, struct unit *unit, unsigned i)
 {
-    if (unit->dead || vcpu->bt.leave || must_leave(vcpu) ||
+    if (unit->dead || vcpu->bt.leave || must_leave(vcpu) || other_mode(vcpu, unit) ||
         vcpu->rip != unit->eip + unit->insn[i + 1].guest || i + 1 == unit->insn_count)
         return go_on(vcpu);
+    segments_refresh(vcpu, unit->key);
     if (unit->key & KEY_FPU)
         bt_fpu_in(vcpu);
     count_resumed(vcpu, unit, i);
     return unit->host + unit->insn[i + 1].host;
+}
+
+/* The access through a segment that is not flat is one that a probe can allow: what it cannot, the
+ * interpreter does. */
+static bool inside(struct vcpu *vcpu, uint64_t gla, uint32_t info)
+{
+    unsigned seg = info >> ACCESS_SEG_SHIFT, size = info & 0xff;
+    uint32_t offset = (uint32_t)(gla - vcpu->seg[seg].base);
+    const struct bt_segment *limits = &vcpu->bt_seg[seg];
+    bool write = (info >> 8 & 3) == MEM_WRITE;
+
+    if (info & ACCESS_WRAPS && offset + size > 0x10000)
+        return false;
+    return offset + (int64_t)size - 1 <= limits->limit[write];
 }
 
 /*
@@ -209,11 +236,20 @@ static enum mem_fill fill_for(struct vcpu *vcpu, uint64_t gla, uint32_t info)
 {
     unsigned seg = info >> ACCESS_SEG_SHIFT;
 
-    if (seg && !segment_whole(&vcpu->seg[seg]))
+    if (info & ACCESS_SEGMENTED && !inside(vcpu, gla, info))
+        return MEM_DEVICE;
+    if (seg && !(info & ACCESS_SEGMENTED) && !segment_whole(&vcpu->seg[seg]))
         return MEM_DEVICE;
     if (info & ACCESS_FPU && (info >> 8 & 3) == MEM_WRITE)
         return MEM_DEVICE;
     return mem_fill(vcpu, gla, info & 0xff, info >> 8 & 3);
+}
+
+/* Which address faults first is the interpreter's to say. FPU: a pending #MF and the like come
+ * first. */
+static bool has_parts(uint32_t info)
+{
+    return info & (ACCESS_FPU | ACCESS_SEGMENTED) || (info & 0xff) > 8;
 }
 
 static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void *resume)
@@ -231,8 +267,7 @@ static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, c
     i = unit_insn_at(unit, resume);
     vcpu->rip = unit->eip + unit->insn[i].guest;
     count_left(vcpu, unit, i);
-    /* FPU: a pending #MF and the like come first */
-    if (fill == MEM_FAULTED && !(info & ACCESS_FPU)) {
+    if (fill == MEM_FAULTED && !has_parts(info)) {
         t->stats.slow_faults++;
         count_faulted(vcpu, unit);
         if (novt_log.topics)
@@ -326,10 +361,9 @@ static const void *call_site(struct vcpu *vcpu, struct unit_site *site)
     if (step == STEP_FAULT && site->kind != SITE_FETCH)
         fault_deliver(vcpu);
     if (step != STEP_NEXT || !site->resume || vcpu->bt.leave || must_leave(vcpu) ||
-        engine_key(vcpu) != (unit->key & ~(uint32_t)KEY_WINDOW) ||
-        vcpu->rip != (uint32_t)(site->eip + site->in.len))
+        other_mode(vcpu, unit) || vcpu->rip != (uint32_t)(site->eip + site->in.len))
         return go_on(vcpu);
-    segments_refresh(vcpu);
+    segments_refresh(vcpu, unit->key);
     if (unit->key & KEY_FPU)
         bt_fpu_in(vcpu);
     count_resumed_site(vcpu, site);

@@ -50,7 +50,7 @@ bool direct_allowed(const struct vcpu *vcpu, uint32_t key)
 {
     const uint32_t needed = KEY_OK | KEY_USER | KEY_FPU | KEY_TSC;
 
-    return (key & needed) == needed && !vcpu->tsc_offset && !vcpu_iopl(vcpu) &&
+    return (key & (needed | KEY_SEG)) == needed && !vcpu->tsc_offset && !vcpu_iopl(vcpu) &&
            vcpu->eflags & EFLAGS_IF && /* as PUSHF shows it there */
            usable(&vcpu->seg[SEG_FS]) && usable(&vcpu->seg[SEG_GS]);
 }

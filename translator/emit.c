@@ -34,6 +34,18 @@ void emit_patch(struct builder *b, uint32_t field, uint32_t to)
         __builtin_memcpy(b->start + field, &rel, 4);
 }
 
+uint32_t emit_jump_short(struct builder *b, uint8_t op)
+{
+    EMIT(b, op, 0);
+    return here(b);
+}
+
+void emit_land(struct builder *b, uint32_t from)
+{
+    if (!b->full)
+        b->start[from - 1] = (uint8_t)(here(b) - from);
+}
+
 void emit_jump_thunk(struct builder *b, enum thunk thunk)
 {
     const uint8_t *to = b->t->exec + b->t->thunks + thunk * 8;
@@ -60,6 +72,15 @@ void emit_modrm_mem(struct builder *b, unsigned reg, unsigned base, unsigned ind
         emit8(b, (uint8_t)disp);
     else if (mod == 2)
         emit32(b, (uint32_t)disp);
+}
+
+/* In 16-bit code the operand size's prefix means the other size; what else 66 says stays. */
+bool emit_wants_66(const struct builder *b, const struct insn *in)
+{
+    const uint32_t vectors = A_X87 | A_MMX | A_SSE | A_AVX;
+
+    return b->key & KEY_CODE16 && !(in->info->attr & vectors) ? in->opsize == 2
+                                                              : in->prefixes & PREFIX_OPSIZE;
 }
 
 void emit_vcpu(struct builder *b, uint8_t op, unsigned reg, uint32_t offset)

@@ -42,11 +42,14 @@ struct builder {
     bool full;                   /* sticky: nothing was written past end */
     bool ended;
     bool adapted;                /* this instruction uses the TLB form in a window unit */
+    bool parts;                  /* the next operand is more than one to the guest: each wraps */
     uint8_t form;                /* enum access_form of the operand at hand */
     uint8_t base;                /* of FORM_WINDOW_AT */
     int8_t disp;
     uint64_t gpa, gpa2;
     uint32_t key, eip, at;       /* at: eip of the instruction being translated */
+    uint32_t cs_base, cs_limit;
+    bool last;                   /* the unit may end behind this instruction */
     struct unit_insn insn[UNIT_INSNS + 1];
     struct slow_end slow[UNIT_PENDING];
     struct pad pad[UNIT_PENDING];
@@ -74,6 +77,10 @@ void emit64(struct builder *b, uint64_t value);
 
 /* Sets the rel32 at field to reach position to / the executable address to. */
 void emit_patch(struct builder *b, uint32_t field, uint32_t to);
+/* A jump with the one-byte opcode op, over less than 128 bytes to where emit_land() is called with
+ * what this returns. */
+uint32_t emit_jump_short(struct builder *b, uint8_t op);
+void emit_land(struct builder *b, uint32_t from);
 /* jmp to one of switch.S's stubs, by its thunk in the cache. */
 enum thunk { THUNK_LOOKUP, THUNK_CHAIN, THUNK_SLOW, THUNK_CALLOUT, THUNK_LIGHT, THUNK_COUNT };
 void emit_jump_thunk(struct builder *b, enum thunk thunk);
@@ -84,6 +91,8 @@ void emit_modrm_mem(struct builder *b, unsigned reg, unsigned base, unsigned ind
                     int32_t disp);
 /* op r32, [r15 + offset] with the opcode byte op; reg 0 to 15. */
 void emit_vcpu(struct builder *b, uint8_t op, unsigned reg, uint32_t offset);
+/* Does the host's instruction of the same name need prefix 66? */
+bool emit_wants_66(const struct builder *b, const struct insn *in);
 void emit_mov_r8d_imm(struct builder *b, uint32_t imm);
 /* lea reg32, [guest base + index << scale + disp]; reg 0 to 15. */
 void emit_lea(struct builder *b, unsigned reg, unsigned base, unsigned index, unsigned scale,
@@ -104,10 +113,21 @@ void access_operand(struct builder *b, const struct insn *in, enum mem_access ac
                     unsigned size);
 void access_at(struct builder *b, unsigned base, int8_t disp, enum mem_access access,
                unsigned size);
+/* At the linear address in r8d; retry: where its computation begins. */
+void access_linear(struct builder *b, enum mem_access access, unsigned size, uint32_t retry);
+/* The element of a string instruction at seg:[base]. */
+void access_string(struct builder *b, const struct insn *in, unsigned seg, unsigned base,
+                   enum mem_access access, unsigned size);
 /* Will the next access_at() leave r8 alone? */
 bool access_at_direct(const struct builder *b);
 /* After access_at() and the access, with registers still as they were: mov esp, its address. */
 void access_set_esp(struct builder *b);
+/* The stack pointer (by SS.B) = base + disp. */
+void access_move_sp(struct builder *b, unsigned base, int32_t disp);
+/* The offset of the memory operand in its segment into r8d. */
+void access_offset(struct builder *b, const struct insn *in);
+/* Is its segment's base 0 and its limit 4 GiB? */
+bool access_flat(const struct builder *b, const struct insn *in);
 /* Can the memory operand of in be reached by access_operand in this key? */
 bool access_possible(const struct builder *b, const struct insn *in, enum mem_access access);
 /* Is it the window's, at the guest's own address? */
@@ -119,22 +139,30 @@ void access_emit_operand(struct builder *b, const struct insn *in, unsigned reg)
 void access_emit_insn(struct builder *b, const struct insn *in, unsigned reg);
 /* mov reg32, operand (of in). */
 void access_load(struct builder *b, const struct insn *in, unsigned reg);
-/* movzx reg32, word operand. */
+/* movzx reg32, word operand (of in, or after access_at()). */
 void access_load16(struct builder *b, const struct insn *in, unsigned reg);
-/* After access_at(): mov reg32, operand; mov operand, reg32; mov dword operand, imm. */
+/* After access_at(): mov reg32, operand; mov operand, reg32; mov operand of 2 or 4 bytes, imm. */
 void access_load_at(struct builder *b, unsigned reg);
 void access_store_at(struct builder *b, unsigned reg);
 /* The same for 1, 2 or 4 bytes (reg's low part; never AH ... BH); cmp reg, operand. */
 void access_load_sized_at(struct builder *b, unsigned reg, unsigned size);
 void access_store_sized_at(struct builder *b, unsigned reg, unsigned size);
 void access_compare_at(struct builder *b, unsigned reg, unsigned size);
-void access_store_imm_at(struct builder *b, uint32_t imm);
+void access_store_imm_at(struct builder *b, uint32_t imm, unsigned size);
+/* Bytes of a larger operand in FORM_WINDOW_AT or FORM_TLB: disp bytes (less than 128) behind its
+ * start; the load writes the low size bytes of reg. */
+void access_load_beside(struct builder *b, unsigned reg, unsigned size, unsigned disp);
+/* movzx reg32, word; FORM_TLB only. */
+void access_load16_beside(struct builder *b, unsigned reg, unsigned disp);
+void access_store_beside(struct builder *b, unsigned reg, unsigned size, unsigned disp);
 
 /* --- exits.c: leaving a unit ------------------------------------------------ */
 
 /* To a known address / to the address in r8d / conditional: jcc (opcode 0F 80+cc) to it. */
 void exit_direct(struct builder *b, uint32_t target);
 void exit_indirect(struct builder *b);
+/* Real and virtual-8086 mode: to the offset in r8d (16 bits) of the segment in r9d. */
+void exit_far(struct builder *b);
 void exit_jcc(struct builder *b, unsigned cc, uint32_t target);
 /* The conditional jump whose rel32 is at field goes to target. */
 void exit_field(struct builder *b, uint32_t field, uint32_t target);

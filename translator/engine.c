@@ -29,6 +29,7 @@ _Static_assert(offsetof(struct vcpu, bt.saved) == OFF_SAVED, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.seg_tlb) == OFF_SEG_TLB, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.x87_data) == OFF_X87_DATA, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.light_flags) == OFF_LIGHT_FLAGS, "offsets.h");
+_Static_assert(offsetof(struct vcpu, seg[SEG_CS].base) == OFF_CS_BASE, "offsets.h");
 _Static_assert(sizeof(((struct jump_table *)0)->tag) == JUMP_HOST, "offsets.h");
 
 #define CACHE_SIZE (32u << 20)
@@ -66,29 +67,45 @@ static inline bool logs_inside(void)
     return novt_log.topics & (1u << LOG_mmu | 1u << LOG_trace);
 }
 
-uint32_t engine_key(const struct vcpu *vcpu)
+/* Flat 32-bit code of a kernel or a user. */
+static bool flat_mode(const struct vcpu *vcpu)
 {
     const struct segment *seg = vcpu->seg;
-    uint32_t key = vcpu->cpl == 3 ? KEY_USER : 0;
 
-    if (!(vcpu->cr0 & CR0_PE) || vcpu->eflags & (EFLAGS_VM | EFLAGS_TF) || vcpu->dr[7] & 0xff)
-        return 0;
-    if (!flat_code(&seg[SEG_CS]) || !flat(&seg[SEG_DS]) || !flat(&seg[SEG_ES]) ||
-        !flat(&seg[SEG_SS]) || !(seg[SEG_SS].attr & SEG_DB))
-        return 0;
-    if (vcpu->cpl == 1 || vcpu->cpl == 2)
-        return 0;
-    if (key && vcpu->eflags & EFLAGS_AC && vcpu->cr0 & CR0_AM)
-        return 0;
-    if (key && segment_whole(&seg[SEG_FS]))
+    return vcpu->cr0 & CR0_PE && !(vcpu->eflags & EFLAGS_VM) && flat_code(&seg[SEG_CS]) &&
+           flat(&seg[SEG_DS]) && flat(&seg[SEG_ES]) && flat(&seg[SEG_SS]) &&
+           seg[SEG_SS].attr & SEG_DB && (vcpu->cpl == 0 || vcpu->cpl == 3);
+}
+
+static uint32_t flat_key(const struct vcpu *vcpu)
+{
+    uint32_t key = KEY_OK;
+
+    if (vcpu->cpl != 3)
+        return key;
+    if (segment_whole(&vcpu->seg[SEG_FS]))
         key |= KEY_FS;
-    if (key && segment_whole(&seg[SEG_GS]))
+    if (segment_whole(&vcpu->seg[SEG_GS]))
         key |= KEY_GS;
+    return key | KEY_USER;
+}
+
+uint32_t engine_key(const struct vcpu *vcpu)
+{
+    uint32_t key;
+
+    if (vcpu->eflags & EFLAGS_TF || vcpu->dr[7] & 0xff)
+        return 0;
+    if (vcpu->cpl == 3 && vcpu->eflags & EFLAGS_AC && vcpu->cr0 & CR0_AM)
+        return 0;
+    key = flat_mode(vcpu) ? flat_key(vcpu) : segments_key(vcpu);
+    if (!key)
+        return 0;
     if (!(vcpu->cr0 & (CR0_EM | CR0_TS)) && vcpu->cr4 & CR4_OSFXSR && !logs_inside())
         key |= KEY_FPU | vector_key(vcpu);
     if (vcpu->cpl == 0 || !(vcpu->cr4 & CR4_TSD))
         key |= KEY_TSC;
-    return key | KEY_OK;
+    return key;
 }
 
 /* --- Memory ------------------------------------------------------------------- */
@@ -166,14 +183,19 @@ static void link_pending(struct translator *t, struct unit *unit)
         chain_link(t, exit, unit);
 }
 
-/* Does the instruction at rip reach into the next page? (Not at the end of the address space.) */
+static uint32_t linear(const struct vcpu *vcpu)
+{
+    return (uint32_t)(vcpu->seg[SEG_CS].base + vcpu->rip);
+}
+
+/* Does the instruction at rip reach into the next page? (Not at the segment's end.) */
 static bool crosses(const struct vcpu *vcpu, const uint8_t *code)
 {
-    unsigned room = PAGE_SIZE - (unsigned)(vcpu->rip & PAGE_MASK);
+    unsigned room = PAGE_SIZE - (unsigned)(linear(vcpu) & PAGE_MASK);
     struct insn in;
 
-    return room < INSN_MAX && vcpu->rip + room <= UINT32_MAX &&
-           !decode(&in, code, room, MODE_32);
+    return room < INSN_MAX && vcpu->rip + room <= vcpu->seg[SEG_CS].limit &&
+           !decode(&in, code, room, vcpu_code32(vcpu) ? MODE_32 : MODE_16);
 }
 
 /* U7. Where its second page faults or is not RAM it is done instead, and *done set. */
@@ -181,12 +203,12 @@ static struct unit *translate_across(struct translator *t, uint64_t gpa, const u
                                      uint32_t key, bool *done)
 {
     unsigned first = PAGE_SIZE - (unsigned)(gpa & PAGE_MASK);
-    uint32_t eip = (uint32_t)t->vcpu->rip;
+    uint32_t eip = (uint32_t)t->vcpu->rip, gla = linear(t->vcpu);
     const uint8_t *beyond = NULL;
     uint8_t bytes[INSN_MAX];
     uint64_t gpa2;
 
-    *done = mem_fetch_ptr(t->vcpu, eip + first, &beyond, &gpa2);
+    *done = mem_fetch_ptr(t->vcpu, gla + first, &beyond, &gpa2);
     if (*done) {
         fault_deliver(t->vcpu);
         return NULL;
@@ -228,7 +250,11 @@ static void translate_here(struct translator *t, uint32_t key)
     struct unit *unit;
     uint64_t gpa;
 
-    if (mem_fetch_ptr(vcpu, vcpu->rip, &code, &gpa)) {
+    if (vcpu->rip > vcpu->seg[SEG_CS].limit) {
+        interp_one(vcpu);
+        return;
+    }
+    if (mem_fetch_ptr(vcpu, linear(vcpu), &code, &gpa)) {
         fault_deliver(vcpu);
         return;
     }

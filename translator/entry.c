@@ -22,7 +22,7 @@ static const void *known(struct vcpu *vcpu, uint32_t rip, bool user, uint32_t ke
             translator_window(t, user);
         key |= KEY_WINDOW;
     }
-    jumps = shadowmm_jump_table(t->sm, user, key);
+    jumps = shadowmm_jump_table(t->sm, key_set(key), key);
     if (jumps->tag[slot] + rip + 1)
         return NULL;
     *(volatile uint64_t *)&vcpu->bt.jump_table = (uint64_t)(uintptr_t)jumps;
@@ -66,7 +66,7 @@ bool bt_sysenter(struct vcpu *vcpu, uint32_t key)
     vcpu->gpr[RSP] = (uint32_t)vcpu->sysenter_esp;
     vcpu->bt.flag_if = 0;
     vcpu->stats.soft_interrupts++;
-    segments_refresh(vcpu);
+    segments_refresh(vcpu, 0);
     vcpu->bt.saved[1] = (uint64_t)(uintptr_t)host;
     return true;
 }
@@ -161,7 +161,7 @@ static void go_to(struct vcpu *vcpu, const void *host, unsigned cpl)
     vcpu->cpl = (uint8_t)cpl;
     vcpu->bt.tlb = (uint64_t)(uintptr_t)vcpu->tlb[cpl == 3];
     if (!cpl)
-        segments_refresh(vcpu);
+        segments_refresh(vcpu, 0);
     vcpu->bt.saved[1] = (uint64_t)(uintptr_t)host;
 }
 

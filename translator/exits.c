@@ -7,8 +7,10 @@
 /* ... and not so near its end that the target may be an instruction across it (U7). */
 static bool same_page(const struct builder *b, uint32_t target)
 {
-    return target >> PAGE_SHIFT == b->eip >> PAGE_SHIFT &&
-           (target & PAGE_MASK) <= PAGE_SIZE - INSN_MAX;
+    uint32_t gla = target + b->cs_base;
+
+    return gla >> PAGE_SHIFT == (b->eip + b->cs_base) >> PAGE_SHIFT &&
+           (gla & PAGE_MASK) <= PAGE_SIZE - INSN_MAX;
 }
 
 /* A cycle has at least one transfer that does not go forward. */
@@ -35,10 +37,16 @@ static void lookup_miss(struct builder *b)
 
 static void lookup_constant(struct builder *b, uint32_t target)
 {
-    uint32_t slot = (target & (JUMP_SLOTS - 1)) * 8;
+    uint64_t place = unit_place(b->cs_base, target);
+    uint32_t slot = (place & (JUMP_SLOTS - 1)) * 8;
 
     count_emit_looked_up(b);
-    emit_mov_r8d_imm(b, target);
+    if (b->cs_base) {
+        EMIT(b, 0x49, 0xb8);               /* mov r8, place */
+        emit64(b, place);
+    } else {
+        emit_mov_r8d_imm(b, target);
+    }
     EMIT(b, 0x49, 0x89, 0xca);             /* mov r10, rcx */
     EMIT(b, 0x49, 0x8b, 0x8e);             /* mov rcx, [r14 + slot] */
     emit32(b, slot);
@@ -47,15 +55,45 @@ static void lookup_constant(struct builder *b, uint32_t target)
     emit32(b, slot + JUMP_HOST);
 }
 
-void exit_indirect(struct builder *b)
+/* To the place in r8. */
+static void exit_place(struct builder *b)
 {
-    count_emit_looked_up(b);
     EMIT(b, 0x45, 0x0f, 0xb7, 0xc8);       /* movzx r9d, r8w */
     EMIT(b, 0x49, 0x89, 0xca);             /* mov r10, rcx */
     EMIT(b, 0x4b, 0x8b, 0x0c, 0xce);       /* mov rcx, [r14 + r9*8] */
     lookup_miss(b);
     EMIT(b, 0x43, 0xff, 0xa4, 0xce);       /* jmp [r14 + r9*8 + JUMP_HOST] */
     emit32(b, JUMP_HOST);
+}
+
+void exit_indirect(struct builder *b)
+{
+    count_emit_looked_up(b);
+    if (b->cs_base) {
+        EMIT(b, 0x49, 0xb9);               /* mov r9, unit_place(base, 0) */
+        emit64(b, unit_place(b->cs_base, 0));
+        EMIT(b, 0x4f, 0x8d, 0x04, 0x08);   /* lea r8, [r8 + r9] */
+    }
+    exit_place(b);
+}
+
+void exit_far(struct builder *b)
+{
+    const uint32_t cs = (uint32_t)offsetof(struct vcpu, seg[SEG_CS]);
+
+    count_emit_looked_up(b);
+    EMIT(b, 0x66, 0x45, 0x89, 0x8f);       /* mov [selector], r9w */
+    emit32(b, cs + (uint32_t)offsetof(struct segment, selector));
+    EMIT(b, 0x46, 0x8d, 0x0c, 0xcd), emit32(b, 0); /* lea r9d, [r9*8] */
+    EMIT(b, 0x47, 0x8d, 0x0c, 0x09);       /* lea r9d, [r9 + r9] */
+    EMIT(b, 0x4d, 0x89, 0x8f);             /* mov [base], r9 */
+    emit32(b, cs + (uint32_t)offsetof(struct segment, base));
+    EMIT(b, 0x4d, 0x89, 0x8f);
+    emit32(b, (uint32_t)offsetof(struct vcpu, bt_seg[SEG_CS].base));
+    EMIT(b, 0x4f, 0x8d, 0x04, 0x08);       /* lea r8, [r8 + r9] */
+    EMIT(b, 0xc4, 0x43, 0xfb, 0xf0, 0xc9, 32); /* rorx r9, r9, 32 */
+    EMIT(b, 0x4f, 0x8d, 0x04, 0x08);       /* lea r8, [r8 + r9]: unit_place() */
+    exit_place(b);
 }
 
 void exit_direct(struct builder *b, uint32_t target)
@@ -66,7 +104,7 @@ void exit_direct(struct builder *b, uint32_t target)
     }
     count_emit_direct(b);
     if (wants_poll(b, target)) {
-        emit_mov_r8d_imm(b, target);
+        emit_mov_r8d_imm(b, target + b->cs_base);
         EMIT(b, 0x4d, 0x8b, 0x0e);         /* mov r9, [r14] */
     }
     emit8(b, 0xe9);

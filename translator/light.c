@@ -36,11 +36,120 @@ static uint8_t *in_page(const struct vcpu *vcpu, uint32_t gla, uint64_t size,
     return (uint8_t *)(uintptr_t)(tlb->addend[tlb_index(gla)] + gla);
 }
 
+#define RUN_MAX 65536 /* elements; more is for the interpreter, which looks for interrupts */
+
+/* A repeated string instruction of segmented code. */
+struct run {
+    unsigned size;
+    uint64_t mask;   /* of SI, DI and CX */
+};
+
+static struct run run_of(uint32_t argument)
+{
+    unsigned addrsize = argument & LIGHT_SEGMENTED ? argument >> 16 & 0xff : 4;
+
+    return (struct run){ argument & 0xff, addrsize == 2 ? 0xffff : UINT32_MAX };
+}
+
+/*
+ * How many elements at seg:reg lie in one page and in the segment; *at: the host address of the
+ * first. 0: ask the interpreter.
+ */
+static uint64_t span(const struct vcpu *vcpu, const struct run *run, unsigned seg, unsigned reg,
+                     enum mem_access access, uint64_t count, uint8_t **at)
+{
+    const struct bt_segment *s = &vcpu->bt_seg[seg];
+    uint64_t offset = vcpu->gpr[reg] & run->mask;
+    uint32_t gla = (uint32_t)(s->base + offset);
+    uint64_t room = PAGE_SIZE - (gla & PAGE_MASK);
+    int64_t inside = s->limit[access == MEM_WRITE] - (int64_t)offset + 1;
+
+    if (inside <= 0)
+        return 0;
+    if ((uint64_t)inside < room)
+        room = (uint64_t)inside;
+    if (run->mask - offset + 1 < room)
+        room = run->mask - offset + 1;
+    *at = in_page(vcpu, gla, 1, access);
+    return !*at ? 0 : room / run->size < count ? room / run->size : count;
+}
+
+static void advance(struct vcpu *vcpu, const struct run *run, unsigned reg, uint64_t by)
+{
+    uint64_t *gpr = &vcpu->gpr[reg];
+
+    *gpr = (*gpr & ~run->mask) | ((*gpr + by) & run->mask);
+}
+
+static void store(uint8_t *to, uint64_t value, uint64_t count, unsigned size)
+{
+    if (size == 4)
+        __asm__ volatile("rep stosl" : "+D"(to), "+c"(count) : "a"(value) : "memory");
+    else if (size == 2)
+        __asm__ volatile("rep stosw" : "+D"(to), "+c"(count) : "a"(value) : "memory");
+    else
+        __asm__ volatile("rep stosb" : "+D"(to), "+c"(count) : "a"(value) : "memory");
+}
+
+static void move(uint8_t *to, const uint8_t *from, uint64_t count, unsigned size)
+{
+    if (size == 4)
+        __asm__ volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+    else if (size == 2)
+        __asm__ volatile("rep movsw" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+    else
+        __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+}
+
+/* What is left when these return false, the interpreter does, from where they came to. */
+static bool segmented_stos(struct vcpu *vcpu, uint32_t argument)
+{
+    struct run run = run_of(argument);
+    uint64_t count = vcpu->gpr[RCX] & run.mask, done;
+    uint8_t *to;
+
+    if (vcpu->bt.flag_df || count > RUN_MAX)
+        return false;
+    for (; count; count -= done) {
+        done = span(vcpu, &run, SEG_ES, RDI, MEM_WRITE, count, &to);
+        if (!done)
+            return false;
+        store(to, vcpu->gpr[RAX], done, run.size);
+        advance(vcpu, &run, RDI, done * run.size);
+        advance(vcpu, &run, RCX, -done);
+    }
+    return true;
+}
+
+static bool segmented_movs(struct vcpu *vcpu, uint32_t argument)
+{
+    struct run run = run_of(argument);
+    uint64_t count = vcpu->gpr[RCX] & run.mask, done;
+    uint8_t *to, *from;
+
+    if (vcpu->bt.flag_df || count > RUN_MAX)
+        return false;
+    for (; count; count -= done) {
+        done = span(vcpu, &run, SEG_ES, RDI, MEM_WRITE, count, &to);
+        if (done)
+            done = span(vcpu, &run, argument >> 8 & 0xff, RSI, MEM_READ, done, &from);
+        if (!done)
+            return false;
+        move(to, from, done, run.size);
+        advance(vcpu, &run, RSI, done * run.size);
+        advance(vcpu, &run, RDI, done * run.size);
+        advance(vcpu, &run, RCX, -done);
+    }
+    return true;
+}
+
 bool bt_rep_stos(struct vcpu *vcpu, uint32_t size)
 {
     uint64_t count = vcpu->gpr[RCX], value = vcpu->gpr[RAX];
     uint8_t *to;
 
+    if (size & LIGHT_SEGMENTED)
+        return segmented_stos(vcpu, size);
     if (vcpu->bt.flag_df || count > PAGE_SIZE)
         return false;
     to = in_page(vcpu, (uint32_t)vcpu->gpr[RDI], count * size, MEM_WRITE);
@@ -48,12 +157,7 @@ bool bt_rep_stos(struct vcpu *vcpu, uint32_t size)
         return false;
     vcpu->gpr[RDI] = (uint32_t)(vcpu->gpr[RDI] + count * size);
     vcpu->gpr[RCX] = 0;
-    if (size == 4)
-        __asm__ volatile("rep stosl" : "+D"(to), "+c"(count) : "a"(value) : "memory");
-    else if (size == 2)
-        __asm__ volatile("rep stosw" : "+D"(to), "+c"(count) : "a"(value) : "memory");
-    else
-        __asm__ volatile("rep stosb" : "+D"(to), "+c"(count) : "a"(value) : "memory");
+    store(to, value, count, size);
     return true;
 }
 
@@ -63,6 +167,8 @@ bool bt_rep_movs(struct vcpu *vcpu, uint32_t size)
     const uint8_t *from;
     uint8_t *to;
 
+    if (size & LIGHT_SEGMENTED)
+        return segmented_movs(vcpu, size);
     if (vcpu->bt.flag_df || count > PAGE_SIZE)
         return false;
     to = in_page(vcpu, (uint32_t)vcpu->gpr[RDI], bytes, MEM_WRITE);
@@ -72,11 +178,6 @@ bool bt_rep_movs(struct vcpu *vcpu, uint32_t size)
     vcpu->gpr[RDI] = (uint32_t)(vcpu->gpr[RDI] + bytes);
     vcpu->gpr[RSI] = (uint32_t)(vcpu->gpr[RSI] + bytes);
     vcpu->gpr[RCX] = 0;
-    if (size == 4)
-        __asm__ volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
-    else if (size == 2)
-        __asm__ volatile("rep movsw" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
-    else
-        __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+    move(to, from, count, size);
     return true;
 }

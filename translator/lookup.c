@@ -10,11 +10,17 @@ static unsigned hash(uint64_t gpa, uint32_t eip, uint32_t key)
     return (h >> 20 ^ h) & (HASH_SIZE - 1);
 }
 
+static bool same_code(const struct segment *cs, const struct unit *unit)
+{
+    return cs->base == unit->base && cs->limit == unit->limit;
+}
+
 struct unit *lookup_find(struct translator *t, uint64_t gpa, uint32_t eip, uint32_t key)
 {
     struct unit *unit = t->hash[hash(gpa, eip, key)];
 
-    while (unit && (unit->gpa != gpa || unit->eip != eip || unit->key != key))
+    while (unit && (unit->gpa != gpa || unit->eip != eip || unit->key != key ||
+                    (key & KEY_SEG && !same_code(&t->vcpu->seg[SEG_CS], unit))))
         unit = unit->next_hash;
     return unit;
 }
@@ -48,15 +54,17 @@ bool lookup_current(struct translator *t, const struct unit *unit)
     uint64_t gpa;
 
     return unit->gpa2 == NO_GPA ||
-           (!mem_fetch_ptr(t->vcpu, (unit->eip | PAGE_MASK) + 1, &host, &gpa) && host &&
-            gpa == unit->gpa2);
+           (!mem_fetch_ptr(t->vcpu, ((unit->base + unit->eip) | PAGE_MASK) + 1, &host, &gpa) &&
+            host && gpa == unit->gpa2);
 }
 
 bool lookup_publish(struct translator *t, const struct unit *unit)
 {
-    uint32_t last = unit->gpa2 == NO_GPA ? unit->eip : unit->eip + unit->guest_len - 1u;
+    uint64_t place = unit_place(unit->base, unit->eip);
+    uint32_t gla = (uint32_t)place;
+    uint32_t last = unit->gpa2 == NO_GPA ? gla : gla + unit->guest_len - 1u;
 
-    return shadowmm_jump_insert(t->sm, unit->key & KEY_USER, unit->eip, last, unit->host);
+    return shadowmm_jump_insert(t->sm, key_set(unit->key), place, last, unit->host);
 }
 
 static void unlist_in(struct translator *t, struct unit *unit, uint64_t gfn)
@@ -91,7 +99,7 @@ void unit_drop(struct translator *t, struct unit *unit)
     for (unsigned i = 0; i < unit->exit_count; i++)
         if (unit->exits[i].to)
             chain_unlink(t, &unit->exits[i]);
-    shadowmm_jump_drop(t->sm, unit->eip);
+    shadowmm_jump_drop(t->sm, unit_place(unit->base, unit->eip));
     unit->dead = true;
     unit->next_dead = t->graveyard;
     t->graveyard = unit;

@@ -74,7 +74,7 @@ static bool same_memory(struct builder *b, const struct insn *in)
         return false;
     if (in->prefixes & PREFIX_LOCK && !(in->info->attr & A_LOCKABLE && access == MEM_WRITE))
         return false; /* #UD comes before everything else */
-    if (high && b->key & KEY_WINDOW && (in->seg == SEG_FS || in->seg == SEG_GS))
+    if (high && b->key & KEY_WINDOW && (in->seg >= SEG_FS || in->addrsize == 2))
         return false; /* the exchange below must not be followed by a fault (U3) */
     access_operand(b, in, access, in->memsize);
     if (high)
@@ -84,6 +84,22 @@ static bool same_memory(struct builder *b, const struct insn *in)
     if (b->form == FORM_TLB && sets_fdp(in))
         emit_vcpu(b, 0x89, R8, OFF_X87_DATA); /* the host's FDP is not the guest's */
     return true;
+}
+
+/* Of 16-bit code. */
+static void register_form16(struct builder *b, const struct insn *in)
+{
+    if (emit_wants_66(b, in))
+        emit8(b, 0x66);
+    if (in->prefixes & PREFIX_REPNE)
+        emit8(b, 0xf2);
+    if (in->prefixes & PREFIX_REP)
+        emit8(b, 0xf3);
+    if (in->map)
+        emit8(b, 0x0f);
+    if (in->map >= 2)
+        emit8(b, in->map == 2 ? 0x38 : 0x3a);
+    emit(b, in->bytes + in->opcode_at, in->len - in->opcode_at);
 }
 
 bool rule_same(struct builder *b, const struct insn *in)
@@ -96,7 +112,10 @@ bool rule_same(struct builder *b, const struct insn *in)
         EMIT(b, 0x80, in->modrm, (uint8_t)in->imm);
         return true;
     }
-    emit(b, in->bytes, in->len);
+    if (b->key & KEY_CODE16)
+        register_form16(b, in);
+    else
+        emit(b, in->bytes, in->len);
     return true;
 }
 
@@ -129,8 +148,15 @@ bool rule_inc_dec(struct builder *b, const struct insn *in)
 
 bool rule_lea(struct builder *b, const struct insn *in)
 {
-    if (in->addrsize != 4 || !in->has_mem || in->prefixes & PREFIX_LOCK)
+    if (!in->has_mem || in->prefixes & PREFIX_LOCK)
         return false;
+    if (in->addrsize != 4) {
+        access_offset(b, in);
+        if (in->opsize == 2)
+            emit8(b, 0x66);
+        EMIT(b, 0x44, 0x89, 0xc0 | in->reg);   /* mov reg, r8 */
+        return true;
+    }
     if (in->opsize == 2)
         emit8(b, 0x66);
     emit_lea(b, in->reg, in->base, in->index, in->scale, (int32_t)in->disp);
@@ -160,6 +186,12 @@ static bool native_form(const struct builder *b, const struct insn *in)
     return !in->has_mem || in->memsize;
 }
 
+/* Through a segment that is not flat, FDP would not be the offset. */
+static bool odd_fdp(const struct builder *b, const struct insn *in)
+{
+    return in->seg >= SEG_FS || (b->key & KEY_SEG && (!access_flat(b, in) || in->addrsize == 2));
+}
+
 static bool rule_fpu(struct builder *b, const struct insn *in)
 {
     if (in->info->attr & A_AVX)
@@ -170,8 +202,7 @@ static bool rule_fpu(struct builder *b, const struct insn *in)
     case M_XGETBV: case M_XSETBV: case M_FLDENV: case M_FNSTENV: case M_FNSAVE: case M_FRSTOR:
         return false;
     default:
-        /* through FS and GS, FDP would not be the offset */
-        return native_form(b, in) && !(in->has_mem && in->seg >= SEG_FS && sets_fdp(in)) &&
+        return native_form(b, in) && !(in->has_mem && odd_fdp(b, in) && sets_fdp(in)) &&
                rule_same(b, in);
     }
 }
@@ -183,6 +214,10 @@ void rule_apply(struct builder *b, const struct insn *in)
     bool resumes = !(attr & (A_BRANCH | A_FAR | A_ENDS | A_UNDEFINED));
 
     if (adapt_calls(b->t, b->gpa + (b->at - b->eip))) {
+        rule_callout(b, in, attr & A_ANY_FPU ? SITE_FPU : SITE_EXECUTE, resumes);
+        return;
+    }
+    if (b->key & KEY_SEG && in->prefixes & (PREFIX_VEX | PREFIX_EVEX)) {
         rule_callout(b, in, attr & A_ANY_FPU ? SITE_FPU : SITE_EXECUTE, resumes);
         return;
     }

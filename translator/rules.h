@@ -12,15 +12,27 @@ rule_fn rule_same, rule_bit_string, rule_bit_scan, rule_inc_dec, rule_lea, rule_
 /* --- rules_vector.c: AVX; BMI --- */
 rule_fn rule_vector, rule_bmi;
 /* --- rules_stack.c --- */
-rule_fn rule_push, rule_pop, rule_leave;
+rule_fn rule_push, rule_pop, rule_leave, rule_pusha, rule_popa;
 /* --- rules_branch.c --- */
 rule_fn rule_call, rule_call_indirect, rule_jmp, rule_jmp_indirect, rule_ret;
 rule_fn rule_jcc, rule_jcxz, rule_loop;
 /* --- rules_system.c --- */
 rule_fn rule_pushf, rule_popf, rule_cli, rule_sti, rule_cld, rule_std, rule_rdtsc, rule_sysenter,
     rule_sysexit, rule_int, rule_iret, rule_mov_to_cr;
+/* EFLAGS into r9d; from r9d (size bytes), and where they cannot be: rules_system.c says how. */
+void rule_compose_flags(struct builder *b);
+void rule_load_flags(struct builder *b, unsigned size, uint32_t ways[2]);
+/* --- rules_real.c --- */
+rule_fn rule_int_real, rule_iret_real, rule_jmp_far, rule_call_far, rule_ret_far;
+/* From the selector in r8d: a segment register (not CS) as real mode loads it. */
+void rule_load_real(struct builder *b, unsigned seg);
+/* Is real mode's or virtual-8086 mode's meaning of segments all that there is to it? */
+static inline bool rule_is_real(const struct builder *b)
+{
+    return (b->key & (KEY_REAL | KEY_ODD)) == KEY_REAL;
+}
 /* --- rules_segment.c --- */
-rule_fn rule_mov_from_seg, rule_mov_to_seg, rule_pop_seg, rule_push_seg;
+rule_fn rule_mov_from_seg, rule_mov_to_seg, rule_pop_seg, rule_push_seg, rule_les;
 /* --- rules_string.c --- */
 rule_fn rule_lods, rule_stos, rule_movs, rule_scas, rule_cmps;
 

@@ -1,43 +1,82 @@
-/* Segment registers: read in line, loaded by a light call (segments.c) at CPL 0. */
+/*
+ * Segment registers: read in line; loaded in line in real and virtual-8086 mode, and by a light
+ * call (segments.c) at CPL 0 and in segmented code.
+ */
 #include "cpu/cpuid.h"
 #include "translator/rules.h"
+
+static uint32_t selector_of(unsigned seg)
+{
+    return (uint32_t)(offsetof(struct vcpu, seg) + seg * sizeof(struct segment) +
+                      offsetof(struct segment, selector));
+}
+
+static void load_selector_r9(struct builder *b, unsigned seg)
+{
+    EMIT(b, 0x45, 0x0f, 0xb7, 0x8f);           /* movzx r9d, word [selector] */
+    emit32(b, selector_of(seg));
+}
 
 /* MOV r32, Sreg zero-extends. */
 bool rule_mov_from_seg(struct builder *b, const struct insn *in)
 {
-    uint32_t offset = (uint32_t)(offsetof(struct vcpu, seg) + in->reg * sizeof(struct segment) +
-                                 offsetof(struct segment, selector));
-
-    if (in->has_mem || in->reg >= SEG_COUNT || in->prefixes & PREFIX_LOCK)
+    if (in->reg >= SEG_COUNT || in->prefixes & PREFIX_LOCK)
         return false;
+    if (in->has_mem) {
+        if (!(b->key & KEY_SEG) || access_in_window(b, in))
+            return false;
+        access_operand(b, in, MEM_WRITE, 2);
+        load_selector_r9(b, in->reg);
+        access_store_sized_at(b, R9, 2);
+        return true;
+    }
     if (in->opsize == 2)
         EMIT(b, 0x66, 0x41, 0x8b, 0x87 | in->rm << 3);
     else
         EMIT(b, 0x41, 0x0f, 0xb7, 0x87 | in->rm << 3);
-    emit32(b, offset);
+    emit32(b, selector_of(in->reg));
     return true;
 }
 
-/* The segment register that a light call may load: not CS, not SS with its shadow. */
-static bool light(const struct builder *b, const struct insn *in, unsigned seg)
+/* --- Loads ------------------------------------------------------------------------------- */
+
+/*
+ * May it be loaded without the interpreter? Not CS. SS has a shadow over the next instruction,
+ * which in line is kept by itself, as nothing is let in before the unit is left; but a light call
+ * does not look at what SS needs.
+ */
+static bool loadable(const struct builder *b, const struct insn *in, unsigned seg)
 {
-    return !(b->key & KEY_USER) && !(in->prefixes & PREFIX_LOCK) &&
-           (seg == SEG_DS || seg == SEG_ES || seg == SEG_FS || seg == SEG_GS);
+    if (in->prefixes & PREFIX_LOCK || seg == SEG_CS || seg >= SEG_COUNT)
+        return false;
+    if (rule_is_real(b))
+        return seg != SEG_SS || !b->last;
+    if (b->key & KEY_ODD)
+        return false;
+    return (b->key & KEY_SEG || !(b->key & KEY_USER)) && seg != SEG_SS;
 }
 
-/* r8d = selector: the segment register above it. */
-static uint32_t load_segment(struct builder *b, unsigned seg)
+/* From the selector in r8d. What follows is emitted by the caller, then end_load() with this. */
+static uint32_t begin_load(struct builder *b, unsigned seg)
 {
+    if (rule_is_real(b)) {
+        rule_load_real(b, seg);
+        return 0;
+    }
     EMIT(b, 0x45, 0x8d, 0x80);                 /* lea r8d, [r8 + seg << 16] */
     emit32(b, seg << 16);
-    return light_call(b, bt_load_segment);
+    return light_call(b, b->key & KEY_SEG ? bt_load_segment_any : bt_load_segment);
+}
+
+static void end_load(struct builder *b, const struct insn *in, uint32_t slow)
+{
+    if (!rule_is_real(b))
+        light_end(b, in, slow);
 }
 
 bool rule_mov_to_seg(struct builder *b, const struct insn *in)
 {
-    uint32_t slow;
-
-    if (!light(b, in, in->reg) || (in->has_mem && !access_possible(b, in, MEM_READ)))
+    if (!loadable(b, in, in->reg) || (in->has_mem && !access_possible(b, in, MEM_READ)))
         return false;
     if (in->has_mem) {
         access_operand(b, in, MEM_READ, 2);
@@ -45,8 +84,7 @@ bool rule_mov_to_seg(struct builder *b, const struct insn *in)
     } else {
         EMIT(b, 0x44, 0x0f, 0xb7, 0xc0 | in->rm); /* movzx r8d, reg16 */
     }
-    slow = load_segment(b, in->reg);
-    light_end(b, in, slow);
+    end_load(b, in, begin_load(b, in->reg));
     return true;
 }
 
@@ -62,14 +100,47 @@ bool rule_pop_seg(struct builder *b, const struct insn *in)
     unsigned seg = popped_segment(in);
     uint32_t slow;
 
-    if (in->opsize != 4 || !light(b, in, seg))
+    if ((in->opsize != 4 && !(b->key & KEY_SEG)) || !loadable(b, in, seg))
         return false;
-    access_at(b, RSP, 0, MEM_READ, 4);
-    access_load_at(b, R8);
+    access_at(b, RSP, 0, MEM_READ, in->opsize);
+    access_load_sized_at(b, R8, in->opsize);
     EMIT(b, 0x45, 0x0f, 0xb7, 0xc0);           /* movzx r8d, r8w */
-    slow = load_segment(b, seg);
-    EMIT(b, 0x8d, 0x64, 0x24, 0x04);           /* lea esp, [rsp + 4] */
-    light_end(b, in, slow);
+    slow = begin_load(b, seg);
+    access_move_sp(b, RSP, in->opsize);
+    end_load(b, in, slow);
+    return true;
+}
+
+static unsigned loaded_segment(const struct insn *in)
+{
+    switch (in->id) {
+    case M_LES: return SEG_ES;
+    case M_LDS: return SEG_DS;
+    case M_LSS: return SEG_SS;
+    case M_LFS: return SEG_FS;
+    default: return SEG_GS;
+    }
+}
+
+/* LES and its like, of segmented code. */
+bool rule_les(struct builder *b, const struct insn *in)
+{
+    unsigned seg = loaded_segment(in);
+    uint32_t slow;
+
+    if (!(b->key & KEY_SEG) || !in->has_mem || !loadable(b, in, seg))
+        return false;
+    b->adapted = b->parts = true; /* both halves in the TLB form */
+    access_operand(b, in, MEM_READ, in->opsize + 2u);
+    access_load_sized_at(b, R9, in->opsize);
+    emit_vcpu(b, 0x89, R9, OFF_SCRATCH);
+    access_load16_beside(b, R8, in->opsize);
+    slow = begin_load(b, seg);
+    emit_vcpu(b, 0x8b, R9, OFF_SCRATCH);
+    if (in->opsize == 2)
+        emit8(b, 0x66);
+    EMIT(b, 0x44, 0x89, 0xc8 | in->reg);       /* mov reg, r9 */
+    end_load(b, in, slow);
     return true;
 }
 
@@ -79,12 +150,11 @@ bool rule_push_seg(struct builder *b, const struct insn *in)
     static const uint8_t by_opcode[8] = { SEG_ES, SEG_CS, SEG_SS, SEG_DS };
     unsigned seg = in->map ? (in->opcode == 0xa0 ? SEG_FS : SEG_GS) : by_opcode[in->opcode >> 3];
 
-    if (in->opsize != 4 || in->prefixes & PREFIX_LOCK || cpuid_is_amd(b->t->vcpu->model))
+    if ((in->opsize != 4 && !(b->key & KEY_SEG)) || in->prefixes & PREFIX_LOCK ||
+        cpuid_is_amd(b->t->vcpu->model))
         return false;
-    access_at(b, RSP, -4, MEM_WRITE, 2);
-    EMIT(b, 0x45, 0x0f, 0xb7, 0x8f);           /* movzx r9d, word [selector] */
-    emit32(b, (uint32_t)(offsetof(struct vcpu, seg) + seg * sizeof(struct segment) +
-                         offsetof(struct segment, selector)));
+    access_at(b, RSP, (int8_t)-in->opsize, MEM_WRITE, 2);
+    load_selector_r9(b, seg);
     access_store_sized_at(b, R9, 2);
     access_set_esp(b);
     return true;

@@ -9,10 +9,12 @@ static unsigned size_of(const struct insn *in)
     return in->opcode & 1 ? in->opsize : 1;
 }
 
-static bool plain(const struct insn *in)
+static bool plain(const struct builder *b, const struct insn *in)
 {
-    return in->addrsize == 4 && !(in->prefixes & PREFIX_LOCK) &&
-           (in->seg == SEG_DS || in->seg == SEG_ES || in->seg == SEG_SS);
+    if (in->prefixes & PREFIX_LOCK)
+        return false;
+    return b->key & KEY_SEG ||
+           (in->addrsize == 4 && (in->seg == SEG_DS || in->seg == SEG_ES || in->seg == SEG_SS));
 }
 
 static bool repeated(const struct insn *in)
@@ -47,8 +49,10 @@ static void end_forward(struct builder *b, uint32_t done)
     emit_patch(b, done, here(b));
 }
 
-static void advance(struct builder *b, unsigned reg, unsigned size)
+static void advance(struct builder *b, const struct insn *in, unsigned reg, unsigned size)
 {
+    if (in->addrsize == 2)
+        emit8(b, 0x66);
     EMIT(b, 0x8d, 0x40 | reg << 3 | reg, (uint8_t)size); /* lea reg, [reg + size] */
 }
 
@@ -57,21 +61,23 @@ bool rule_lods(struct builder *b, const struct insn *in)
     unsigned size = size_of(in);
     uint32_t done;
 
-    if (!plain(in) || repeated(in))
+    if (!plain(b, in) || repeated(in))
         return false;
     done = begin_forward(b, in);
-    access_at(b, RSI, 0, MEM_READ, size);
+    access_string(b, in, in->seg, RSI, MEM_READ, size);
     access_load_sized_at(b, RAX, size);
-    advance(b, RSI, size);
+    advance(b, in, RSI, size);
     end_forward(b, done);
     return true;
 }
 
 static bool rep_light(struct builder *b, const struct insn *in, light_fn *fn)
 {
-    uint32_t slow;
+    uint32_t slow, argument = size_of(in);
 
-    emit_mov_r8d_imm(b, size_of(in));
+    if (b->key & KEY_SEG)
+        argument |= (uint32_t)in->seg << 8 | (uint32_t)in->addrsize << 16 | LIGHT_SEGMENTED;
+    emit_mov_r8d_imm(b, argument);
     slow = light_call(b, fn);
     light_end(b, in, slow);
     return true;
@@ -82,14 +88,14 @@ bool rule_stos(struct builder *b, const struct insn *in)
     unsigned size = size_of(in);
     uint32_t done;
 
-    if (!plain(in))
+    if (!plain(b, in))
         return false;
     if (repeated(in))
         return rep_light(b, in, bt_rep_stos);
     done = begin_forward(b, in);
-    access_at(b, RDI, 0, MEM_WRITE, size);
+    access_string(b, in, SEG_ES, RDI, MEM_WRITE, size);
     access_store_sized_at(b, RAX, size);
-    advance(b, RDI, size);
+    advance(b, in, RDI, size);
     end_forward(b, done);
     return true;
 }
@@ -99,19 +105,19 @@ bool rule_movs(struct builder *b, const struct insn *in)
     unsigned size = size_of(in);
     uint32_t done;
 
-    if (!plain(in))
+    if (!plain(b, in))
         return false;
     if (repeated(in))
         return rep_light(b, in, bt_rep_movs);
     done = begin_forward(b, in);
-    access_at(b, RSI, 0, MEM_READ, size);
+    access_string(b, in, in->seg, RSI, MEM_READ, size);
     access_load_sized_at(b, R9, size);
     emit_vcpu(b, 0x89, R9, OFF_SCRATCH);
-    access_at(b, RDI, 0, MEM_WRITE, size);
+    access_string(b, in, SEG_ES, RDI, MEM_WRITE, size);
     emit_vcpu(b, 0x8b, R9, OFF_SCRATCH);
     access_store_sized_at(b, R9, size);
-    advance(b, RSI, size);
-    advance(b, RDI, size);
+    advance(b, in, RSI, size);
+    advance(b, in, RDI, size);
     end_forward(b, done);
     return true;
 }
@@ -121,12 +127,12 @@ bool rule_scas(struct builder *b, const struct insn *in)
     unsigned size = size_of(in);
     uint32_t done;
 
-    if (!plain(in) || repeated(in))
+    if (!plain(b, in) || repeated(in))
         return false;
     done = begin_forward(b, in);
-    access_at(b, RDI, 0, MEM_READ, size);
+    access_string(b, in, SEG_ES, RDI, MEM_READ, size);
     access_compare_at(b, RAX, size);
-    advance(b, RDI, size);
+    advance(b, in, RDI, size);
     end_forward(b, done);
     return true;
 }
@@ -137,19 +143,19 @@ bool rule_cmps(struct builder *b, const struct insn *in)
     unsigned size = size_of(in);
     uint32_t done;
 
-    if (!plain(in) || repeated(in))
+    if (!plain(b, in) || repeated(in))
         return false;
     done = begin_forward(b, in);
-    access_at(b, RDI, 0, MEM_READ, size);
+    access_string(b, in, SEG_ES, RDI, MEM_READ, size);
     access_load_sized_at(b, R9, size);
     emit_vcpu(b, 0x89, R9, OFF_SCRATCH);
-    access_at(b, RSI, 0, MEM_READ, size);
+    access_string(b, in, in->seg, RSI, MEM_READ, size);
     access_load_sized_at(b, R9, size);
     if (size == 2)
         emit8(b, 0x66);
     emit_vcpu(b, size == 1 ? 0x3a : 0x3b, R9, OFF_SCRATCH); /* cmp r9, [scratch] */
-    advance(b, RSI, size);
-    advance(b, RDI, size);
+    advance(b, in, RSI, size);
+    advance(b, in, RDI, size);
     end_forward(b, done);
     return true;
 }

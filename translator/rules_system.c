@@ -18,7 +18,7 @@ static void store_byte(struct builder *b, uint32_t offset, uint8_t value)
 /* With CPL 0 IOPL does not matter; user code asks the interpreter. */
 static bool kernel(const struct builder *b, const struct insn *in)
 {
-    return !(b->key & KEY_USER) && !(in->prefixes & PREFIX_LOCK);
+    return !(b->key & (KEY_USER | KEY_RING)) && !(in->prefixes & PREFIX_LOCK);
 }
 
 bool rule_cli(struct builder *b, const struct insn *in)
@@ -90,14 +90,11 @@ static void restore_rax(struct builder *b)
 }
 
 /*
- * PUSHF composes EFLAGS without touching it: the arithmetic flags from the host's by LAHF and SETO,
- * IF and DF from their bytes, the rest from system_flags.
+ * EFLAGS into r9d, composed without touching it: the arithmetic flags from the host's by LAHF and
+ * SETO, IF and DF from their bytes, the rest from system_flags. r11 is used.
  */
-bool rule_pushf(struct builder *b, const struct insn *in)
+void rule_compose_flags(struct builder *b)
 {
-    if (in->opsize != 4 || in->prefixes & PREFIX_LOCK)
-        return false;
-    access_at(b, RSP, -4, MEM_WRITE, 4);
     save_rax(b);
     EMIT(b, 0x9f, 0x0f, 0x90, 0xc0);             /* lahf; seto al */
     EMIT(b, 0x86, 0xe0);                         /* xchg al, ah */
@@ -114,47 +111,43 @@ bool rule_pushf(struct builder *b, const struct insn *in)
     emit_vcpu(b, 0x8b, R11, OFF_SYSTEM_FLAGS);
     EMIT(b, 0x47, 0x8d, 0x0c, 0x19);             /* lea r9d, [r9 + r11] */
     restore_rax(b);
-    access_store_at(b, R9);
+}
+
+/* In virtual-8086 mode it depends on IOPL. */
+bool rule_pushf(struct builder *b, const struct insn *in)
+{
+    bool v86 = (b->key & (KEY_REAL | KEY_USER)) == (KEY_REAL | KEY_USER);
+
+    if ((in->opsize != 4 && !(b->key & KEY_SEG)) || v86 || in->prefixes & PREFIX_LOCK)
+        return false;
+    access_at(b, RSP, (int8_t)-in->opsize, MEM_WRITE, in->opsize);
+    rule_compose_flags(b);
+    access_store_sized_at(b, R9, in->opsize);
     access_set_esp(b);
     return true;
 }
 
-static uint32_t jump_short(struct builder *b, uint8_t op)
-{
-    EMIT(b, op, 0);
-    return here(b);
-}
-
-static void land(struct builder *b, uint32_t from)
-{
-    if (!b->full)
-        b->start[from - 1] = (uint8_t)(here(b) - from);
-}
 
 /*
- * POPF at CPL 0 where nothing but the arithmetic flags, IF and DF changes and no interrupt waits;
- * everything else is the interpreter's. The host's flags are free here: all are about to be
- * replaced.
+ * The flags in r9d become the guest's, where nothing but the arithmetic flags, IF and DF changes
+ * and no interrupt waits; everything else is the interpreter's: then it goes on at ways[0] and
+ * ways[1]. r10 and r11 are used. The host's flags are free here: all are about to be replaced.
  */
-bool rule_popf(struct builder *b, const struct insn *in)
+void rule_load_flags(struct builder *b, unsigned size, uint32_t ways[2])
 {
-    uint32_t other, closed, waits, done;
+    uint32_t seen = size == 2 ? 0xffff : UINT32_MAX, closed;
 
-    if (in->opsize != 4 || !kernel(b, in))
-        return false;
-    access_at(b, RSP, 0, MEM_READ, 4);
-    access_load_at(b, R9);
     emit_vcpu(b, 0x8b, R11, OFF_SYSTEM_FLAGS);
     EMIT(b, 0x45, 0x31, 0xcb);                   /* xor r11d, r9d */
     EMIT(b, 0x41, 0xf7, 0xc3),
-        emit32(b, EFLAGS_TF | EFLAGS_IOPL | EFLAGS_NT | EFLAGS_AC | EFLAGS_ID | EFLAGS_RF |
-                      EFLAGS_VM | EFLAGS_VIF | EFLAGS_VIP);
-    other = jump_short(b, 0x75);                 /* test r11d, ...; jnz interpret */
+        emit32(b, (EFLAGS_TF | EFLAGS_IOPL | EFLAGS_NT | EFLAGS_AC | EFLAGS_ID | EFLAGS_RF |
+                   EFLAGS_VM | EFLAGS_VIF | EFLAGS_VIP) & seen);
+    ways[0] = emit_jump_short(b, 0x75);               /* test r11d, ...; jnz interpret */
     EMIT(b, 0x41, 0xf7, 0xc1), emit32(b, EFLAGS_IF);
-    closed = jump_short(b, 0x74);                /* test r9d, IF; jz closed */
+    closed = emit_jump_short(b, 0x74);                /* test r9d, IF; jz closed */
     EMIT(b, 0x41, 0x80, 0xbf), emit32(b, offsetof(struct vcpu, intr_line)), emit8(b, 0);
-    waits = jump_short(b, 0x75);                 /* cmp byte [intr_line], 0; jne interpret */
-    land(b, closed);
+    ways[1] = emit_jump_short(b, 0x75);               /* cmp byte [intr_line], 0; jne interpret */
+    emit_land(b, closed);
     EMIT(b, 0x45, 0x89, 0xcb, 0x41, 0xc1, 0xeb, 8); /* mov r11d, r9d; shr r11d, 8 */
     EMIT(b, 0x45, 0x89, 0xda, 0x41, 0x83, 0xe2, 2); /* mov r10d, r11d; and r10d, 2 */
     emit_vcpu(b, 0x88, R10, OFF_FLAG_IF);
@@ -165,12 +158,26 @@ bool rule_popf(struct builder *b, const struct insn *in)
     EMIT(b, 0x44, 0x89, 0xc8, 0x88, 0xc4);       /* mov eax, r9d; mov ah, al */
     EMIT(b, 0x41, 0x80, 0xc3, 0x7f, 0x9e);       /* add r11b, 0x7f; sahf */
     restore_rax(b);
-    EMIT(b, 0x8d, 0x64, 0x24, 0x04);             /* lea esp, [rsp + 4] */
-    done = jump_short(b, 0xeb);
-    land(b, other);
-    land(b, waits);
+}
+
+bool rule_popf(struct builder *b, const struct insn *in)
+{
+    uint32_t ways[2], done;
+
+    if ((in->opsize != 4 && !(b->key & KEY_SEG)) || !kernel(b, in))
+        return false;
+    access_at(b, RSP, 0, MEM_READ, in->opsize);
+    if (in->opsize == 4)
+        access_load_at(b, R9);
+    else
+        access_load16(b, in, R9);
+    rule_load_flags(b, in->opsize, ways);
+    access_move_sp(b, RSP, in->opsize);
+    done = emit_jump_short(b, 0xeb);
+    emit_land(b, ways[0]);
+    emit_land(b, ways[1]);
     rule_callout(b, in, SITE_EXECUTE, true);
-    land(b, done);
+    emit_land(b, done);
     return true;
 }
 
@@ -211,12 +218,14 @@ static bool light_transfer(struct builder *b, const struct insn *in, light_fn *f
 
 bool rule_sysenter(struct builder *b, const struct insn *in)
 {
-    return !(in->prefixes & PREFIX_LOCK) && cpuid_has(b->t->vcpu->model, CPUID_SEP) &&
-           light_transfer(b, in, bt_sysenter, b->key);
+    return !(in->prefixes & PREFIX_LOCK) && !(b->key & KEY_SEG) &&
+           cpuid_has(b->t->vcpu->model, CPUID_SEP) && light_transfer(b, in, bt_sysenter, b->key);
 }
 
 bool rule_int(struct builder *b, const struct insn *in)
 {
+    if (b->key & KEY_SEG)
+        return rule_int_real(b, in);
     if (in->prefixes & PREFIX_LOCK)
         return false;
     emit_mov_r8d_imm(b, b->at + in->len);
@@ -226,12 +235,15 @@ bool rule_int(struct builder *b, const struct insn *in)
 
 bool rule_iret(struct builder *b, const struct insn *in)
 {
+    if (b->key & KEY_SEG)
+        return rule_iret_real(b, in);
     return kernel(b, in) && in->opsize == 4 && light_transfer(b, in, bt_iret, b->key);
 }
 
 bool rule_sysexit(struct builder *b, const struct insn *in)
 {
-    return kernel(b, in) && cpuid_has(b->t->vcpu->model, CPUID_SEP) && in->opsize == 4 &&
+    return kernel(b, in) && !(b->key & KEY_SEG) && in->opsize == 4 &&
+           cpuid_has(b->t->vcpu->model, CPUID_SEP) &&
            light_transfer(b, in, bt_sysexit, b->key);
 }
 
@@ -250,14 +262,14 @@ bool rule_mov_to_cr(struct builder *b, const struct insn *in)
     emit_vcpu(b, 0x8b, RCX, offsetof(struct vcpu, cr4));
     EMIT(b, 0xf7, 0xd1);                         /* not ecx */
     EMIT(b, 0x42, 0x8d, 0x4c, 0x01, 0x01);       /* lea ecx, [rcx + r8 + 1] */
-    same = jump_short(b, 0xe3);                  /* jrcxz same */
-    other = jump_short(b, 0xeb);
-    land(b, same);
+    same = emit_jump_short(b, 0xe3);                  /* jrcxz same */
+    other = emit_jump_short(b, 0xeb);
+    emit_land(b, same);
     EMIT(b, 0x4c, 0x89, 0xd1);                   /* mov rcx, r10 */
-    done = jump_short(b, 0xeb);
-    land(b, other);
+    done = emit_jump_short(b, 0xeb);
+    emit_land(b, other);
     EMIT(b, 0x4c, 0x89, 0xd1);
     rule_callout(b, in, SITE_EXECUTE, true);
-    land(b, done);
+    emit_land(b, done);
     return true;
 }

@@ -1,6 +1,8 @@
 /*
- * Loading data segment registers without the interpreter: the descriptor is read from the GDT each
- * time (its page is not traced: kernels rewrite TLS descriptors at every switch), by a TLB probe.
+ * Segments as units know them: what of them is in the mode key, what probes compare with, and
+ * loads of data segment registers without the interpreter. For those the descriptor is read from
+ * its table each time (whose page is not traced: kernels rewrite TLS descriptors at every
+ * switch), by a TLB probe. Reference: SDM volume 3, 3.4, 5.2 to 5.6, 20.1.
  */
 #include "cpu/segment.h"
 #include "cpu/tlb.h"
@@ -11,14 +13,110 @@ static const struct tlb never = {
     .tag = { { NEVER }, { NEVER }, { NEVER } },
 };
 
-void segments_refresh(struct vcpu *vcpu)
+static bool has_descriptors(const struct vcpu *vcpu)
 {
+    return vcpu_protected(vcpu) && !vcpu_v86(vcpu);
+}
+
+static bool expands_down(const struct segment *s)
+{
+    return (s->attr & (SEG_CODE | SEG_EXPDOWN)) == SEG_EXPDOWN;
+}
+
+/* A segment of 4 GiB wraps around, and expand-down ones are the interpreter's. */
+static int64_t limit_of(const struct segment *s, bool allowed)
+{
+    if (!allowed || expands_down(s))
+        return -1;
+    return s->limit == UINT32_MAX ? 1ll << 40 : s->limit;
+}
+
+void segments_refresh_one(struct vcpu *vcpu, unsigned seg)
+{
+    const struct segment *s = &vcpu->seg[seg];
+    bool checked = has_descriptors(vcpu), usable = !(s->attr & SEG_UNUSABLE) && s->attr & SEG_P;
+    bool read = usable && !((s->attr & (SEG_CODE | SEG_READABLE)) == SEG_CODE);
+    bool write = usable && (s->attr & (SEG_CODE | SEG_WRITABLE)) == SEG_WRITABLE;
+
+    vcpu->bt_seg[seg].base = s->base;
+    vcpu->bt_seg[seg].limit[MEM_READ] = limit_of(s, read || !checked);
+    vcpu->bt_seg[seg].limit[MEM_WRITE] = limit_of(s, write || !checked);
+}
+
+void segments_refresh(struct vcpu *vcpu, uint32_t key)
+{
+    for (unsigned i = 0; key & KEY_SEG && i < SEG_COUNT; i++)
+        segments_refresh_one(vcpu, i);
     for (unsigned i = 0; i < 2; i++) {
         bool whole = segment_whole(&vcpu->seg[SEG_FS + i]);
 
         vcpu->bt.seg_tlb[i] = whole ? vcpu->bt.tlb : (uint64_t)(uintptr_t)&never;
     }
 }
+
+/* --- The mode ----------------------------------------------------------------------- */
+
+/* Can 16-bit addresses reach all of it? */
+static bool plain_real(const struct segment *s)
+{
+    return s->limit >= 0xffff && !(s->attr & SEG_UNUSABLE) && !expands_down(s);
+}
+
+static uint32_t real_key(const struct vcpu *vcpu)
+{
+    uint32_t key = KEY_REAL | KEY_DS | KEY_ES | KEY_SS;
+
+    if (vcpu->seg[SEG_CS].limit != 0xffff || vcpu->idtr.limit < 0x3ff || vcpu->eflags & EFLAGS_AC)
+        key |= KEY_ODD;
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        if (!plain_real(&vcpu->seg[i]))
+            key |= KEY_ODD;
+    return key;
+}
+
+static bool flat(const struct segment *s)
+{
+    return segment_whole(s) && !s->base;
+}
+
+static uint32_t protected_key(const struct vcpu *vcpu)
+{
+    return (flat(&vcpu->seg[SEG_DS]) ? 0 : KEY_DS) | (flat(&vcpu->seg[SEG_ES]) ? 0 : KEY_ES) |
+           (flat(&vcpu->seg[SEG_SS]) ? 0 : KEY_SS);
+}
+
+uint32_t segments_key(const struct vcpu *vcpu)
+{
+    uint32_t key = KEY_OK | KEY_SEG;
+
+    if (!translator_of((struct vcpu *)vcpu)->bmi2 || vcpu->seg[SEG_CS].base == UINT32_MAX)
+        return 0; /* probes need SHRX; unit_place() */
+    if (vcpu->cpl)
+        key |= vcpu->cpl == 3 ? KEY_USER : KEY_RING;
+    if (!(vcpu->seg[SEG_CS].attr & SEG_DB))
+        key |= KEY_CODE16;
+    if (!(vcpu->seg[SEG_SS].attr & SEG_DB))
+        key |= KEY_STACK16;
+    return key | (has_descriptors(vcpu) ? protected_key(vcpu) : real_key(vcpu));
+}
+
+void segments_code(struct translator *t, uint32_t key)
+{
+    const struct segment *cs = &t->vcpu->seg[SEG_CS];
+    uint32_t base = (uint32_t)cs->base;
+    unsigned slot = (base >> 4 ^ base >> 12) % (sizeof(t->code_limit) / sizeof(*t->code_limit));
+
+    if ((key & (KEY_REAL | KEY_ODD)) == KEY_REAL) /* the limit is 64 KiB */
+        return;
+    if (t->code_limit[slot].base == base && t->code_limit[slot].limit == cs->limit)
+        return;
+    if (t->code_limit[slot].limit)
+        shadowmm_jump_flush(t->sm);
+    t->code_limit[slot].base = base;
+    t->code_limit[slot].limit = cs->limit;
+}
+
+/* --- Loads --------------------------------------------------------------------------- */
 
 /* The descriptor of a GDT selector, if the TLB has its page. 0: ask the interpreter. */
 static uint64_t descriptor_of(const struct vcpu *vcpu, uint16_t selector)
@@ -59,5 +157,54 @@ bool bt_load_segment(struct vcpu *vcpu, uint32_t argument)
             segment_whole(&new) ? vcpu->bt.tlb : (uint64_t)(uintptr_t)&never;
     }
     vcpu->seg[seg] = new;
+    return true;
+}
+
+/* As descriptor_of(), in either table. */
+static uint64_t descriptor_in(const struct vcpu *vcpu, uint16_t selector)
+{
+    const struct segment *ldt = &vcpu->ldtr;
+    const struct tlb *tlb = vcpu->tlb[0];
+    uint64_t gla, d;
+
+    if (!(selector & SELECTOR_TI))
+        return descriptor_of(vcpu, selector);
+    gla = (uint32_t)(ldt->base + (selector & ~7u));
+    if (ldt->attr & SEG_UNUSABLE || (selector | 7u) > ldt->limit || !tlb_hit(tlb, MEM_READ, gla) ||
+        (gla & PAGE_MASK) > PAGE_SIZE - 8)
+        return 0;
+    __builtin_memcpy(&d, (const void *)(uintptr_t)(tlb->addend[tlb_index(gla)] + gla), 8);
+    return d;
+}
+
+/* Data or readable code, present, accessed, and not more privileged than CPL and RPL. */
+static bool usable_data(const struct vcpu *vcpu, uint16_t selector, uint64_t d)
+{
+    const uint32_t needed = SEG_S | SEG_P | SEG_ACCESSED;
+    uint32_t attr = descriptor_attr(d);
+
+    if ((attr & needed) != needed || (attr & (SEG_CODE | SEG_READABLE)) == SEG_CODE)
+        return false;
+    return (attr & (SEG_CODE | SEG_CONFORM)) == (SEG_CODE | SEG_CONFORM) ||
+           (descriptor_dpl(d) >= vcpu->cpl && descriptor_dpl(d) >= (selector & SELECTOR_RPL));
+}
+
+bool bt_load_segment_any(struct vcpu *vcpu, uint32_t argument)
+{
+    unsigned seg = argument >> 16;
+    uint16_t selector = (uint16_t)argument;
+    struct segment new = { .selector = selector, .attr = SEG_UNUSABLE };
+
+    if (!selector_null(selector)) {
+        uint64_t d = descriptor_in(vcpu, selector);
+
+        if (!usable_data(vcpu, selector, d))
+            return false;
+        new = segment_unpack(selector, d);
+    }
+    if ((seg == SEG_DS || seg == SEG_ES) && flat(&new) != flat(&vcpu->seg[seg]))
+        return false; /* the mode key changes */
+    vcpu->seg[seg] = new;
+    segments_refresh_one(vcpu, seg);
     return true;
 }

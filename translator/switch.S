@@ -109,12 +109,13 @@ resume:
     mov     %rax, %r8
     LOAD_GUEST_AND_JUMP bt_jump_2
 
-/* Leave the unit for the guest address in r8d: the jump table does not know it, or an interrupt
- * has poisoned the table. */
+/* Leave the unit for the linear guest address in r8d: the jump table does not know it, or an
+ * interrupt has poisoned the table. */
     .globl  bt_exit_lookup
 bt_exit_lookup:
-    mov     %r8, OFF_RIP(%r15)
     SAVE_GUEST
+    sub     OFF_CS_BASE(%r15), %r8d
+    mov     %r8, OFF_RIP(%r15)
     mov     %r15, %rdi
     call    bt_lookup
     jmp     resume

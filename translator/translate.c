@@ -17,6 +17,7 @@ static void fetched_instruction(struct builder *b)
 
 static void scan(struct builder *b, const uint8_t *code, unsigned room)
 {
+    enum cpu_mode mode = b->key & KEY_CODE16 ? MODE_16 : MODE_32;
     unsigned used = 0;
 
     while (!b->ended && !b->full) {
@@ -30,7 +31,7 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
             exit_direct(b, b->at);
             break;
         }
-        len = decode(&in, code + used, room - used < INSN_MAX ? room - used : INSN_MAX, MODE_32);
+        len = decode(&in, code + used, room - used < INSN_MAX ? room - used : INSN_MAX, mode);
         if (len <= 0 && b->insns) {
             count_emit_insns(b);
             exit_direct(b, b->at);
@@ -51,8 +52,10 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
             b->insn[b->insns - 1].counts = 1;
             count_emit_insns(b);
         }
-        rule_apply(b, &in);
         used += (unsigned)len;
+        b->last = b->insns == UNIT_INSNS || here(b) > UNIT_SOFT - 1024 ||
+                  room - used < INSN_MAX || b->gpa2 != NO_GPA;
+        rule_apply(b, &in);
     }
     b->insn[b->insns].guest = (uint16_t)used & 0x7fff;
     b->insn[b->insns].counts = 0;
@@ -97,6 +100,7 @@ static struct unit *make_unit(struct builder *b, uint64_t gpa)
         return NULL;
     *unit = (struct unit){
         .gpa = gpa, .gpa2 = b->gpa2, .eip = b->eip, .key = b->key,
+        .base = b->cs_base, .limit = b->cs_limit,
         .guest_len = b->insn[b->insns].guest,
         .insn_count = (uint16_t)b->insns, .exit_count = (uint16_t)b->exits,
         .site_count = (uint16_t)b->sites, .host_len = here(b),
@@ -118,7 +122,8 @@ static struct unit *make_unit(struct builder *b, uint64_t gpa)
 static void list_code(const struct unit *unit, const uint8_t *code)
 {
     if (log_on(LOG_in_asm) && novt_log.disasm)
-        novt_log.disasm(novt_log.out, code, unit->guest_len, unit->eip, 32);
+        novt_log.disasm(novt_log.out, code, unit->guest_len, unit->eip,
+                        unit->key & KEY_CODE16 ? 16 : 32);
     if (log_on(LOG_out_asm) && novt_log.disasm)
         novt_log.disasm(novt_log.out, unit->host, unit->host_len,
                         (uint64_t)(uintptr_t)unit->host, 64);
@@ -138,11 +143,13 @@ static void begin(struct translator *t, struct builder *b, const struct origin *
     b->start = b->out = cache_reserve(t, UNIT_ROOM);
     b->end = b->start + UNIT_ROOM;
     b->exec = t->exec + (b->start - t->write);
-    b->full = b->ended = false;
+    b->full = b->ended = b->parts = false;
     b->key = from->key;
     b->eip = from->eip;
     b->gpa = from->gpa;
     b->gpa2 = from->gpa2;
+    b->cs_base = from->key & KEY_SEG ? (uint32_t)t->vcpu->seg[SEG_CS].base : 0;
+    b->cs_limit = from->key & KEY_SEG ? t->vcpu->seg[SEG_CS].limit : UINT32_MAX;
     b->insns = b->slows = b->pads = b->exits = b->sites = b->counted = 0;
 }
 
@@ -163,6 +170,14 @@ static void made(struct translator *t, struct unit *unit, const uint8_t *code)
     list_code(unit, code);
 }
 
+/* What is behind the segment's limit is not there. */
+static unsigned room_in(const struct builder *b, unsigned room)
+{
+    uint64_t left = (uint64_t)b->cs_limit + 1 - b->eip;
+
+    return left < room ? (unsigned)left : room;
+}
+
 static struct unit *translate(struct translator *t, const struct origin *from)
 {
     static struct builder builder; /* large; one translation at a time */
@@ -170,7 +185,7 @@ static struct unit *translate(struct translator *t, const struct origin *from)
     struct unit *unit;
 
     begin(t, b, from);
-    scan(b, from->code, from->room);
+    scan(b, from->code, room_in(b, from->room));
     exit_finish(b);
     BUG_ON(b->full);
     unit = make_unit(b, from->gpa);

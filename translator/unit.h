@@ -12,7 +12,8 @@
  *                            (graveyard) -- unit_bury() --> freed
  *
  *  U1. A unit holds for (gpa, eip, key): the same bytes at the same linear address in the same
- *      mode.
+ *      mode. In segmented code (KEY_SEG) it holds for one base and limit of CS, and eip is the
+ *      offset in CS; jump tables know it by unit_place(), which tells bases apart.
  *  U2. Units are chained directly only within a page and a key: a page's mapping cannot change
  *      between two of its own instructions. All other transfers look the address up in the view's
  *      jump table, which the shadow memory empties when a mapping changes.
@@ -23,6 +24,9 @@
  *  U5. Every frame a unit was made from is watched (WATCH_CODE).
  *  U7. An instruction across a page end is a unit of its own (gpa2), reached by the jump table
  *      only, which forgets it when either page's mapping changes.
+ *  U8. Code of one base has one limit in the jump tables: when another is met they are emptied
+ *      (segments_code). So what a table holds is inside CS's limit, and a transfer that finds its
+ *      target there needs no check but the one that its own instruction makes.
  *  U6. The cache is written through one mapping and executed through another.
  */
 #ifndef TRANSLATOR_UNIT_H
@@ -51,10 +55,34 @@ enum {
     KEY_AVX = 0x40,    /* with KEY_FPU; CR4.OSXSAVE and XCR0 allow VEX-encoded vector code */
     KEY_AVX512 = 0x100, /* with KEY_AVX: XCR0 allows mask registers and ZMM */
     KEY_DIRECT = 0x4000, /* no units: user code that runs in a sandbox */
-    KEY_OK = 0x80,     /* flat CS, DS, ES, SS; 32 bits; nothing that only the interpreter does */
+    KEY_OK = 0x80,     /* nothing that only the interpreter does; flat and 32 bits, or */
+    KEY_SEG = 0x200,   /* segmented code: of the following, what is not set is as in flat code */
+    KEY_CODE16 = 0x400, /* CS.D is clear */
+    KEY_STACK16 = 0x800, /* SS.B is clear */
+    KEY_REAL = 0x1000, /* real mode; with KEY_USER virtual-8086 mode */
+    KEY_DS = 0x2000,   /* DS is not flat ... */
+    KEY_ES = 0x8000,
+    KEY_SS = 0x10000,
+    KEY_ODD = 0x20000, /* KEY_REAL, but a limit, the IDT's or EFLAGS.AC is unusual */
+    KEY_RING = 0x40000, /* CPL 1 or 2 */
 };
 
 #define KEY_VECTORS (KEY_FPU | KEY_AVX | KEY_AVX512) /* what does not depend on the privilege */
+
+/* Which of a view's jump tables has the code of a mode. */
+static inline unsigned key_set(uint32_t key)
+{
+    unsigned kind = !(key & KEY_SEG) ? 0 : key & KEY_REAL ? 1 : key & KEY_CODE16 ? 2 : 3;
+
+    return kind << 1 | (key & KEY_USER);
+}
+
+/* The address that jump tables know eip in a code segment with this base by: the linear one, and
+ * the base above it. Flat code's is eip itself. */
+static inline uint64_t unit_place(uint32_t base, uint32_t eip)
+{
+    return eip + base * 0x100000001ull;
+}
 
 struct unit;
 
@@ -96,6 +124,7 @@ struct unit {
     uint64_t gpa;
     uint64_t gpa2;              /* U7: of the page that it reaches into; else NO_GPA */
     uint32_t eip, key;
+    uint32_t base, limit;       /* of CS */
     uint16_t guest_len, insn_count, exit_count, site_count;
     uint32_t host_len;
     uint8_t *host;              /* executable address */
@@ -166,6 +195,9 @@ struct translator {
     bool bmi, bmi2, fsgsbase; /* bmi: BMI1 and BMI2 */
     bool counting;              /* count.c */
     struct translator_stats stats;
+    struct {
+        uint32_t base, limit;
+    } code_limit[64];           /* U8, by a hash of the base */
     uint64_t called[M_COUNT];   /* callouts by instruction */
     const char *called_name[M_COUNT];
 };
@@ -225,8 +257,8 @@ uint32_t chain_exit_number(struct translator *t, struct unit_exit *exit);
 /* U2. The same address may have got another frame, or be another process's, since from was left. */
 static inline bool chain_allowed(const struct unit *from, const struct unit *to)
 {
-    return from->key == to->key && from->gpa >> PAGE_SHIFT == to->gpa >> PAGE_SHIFT &&
-           to->gpa2 == NO_GPA;
+    return from->key == to->key && from->base == to->base && from->limit == to->limit &&
+           from->gpa >> PAGE_SHIFT == to->gpa >> PAGE_SHIFT && to->gpa2 == NO_GPA;
 }
 void chain_link(struct translator *t, struct unit_exit *exit, struct unit *to);
 void chain_unlink(struct translator *t, struct unit_exit *exit);
@@ -296,8 +328,14 @@ static inline bool segment_whole(const struct segment *s)
     return (s->attr & DATA_MASK) == DATA_WHOLE && s->limit == UINT32_MAX;
 }
 
-/* bt.seg_tlb for FS and GS as they are now. */
-void segments_refresh(struct vcpu *vcpu);
+/* bt.seg_tlb for FS and GS as they are now; for segmented code, bt_seg. */
+void segments_refresh(struct vcpu *vcpu, uint32_t key);
+void segments_refresh_one(struct vcpu *vcpu, unsigned seg);
+/* CS may have been loaded: U8. For segmented code. */
+void segments_code(struct translator *t, uint32_t key);
+/* The mode key of code that is not flat, or in real or virtual-8086 mode; engine_key() has looked
+ * at what only the interpreter does. 0: that again. */
+uint32_t segments_key(const struct vcpu *vcpu);
 
 /*
  * Light calls, from switch.S: what is in registers only (rax, rcx, rdx, rsi, rdi of the guest are
@@ -306,7 +344,9 @@ void segments_refresh(struct vcpu *vcpu);
  */
 typedef bool light_fn(struct vcpu *vcpu, uint32_t argument);
 light_fn bt_load_segment; /* segment register << 16 | selector: DS, ES, FS or GS at CPL 0 */
-light_fn bt_rep_stos;     /* operand size */
+light_fn bt_load_segment_any; /* the same in segmented code of any CPL */
+#define LIGHT_SEGMENTED 0x1000000
+light_fn bt_rep_stos;     /* operand size; in segmented code segment << 8, address size << 16 */
 light_fn bt_rep_movs;
 light_fn bt_sysenter;     /* the unit's key */
 light_fn bt_sysexit;
@@ -317,8 +357,10 @@ light_fn bt_iret;         /* the unit's key */
  * registers. */
 #define ACCESS_FPU 0x10000
 /* ... or it goes through a kernel's FS or GS (segment register << 20), whose TLB may be the one
- * that never hits. */
+ * that never hits; or through any segment that is not flat, perhaps with 16-bit addresses. */
 #define ACCESS_SEG_SHIFT 20
+#define ACCESS_SEGMENTED 0x20000
+#define ACCESS_WRAPS 0x40000
 
 /* --- callouts.c: called from switch.S; each returns where to go on, or NULL to leave --- */
 const void *bt_lookup(struct vcpu *vcpu);

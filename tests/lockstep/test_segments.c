@@ -1,0 +1,765 @@
+/*
+ * Random streams of code that is not flat, the interpreter against the translator: real mode,
+ * virtual-8086 mode, 16-bit protected mode and 32-bit segments with a base and a limit, at every
+ * CPL. Segments lie anywhere over code, data and stack; offsets are often near their ends.
+ *
+ *     test_segments [streams [seed [pieces]]]
+ *
+ * A stream that runs for more than STEPS instructions in the interpreter is left out.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/decode.h"
+#include "cpu/fpu.h"
+#include "cpu/interp.h"
+#include "cpu/mem.h"
+#include "cpu/segment.h"
+#include "tests/machine.h"
+
+enum {
+    STEPS = 20000,
+    CODE = 0x20000,      /* gla */
+    CODE_SIZE = 0x3000,
+    DATA = 0x30000,
+    STACK = 0x44000,
+    COMPARED = 0x100000, /* bytes of memory */
+    ROOM = 0x1000,       /* of a stream */
+};
+
+enum mode { REAL, V86, PROT16, PROT32, MODES };
+
+/* What a stream starts in. */
+struct scene {
+    enum mode mode;
+    unsigned cpl;
+    uint32_t gpr[8], eflags, eip, start; /* start: gla of eip */
+    uint32_t idt_limit, cr0;
+    struct segment seg[SEG_COUNT];
+    uint8_t data[0x8000];
+};
+
+static struct scene scene;
+static uint8_t stream[ROOM];
+static unsigned stream_len;
+static uint64_t state;
+
+static uint32_t rnd(void)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (uint32_t)(state >> 16);
+}
+
+static bool one_in(unsigned n)
+{
+    return rnd() % n == 0;
+}
+
+/* --- Bytes --------------------------------------------------------------------------------- */
+
+static void put_bytes(const void *bytes, unsigned len)
+{
+    memcpy(stream + stream_len, bytes, len);
+    stream_len += len;
+}
+
+#define PUT(...)                                                                                   \
+    put_bytes((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+
+static bool wide(void)
+{
+    return scene.mode == PROT32;
+}
+
+static void put_imm(uint32_t value)
+{
+    put_bytes(&value, wide() ? 4 : 2);
+}
+
+/* mov reg, value; all 32 bits of it now and then. */
+static void put_mov(unsigned reg, uint32_t value)
+{
+    bool other = !wide() && one_in(6);
+
+    if (other)
+        PUT(0x66);
+    PUT(0xb8 | reg);
+    if (other)
+        put_bytes(&value, 4);
+    else
+        put_imm(value);
+}
+
+static uint32_t here(void)
+{
+    return scene.eip + stream_len;
+}
+
+/* --- Offsets ------------------------------------------------------------------------------- */
+
+/* Near a limit, the ends of 64 KiB, or anywhere. */
+static uint32_t offset_in(unsigned seg)
+{
+    uint32_t limit = scene.seg[seg].limit;
+
+    switch (rnd() % 8) {
+    case 0: return limit - rnd() % 12;
+    case 1: return 0x10000 - rnd() % 12;
+    case 2: return rnd() % 12;
+    case 3: return wide() && one_in(8) ? rnd() : (0x1000 - rnd() % 12);
+    default: return rnd() % (limit < 0x4000 ? limit + 1 : 0x4000);
+    }
+}
+
+static const uint8_t data_segments[] = { SEG_DS, SEG_ES, SEG_SS, SEG_FS, SEG_GS };
+
+static unsigned any_segment(void)
+{
+    return data_segments[rnd() % 5];
+}
+
+static void put_pointer(void)
+{
+    static const uint8_t regs[] = { RBX, RBP, RSI, RDI, RAX };
+
+    put_mov(regs[rnd() % 5], offset_in(any_segment()));
+}
+
+/* The stack pointer, mostly where there is room. */
+static void put_stack(void)
+{
+    put_mov(RSP, one_in(5) ? offset_in(SEG_SS) : 0x2000 + rnd() % 0x800);
+}
+
+/* --- Pieces -------------------------------------------------------------------------------- */
+
+static bool acceptable(const struct insn *in)
+{
+    if (in->info->attr & (A_FAR | A_BRANCH | A_UNDEFINED | A_IOPL | A_PRIVILEGED))
+        return false;
+    switch (in->id) {
+    case M_XSAVE: case M_XSAVEOPT: case M_XSAVEC: case M_XRSTOR: case M_XGETBV: case M_XSETBV:
+    case M_RDTSC: case M_RDTSCP: case M_CPUID: case M_RDRAND: case M_RDSEED: case M_RDPMC:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static void put_random(void)
+{
+    static const uint8_t prefixes[] = { 0x66, 0x67, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66 };
+    uint8_t code[INSN_MAX + 4];
+    struct insn in;
+
+    for (;;) {
+        unsigned at = 0;
+
+        for (unsigned i = 0; i < sizeof(code); i++)
+            code[i] = (uint8_t)rnd();
+        while (one_in(4) && at < 3)
+            code[at++] = prefixes[rnd() % 9];
+        if (one_in(3))
+            code[at] = 0x0f;
+        if (decode(&in, code, INSN_MAX, wide() ? MODE_32 : MODE_16) > 0 && acceptable(&in))
+            break;
+    }
+    if (in.disp_len >= 2 && in.base != REG_NONE && !one_in(6)) {
+        int32_t disp = (int32_t)(rnd() % 512) - 256;
+
+        memcpy(code + in.disp_at, &disp, in.disp_len);
+    }
+    put_bytes(code, in.len);
+}
+
+/* Loads, stores, and arithmetic with memory: what programs are made of. */
+static void put_plain(void)
+{
+    static const uint8_t ops[] = { 0x8a, 0x8b, 0x88, 0x89, 0x03, 0x01, 0x39, 0x8b, 0x89, 0x8d };
+    unsigned op = ops[rnd() % 10];
+
+    if (one_in(4))
+        PUT((const uint8_t[]){ 0x26, 0x2e, 0x36, 0x64, 0x65 }[rnd() % 5]);
+    if (one_in(5))
+        PUT(0x66);
+    if (wide()) {
+        PUT(op, 0x43 | (rnd() & 0x38), rnd() & 0xff); /* [ebx + disp8] */
+        return;
+    }
+    PUT(op, (rnd() & 0x3f) | 0x80, rnd() & 0xff, 0); /* [.. + disp16] */
+}
+
+static void put_stack_ops(void)
+{
+    static const uint8_t ops[] = { 0x50, 0x58, 0x53, 0x5b, 0x54, 0x5c, 0x60, 0x61, 0xc9, 0x9c,
+                                   0x06, 0x16, 0x1e, 0x0e, 0x68, 0x6a };
+
+    if (one_in(3))
+        put_stack();
+    for (unsigned i = 1 + rnd() % 4; i; i--) {
+        unsigned op = ops[rnd() % 16];
+        bool other = one_in(6);
+
+        if (other)
+            PUT(0x66);
+        PUT(op);
+        if (op == 0x6a)
+            PUT(rnd() & 0xff);
+        for (unsigned n = wide() == other ? 2 : 4; op == 0x68 && n; n--)
+            PUT(rnd() & 0xff);
+    }
+}
+
+static void put_flags(void)
+{
+    put_stack();
+    switch (rnd() % 5) {
+    case 0: PUT(0xfa); break;
+    case 1: PUT(0xfb); break;
+    case 2: PUT(0x9c, 0x9d); break;
+    case 3: /* push imm; popf */
+        PUT(0x68);
+        put_imm((rnd() & 0x8d5) | (one_in(3) ? 0x200 : 0) | (one_in(8) ? rnd() & 0x7400 : 0));
+        PUT(0x9d);
+        break;
+    default: PUT(one_in(4) ? 0xfd : 0xfc); break;
+    }
+}
+
+static void put_string(void)
+{
+    static const uint8_t ops[] = { 0xa4, 0xa5, 0xaa, 0xab, 0xac, 0xad, 0xa6, 0xa7, 0xae, 0xaf };
+
+    PUT(one_in(5) ? 0xfd : 0xfc);
+    put_mov(RDI, offset_in(SEG_ES));
+    put_mov(RSI, offset_in(SEG_DS));
+    put_mov(RCX, one_in(5) ? rnd() % 3000 : rnd() % 20);
+    if (one_in(4))
+        PUT((const uint8_t[]){ 0x26, 0x2e, 0x36, 0x64, 0x65 }[rnd() % 5]);
+    if (one_in(5))
+        PUT(0x66);
+    if (one_in(6))
+        PUT(0x67);
+    if (!one_in(3))
+        PUT(one_in(2) ? 0xf3 : 0xf2);
+    PUT(ops[rnd() % 10]);
+}
+
+/* A selector whose segment covers what may be written; in protected mode, one of the table. */
+static uint16_t any_selector(void)
+{
+    if (scene.mode == REAL || scene.mode == V86)
+        return (uint16_t)(one_in(6) ? CODE >> 4 : (DATA >> 4) + rnd() % 0xe00);
+    if (one_in(8))
+        return (uint16_t)(rnd() % 0x90);
+    return one_in(2) ? scene.seg[any_segment()].selector
+                     : (uint16_t)(0x48 + 8 * (rnd() % 4)) | (uint16_t)(rnd() & 3);
+}
+
+static void put_segment(void)
+{
+    unsigned seg = rnd() % 6;
+    uint16_t selector = any_selector();
+
+    if (seg == SEG_CS || (seg == SEG_SS && !one_in(3)))
+        seg = SEG_DS;
+    switch (rnd() % 4) {
+    case 0:
+        PUT(0xb8), put_imm(selector); /* mov ax, selector; mov seg, ax */
+        PUT(0x8e, 0xc0 | seg << 3);
+        break;
+    case 1:
+        put_stack();
+        PUT(0x68), put_imm(selector); /* push selector; pop es or ds */
+        PUT(one_in(2) ? 0x07 : 0x1f);
+        break;
+    case 2: /* push selector; push offset; les bx, ss:[bp] or the like */
+        put_stack();
+        PUT(0x68), put_imm(selector);
+        PUT(0x68), put_imm(rnd() & 0x3fff);
+        PUT(0x89, 0xe5); /* mov bp, sp */
+        if (one_in(3))
+            PUT(0x0f, 0xb4 | (rnd() & 1), 0x5e, 0);
+        else
+            PUT(one_in(2) ? 0xc4 : 0xc5, 0x5e, 0);
+        break;
+    default: /* mov [bx], seg; mov ax, seg */
+        PUT(0x8c, 0x07 | (seg << 3)), PUT(0x8c, 0xc0 | seg << 3);
+        break;
+    }
+    if (seg == SEG_SS && one_in(2))
+        put_stack();
+}
+
+static void put_jump(void)
+{
+    unsigned at = stream_len, count = 1 + rnd() % 3;
+    static const uint8_t ops[] = { 0x70, 0x74, 0x7c, 0xeb, 0xe3, 0xe2, 0x72 };
+
+    if (one_in(8))
+        PUT(0x67);
+    at = stream_len;
+    PUT(ops[rnd() % 7], 0);
+    while (count--)
+        put_random();
+    if (stream_len - at - 2 < 128)
+        stream[at + 1] = (uint8_t)(stream_len - at - 2);
+}
+
+static void put_loop(void)
+{
+    unsigned top;
+
+    put_mov(RCX, 1 + rnd() % 40);
+    top = stream_len;
+    PUT(0x13, 0xc2, 0x01, 0xc3); /* adc ax, dx; add bx, ax */
+    if (one_in(2))
+        put_plain();
+    PUT(0xe2, (uint8_t)(top - (stream_len + 2)));
+}
+
+/* call over a block that ends in ret; also by a register, and with 66h */
+static void put_call(void)
+{
+    unsigned at, kind = rnd() % 4, function;
+
+    put_stack();
+    PUT(0xeb, 0);
+    at = stream_len;
+    function = here();
+    PUT(0x40 | (rnd() & 3));
+    if (one_in(2))
+        PUT(0xc3);
+    else
+        PUT(0xc2, (rnd() & 3) * 4, 0);
+    stream[at - 1] = (uint8_t)(stream_len - at);
+    if (kind == 0) {
+        PUT(0xb8), put_imm(function), PUT(0xff, 0xd0); /* mov ax, function; call ax */
+    } else if (kind == 1) {
+        PUT(0x68), put_imm(function), PUT(0xff, 0x14 | 0), PUT(0x24); /* other things */
+    } else {
+        PUT(0xe8), put_imm(function - (here() + (wide() ? 4 : 2)));
+    }
+}
+
+/* Far jumps, calls and returns to what comes next or a function, INT and a handler that returns. */
+static void put_far(void)
+{
+    uint16_t cs = scene.seg[SEG_CS].selector;
+    unsigned size = wide() ? 4 : 2;
+
+    put_stack();
+    switch (rnd() % 7) {
+    case 0: PUT(0xea), put_imm(here() + size + 2), PUT(cs & 0xff, cs >> 8); break;
+    case 1: PUT(0x9a), put_imm(here() + size + 2), PUT(cs & 0xff, cs >> 8); break;
+    case 2: PUT(0x0e, 0x68), put_imm(here() + size + 1), PUT(0xcb); break; /* push cs; push; retf */
+    case 3: PUT(0x9c, 0x0e, 0x68), put_imm(here() + size + 1), PUT(0xcf); break; /* iret */
+    case 4: PUT(0xcd, one_in(4) ? rnd() & 0xff : 0x21); break;
+    case 5: PUT(one_in(2) ? 0xcc : 0xce); break;
+    default: /* push cs; push; mov bp, sp; jmp or call far [bp] */
+        PUT(0x0e, 0x68), put_imm(here() + size + 5), PUT(0x89, 0xe5);
+        PUT(0xff, one_in(2) ? 0x6e : 0x5e, 0);
+        break;
+    }
+}
+
+/* A store to the immediate of an instruction that comes soon: mov byte cs:[], imm; #GP in protected
+ * mode. */
+static void put_self_modifying(void)
+{
+    unsigned at;
+    uint32_t to;
+
+    PUT(0x2e, 0xc6, wide() ? 0x05 : 0x06);
+    at = stream_len;
+    put_imm(0), PUT(rnd() & 0xff);
+    for (unsigned i = rnd() % 3; i; i--)
+        put_pointer();
+    PUT(0xb0, 0);
+    to = here() - 1;
+    memcpy(stream + at, &to, wide() ? 4 : 2);
+}
+
+static void put_piece(void)
+{
+    switch (rnd() % 24) {
+    case 0: case 1: put_jump(); break;
+    case 2: put_loop(); break;
+    case 3: case 4: put_call(); break;
+    case 5: case 6: put_far(); break;
+    case 7: case 8: put_string(); break;
+    case 9: case 10: put_segment(); break;
+    case 11: put_flags(); break;
+    case 12: case 13: put_stack_ops(); break;
+    case 14: put_self_modifying(); break;
+    case 15: case 16: case 17: put_pointer(); break;
+    case 18: case 19: case 20: put_plain(); break;
+    default: put_random(); break;
+    }
+}
+
+/* --- Scenes -------------------------------------------------------------------------------- */
+
+static struct segment real_segment(uint32_t gla)
+{
+    return (struct segment){ (uint16_t)(gla >> 4), scene.mode == V86 ? ATTR_V86 : ATTR_REAL, 0xffff,
+                             gla & ~15u };
+}
+
+static uint32_t some_limit(void)
+{
+    static const uint32_t limits[] = { 0xffff, 0xffff, 0x3fff, 0x2fff, 0x2345, UINT32_MAX,
+                                       0x1ffff };
+
+    return limits[rnd() % 7];
+}
+
+static struct segment data_segment(unsigned number)
+{
+    uint32_t limit = some_limit(), dpl = scene.cpl << 5;
+    struct segment s = { (uint16_t)(0x48 + 8 * number) | (uint16_t)scene.cpl,
+                         SEG_S | SEG_P | SEG_ACCESSED | SEG_WRITABLE | dpl, limit,
+                         one_in(6) ? 0 : DATA + rnd() % 0x8000 };
+
+    if (s.limit > 0xfffff)
+        s.attr |= SEG_G;
+    if (one_in(2))
+        s.attr |= SEG_DB;
+    if (one_in(8))
+        s.attr &= ~SEG_WRITABLE;
+    if (one_in(8))
+        s.attr |= SEG_EXPDOWN;
+    if (!s.base && s.limit != UINT32_MAX)
+        s.base = DATA;
+    return s;
+}
+
+static struct segment stack_segment(void)
+{
+    struct segment s = data_segment(4);
+
+    s.base = STACK + (one_in(2) ? rnd() % 0x100 : 0);
+    s.attr |= SEG_WRITABLE;
+    s.attr &= ~SEG_EXPDOWN;
+    s.selector = (uint16_t)(0x68 | scene.cpl);
+    return s;
+}
+
+static void protected_segments(void)
+{
+    uint32_t limit = one_in(2) ? UINT32_MAX : one_in(2) ? 0xffff : scene.eip + rnd() % 0x600;
+
+    for (unsigned i = 0; i < 4; i++)
+        scene.seg[data_segments[(i + 3) % 5]] = data_segment(i);
+    scene.seg[SEG_DS] = one_in(3) ? scene.seg[SEG_ES] : scene.seg[SEG_FS];
+    scene.seg[SEG_SS] = stack_segment();
+    scene.seg[SEG_CS] = (struct segment){
+        (uint16_t)(0x40 | scene.cpl),
+        SEG_S | SEG_P | SEG_CODE | SEG_READABLE | SEG_ACCESSED | scene.cpl << 5, limit,
+        scene.start - scene.eip };
+    if (limit > 0xfffff)
+        scene.seg[SEG_CS].limit |= 0xfff, scene.seg[SEG_CS].attr |= SEG_G;
+    if (scene.mode == PROT32)
+        scene.seg[SEG_CS].attr |= SEG_DB;
+    if (one_in(8))
+        scene.seg[SEG_CS].attr &= ~SEG_READABLE;
+}
+
+static void real_segments(void)
+{
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        scene.seg[i] = real_segment(DATA + rnd() % 0x8000);
+    scene.seg[SEG_SS] = real_segment(STACK);
+    scene.seg[SEG_CS] = real_segment(scene.start - scene.eip);
+    if (scene.mode == REAL && one_in(4)) { /* "unreal": 4 GiB */
+        unsigned seg = any_segment();
+
+        scene.seg[seg].limit = UINT32_MAX;
+        scene.seg[seg].attr |= SEG_G;
+        if (one_in(3))
+            scene.seg[seg].base = 0, scene.seg[seg].selector = 0;
+    }
+    if (scene.mode == REAL && one_in(16))
+        scene.seg[any_segment()].limit = 0x1fff;
+    if (scene.mode == REAL && one_in(16))
+        scene.seg[any_segment()] = (struct segment){ .attr = SEG_UNUSABLE };
+}
+
+static void make_scene(void)
+{
+    static const uint8_t cpls[] = { 0, 0, 1, 2, 3, 3 };
+
+    memset(&scene, 0, sizeof(scene));
+    scene.mode = rnd() % MODES;
+    scene.cpl = scene.mode == REAL ? 0 : scene.mode == V86 ? 3 : cpls[rnd() % 6];
+    scene.start = CODE + (one_in(2) ? 0xf80 + rnd() % 0x80 : rnd() % 0x1000);
+    scene.eip = one_in(3) ? 0xffff - rnd() % 0x300 : rnd() % 0x8000;
+    if (scene.mode == REAL || scene.mode == V86)
+        scene.eip = (scene.eip & ~15u) | (scene.start & 15);
+    scene.idt_limit = one_in(16) ? 0x80 : 0x3ff;
+    for (unsigned i = 0; i < 8; i++)
+        scene.gpr[i] = one_in(4) ? rnd() : rnd() & 0x3fff;
+    scene.gpr[RSP] = 0x2000 + (one_in(4) ? rnd() << 16 : 0);
+    scene.eflags = EFLAGS_R1 | (rnd() & EFLAGS_ARITH) | (one_in(3) ? EFLAGS_IOPL : 0);
+    if (scene.mode == V86)
+        scene.eflags |= EFLAGS_VM;
+    if (one_in(16))
+        scene.eflags |= EFLAGS_AC;
+    for (unsigned i = 0; i < sizeof(scene.data); i++)
+        scene.data[i] = (uint8_t)rnd();
+    if (scene.mode == REAL || scene.mode == V86)
+        real_segments();
+    else
+        protected_segments();
+    if (one_in(16))
+        scene.cr0 = CR0_TS;
+}
+
+static unsigned pieces_wanted = 1000; /* fewer: to find out which is wrong */
+
+static void make(uint64_t seed)
+{
+    unsigned pieces, pieces_made = 0;
+
+    state = seed * 0x9e3779b97f4a7c15ull + 1;
+    for (unsigned i = 0; i < 20; i++)
+        rnd();
+    make_scene();
+    memset(stream, 0xf4, sizeof(stream));
+    stream_len = 0;
+    for (pieces = 1 + rnd() % 50; pieces && stream_len < ROOM - 256; pieces--)
+        if (pieces_made++ < pieces_wanted)
+            put_piece();
+}
+
+/* --- Machines ------------------------------------------------------------------------------ */
+
+static void put_descriptor(struct machine *m, const struct segment *s)
+{
+    uint32_t limit = s->attr & SEG_G ? s->limit >> 12 : s->limit, base = (uint32_t)s->base;
+    uint32_t low = base << 16 | (limit & 0xffff);
+    uint32_t high = (base & 0xff000000) | (limit & 0xf0000) | (s->attr & 0xf0ff) << 8 |
+                    (base >> 16 & 0xff);
+
+    physmem_write(&m->mem, GDT + (s->selector & ~7u), &low, 4);
+    physmem_write(&m->mem, GDT + (s->selector & ~7u) + 4, &high, 4);
+}
+
+/* Vectors of real mode lead to the same HLTs as the IDT's; 21h's handler returns. */
+static void load_vectors(struct machine *m)
+{
+    static const uint8_t handler[] = { 0x40, 0xcf }; /* inc ax (or eax); iret */
+
+    for (unsigned v = 0; v < 256; v++) {
+        uint32_t entry = (HANDLERS >> 4) << 16 | 16 * v;
+
+        physmem_write(&m->mem, 4 * v, &entry, 4);
+    }
+    physmem_write(&m->mem, HANDLERS + 16 * 0x21, handler, 2);
+}
+
+static void load(struct machine *m)
+{
+    struct vcpu *v = m->vcpu;
+    uint8_t open_gate = 0xee;
+
+    physmem_write(&m->mem, scene.start, stream, sizeof(stream));
+    physmem_write(&m->mem, DATA, scene.data, sizeof(scene.data));
+    physmem_write(&m->mem, STACK, scene.data, sizeof(scene.data));
+    physmem_write(&m->mem, IDT + 8 * 0x21 + 5, &open_gate, 1);
+    load_vectors(m);
+    machine_flat(v);
+    for (unsigned i = 0; scene.mode >= PROT16 && i < SEG_COUNT; i++)
+        put_descriptor(m, &scene.seg[i]);
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        v->seg[i] = scene.seg[i];
+    for (unsigned i = 0; i < 8; i++)
+        v->gpr[i] = scene.gpr[i];
+    v->gdtr.limit = 0x8f;
+    v->eflags = scene.eflags;
+    v->rip = scene.eip;
+    v->cpl = (uint8_t)scene.cpl;
+    v->cr0 |= scene.cr0;
+    if (scene.mode == REAL) {
+        v->cr0 &= ~(uint64_t)(CR0_PE | CR0_PG);
+        v->idtr.base = 0;
+        v->idtr.limit = (uint16_t)scene.idt_limit;
+    }
+    v->cr2 = 0;
+    v->dr[6] = 0xffff0ff0;
+    v->halted = v->shutdown = v->intr_shadow = v->debug_shadow = false;
+    v->debug_pending = 0;
+    m->stop.end = VM_RUNNING;
+    mem_mode_changed(v);
+    fpu_reset(v);
+}
+
+static void restore_descriptors(struct machine *m)
+{
+    static const uint8_t zeroes[0x90 - 0x18];
+
+    physmem_write(&m->mem, GDT + 0x18, zeroes, sizeof(zeroes));
+}
+
+/* False: it does not seem to end. */
+static bool run_interp(struct machine *m)
+{
+    for (unsigned i = 0; i < STEPS; i++) {
+        if (m->vcpu->halted || m->stop.end != VM_RUNNING)
+            return true;
+        interp_step(m->vcpu);
+    }
+    return false;
+}
+
+static void run_bt(struct machine *m)
+{
+    enum exit_reason why;
+
+    do
+        why = m->engine->run(m->vcpu);
+    while (why == EXIT_REQUEST);
+}
+
+/* --- Comparing ----------------------------------------------------------------------------- */
+
+static unsigned differences;
+
+static void differ(const char *what, uint64_t interp, uint64_t bt)
+{
+    printf("  %s: interp %llx, bt %llx\n", what, (unsigned long long)interp,
+           (unsigned long long)bt);
+    differences++;
+}
+
+static void compare_segments(const struct vcpu *a, const struct vcpu *b)
+{
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        const struct segment *s = &a->seg[i], *t = &b->seg[i];
+
+        if (s->selector != t->selector || s->attr != t->attr || s->limit != t->limit ||
+            s->base != t->base)
+            differ("segment", i << 16 | s->selector, i << 16 | t->selector);
+        if (s->attr != t->attr || s->limit != t->limit)
+            differ("attributes, limit", (uint64_t)s->attr << 32 | s->limit,
+                   (uint64_t)t->attr << 32 | t->limit);
+    }
+}
+
+static void compare_registers(const struct vcpu *a, const struct vcpu *b)
+{
+    static const char *const names[] = { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi" };
+
+    if (a->stop->end != b->stop->end || a->halted != b->halted)
+        differ("end, halted", a->stop->end << 8 | a->halted, b->stop->end << 8 | b->halted);
+    if (a->rip != b->rip)
+        differ("eip", a->rip, b->rip);
+    for (unsigned i = 0; i < 8; i++)
+        if (a->gpr[i] != b->gpr[i])
+            differ(names[i], a->gpr[i], b->gpr[i]);
+    if (a->eflags != b->eflags)
+        differ("eflags", a->eflags, b->eflags);
+    if (a->cpl != b->cpl)
+        differ("cpl", a->cpl, b->cpl);
+    if (a->cr2 != b->cr2)
+        differ("cr2", a->cr2, b->cr2);
+    for (unsigned i = 0; i < FPU_AREA_SIZE && a->stop->end == VM_RUNNING; i++)
+        if ((i < 464 || i >= FPU_YMM) && a->fpu[i] != b->fpu[i]) {
+            differ("fpu image byte", i << 8 | a->fpu[i], i << 8 | b->fpu[i]);
+            break;
+        }
+}
+
+/* What differs is made equal again. say: count it. */
+static void compare_memory(struct machine *a, struct machine *b, bool say)
+{
+    for (uint64_t page = 0; page < RAM; page += PAGE_SIZE) {
+        const uint8_t *p = physmem_ptr(&a->mem, page), *q = physmem_ptr(&b->mem, page);
+        unsigned i = 0;
+
+        if (!memcmp(p, q, PAGE_SIZE))
+            continue;
+        while (p[i] == q[i])
+            i++;
+        if (say && page < COMPARED)
+            differ("memory at", (page + i) << 8 | p[i], (page + i) << 8 | q[i]);
+        physmem_write(&b->mem, page, p, PAGE_SIZE);
+    }
+}
+
+static void dump(uint64_t seed)
+{
+    static const char *const modes[] = { "real", "v86", "16-bit", "32-bit" };
+    struct insn in;
+    unsigned at = 0;
+    int len;
+
+    printf("seed %llu: %s, CPL %u, eflags %x, start %x\n", (unsigned long long)seed,
+           modes[scene.mode], scene.cpl, scene.eflags, scene.start);
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        printf("  seg %u: %04x attr %x base %llx limit %x\n", i, scene.seg[i].selector,
+               scene.seg[i].attr, (unsigned long long)scene.seg[i].base, scene.seg[i].limit);
+    for (unsigned i = 0; i < 8; i++)
+        printf(" %x", scene.gpr[i]);
+    printf("\n");
+    for (; at < stream_len &&
+         (len = decode(&in, stream + at, INSN_MAX, wide() ? MODE_32 : MODE_16)) > 0;
+         at += (unsigned)len) {
+        printf("  %x %-10s", scene.eip + at, in.info->mnemonic);
+        for (int i = 0; i < len; i++)
+            printf(" %02x", stream[at + (unsigned)i]);
+        printf("\n");
+    }
+}
+
+static uint64_t interpreted, insns;
+
+static void put_stat(void *arg, const char *name, uint64_t value)
+{
+    (void)arg;
+    if (!strcmp(name, "interpreted"))
+        interpreted = value;
+    if (!strcmp(name, "insns_translated"))
+        insns = value;
+}
+
+int main(int argc, char **argv)
+{
+    unsigned long streams = argc > 1 ? strtoul(argv[1], NULL, 0) : 20000, left_out = 0;
+    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
+    struct machine interp, bt;
+
+    if (argc > 3)
+        pieces_wanted = (unsigned)strtoul(argv[3], NULL, 0);
+    machine_signal_stack();
+    if (machine_create(&interp, &engine_interp) || machine_create(&bt, &engine_translator))
+        return 2;
+    for (unsigned long i = 0; i < streams && differences < 20; i++) {
+        unsigned before = differences;
+
+        make(seed + i);
+        restore_descriptors(&interp), restore_descriptors(&bt);
+        load(&interp), load(&bt);
+        if (!run_interp(&interp)) {
+            left_out++;
+            compare_memory(&interp, &bt, false);
+            continue;
+        }
+        run_bt(&bt);
+        compare_registers(interp.vcpu, bt.vcpu);
+        compare_segments(interp.vcpu, bt.vcpu);
+        compare_memory(&interp, &bt, true);
+        if (differences != before)
+            dump(seed + i);
+    }
+    engine_translator.stats(bt.vcpu, put_stat, NULL);
+    printf("%lu streams from seed %llu, %lu left out, %llu instructions translated, %llu "
+           "interpreted: %u differences\n", streams, (unsigned long long)seed, left_out,
+           (unsigned long long)insns, (unsigned long long)interpreted, differences);
+    machine_destroy(&interp);
+    machine_destroy(&bt);
+    return differences || left_out > streams / 8 || insns < streams;
+}
