@@ -115,6 +115,85 @@ static void tables_read(void)
     check_end();
 }
 
+/* CPUID says the same to every ring, OSXSAVE and the APIC's id aside; but with the word "direct" and
+ * the default model, which is made of it, user code sees the host's. */
+static void cpuid_for_users(void)
+{
+    static const uint8_t code[] = { 0x0f, 0xa2, 0xcd, 0x30 };
+    static const uint32_t leaves[] = { 0, 1, 0x80000000, 0x80000001 };
+
+    if (boot_option("direct", NULL) && !boot_option("model", NULL)) {
+        check_skip("cpuid-for-users", "it is the host's");
+        return;
+    }
+    check_begin("cpuid-for-users");
+    for (unsigned i = 0; i < ARRAY_SIZE(leaves); i++)
+        for (unsigned run = 0; run < 2; run++) {
+            struct cpuid own = cpuid(leaves[i]);
+            struct frame f = start(code, 3);
+            uint32_t mask = leaves[i] == 1 ? ~(1u << 27) : ~0u;
+
+            f.eax = leaves[i];
+            trap_run(&f);
+            check_that(f.vector == TRAP_END && f.eax == own.eax && f.edx == own.edx &&
+                       !((f.ecx ^ own.ecx) & mask) && (leaves[i] == 1 || f.ebx == own.ebx),
+                       "leaf %x: %x %x %x %x, ring 0 has %x %x %x %x", leaves[i], f.eax, f.ebx,
+                       f.ecx, f.edx, own.eax, own.ebx, own.ecx, own.edx);
+        }
+    check_end();
+}
+
+/* Calls of the system for which it has not been set up, and of a hypervisor that is not there: that
+ * each ends, with its exception where the CPU itself does not see to another. */
+static void calls_for_users(void)
+{
+    static const uint8_t sysenter[] = { 0x0f, 0x34, 0xcd, 0x30 };
+    static const uint8_t syscall[] = { 0x0f, 0x05, 0xcd, 0x30 };
+    static const uint8_t vmcall[] = { 0x0f, 0x01, 0xc1, 0xcd, 0x30 };
+    bool direct = boot_option("direct", NULL);
+
+    check_begin("calls-for-users");
+    for (unsigned run = 0; run < 2; run++) {
+        struct frame f = start(sysenter, 3);
+
+        trap_run(&f);
+        if (cpuid_features() & CPUID_SEP)
+            check_that(f.vector == VEC_GP && (direct || f.eip == (uint32_t)sysenter),
+                       "sysenter: trap %u at %x", f.vector, f.eip);
+        f = start(syscall, 3);
+        trap_run(&f);
+        check_that(f.vector == VEC_UD && f.eip == (uint32_t)syscall, "syscall: trap %u at +%x",
+                   f.vector, f.eip - (uint32_t)syscall);
+        f = start(vmcall, 3);
+        trap_run(&f);
+        check_that(f.vector == VEC_UD || (direct && f.vector == TRAP_END), "vmcall: trap %u",
+                   f.vector);
+    }
+    check_end();
+}
+
+/* Registers that the system has not switched on, so that it does not save them: where a program
+ * reaches them at all (which the bare CPU lets it), it finds nothing that another one left. */
+static void unsaved_state(void)
+{
+    static const uint8_t leave[] = { 0xc5, 0xfd, 0x76, 0xc0, 0xcd, 0x30 }; /* vpcmpeqd */
+    static const uint8_t look[] = { 0xc5, 0xfe, 0x7f, 0x07, 0xcd, 0x30 };  /* vmovdqu ymm0, (edi) */
+    struct frame f;
+
+    check_begin("unsaved-state");
+    for (unsigned run = 0; run < 3; run++) {
+        f = start(leave, 3);
+        trap_run(&f);
+        check_that(f.vector == VEC_UD || (boot_option("direct", NULL) && f.vector == TRAP_END),
+                   "vpcmpeqd: trap %u", f.vector);
+        f = start(look, 3);
+        trap_run(&f);
+        check_that(f.vector == VEC_UD || !(data[4] | data[5] | data[6] | data[7]),
+                   "ymm0 has %x %x %x %x", data[4], data[5], data[6], data[7]);
+    }
+    check_end();
+}
+
 static void exceptions(void)
 {
     gdt[0x68 / 8] = segment_make(0, 0xfffff, 0x72, FLAGS_FLAT);
@@ -584,6 +663,9 @@ unsigned guest_main(void)
         paging_init(false, false);
     exceptions();
     tables_read();
+    cpuid_for_users();
+    calls_for_users();
+    unsaved_state();
     device_not_available();
     sse();
     single_steps();

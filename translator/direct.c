@@ -28,6 +28,8 @@
 #define USER_FLAGS                                                                                 \
     (EFLAGS_ARITH | EFLAGS_TF | EFLAGS_DF | EFLAGS_NT | EFLAGS_AC | EFLAGS_ID)
 
+#define HOST_PF_KEY 0x20u /* of a page fault's error code */
+
 /* A runner that has not come back by then is asked to; without an answer it is killed. */
 #define RUN_NS 100000000ull
 
@@ -169,7 +171,8 @@ static void page_fault(struct translator *t, const struct sandbox_exit *exit)
 {
     enum mem_fill fill = MEM_SPECIAL;
 
-    if (!(exit->cr2 >> 32))
+    /* a protection key that the program has set by itself: the guest's tables know none */
+    if (!(exit->cr2 >> 32) && !(exit->error & HOST_PF_KEY))
         fill = shadowmm_direct_fault(t->sm, exit->cr2, access_of(exit->error));
     if (fill == MEM_FAULTED) {
         t->direct->missing = exit->cr2;
@@ -251,6 +254,17 @@ static uint64_t fpu_field(const struct vcpu *vcpu, unsigned at)
     return value;
 }
 
+/* State that the guest has not switched on, and so does not save, user code finds as at reset: not
+ * as another program has left it. */
+static void put_fpu(struct vcpu *vcpu, struct sandbox *sandbox)
+{
+    uint64_t on = vcpu->cr4 & CR4_OSXSAVE ? vcpu->xcr0 : XCR0_X87 | XCR0_SSE;
+    uint64_t present = fpu_field(vcpu, FPU_XSTATE_BV) & on;
+
+    __builtin_memcpy(vcpu->fpu + FPU_XSTATE_BV, &present, 8);
+    sandbox_set_xstate(sandbox, vcpu->fpu, sizeof(vcpu->fpu));
+}
+
 /* The bytes of the image that are not the FPU's stay ours (cpu/fpu.h, F3). */
 static void take_fpu(struct vcpu *vcpu, const struct sandbox *sandbox)
 {
@@ -290,7 +304,7 @@ void direct_run(struct translator *t)
     map_needed(t);
     put_state(vcpu, &in);
     regs = in;
-    sandbox_set_xstate(sandbox, vcpu->fpu, sizeof(vcpu->fpu));
+    put_fpu(vcpu, sandbox);
     affinity_enter(&t->direct->affinity, sandbox);
     t->direct->running = sandbox;
     ran = !vcpu->exit_request; /* looked at after that: who asks either sees it or is seen */
