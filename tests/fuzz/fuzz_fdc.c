@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fuzz fuzz = { data, size };
     struct machine m;
 
-    machine_create(&m, 5760 * BLOCK_SECTOR);
+    machine_create(&m, 64 * 45 * BLOCK_SECTOR); /* the most that do_change() makes of it */
     m.disk.manual = true;
     for (unsigned i = 0; i < STEPS_MAX && fuzz_more(&fuzz); i++)
         step(&fuzz, &m);

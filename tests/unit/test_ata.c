@@ -178,6 +178,9 @@ static void test_chs(void)
     wr(&m, R_COUNT, 0);
     command(&m, 0x91);
     expect_error(0x04);
+    wr(&m, R_COUNT, 64);
+    command(&m, 0x91);
+    expect_error(0x04);
     machine_free(&m);
 }
 

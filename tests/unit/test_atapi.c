@@ -410,7 +410,9 @@ static void test_change(void)
     CHECK_EQ(RUN(0x25), 8);
     CHECK_EQ(buffer[3], 99);
     expect_event(2, 2);
+    CHECK_EQ(RUN(0xff), -1);
     disc->dev.changed(disc->dev.controller);
+    expect_sense(5, 0x20, 0); /* what went before */
     expect_sense(6, 0x28, 0); /* whoever asks first */
     CHECK_EQ(RUN(0), 0);
     machine_free(&m);

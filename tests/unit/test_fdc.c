@@ -446,13 +446,22 @@ static void test_formats(void)
         expect(0x40 | h << 2, 0x04, 0, c, h, r + 1);
         machine_free(&m);
     }
+    start_with(160 * 1024, 2); /* one side */
+    SEND(0x46, 4, 0, 1, 1, 2, 8, 0x1b, 0xff);
+    expect(0x44, 0x04, 0, 0, 1, 1);
+    SEND(0x4a, 4);
+    expect(0x44, 0x01, 0, 0, 1, 1);
+    machine_free(&m);
     start_with(1000 * 1024, 0); /* of 1200: the rest is zeros */
+    dma_setup(&m, TO_MEMORY, GPA, 512);
+    SEND(0x46, 0, 0, 0, 1, 2, 15, 0x1b, 0xff);
+    expect(0, 0, 0, 0, 0, 2);
     seek_to(79);
     physmem_write(&m.mem, GPA, "x", 1);
     dma_setup(&m, TO_MEMORY, GPA, 512);
     SEND(0x46, 0, 79, 0, 1, 2, 15, 0x1b, 0xff);
     expect(0, 0, 0, 79, 0, 2);
-    CHECK_EQ(*physmem_ptr(&m.mem, GPA), 0);
+    CHECK_EQ(physmem_ptr(&m.mem, GPA)[0] | physmem_ptr(&m.mem, GPA)[1], 0);
     dma_setup(&m, FROM_MEMORY, GPA, 512);
     SEND(0x45, 0, 79, 0, 1, 2, 15, 0x1b, 0xff);
     expect(0x40, 0x20, 0x20, 79, 0, 1);

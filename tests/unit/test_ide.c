@@ -101,6 +101,12 @@ static void test_diagnostic(void)
 
     machine_init(&m, drives, 1 << 1);
     select_drive(&m, 1);
+    command(&m, 0xec); /* its interrupt is forgotten */
+    select_drive(&m, 0);
+    command(&m, 0x90);
+    rd(&m, R_STATUS);
+    select_drive(&m, 1);
+    CHECK_EQ(m.irq[0].level, 0);
     command(&m, 0x90);
     CHECK_EQ(m.irq[0].level, 1);
     CHECK_EQ(rd(&m, R_DEVICE), 0xa0);
@@ -134,6 +140,8 @@ static void test_reset(void)
     CHECK_EQ(rd(&m, R_DEVICE), 0xa0);
     expect_signature(&m, 0, 0);
     CHECK_EQ(rd(&m, R_STATUS), 0x50);
+    command(&m, 0xe7);
+    CHECK_EQ(m.media[0].flushes, 1);
     select_drive(&m, 1);
     CHECK_EQ(rd(&m, R_STATUS), 0x50);
     machine_free(&m);
@@ -180,6 +188,33 @@ static void test_reset_in_flight(void)
     medium_run(&m.media[0]);
     CHECK_EQ(alternate(&m), 0x50);
     CHECK_EQ(ide_is_idle(m.ide), 1);
+    machine_free(&m);
+}
+
+/* What failed is not tried again for a drive that is reset. */
+static void test_reset_of_failure(void)
+{
+    struct machine m;
+
+    machine_init(&m, one_disk, 0);
+    m.media[0].manual = true;
+    m.media[0].err = -EIO;
+    m.media[0].bad_size = 64 * 512;
+    address28(&m, 0, 64);
+    command(&m, 0x20);
+    soft_reset(&m);
+    medium_run(&m.media[0]);
+    CHECK_EQ(m.media[0].reads, 1);
+    m.media[0].bad = 63 * 512; /* while it is tried sector by sector */
+    address28(&m, 0, 64);
+    command(&m, 0x20);
+    for (unsigned i = 0; i < 5; i++)
+        medium_step(&m.media[0], 0);
+    soft_reset(&m);
+    CHECK_EQ(m.media[0].queued, 1);
+    medium_run(&m.media[0]);
+    CHECK_EQ(m.media[0].reads, 7);
+    CHECK_EQ(alternate(&m), 0x50);
     machine_free(&m);
 }
 
@@ -245,6 +280,7 @@ static void test_dma_scatter(void)
     CHECK_EQ(dma_stop(&m), 4);
     CHECK_EQ(in8(m.ports, bm(&m) + 2), 0);
     CHECK_EQ(rd(&m, R_STATUS), 0x50);
+    CHECK_EQ(in8(m.ports, bm(&m) + 2), 0); /* set when the interrupt comes, not when it goes */
     CHECK_EQ(memcmp(physmem_ptr(&m.mem, GPA + 0xf00), m.media[0].bytes + 4096, 0x300), 0);
     CHECK_EQ(memcmp(physmem_ptr(&m.mem, GPA + 0x10000), m.media[0].bytes + 4096 + 0x300, 2), 0);
     CHECK_EQ(memcmp(physmem_ptr(&m.mem, GPA + 0x20000), m.media[0].bytes + 4096 + 0x302,
@@ -429,6 +465,7 @@ int main(void)
     test_diagnostic();
     test_reset();
     test_reset_in_flight();
+    test_reset_of_failure();
     test_destroy_in_flight();
     test_two_channels();
     test_dma_scatter();
