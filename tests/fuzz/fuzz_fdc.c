@@ -1,5 +1,5 @@
-/* Any accesses to the floppy and the DMA controller's ports, whole commands among them, and a medium
- * that finishes when and how the input says. */
+/* Any accesses to the floppy and the DMA controller's ports, whole commands among them, and a
+ * medium that finishes when and how the input says. */
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/fdc_machine.h"
 

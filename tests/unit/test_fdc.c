@@ -9,7 +9,8 @@ enum { SIZE = 2880 * 512, TO_MEMORY = 0x46, FROM_MEMORY = 0x4a };
 static struct machine m;
 static uint8_t buffer[36 * 512];
 
-#define SEND(...) send(&m, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+#define SEND(...) \
+    send(&m, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 static void sense(uint8_t st0, uint8_t cylinder)
 {
