@@ -2,6 +2,7 @@
 #include "frontend/config_virtio.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -174,15 +175,40 @@ static bool is_device(const char *value, const char *name)
     return !*value || *value == ',';
 }
 
+/* In MiB where no unit follows, as -m. */
+static bool size_of(const char *text, uint64_t *size)
+{
+    static const char units[] = "kKmMgG";
+    char *end;
+    const char *unit;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    *size = strtoull(text, &end, 10);
+    if (*size > UINT32_MAX)
+        return false;
+    unit = *end ? strchr(units, *end) : units + 2;
+    *size <<= unit ? 10 + (unit - units) / 2 * 10 : 0;
+    return unit && *size && (!*end || !end[1]);
+}
+
 static int balloon_properties(struct virtio_specs *virtio, const char *value, struct error *error)
 {
-    const char *text = strchr(value, ',');
+    char text[256], *at = text, *part;
 
     virtio->balloon = true;
-    if (!text || is_switch(text + 1, "free-page-reporting", &virtio->balloon_reports))
-        return 1;
-    return error_set(error, EX_USAGE, "-device %s: write free-page-reporting=on, or nothing",
-                     value);
+    snprintf(text, sizeof(text), "%s", value);
+    next_part(&at);
+    while ((part = next_part(&at))) {
+        const char *size = value_of(part, "target");
+
+        if (size ? !size_of(size, &virtio->balloon_target)
+                 : !is_switch(part, "free-page-reporting", &virtio->balloon_reports))
+            return error_set(error, EX_USAGE,
+                             "-device %s: '%s' is wrong; write free-page-reporting=on or "
+                             "target=256M", value, part);
+    }
+    return 1;
 }
 
 int config_virtio_device(struct virtio_specs *virtio, const char *value, struct error *error)

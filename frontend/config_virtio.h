@@ -3,6 +3,7 @@
 #define FRONTEND_CONFIG_VIRTIO_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "devices/virtio_pci.h"
 #include "frontend/console.h"
@@ -21,13 +22,14 @@ struct share_spec {
 struct virtio_specs {
     enum virtio_pci_mode mode;
     bool rng, balloon, balloon_reports;
+    uint64_t balloon_target; /* bytes; 0: none */
     struct console_spec console; /* CONSOLE_NONE: no such device */
     struct share_spec share[PC_SHARE_COUNT];
     unsigned shares;
 };
 
-/* -virtio MODE, -share PATH[,tag=TAG][,readonly], -virtfs local,path=PATH,mount_tag=TAG[,...]: 0, or
- * -1 with *error. */
+/* -virtio MODE, -share PATH[,tag=TAG][,readonly] and -virtfs local,path=PATH,mount_tag=TAG[,...].
+ * 0, or -1 with *error. */
 int config_virtio_mode(struct virtio_specs *virtio, const char *value, struct error *error);
 int config_virtio_share(struct virtio_specs *virtio, const char *value, struct error *error);
 int config_virtio_virtfs(struct virtio_specs *virtio, const char *value, struct error *error);

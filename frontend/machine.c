@@ -231,6 +231,7 @@ static int create_board(struct machine *m, struct error *error)
         .rng = m->config->virtio.rng,
         .balloon = m->config->virtio.balloon,
         .balloon_reports = m->config->virtio.balloon_reports,
+        .balloon_target = m->config->virtio.balloon_target,
     };
     config.virtio.disks = drives_virtio(m->drives, config.virtio.disk);
     for (unsigned i = 0; i < PC_IDE_COUNT; i++)

@@ -42,6 +42,7 @@
 #include "devices/ns16550.h"
 #include "devices/port92.h"
 #include "devices/pvpanic.h"
+#include "devices/virtio_balloon.h"
 #include "frontend/latency.h"
 #include "frontend/pc_cmos.h"
 #include "frontend/pc_firmware.h"
@@ -540,6 +541,22 @@ bool pc_has_key_room(const struct pc *pc)
 void pc_pointer(struct pc *pc, int dx, int dy, int dz, unsigned buttons)
 {
     i8042_move(pc->kbc, dx, dy, dz, buttons);
+}
+
+bool pc_set_balloon(struct pc *pc, uint64_t memory)
+{
+    struct virtio_balloon *balloon = pc_pci_balloon(pc->pci);
+
+    if (balloon)
+        virtio_balloon_set_target(balloon, memory);
+    return balloon;
+}
+
+uint64_t pc_balloon(struct pc *pc)
+{
+    struct virtio_balloon *balloon = pc_pci_balloon(pc->pci);
+
+    return balloon ? virtio_balloon_memory(balloon) : pc->config.mem->size;
 }
 
 void pc_power_button(struct pc *pc)

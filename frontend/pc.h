@@ -47,6 +47,7 @@ struct pc_virtio {
     unsigned disks;
     struct chardev *console;
     bool rng, balloon, balloon_reports;
+    uint64_t balloon_target; /* how much memory the guest is to keep, bytes; 0: all */
     struct sharedev *share[PC_SHARE_COUNT];
     unsigned shares;
 };
@@ -130,6 +131,13 @@ void pc_pointer(struct pc *pc, int dx, int dy, int dz, unsigned buttons);
 
 /* Presses the power button (ACPI): the guest is asked to shut down. */
 void pc_power_button(struct pc *pc);
+
+/* The guest is to keep so much memory, in bytes, and to give the rest back. False: there is no
+ * balloon. */
+bool pc_set_balloon(struct pc *pc, uint64_t memory);
+
+/* How much it has kept. */
+uint64_t pc_balloon(struct pc *pc);
 
 void pc_snapshot(struct pc *pc, struct snap *snap);
 

@@ -66,6 +66,8 @@ static bool create_balloon(struct pc_virtio_chips *c)
         return true;
     c->balloon = virtio_balloon_create(&(struct virtio_balloon_config){
         c->bus, (*c->next_slot)++, c->mode, pc->mem, pc->clock, pc->virtio.balloon_reports });
+    if (c->balloon && pc->virtio.balloon_target)
+        virtio_balloon_set_target(c->balloon, pc->virtio.balloon_target);
     return c->balloon;
 }
 

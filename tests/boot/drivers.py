@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""Debian's drivers on our devices: drivers.py NOVT MODE PART...
+
+A guest boots with the drivers of its kernel's package (guests/initramfs/init-drivers) and works with
+each device; MODE is transitional, modern or legacy, for which of their interfaces there is. Parts:
+
+  rng       bytes come, and do not repeat
+  console   a line there and back, and more output than the line takes at once
+  balloon   the guest's free memory goes back to the host, and comes again
+  share     files from both sides, names, attributes; ways out of the folder that must not be
+  disk      checksums of what the guest reads and of what it wrote, on either side
+
+Exit status 77: the guests are not there (ctest: skipped).
+"""
+import hashlib
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SKIP = 77
+MIB = 1 << 20
+
+
+def fetch():
+    got = subprocess.run([ROOT / "guests/fetch", "686", "drivers"], stdout=subprocess.PIPE,
+                         text=True)
+    if got.returncode:
+        print("SKIPPED: Debian's packages are out of reach, so nothing was booted")
+        sys.exit(SKIP)
+    return Path(got.stdout.strip())
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def noise(size, seed):
+    return random.Random(seed).randbytes(size)
+
+
+class Wrong(Exception):
+    pass
+
+
+def want(text, line):
+    if f"DRIVERS {line}\n" not in text:
+        raise Wrong(f"no line: {line}")
+
+
+def want_not(text, part):
+    if part in text:
+        raise Wrong(f"there is: {part}")
+
+
+# ---- The parts: options of novt, what to do meanwhile, what to look for after ----
+
+
+class Rng:
+    options = ["-device", "virtio-rng-pci"]
+
+    def __init__(self, folder):
+        pass
+
+    def meanwhile(self, process):
+        pass
+
+    def check(self, text):
+        want(text, "rng current virtio_rng.0")
+        packed = int(text.split("DRIVERS rng 65536 bytes, packed ")[1].split()[0])
+        if packed < 65536:
+            raise Wrong(f"64 KiB of random bytes can be packed into {packed}")
+        want_not(text, "twice the same")
+
+
+class Console:
+    def __init__(self, folder):
+        self.path = folder / "hvc"
+        self.options = ["-virtcon", f"unix:{self.path}"]
+        self.heard = b""
+
+    def meanwhile(self, process):
+        line = socket.socket(socket.AF_UNIX)
+        while process.poll() is None:
+            try:
+                line.connect(str(self.path))
+                break
+            except OSError:
+                time.sleep(0.1)
+        while chunk := line.recv(65536):
+            # Before, nobody listens: what comes to a closed terminal is dropped.
+            if b"\n" in chunk and b"\n" not in self.heard:
+                line.sendall(b"a line of the host's\n")
+            self.heard += chunk
+
+    def check(self, text):
+        want(text, "console heard a line of the host's")
+        lines = self.heard.split(b"\n")
+        expected = [b"hello from the guest", b"echo: a line of the host's", b"x" * 200000,
+                    b"end of output", b""]
+        if lines != expected:
+            raise Wrong(f"the console said {[line[:40] for line in lines]}")
+
+
+class Balloon:
+    options = ["-device", "virtio-balloon,target=128M"]
+
+    def __init__(self, folder):
+        self.most, self.least = 0, None
+
+    def meanwhile(self, process):
+        """What the guest's memory takes of the host's, at most and afterwards at least."""
+        memory = None
+        while process.poll() is None:
+            for fd in Path(f"/proc/{process.pid}/fd").glob("*") if memory is None else ():
+                try:
+                    if "novt-ram" in os.readlink(fd):
+                        memory = fd
+                except OSError:
+                    pass
+            try:
+                now = os.stat(memory).st_blocks * 512 if memory else 0
+            except OSError:
+                break
+            if now > self.most:
+                self.most, self.least = now, None
+            elif self.least is None or now < self.least:
+                self.least = now
+            time.sleep(0.1)
+
+    def check(self, text):
+        want(text, "balloon took more than 100 MB 1")
+        want(text, "balloon gave back 1")
+        want(text, "balloon memory is good")
+        if self.least is None or self.most - self.least < 60 * MIB:
+            raise Wrong(f"the host got nothing back: {self.most >> 20} MiB, "
+                        f"then {(self.least or 0) >> 20}")
+
+
+class Share:
+    def __init__(self, folder):
+        self.share = folder / "share"
+        self.outside = folder / "outside"
+        self.share.mkdir()
+        self.outside.mkdir()
+        self.big = noise(3000000, 1)
+        (self.share / "from-host").write_text("the host was here\n")
+        (self.share / "big").write_bytes(self.big)
+        (self.share / "out").symlink_to("../outside")
+        (self.outside / "secret").write_text("secret\n")
+        self.options = ["-share", f"{self.share}"]
+
+    def meanwhile(self, process):
+        pass
+
+    def check(self, text):
+        for line in ("host says the host was here", f"big sum {sha256(self.big)}",
+                     f"copy sum {sha256(self.big)}", "moved", "link says the guest was here",
+                     "links 2", "mode 600", "time 981173106", "size 1048576", "cut to 100",
+                     "names 104", "df 1", "unmounted"):
+            want(text, f"share {line}")
+        for part in ("share read", "share wrote", "share removed", "cannot mount"):
+            want_not(text, part)
+        if (self.share / "copy").read_bytes() != self.big:
+            raise Wrong("the copy that the guest made is another file")
+        moved = self.share / "made/moved"
+        if moved.read_text() != "the guest was here\n" or moved.stat().st_mode & 0o7777 != 0o600:
+            raise Wrong("the guest's file is another one on the host")
+        if sorted(path.name for path in self.outside.iterdir()) != ["secret"]:
+            raise Wrong("something is new outside of the folder")
+
+
+class Disk:
+    size = 24 * MIB
+
+    def __init__(self, folder):
+        self.path = folder / "disk.img"
+        self.before = noise(self.size, 2)
+        self.path.write_bytes(self.before)
+        self.options = ["-drive", f"file={self.path},format=raw,if=virtio"]
+
+    def meanwhile(self, process):
+        pass
+
+    def check(self, text):
+        data = "".join(f"line {i * 7919 % 1000003}\n" for i in range(200000)).encode()
+        after = bytearray(self.before)
+        after[64 * 4096:64 * 4096 + len(data)] = data
+        want(text, f"disk sum {sha256(self.before)}")
+        want(text, f"disk wrote {sha256(data)}")
+        want(text, f"disk read {sha256(data)}")
+        want(text, f"disk sum now {sha256(bytes(after))}")
+        if self.path.read_bytes() != after:
+            raise Wrong("the image holds something else")
+
+
+PARTS = {"rng": Rng, "console": Console, "balloon": Balloon, "share": Share, "disk": Disk}
+
+
+def run(novt, mode, names, folder):
+    guest = fetch()
+    parts = [PARTS[name](folder) for name in names]
+    command = [novt, "run", "-m", "256", "-kernel", guest / "vmlinuz-686",
+               "-initrd", f"{guest}/initramfs.gz,{guest}/initramfs-drivers",
+               "-append", "console=ttyS0 quiet rdinit=/init-drivers "
+               f"novt.drivers={','.join(names)}", "-serial", "stdio", "-virtio", mode,
+               "-timeout", "240"]
+    for part in parts:
+        command += part.options
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT)
+    threads = [threading.Thread(target=part.meanwhile, args=(process,), daemon=True)
+               for part in parts]
+    for thread in threads:
+        thread.start()
+    text = process.communicate()[0].decode(errors="replace").replace("\r", "")
+    for thread in threads:
+        thread.join(10)
+    return text, process.returncode, parts
+
+
+def main():
+    novt, mode, names = sys.argv[1], sys.argv[2], sys.argv[3:]
+    with tempfile.TemporaryDirectory() as folder:
+        text, status, parts = run(novt, mode, names, Path(folder))
+        wrong = [] if status == 0 else [f"novt ended with status {status}"]
+        for part in parts:
+            try:
+                part.check(text)
+                want(text, "end")
+            except (Wrong, OSError, IndexError) as error:
+                wrong.append(f"{type(part).__name__}: {error}")
+        if f"status 0x000000{'07' if mode == 'legacy' else '0f'}" not in text:
+            wrong.append(f"no driver took the {mode} interface")
+    if wrong:
+        print(text)
+        print("WRONG:", *wrong, sep="\n  ")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
