@@ -1,0 +1,397 @@
+#!/usr/bin/env python3
+"""What guests/vga.S draws, on the screen: screen.py NOVT VGA.IMG [CASE...]
+
+Each case is a function case_* below. Pictures are compared with what this file works out; one that
+is wrong stays as screen-CASE.png in the current folder.
+"""
+import fcntl
+import os
+import pty
+import re
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+import picture
+import rfb
+
+VGA_BIOS = "/usr/share/seabios/vgabios-stdvga.bin"
+SKIPPED = 77
+WHAT = 0x1F8
+TEXT, MODE_13, MODE_X, MODE_12, VBE, KEYS, REDRAW = range(7)
+FAILURES = []
+
+
+def check(condition, *what):
+    if not condition:
+        FAILURES.append(what)
+        print(f"line {sys._getframe(1).f_lineno}:", *what)
+
+
+class Novt:
+    def __init__(self, program, image):
+        self.program, self.image = program, image
+        self.folder = tempfile.mkdtemp(prefix="novt-screen-")
+
+    def disk(self, what):
+        path = os.path.join(self.folder, f"vga{what}.img")
+        with open(self.image, "rb") as original:
+            data = bytearray(original.read())
+        data[WHAT] = what
+        with open(path, "wb") as copy:
+            copy.write(data)
+        return path
+
+    def command(self, what, *options):
+        return [self.program, "run", "-m", "32", "-boot", "order=a", "-drive",
+                f"file={self.disk(what)},format=raw,if=floppy", "-timeout", "100", *options]
+
+    def shot(self, what, *options, status=0):
+        path = os.path.join(self.folder, f"shot{what}.png")
+        got = subprocess.run(self.command(what, "-display", "none", "-expect", "DONE",
+                                          "-screenshot", path, *options),
+                             stdin=subprocess.DEVNULL, capture_output=True, timeout=200)
+        check(got.returncode == status, "status", got.returncode, got.stderr[-500:],
+              got.stdout[-300:])
+        return path
+
+    def start(self, what, *options, **more):
+        return subprocess.Popen(self.command(what, *options), stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
+
+
+def compare(name, got, want):
+    wrong = picture.difference(got, want)
+    check(wrong is None, name, wrong)
+    if wrong:
+        picture.write_png(f"screen-{name}.png", got)
+        picture.write_png(f"screen-{name}-want.png", want)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+# --- Pictures ----------------------------------------------------------------------
+
+EGA = [(0, 0, 0), (0, 0, 2), (0, 2, 0), (0, 2, 2), (2, 0, 0), (2, 0, 2), (2, 1, 0), (2, 2, 2),
+       (1, 1, 1), (1, 1, 3), (1, 3, 1), (1, 3, 3), (3, 1, 1), (3, 1, 3), (3, 3, 1), (3, 3, 3)]
+
+
+def ega(colour):
+    return tuple(part * 85 for part in EGA[colour])
+
+
+def dac(colour):
+    return tuple((part & 63) << 2 | (part & 63) >> 4 for part in (colour, 3 * colour, 63 - colour))
+
+
+def text_want():
+    font = picture.bios_font()
+
+    def colour(x, y):
+        n = y // 16 * 80 + x // 9
+        code, attribute = n & 0xFF, n * 7 & 0x7F
+        bits = font[code * 16 + y % 16]
+        dot = 7 if x % 9 == 8 else x % 9
+        lit = bits >> (7 - dot) & 1 and (x % 9 < 8 or 0xC0 <= code <= 0xDF)
+        return ega(attribute & 15 if lit else attribute >> 4)
+    return picture.draw(720, 400, colour)
+
+
+def case_text(novt):
+    compare("text", picture.read_png(novt.shot(TEXT)), text_want())
+
+
+def case_mode_13(novt):
+    compare("mode13", picture.read_png(novt.shot(MODE_13)),
+            picture.draw(640, 400, lambda x, y: dac((x // 2 ^ y // 2) & 0xFF)))
+
+
+def case_mode_x(novt):
+    compare("modex", picture.read_png(novt.shot(MODE_X)),
+            picture.draw(640, 480, lambda x, y: dac(x // 2 + y // 2 * 2 & 0xFF)))
+
+
+def case_mode_12(novt):
+    def colour(x, y):
+        number = x // 8 + y // 16 & 15
+        return ega(number ^ 15 if y == 240 else number)
+    compare("mode12", picture.read_png(novt.shot(MODE_12)), picture.draw(640, 480, colour))
+
+
+def vbe_want():
+    def colour(x, y):
+        value = (y * 1024 + x) * 0x10305
+        return value >> 16 & 0xFF, value >> 8 & 0xFF, value & 0xFF
+    return picture.draw(1024, 768, colour)
+
+
+def case_vbe(novt):
+    compare("vbe", picture.read_png(novt.shot(VBE)), vbe_want())
+
+
+def case_interpreter(novt):
+    compare("interp", picture.read_png(novt.shot(MODE_X, "-engine", "interp")),
+            picture.draw(640, 480, lambda x, y: dac(x // 2 + y // 2 * 2 & 0xFF)))
+
+
+# --- VNC ------------------------------------------------------------------------------
+
+def wait_for(process, text):
+    seen = b""
+    while text not in seen:
+        part = os.read(process.stdout.fileno(), 4096)
+        if not part:
+            check(False, "ended before", text, seen)
+            break
+        seen += part
+    return seen
+
+
+def case_vnc(novt):
+    port = free_port()
+    process = novt.start(KEYS, "-display", f"vnc=127.0.0.1:{port - 5900}")
+    try:
+        client = rfb.Client(port)
+        wait_for(process, b"READY")
+        client.type("Hello, 42: {}|~ \"x\"")
+        wait_for(process, b'"x"')
+        client.settle(quiet=0.02, seconds=1)
+        client.update(whole=True)
+        lines = picture.read_text(client.picture(), picture.bios_font())
+        check(any('Hello, 42: {}|~ "x"' in line for line in lines), "on the screen:", lines[:3])
+        client.type("q")
+        wait_for(process, b"DONE")
+        # Small changes are small rectangles: now only the cursor blinks.
+        seen = [r for _ in range(4) for r in client.update(seconds=10) or []]
+        check(seen and all(w * h <= 9 * 16 for _, _, w, h in seen), "rectangles", seen)
+        client.close()
+        second = rfb.Client(port)
+        second.update(whole=True)
+        check((second.width, second.height) == (720, 400), second.width, second.height)
+        second.close()
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def case_vnc_colours(novt):
+    port = free_port()
+    process = novt.start(VBE, "-display", f"vnc=127.0.0.1:{port - 5900}")
+    try:
+        wait_for(process, b"DONE")
+        client = rfb.Client(port)
+        want, end = vbe_want(), time.monotonic() + 30
+        while time.monotonic() < end:
+            client.update(whole=True)
+            if not picture.difference(client.picture(), want):
+                break
+            time.sleep(0.2)
+        compare("vnc", client.picture(), want)
+        client.close()
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def case_vnc_garbage(novt):
+    """Nonsense from the network ends a client, not the guest."""
+    port = free_port()
+    process = novt.start(KEYS, "-display", f"vnc=127.0.0.1:{port - 5900}")
+    try:
+        wait_for(process, b"READY")
+        for data in (b"GET / HTTP/1.0\r\n\r\n", b"RFB 003.008\n\x01\x01" + b"\xff" * 2000,
+                     bytes(5000)):
+            with socket.create_connection(("127.0.0.1", port), 10) as s:
+                try:
+                    s.sendall(data)
+                    s.shutdown(socket.SHUT_WR)
+                    while s.recv(4096):
+                        pass
+                except OSError:
+                    pass
+        client = rfb.Client(port)
+        client.type("aq")
+        check(b"aq" in wait_for(process, b"DONE"), "keys after garbage")
+        client.close()
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def case_port_in_use(novt):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        port = s.getsockname()[1]
+        got = subprocess.run(novt.command(TEXT, "-display", f"vnc=127.0.0.1:{port - 5900}"),
+                             stdin=subprocess.DEVNULL, capture_output=True, timeout=60, text=True)
+    check(got.returncode == 69 and f"port {port}" in got.stderr and "in use" in got.stderr,
+          got.returncode, got.stderr)
+
+
+# --- Windows -----------------------------------------------------------------------------
+
+def case_no_desktop(novt):
+    environment = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    got = subprocess.run(novt.command(TEXT, "-display", "sdl"), stdin=subprocess.DEVNULL,
+                         capture_output=True, timeout=60, text=True,
+                         env=dict(environment, SDL_VIDEODRIVER="x11"))
+    check(got.returncode == 69 and "-display sdl" in got.stderr and "vnc" in got.stderr,
+          got.returncode, got.stderr)
+
+
+def find_window(name, environment):
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        got = subprocess.run(["xdotool", "search", "--name", name], capture_output=True, text=True,
+                             env=environment)
+        if got.stdout.strip():
+            return got.stdout.split()[0]
+        time.sleep(0.2)
+    return None
+
+
+def case_window(novt):
+    """Under Xvfb: a screenshot of the X server shows the picture, and keys arrive."""
+    if not all(map(shutil.which, ("Xvfb", "xdotool", "xwd"))):
+        print("no Xvfb, xdotool or xwd here: the window is not tested")
+        return
+    read_end, write_end = os.pipe()
+    server = subprocess.Popen(["Xvfb", "-displayfd", str(write_end), "-screen", "0", "1280x1024x24",
+                               "-nolisten", "tcp"],
+                              pass_fds=(write_end,), stderr=subprocess.DEVNULL)
+    os.close(write_end)
+    number = os.read(read_end, 64).decode().strip()
+    environment = dict(os.environ, DISPLAY=f":{number}", SDL_VIDEODRIVER="x11")
+    process = novt.start(KEYS, "-display", "sdl", env=environment)
+    try:
+        wait_for(process, b"READY")
+        window = find_window("novt", environment)
+        check(window, "no window")
+        subprocess.run(["xdotool", "windowfocus", window], env=environment)
+        subprocess.run(["xdotool", "type", "--delay", "60", "Keys! [8]"], env=environment)
+        wait_for(process, b"[8]")
+        time.sleep(1)
+        check("Keys! [8]" in "\n".join(window_text(window, environment)), "the window's text:",
+              window_text(window, environment)[:3])
+        subprocess.run(["xdotool", "key", "q"], env=environment)
+        wait_for(process, b"DONE")
+        title = subprocess.run(["xdotool", "getwindowname", window], env=environment,
+                               capture_output=True, text=True).stdout
+        check("novt" in title and "%" in title, "title", title)
+    finally:
+        process.terminate()
+        process.wait(60)
+        server.terminate()
+        server.wait(60)
+
+
+def window_text(window, environment):
+    """X window dump, 32 bits a pixel: its header says how long it is and where lines begin."""
+    dump = subprocess.run(["xwd", "-id", window], env=environment, capture_output=True).stdout
+    header = [int.from_bytes(dump[i:i + 4], "big") for i in range(0, 100, 4)]
+    size, width, height, line, colours = header[0], header[4], header[5], header[12], header[19]
+    at = size + 12 * colours
+    rows = []
+    for y in range(height):
+        part = dump[at + y * line:at + y * line + 4 * width]
+        row = bytearray(3 * width)
+        row[0::3], row[1::3], row[2::3] = part[2::4], part[1::4], part[0::4]
+        rows.append(bytes(row))
+    return picture.read_text(picture.Picture(width, height, rows), picture.bios_font())
+
+
+# --- The terminal ------------------------------------------------------------------------------
+
+def terminal_lines(data):
+    """What a terminal shows after these bytes: cursor movement, clearing, characters."""
+    grid, row, column = {}, 1, 1
+    for move, control, character in re.findall(
+            "\x1b\\[(\\d+;\\d+)H|(\x1b\\[[?0-9;]*[a-zA-Z])|(.)",
+            data.decode(errors="replace"), re.S):
+        if move:
+            row, column = map(int, move.split(";"))
+        elif control == "\x1b[2J":
+            grid = {}
+        elif character:
+            grid[row, column] = character
+            column += 1
+    return ["".join(grid.get((y, x), " ") for x in range(1, 81)).rstrip() for y in range(1, 26)]
+
+
+def case_terminal(novt):
+    """-display curses on a pseudo-terminal: text appears, keys arrive, Ctrl-A x ends."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(novt.command(KEYS, "-display", "curses"), stdin=slave, stdout=slave,
+                               stderr=subprocess.PIPE, start_new_session=True,
+                               preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+    os.close(slave)
+    seen = b""
+
+    def read_until(condition, what, seconds=60):
+        nonlocal seen
+        end = time.monotonic() + seconds
+        while not condition() and time.monotonic() < end:
+            if select.select([master], [], [], 0.5)[0]:
+                try:
+                    seen += os.read(master, 65536)
+                except OSError:
+                    break
+        check(condition(), "not on the terminal:", what, terminal_lines(seen)[:3])
+
+    read_until(lambda: seen.count(b"\x1b[25;1H"), "a first screen")
+    time.sleep(3)
+    for key in "Text:", " 7~", "\x1b[C", "!":
+        os.write(master, key.encode())
+        time.sleep(0.1)
+    read_until(lambda: "Text: 7~" in "".join(terminal_lines(seen)), "the text typed")
+    os.write(master, b"\x01x")
+    read_until(lambda: b"\x1b[?1049l" in seen, "the end")
+    status = process.wait(60)
+    check(status == 130, "status", status, process.stderr.read())
+
+
+# --- Options --------------------------------------------------------------------------------------
+
+def case_options(novt):
+    for options, part in ((("-display", "gtk"), "sdl"),
+                          (("-display", "vnc=here"), "vnc=127.0.0.1:0"),
+                          (("-display", "vnc=:99999"), "vnc"), (("-vga", "cirrus"), "std"),
+                          (("-screenshot", "x.png,at=soon"), "SECONDS"),
+                          (("-vga", "none", "-display", "sdl"), "-vga")):
+        got = subprocess.run(novt.command(TEXT, *options), stdin=subprocess.DEVNULL,
+                             capture_output=True, text=True, timeout=60)
+        check(got.returncode == 64 and part in got.stderr, options, got.returncode, got.stderr)
+    got = subprocess.run(novt.command(TEXT, "-screenshot", "/nowhere/x.png"), capture_output=True,
+                         stdin=subprocess.DEVNULL, text=True, timeout=60)
+    check(got.returncode == 73 and "/nowhere/x.png" in got.stderr, got.returncode, got.stderr)
+
+
+def main():
+    program, image, *names = sys.argv[1:]
+    if not os.path.exists(VGA_BIOS):
+        print("no SeaBIOS here (apt-get install seabios)")
+        return SKIPPED
+    novt = Novt(program, image)
+    cases = {name[5:]: function for name, function in globals().items() if name.startswith("case_")}
+    try:
+        for name in names or cases:
+            started = time.monotonic()
+            cases[name](novt)
+            print(f"{name}: {time.monotonic() - started:.1f} s")
+    finally:
+        shutil.rmtree(novt.folder)
+    return 1 if FAILURES else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
