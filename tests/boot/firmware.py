@@ -20,6 +20,7 @@ WANTED = [
     "addr 0x0000000000000000 len 0x0000000006000000 [RAM]", # 96 MiB
     "PCI: init bdf=00:00.0 id=8086:1237",
     "PCI: init bdf=00:01.0 id=8086:7000",
+    "PCI: init bdf=00:01.1 id=8086:7010",
     "PIIX3/PIIX4 init: elcr=00 0c",
     "PCI: init bdf=00:02.0 id=1234:1111",
     "ACPI: parse DSDT",
