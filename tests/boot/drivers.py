@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Debian's drivers on our devices: drivers.py NOVT MODE PART...
 
-A guest boots with the drivers of its kernel's package (guests/initramfs/init-drivers) and works with
-each device; MODE is transitional, modern or legacy, for which interface virtio devices have, or none
-when there are none among the parts. Parts:
+A guest boots with the drivers of its kernel's package (guests/initramfs/init-drivers) and works
+with each device; MODE is transitional, modern or legacy, for which interface virtio devices have,
+or none when there are none among the parts. Parts:
 
   rng       bytes come, and do not repeat
   console   a line there and back, and more output than the line takes at once
@@ -269,7 +269,8 @@ class Floppy:
             raise Wrong("the image holds something else")
 
 
-PARTS = {"ide": Ide, "cdrom": Cdrom, "floppy": Floppy, "rng": Rng, "console": Console, "balloon": Balloon, "share": Share, "disk": Disk}
+PARTS = {"ide": Ide, "cdrom": Cdrom, "floppy": Floppy,
+         "rng": Rng, "console": Console, "balloon": Balloon, "share": Share, "disk": Disk}
 
 
 def run(novt, mode, names, folder):
