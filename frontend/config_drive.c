@@ -317,3 +317,9 @@ int config_drive_check(struct drive_specs *drives, struct error *error)
             drives->drive[i].open.snapshot = true;
     return 0;
 }
+
+void config_drive_free(struct drive_specs *drives)
+{
+    free(drives->drive);
+    drives->drive = NULL;
+}

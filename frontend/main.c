@@ -159,23 +159,16 @@ static int flush_output(int status)
     return EX_IOERR;
 }
 
-int main(int argc, char **argv)
+static int work(struct config *config, int argc, char **argv)
 {
     struct error error = { 0 };
-    struct config config;
 
-    if (argc > 2 && !strcmp(argv[1], "window")) /* display/window.c has started us */
-        return window_process(argc - 2, argv + 2);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* an image that grows beyond the limit: the guest gets the error */
-    if (argc > 1 && !strcmp(argv[1], "image"))
-        return flush_output(image_tool(argc - 2, argv + 2));
-    if (config_parse(&config, argc, argv, &error)) {
+    if (config_parse(config, argc, argv, &error)) {
         error_print(stderr, &error);
         return error.status;
     }
-    switch (config.command) {
-    case COMMAND_RUN: return run(&config, &error);
+    switch (config->command) {
+    case COMMAND_RUN: return run(config, &error);
     case COMMAND_DOCTOR: return flush_output(doctor_run());
     case COMMAND_HELP: config_help(); break;
     case COMMAND_VERSION: printf("novt %s\n", NOVT_VERSION); break;
@@ -183,4 +176,20 @@ int main(int argc, char **argv)
     case COMMAND_LOG_LIST: list_topics(); break;
     }
     return flush_output(EX_OK);
+}
+
+int main(int argc, char **argv)
+{
+    struct config config;
+    int status;
+
+    if (argc > 2 && !strcmp(argv[1], "window")) /* display/window.c has started us */
+        return window_process(argc - 2, argv + 2);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* an image that grows beyond the limit: the guest gets the error */
+    if (argc > 1 && !strcmp(argv[1], "image"))
+        return flush_output(image_tool(argc - 2, argv + 2));
+    status = work(&config, argc, argv);
+    config_drive_free(&config.drives);
+    return status;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -28,7 +30,8 @@
 #include "frontend/terminal.h"
 
 #define VGA_BIOS "/usr/share/seabios/vgabios-stdvga.bin" /* Debian's package seabios */
-enum { BIOS_MAX = 256 << 10 };
+#define SAMPLE_NS 40000000ull
+enum { BIOS_MAX = 256 << 10, TITLE_MAX = 160 };
 
 struct shot {
     struct screen *screen;
@@ -55,7 +58,12 @@ struct screen {
     struct poller_fd closed;
     atomic_bool by_user;
 
-    struct spent last; /* of the title, on the window's thread */
+    /* The title. */
+    struct spent account; /* of a short time */
+    struct timer sampler;
+    uint64_t sampled_ns, sampled_cpu_ns; /* virtual time and the vcpu thread's, at the last one */
+    pthread_mutex_t lock; /* of title */
+    char title[TITLE_MAX];
 };
 
 /* --- Screenshots ---------------------------------------------------------------------------- */
@@ -142,37 +150,89 @@ static void was_closed(void *arg, short revents)
         vm_stop(&screen->machine->stop, VM_QUIT, 0, "its window was closed");
     else
         fprintf(stderr, "novt: the window's process has ended; the guest goes on without\n");
+    window_close(screen->window);
+    screen->window = NULL;
 }
 
-static unsigned share(const struct spent *now, const struct spent *last, unsigned first,
-                      unsigned end, uint64_t all)
+/* --- The title ----------------------------------------------------------------------------------
+ *
+ * Once a second the vcpu's thread accounts for SAMPLE_NS of its time: to do it always would make
+ * guests slower that call their kernel often. -stats does it always, and then that is used.
+ */
+
+static unsigned percent(uint64_t part, uint64_t all)
 {
-    uint64_t sum = 0;
-
-    for (unsigned i = first; i < end; i++)
-        sum += now->cycles[i] - last->cycles[i];
-    return all ? (unsigned)((sum * 100 + all / 2) / all) : 0;
+    return all ? (unsigned)((part * 100 + all / 2) / all) : 0;
 }
 
-/* From the account of the vcpu's thread, which goes on meanwhile: good enough for a title. */
+static void make_title(struct screen *screen, unsigned busy)
+{
+    const struct spent *spent = &screen->account;
+    uint64_t direct = spent->cycles[SPENT_CODE_DIRECT], awake = 0;
+    uint64_t translated = spent->cycles[SPENT_CODE_TLB] + spent->cycles[SPENT_CODE_WINDOW];
+    char text[TITLE_MAX] = "novt - idle";
+
+    for (unsigned i = 0; i < SPENT_COUNT; i++)
+        if (i != SPENT_ASLEEP && i != SPENT_MONITOR) /* the latter sleeps, too, when begun so */
+            awake += spent->cycles[i];
+    if (busy >= 3 && awake)
+        snprintf(text, sizeof(text), "novt - speed %u %% (%u %% direct, %u %% translated), "
+                                     "%u %% busy",
+                 percent(direct + translated, awake), percent(direct, awake),
+                 percent(translated, awake), busy);
+    pthread_mutex_lock(&screen->lock);
+    memcpy(screen->title, text, sizeof(text));
+    pthread_mutex_unlock(&screen->lock);
+}
+
+static uint64_t cpu_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+static void sample(void *arg)
+{
+    struct screen *screen = arg;
+    struct vcpu *vcpu = screen->machine->vcpu;
+    uint64_t now = clock_now_ns(&screen->machine->clock), cpu = cpu_ns();
+    bool begins = !vcpu->spent;
+
+    if (begins) {
+        spent_start(&screen->account, SPENT_SERVICE);
+        vcpu->spent = &screen->account;
+    } else {
+        spent_back(&screen->account, SPENT_SERVICE);
+        vcpu->spent = NULL;
+        make_title(screen, percent(cpu - screen->sampled_cpu_ns, now - screen->sampled_ns));
+        screen->sampled_ns = now;
+        screen->sampled_cpu_ns = cpu;
+    }
+    timer_arm(&screen->sampler, &screen->machine->clock,
+              now + (begins ? SAMPLE_NS : NS_PER_SEC - SAMPLE_NS));
+}
+
+static void start_sampling(struct screen *screen)
+{
+    if (screen->machine->vcpu->spent)
+        return; /* somebody else has the account: a plain title */
+    screen->sampler = (struct timer){ .fire = sample, .arg = screen };
+    sample(screen);
+}
+
+/* On the window's thread. */
 static void title(void *arg, char *text, size_t size)
 {
     struct screen *screen = arg;
-    struct spent now = screen->machine->spent, *last = &screen->last;
-    uint64_t all = 0, asleep = now.cycles[SPENT_ASLEEP] - last->cycles[SPENT_ASLEEP], awake;
 
-    for (unsigned i = 0; i < SPENT_COUNT; i++)
-        all += now.cycles[i] - last->cycles[i];
-    awake = all - asleep;
-    snprintf(text, size, "novt - speed %u %%: %u %% direct, %u %% translated, %u %% monitor; "
-                         "%u %% busy",
-             share(&now, last, SPENT_CODE_TLB, SPENT_INTERPRETER, awake),
-             share(&now, last, SPENT_CODE_DIRECT, SPENT_CODE_DIRECT + 1, awake),
-             share(&now, last, SPENT_CODE_TLB, SPENT_CODE_DIRECT, awake),
-             share(&now, last, SPENT_INTERPRETER, SPENT_ASLEEP, awake),
-             all ? (unsigned)(awake * 100 / all) : 0);
-    *last = now;
+    pthread_mutex_lock(&screen->lock);
+    snprintf(text, size, "%s", *screen->title ? screen->title : "novt");
+    pthread_mutex_unlock(&screen->lock);
 }
+
+/* --- Windows ---------------------------------------------------------------------------------- */
 
 /* A name's first address that can be listened on. */
 static int listen_on(const struct display_spec *spec, char *why, size_t size)
@@ -209,14 +269,15 @@ static int open_window(struct screen *screen, const char *kind, struct error *er
         .kind = kind,
         .full_screen = screen->spec->full_screen,
         .listener = screen->listener,
-        .title = title,
+        .title = screen->listener < 0 ? title : NULL,
         .closed = closed,
         .arg = screen,
     };
     char why[256];
 
-    screen->machine->vcpu->spent = &screen->machine->spent; /* for the title */
     screen->window = window_open(&config, why, sizeof(why));
+    if (screen->window && config.title)
+        start_sampling(screen);
     if (screen->window)
         return 0;
     return error_set(error, EX_UNAVAILABLE,
@@ -306,6 +367,7 @@ int screen_create(struct screen **made, const struct display_spec *spec, struct 
         screen->display = display_create();
     if (!screen || !screen->display)
         return error_set(error, EX_OSERR, "no host memory for the display; free some");
+    pthread_mutex_init(&screen->lock, NULL);
     screen->spec = spec;
     screen->listener = screen->closed.fd = -1;
     read_bios(screen);
@@ -327,6 +389,9 @@ void screen_stop(struct screen *screen)
 {
     if (!screen)
         return;
+    timer_cancel(&screen->sampler);
+    if (screen->machine && screen->machine->vcpu->spent == &screen->account)
+        screen->machine->vcpu->spent = NULL;
     window_close(screen->window);
     terminal_text_close(screen->terminal);
     input_destroy(screen->input);
@@ -360,6 +425,7 @@ void screen_destroy(struct screen *screen)
     if (screen->closed.fd >= 0)
         close(screen->closed.fd);
     display_destroy(screen->display);
+    pthread_mutex_destroy(&screen->lock);
     free(screen->bios);
     free(screen);
 }

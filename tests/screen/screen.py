@@ -287,7 +287,7 @@ def case_window(novt):
         wait_for(process, b"DONE")
         title = subprocess.run(["xdotool", "getwindowname", window], env=environment,
                                capture_output=True, text=True).stdout
-        check("novt" in title and "%" in title, "title", title)
+        check("novt - " in title, "title", title)
     finally:
         process.terminate()
         process.wait(60)
