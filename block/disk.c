@@ -82,13 +82,17 @@ static char *beside(const char *of, const char *name)
     return path;
 }
 
-static int check_chain(const struct file *file, const char *path, const struct chain *up,
-                       struct disk_error *error)
+/* Before it is opened: we may have locked it ourselves. */
+static int check_chain(const char *path, const struct chain *up, struct disk_error *error)
 {
+    struct stat st;
+
     if (up && up->depth >= CHAIN_MAX)
         return fail(error, -ELOOP, "'%s': more than %d images behind one another", path, CHAIN_MAX);
+    if (stat(path, &st))
+        return 0;
     for (; up; up = up->up)
-        if (up->dev == file->dev && up->ino == file->ino)
+        if (up->dev == st.st_dev && up->ino == st.st_ino)
             return fail(error, -ELOOP, "'%s' is behind itself: its chain of backing files is a"
                         " loop", path);
     return 0;
@@ -122,12 +126,8 @@ static struct disk *open_behind(const char *path, const char *format, const char
              " known", of, format);
         return NULL;
     }
-    if (file_open(&file, path, false, false, error))
+    if (check_chain(path, up, error) || file_open(&file, path, false, false, error))
         return NULL;
-    if (check_chain(&file, path, up, error)) {
-        file_close(&file);
-        return NULL;
-    }
     image = open_as(&file, path, &options, up, error);
     if (image && probe && check_probed(image, of, error)) {
         disk_close(image);
@@ -197,6 +197,7 @@ struct disk *disk_open_fd(int fd, const char *path, const struct disk_options *o
     }
     if (file_adopt(&file, fd, path, writable, options->unlocked, error))
         return NULL;
+    file.unsafe = options->unsafe;
     return opened(open_as(&file, path, options, NULL, error), options, error);
 }
 

@@ -5,7 +5,7 @@
  * ranges share a granule (disk_granule() bytes, aligned) and of which one writes must not run at
  * once; pool.h sees to that. What was written is on stable storage when a later disk_flush() is
  * back with 0, and an image is at every moment what it was at a flush, plus some later writes:
- * there is nothing to repair after a kill or a power failure (decision 0010).
+ * there is nothing to repair after a kill or a power failure (decision 0013).
  *
  * Functions return 0 or -errno: -ENOSPC, -EIO (the host's, or the image is damaged there), -EROFS,
  * -EINVAL (outside the image).

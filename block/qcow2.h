@@ -3,7 +3,7 @@
  * docs/interop/qcow2.txt, whose names are used here.
  *
  * What is on disk is a tree: the header points to the L1 table and to the refcount table, these to
- * L2 tables and refcount blocks, L2 tables to data. Invariants (decision 0010):
+ * L2 tables and refcount blocks, L2 tables to data. Invariants (decision 0013):
  *
  *   Q1  Below the header nothing of the tree is changed in place, but for data clusters that only
  *       the active L2 tables refer to. Changed tables live in memory; a commit writes each to a

@@ -417,9 +417,9 @@ static int run(struct tally *t)
 int check_run(struct disk *image, enum disk_repair repair, FILE *out, struct disk_check *result)
 {
     struct qcow2 *q = qcow2_of(image);
-    int64_t end = file_size(&image->file);
     struct tally t = { .q = q, .repair = repair, .out = out, .result = result };
     int err = repair ? 0 : disk_flush(image);
+    int64_t end = file_size(&image->file);
 
     if (err || end < 0)
         return err ? err : (int)end;

@@ -1,5 +1,5 @@
 /*
- * Bringing changed tables to the disk, all at once (qcow2.h, Q1 to Q3; decision 0010):
+ * Bringing changed tables to the disk, all at once (qcow2.h, Q1 to Q3; decision 0013):
  *
  *   1  in the lock: every changed L2 table, the L1 table, every changed refcount block and the
  *      refcount table get new places, and are written there. Getting places changes refcount

@@ -240,14 +240,14 @@ int header_write_roots(struct qcow2 *q, const struct roots *roots)
     size_t size = q->version < 3 ? INCOMPATIBLE - L1_SIZE : sizeof(at);
 
     put32(at, roots->l1_size);
-    put64(at + L1_OFFSET - L1_SIZE, roots->l1_offset);
-    put64(at + RT_OFFSET - L1_SIZE, roots->rt_offset);
-    put32(at + RT_CLUSTERS - L1_SIZE, roots->rt_clusters);
-    put32(at + SNAPSHOT_COUNT - L1_SIZE, q->snapshot_count);
-    put64(at + SNAPSHOT_OFFSET - L1_SIZE, q->snapshot_offset);
-    put64(at + INCOMPATIBLE - L1_SIZE, q->incompatible);
-    put64(at + COMPATIBLE - L1_SIZE, q->compatible);
-    put64(at + AUTOCLEAR - L1_SIZE, q->autoclear);
+    put64(at + (L1_OFFSET - L1_SIZE), roots->l1_offset);
+    put64(at + (RT_OFFSET - L1_SIZE), roots->rt_offset);
+    put32(at + (RT_CLUSTERS - L1_SIZE), roots->rt_clusters);
+    put32(at + (SNAPSHOT_COUNT - L1_SIZE), q->snapshot_count);
+    put64(at + (SNAPSHOT_OFFSET - L1_SIZE), q->snapshot_offset);
+    put64(at + (INCOMPATIBLE - L1_SIZE), q->incompatible);
+    put64(at + (COMPATIBLE - L1_SIZE), q->compatible);
+    put64(at + (AUTOCLEAR - L1_SIZE), q->autoclear);
     return file_write(&q->image.file, L1_SIZE, at, size);
 }
 
