@@ -36,6 +36,7 @@
 struct direct {
     struct sandbox_host *host;
     struct sandbox *volatile running; /* what a kick must reach */
+    unsigned pause;   /* samples before another sandbox is asked for: the host has refused one */
     uint64_t missing; /* the page fault that the guest was given last, 0: none since it ran */
     struct affinity affinity;
 };
@@ -343,6 +344,8 @@ void direct_kick(struct translator *t)
 
 /* --- Sandboxes ------------------------------------------------------------------------------- */
 
+#define REFUSED_SAMPLES 500 /* about a second: to ask is not free where processes are few */
+
 void direct_supply(struct translator *t)
 {
     struct direct *d = t->direct;
@@ -352,13 +355,14 @@ void direct_supply(struct translator *t)
     if (!d || !d->host)
         return;
     affinity_idle(&d->affinity);
-    if (!shadowmm_wants_sandbox(t->sm))
+    if (!shadowmm_wants_sandbox(t->sm) || (d->pause && d->pause--))
         return;
     sandbox = sandbox_create(d->host, &why);
     if (sandbox) {
         shadowmm_give_sandbox(t->sm, sandbox, sandbox_host_caps(d->host));
         return;
     }
+    d->pause = REFUSED_SAMPLES;
     t->stats.directs_refused++;
     if (log_on(LOG_unit))
         log_print(LOG_unit, "direct: no more processes: %s\n", why);
