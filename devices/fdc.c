@@ -471,7 +471,6 @@ static void medium_changed(void *arg)
 
 void fdc_reset(struct fdc *fdc)
 {
-    blockdev_drain(fdc->config.medium);
     fdc->locked = false;
     fdc->dor = fdc->tdr = 0;
     fdc->rate = FDC_RATE_250;
@@ -479,6 +478,7 @@ void fdc_reset(struct fdc *fdc)
     memset(fdc->specify, 0, sizeof(fdc->specify));
     fdc->changed = true;
     reset_chip(fdc);
+    blockdev_drain(fdc->config.medium); /* now that it goes nowhere */
 }
 
 bool fdc_is_idle(const struct fdc *fdc)

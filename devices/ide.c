@@ -521,9 +521,6 @@ static void fill_config(struct ide *ide)
 
 void ide_reset(struct ide *ide)
 {
-    for (unsigned i = 0; i < IDE_DRIVE_COUNT; i++)
-        if (ide->config.drive[i])
-            blockdev_drain(ide->config.drive[i]);
     pci_reset(&ide->pci);
     ide_decode(ide);
     for (unsigned n = 0; n < IDE_CHANNEL_COUNT; n++) {
@@ -533,6 +530,10 @@ void ide_reset(struct ide *ide)
         ide_dma_reset(channel);
         reset_channel(channel, true);
     }
+    /* Now what is in flight goes nowhere: the guest's memory has another owner already. */
+    for (unsigned i = 0; i < IDE_DRIVE_COUNT; i++)
+        if (ide->config.drive[i])
+            blockdev_drain(ide->config.drive[i]);
 }
 
 bool ide_is_idle(const struct ide *ide)

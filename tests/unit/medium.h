@@ -81,6 +81,12 @@ static inline void medium_run(struct medium *m)
         medium_step(m, 0);
 }
 
+/* For a medium that can drain: the test sets dev.drain. */
+static inline void medium_drain(void *arg)
+{
+    medium_run(arg);
+}
+
 static inline void medium_tray(void *arg)
 {
     struct medium *m = arg;

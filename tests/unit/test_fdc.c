@@ -349,7 +349,16 @@ static void test_reset_in_flight(void)
     medium_run(&m.disk);
     CHECK_EQ(*physmem_ptr(&m.mem, GPA), 0);
     sense_reset();
+    m.disk.dev.drain = medium_drain; /* by the board: at once, if the medium can */
     SEND(0xe6, 0, 0, 0, 1, 2, 18, 0x1b, 0xff);
+    fdc_reset(m.fdc);
+    CHECK_EQ(fdc_is_idle(m.fdc), 1);
+    CHECK_EQ(*physmem_ptr(&m.mem, GPA), 0);
+    out8(m.ports, 0x3f2, 0x1c);
+    sense_reset();
+    out8(m.ports, 0x3f7, 0);
+    SEND(0xe6, 0, 0, 0, 1, 2, 18, 0x1b, 0xff);
+    CHECK_EQ(m.disk.queued, 1);
     fdc_destroy(m.fdc);
     m.fdc = NULL;
     machine_free(&m);

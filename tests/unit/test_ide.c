@@ -191,6 +191,27 @@ static void test_reset_in_flight(void)
     machine_free(&m);
 }
 
+/* A medium that drains: all is over when the reset is, and nothing has moved. */
+static void test_reset_drains(void)
+{
+    struct machine m;
+
+    machine_init(&m, one_disk, 0);
+    m.media[0].manual = true;
+    m.media[0].dev.drain = medium_drain;
+    prds(&m, GPA, 512);
+    address28(&m, 5, 1);
+    command(&m, 0xc8);
+    dma_start(&m, true);
+    ide_reset(m.ide);
+    CHECK_EQ(ide_is_idle(m.ide), 1);
+    CHECK_EQ(*physmem_ptr(&m.mem, GPA), 0);
+    CHECK_EQ(m.irq[0].edges, 0);
+    machine_enable(&m);
+    CHECK_EQ(alternate(&m), 0x50);
+    machine_free(&m);
+}
+
 /* What failed is not tried again for a drive that is reset. */
 static void test_reset_of_failure(void)
 {
@@ -465,6 +486,7 @@ int main(void)
     test_diagnostic();
     test_reset();
     test_reset_in_flight();
+    test_reset_drains();
     test_reset_of_failure();
     test_destroy_in_flight();
     test_two_channels();
