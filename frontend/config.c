@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/physmem.h"
+#include "frontend/boot_real.h"
 #include "frontend/error.h"
 #include "frontend/nearest.h"
 
@@ -561,12 +562,14 @@ static int settle_display(struct config *config, struct error *error)
 /* A kernel starts by itself, everything else by firmware. */
 static int check_start(struct config *config, struct error *error)
 {
-    if (config->kernel && (config->bios || config->boot.given))
+    config->real_mode = config->kernel && boot_real_is(config->kernel);
+    if (config->kernel && !config->real_mode && (config->bios || config->boot.given))
         return error_set(error, EX_USAGE,
                          "-%s: a kernel starts without firmware; leave out one of the two",
                          config->bios ? "bios" : "boot");
-    config->firmware = !config->kernel && (config->bios || config->boot.given ||
-                                            config->drives.count);
+    config->firmware = config->real_mode ||
+                       (!config->kernel && (config->bios || config->boot.given ||
+                                            config->drives.count));
     if (config->kernel || config->firmware)
         return 0;
     return error_set(error, EX_USAGE,

@@ -220,6 +220,12 @@ static int create_board(struct machine *m, struct error *error)
 
     if (m->config->firmware && firmware_read(&m->firmware, m->config->bios, error))
         return -1;
+    if (m->config->real_mode) {
+        if (boot_real_read(&m->real, m->config->kernel, m->config->initrd, m->config->append,
+                           m->mem.size, error))
+            return -1;
+        config.kernel = &m->real;
+    }
     config.rom = m->firmware.bytes;
     config.rom_size = (uint32_t)m->firmware.size;
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
@@ -372,4 +378,5 @@ void machine_destroy(struct machine *m)
     if (m->mem.fd >= 0)
         physmem_destroy(&m->mem);
     image_free(&m->firmware);
+    boot_real_free(&m->real);
 }

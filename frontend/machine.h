@@ -12,6 +12,7 @@
 #include "base/kill.h"
 #include "base/physmem.h"
 #include "base/spent.h"
+#include "frontend/boot_real.h"
 #include "frontend/config.h"
 #include "frontend/image.h"
 #include "frontend/stats.h"
@@ -46,6 +47,7 @@ struct machine {
     struct console *serial[PC_SERIAL_COUNT], *debugcon;
     struct drives *drives;
     struct nics *nics;
+    struct boot_real real; /* config->real_mode */
     struct shares *shares;
     struct console *virtcon;
     struct screen *screen; /* NULL: no VGA */

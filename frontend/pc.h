@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct blockdev;
+struct boot_real;
 struct chardev;
 struct clock;
 struct display;
@@ -81,6 +82,7 @@ struct pc_config {
     /* Disks and CD-ROMs: primary 0 and 1, secondary 0 and 1; NULL: no drive there. */
     struct blockdev *ide[PC_IDE_COUNT];
     struct blockdev *floppy;    /* drive A; NULL: none, and no controller */
+    const struct boot_real *kernel; /* what firmware is to start; NULL: nothing of ours */
     const char *boot_order;     /* letters of a c d n for the firmware; NULL: cad */
 
     bool debug_exit;            /* -device isa-debug-exit */

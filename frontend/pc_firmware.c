@@ -15,6 +15,7 @@
 #include "devices/mc146818.h"
 #include "devices/piix3.h"
 #include "frontend/acpi.h"
+#include "frontend/boot_real.h"
 #include "frontend/pc.h"
 #include "frontend/pc_map.h"
 #include "frontend/pc_pci.h"
@@ -191,6 +192,8 @@ int pc_firmware_fill_files(const struct pc_config *config, struct fw_cfg *fw)
         err = fw_cfg_set_file(fw, "etc/boot-fail-wait", for_ever, sizeof(for_ever));
     if (!err)
         err = memory_file(config, fw);
+    if (!err && config->kernel)
+        err = boot_real_fill(config->kernel, fw);
     return err ? err : acpi_files(config, fw);
 }
 

@@ -1,0 +1,37 @@
+/*
+ * Images of the Linux boot protocol that have no 32-bit entry point (iPXE's ipxe.lkrn, memtest
+ * loaders): they start in real mode and call the BIOS, so firmware runs first and starts them.
+ */
+#ifndef FRONTEND_BOOT_REAL_H
+#define FRONTEND_BOOT_REAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "frontend/boot_rom.h"
+#include "frontend/image.h"
+
+struct error;
+struct fw_cfg;
+
+struct boot_real {
+    struct image kernel, initrd;
+    const char *append;
+    size_t setup_size;
+    uint8_t rom[BOOT_ROM_SIZE];
+};
+
+/* Whether the file is one; false when it cannot be read, too. */
+bool boot_real_is(const char *path);
+
+/* Reads the files and makes the ROM; memory is the guest's, in bytes. initrd may be NULL, append is
+ * the caller's and stays. 0, or -1 with *error. */
+int boot_real_read(struct boot_real *boot, const char *kernel, const char *initrd,
+                   const char *append, uint64_t memory, struct error *error);
+void boot_real_free(struct boot_real *boot);
+
+/* Gives it all to firmware. 0 or -errno. */
+int boot_real_fill(const struct boot_real *boot, struct fw_cfg *fw);
+
+#endif
