@@ -10,7 +10,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "devices/fw_cfg.h"
 #include "frontend/error.h"
 
 /* Offsets in the setup header */
@@ -30,11 +29,9 @@ enum {
 };
 
 enum { LOADED_HIGH = 1, CAN_USE_HEAP = 0x80, LOADER_UNKNOWN = 0xff, VERSION_MIN = 0x202 };
-enum { KEY_KERNEL = 0x11, KEY_INITRD = 0x12, KEY_CMDLINE = 0x15, KEY_SETUP = 0x18 };
 enum { DMA_READ = 2, DMA_SELECT = 8, SECTOR = 512, SETUP_MAX = 0xe000 };
 
 #define FIRMWARE_ROOM (16ull << 20) /* of the memory's end, which firmware may use */
-#define ROM_FILE "genroms/novt-kernel.rom"
 
 extern const uint8_t boot_rom[], boot_rom_table[];
 
@@ -100,10 +97,10 @@ static void make_rom(struct boot_real *boot, uint32_t initrd)
     uint8_t *entry = boot->rom + (boot_rom_table - boot_rom), sum = 0;
 
     memcpy(boot->rom, boot_rom, sizeof(boot->rom));
-    entry = add_part(entry, KEY_SETUP, BOOT_SETUP, boot->setup_size);
-    entry = add_part(entry, KEY_CMDLINE, BOOT_CMDLINE, strlen(boot->append) + 1);
-    entry = add_part(entry, KEY_KERNEL, BOOT_KERNEL, boot->kernel.size - boot->setup_size);
-    add_part(entry, KEY_INITRD, initrd, boot->initrd.size);
+    entry = add_part(entry, BOOT_KEY_SETUP, BOOT_SETUP, boot->setup_size);
+    entry = add_part(entry, BOOT_KEY_CMDLINE, BOOT_CMDLINE, strlen(boot->append) + 1);
+    entry = add_part(entry, BOOT_KEY_KERNEL, BOOT_KERNEL, boot->kernel.size - boot->setup_size);
+    add_part(entry, BOOT_KEY_INITRD, initrd, boot->initrd.size);
     for (unsigned i = 0; i < sizeof(boot->rom) - 1; i++)
         sum += boot->rom[i];
     boot->rom[sizeof(boot->rom) - 1] = (uint8_t)-sum;
@@ -165,22 +162,4 @@ void boot_real_free(struct boot_real *boot)
 {
     image_free(&boot->kernel);
     image_free(&boot->initrd);
-}
-
-int boot_real_fill(const struct boot_real *boot, struct fw_cfg *fw)
-{
-    static const char order[] = "/rom@" ROM_FILE "\n";
-    const uint8_t *kernel = boot->kernel.bytes;
-    int err = fw_cfg_set(fw, KEY_SETUP, kernel, boot->setup_size);
-
-    if (!err)
-        err = fw_cfg_set(fw, KEY_KERNEL, kernel + boot->setup_size,
-                         boot->kernel.size - boot->setup_size);
-    if (!err)
-        err = fw_cfg_set(fw, KEY_CMDLINE, boot->append, strlen(boot->append) + 1);
-    if (!err && boot->initrd.size)
-        err = fw_cfg_set(fw, KEY_INITRD, boot->initrd.bytes, boot->initrd.size);
-    if (!err)
-        err = fw_cfg_set_file(fw, ROM_FILE, boot->rom, sizeof(boot->rom));
-    return err ? err : fw_cfg_set_file(fw, "bootorder", order, sizeof(order));
 }

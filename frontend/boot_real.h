@@ -15,6 +15,14 @@
 struct error;
 struct fw_cfg;
 
+/* Items of fw_cfg. */
+enum {
+    BOOT_KEY_KERNEL = 0x11,
+    BOOT_KEY_INITRD = 0x12,
+    BOOT_KEY_CMDLINE = 0x15,
+    BOOT_KEY_SETUP = 0x18,
+};
+
 struct boot_real {
     struct image kernel, initrd;
     const char *append;
@@ -31,7 +39,7 @@ int boot_real_read(struct boot_real *boot, const char *kernel, const char *initr
                    const char *append, uint64_t memory, struct error *error);
 void boot_real_free(struct boot_real *boot);
 
-/* Gives it all to firmware. 0 or -errno. */
+/* Gives it all to firmware (boot_real_fill.c, which is the board's). 0 or -errno. */
 int boot_real_fill(const struct boot_real *boot, struct fw_cfg *fw);
 
 #endif
