@@ -192,12 +192,6 @@ static struct drive_spec *add(struct drive_specs *drives, const char *option, co
 {
     struct drive_spec *drive;
 
-    if (!drives->drive)
-        drives->drive = calloc(DRIVES_MAX, sizeof(*drives->drive));
-    if (!drives->drive) {
-        error_set(error, EX_OSERR, "%s: no host memory; free some", option);
-        return NULL;
-    }
     if (drives->count == DRIVES_MAX) {
         error_set(error, EX_USAGE, "%s %s: one too many, %u drives are the most", option, value,
                   DRIVES_MAX);
@@ -316,10 +310,4 @@ int config_drive_check(struct drive_specs *drives, struct error *error)
         if (!drives->drive[i].cdrom && !drives->drive[i].open.readonly)
             drives->drive[i].open.snapshot = true;
     return 0;
-}
-
-void config_drive_free(struct drive_specs *drives)
-{
-    free(drives->drive);
-    drives->drive = NULL;
 }

@@ -23,7 +23,7 @@ struct drive_spec {
 };
 
 struct drive_specs {
-    struct drive_spec *drive; /* until config_drive_free() */
+    struct drive_spec drive[DRIVES_MAX];
     unsigned count;
     bool snapshot; /* -snapshot: all of them */
 };
@@ -37,7 +37,5 @@ int config_drive_take_file(struct drive_specs *drives, const char *option, const
 
 /* Gives every drive its place. 0, or -1 with *error. */
 int config_drive_check(struct drive_specs *drives, struct error *error);
-
-void config_drive_free(struct drive_specs *drives);
 
 #endif

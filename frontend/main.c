@@ -181,7 +181,6 @@ static int work(struct config *config, int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct config config;
-    int status;
 
     if (argc > 2 && !strcmp(argv[1], "window")) /* display/window.c has started us */
         return window_process(argc - 2, argv + 2);
@@ -189,7 +188,5 @@ int main(int argc, char **argv)
     signal(SIGXFSZ, SIG_IGN); /* an image that grows beyond the limit: the guest gets the error */
     if (argc > 1 && !strcmp(argv[1], "image"))
         return flush_output(image_tool(argc - 2, argv + 2));
-    status = work(&config, argc, argv);
-    config_drive_free(&config.drives);
-    return status;
+    return work(&config, argc, argv);
 }
