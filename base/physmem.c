@@ -100,7 +100,7 @@ void physmem_watch(struct physmem *pm, uint64_t gfn, uint8_t bits)
 {
     if (gfn >= pm->frames)
         return;
-    if (!pm->watch[gfn] && pm->on_watch)
+    if ((pm->watch[gfn] & bits) != bits && pm->on_watch)
         pm->on_watch(pm->arg, gfn, 1);
     if (log_on(LOG_trace) && (pm->watch[gfn] & bits) != bits)
         log_print(LOG_trace, "trace set on frame %llx: %s\n", (unsigned long long)gfn,

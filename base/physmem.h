@@ -58,7 +58,7 @@ struct physmem {
 
     /* After a write to a watched frame: [gpa, gpa + size) lies in one frame. May be NULL. */
     void (*on_write)(void *arg, uint64_t gpa, uint64_t size);
-    /* Before the watch bits of count frames rise from 0: take back every cached write permission.
+    /* Before the watch bits of count frames rise: take back every cached write permission.
      * May be NULL. */
     void (*on_watch)(void *arg, uint64_t gfn, uint64_t count);
     void *arg;

@@ -87,7 +87,7 @@ int mem_create(struct vcpu *vcpu)
         vcpu->tlb[i] = aligned_alloc(64, sizeof(struct tlb));
         if (!vcpu->tlb[i])
             return -ENOMEM;
-        tlb_flush(vcpu->tlb[i]);
+        tlb_init(vcpu->tlb[i]);
     }
     vcpu->mmu = &plain_ops;
     return 0;

@@ -1,8 +1,23 @@
 /* The software TLB: see tlb.h for the invariants. */
 #include "cpu/tlb.h"
 
+static void forget_lines(struct tlb *tlb)
+{
+    for (unsigned i = 0; i < TLB_ENTRIES; i++)
+        tlb->line_tag[i] = TLB_NONE;
+    tlb->has_lines = false;
+}
+
+void tlb_init(struct tlb *tlb)
+{
+    tlb->has_lines = true;
+    tlb_flush(tlb);
+}
+
 void tlb_flush(struct tlb *tlb)
 {
+    if (tlb->has_lines)
+        forget_lines(tlb);
     for (unsigned access = 0; access < 3; access++)
         for (unsigned i = 0; i < TLB_ENTRIES; i++)
             tlb->tag[access][i] = TLB_NONE;
@@ -27,6 +42,8 @@ void tlb_drop(struct tlb *tlb, uint64_t gla, uint64_t size)
 {
     uint64_t first = gla >> PAGE_SHIFT, pages = ((gla + size - 1) >> PAGE_SHIFT) - first + 1;
 
+    if (tlb->has_lines)
+        forget_lines(tlb);
     if (pages == 1) {
         unsigned i = tlb_index(gla);
 
@@ -43,6 +60,8 @@ void tlb_protect(struct tlb *tlb, const uint8_t *host, uint64_t count)
 {
     uint64_t page_host = (uint64_t)(uintptr_t)host & ~PAGE_MASK;
 
+    if (tlb->has_lines)
+        forget_lines(tlb);
     for (unsigned i = 0; i < TLB_ENTRIES; i++) {
         uint64_t tag = tlb->tag[1][i];
 
@@ -50,6 +69,16 @@ void tlb_protect(struct tlb *tlb, const uint8_t *host, uint64_t count)
             tlb->addend[i] + (-tag << PAGE_SHIFT) - page_host < count << PAGE_SHIFT)
             tlb->tag[1][i] = TLB_NONE;
     }
+}
+
+void tlb_fill_line(struct tlb *tlb, uint64_t gla, const uint8_t *host)
+{
+    uint64_t line = gla >> TLB_LINE_SHIFT;
+    unsigned i = line & (TLB_ENTRIES - 1);
+
+    tlb->line_tag[i] = -line;
+    tlb->line_addend[i] = (uint64_t)(uintptr_t)host - gla;
+    tlb->has_lines = true;
 }
 
 void tlb_fill(struct tlb *tlb, uint64_t gla, const uint8_t *host, unsigned rights)

@@ -6,10 +6,14 @@
  *     further: it is RAM, rights are granted, A (and for writes D) is set.
  * T2. A write tag is never present for a frame that is watched (base/physmem.h).
  * T3. The three tags of an index that are not TLB_NONE are all of one page.
+ * T4. line_tag[i] + line == 0 means: the line of 16 bytes (gla >> 4) may be written although its
+ *     frame is watched: for code, of which there is none in the line. All that takes a write right
+ *     back takes back these too.
  */
 #ifndef CPU_TLB_H
 #define CPU_TLB_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/physmem.h"
@@ -18,9 +22,14 @@
 #define TLB_ENTRIES (1u << TLB_BITS)
 #define TLB_NONE (1ull << 63)
 
+#define TLB_LINE_SHIFT 4
+
 struct tlb {
     uint64_t tag[3][TLB_ENTRIES]; /* by enum mem_access: minus the page number, or TLB_NONE */
     uint64_t addend[TLB_ENTRIES]; /* host address minus gla */
+    uint64_t line_tag[TLB_ENTRIES]; /* minus the line number, or TLB_NONE */
+    uint64_t line_addend[TLB_ENTRIES];
+    bool has_lines;               /* some line tag is not TLB_NONE */
 };
 
 static inline unsigned tlb_index(uint64_t gla)
@@ -33,6 +42,9 @@ static inline int tlb_hit(const struct tlb *tlb, unsigned access, uint64_t gla)
     return tlb->tag[access][tlb_index(gla)] + (gla >> PAGE_SHIFT) == 0;
 }
 
+/* Before its first use. */
+void tlb_init(struct tlb *tlb);
+
 /* Forgets everything. */
 void tlb_flush(struct tlb *tlb);
 
@@ -41,6 +53,9 @@ void tlb_drop(struct tlb *tlb, uint64_t gla, uint64_t size);
 
 /* Forgets write rights to count frames from host address (a page of RAM) on. */
 void tlb_protect(struct tlb *tlb, const uint8_t *host, uint64_t count);
+
+/* T4: the line of gla, whose host address is host, may be written. */
+void tlb_fill_line(struct tlb *tlb, uint64_t gla, const uint8_t *host);
 
 /* Adds rights (bit n: enum mem_access n) for gla's page, which is host's page of RAM. */
 void tlb_fill(struct tlb *tlb, uint64_t gla, const uint8_t *host, unsigned rights);

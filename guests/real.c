@@ -1,5 +1,5 @@
 /*
- * The speed of real mode: small 16-bit routines, entered from 32-bit code and left again. Prints "REAL
+ * The speed of real mode: small 16-bit routines, entered from 32-bit code and left. Prints "REAL
  * name cycles" with the TSC cycles of a round, and checks the answers.
  *
  * Rounds are calibrated to 60 ms ("fast" on the command line: 4 ms); the quickest of three counts.

@@ -1,5 +1,5 @@
 /*
- * Real mode for real.c: a blob of 16-bit code that is copied to REAL_AT, and the way there and back.
+ * Real mode for real.c: a blob of 16-bit code that is copied to REAL_AT, the way there and back.
  *
  * In the blob's routines: ds = 3000h, es = 4000h, ss = 2000h; ecx counts rounds. They end with ret
  * and leave their answer in eax.
@@ -67,7 +67,7 @@ saved_esp:
 
 /* --- The blob ------------------------------------------------------------------------------- */
         .code16
-        .balign 16
+        .balign 64
         .globl  real_blob, real_blob_end
 real_blob:
 routine:

@@ -89,6 +89,13 @@ void shadowmm_table_written(struct shadowmm *sm, uint64_t gpa, uint64_t size);
 void shadowmm_protect(struct shadowmm *sm, uint64_t gfn, uint64_t count);
 
 /*
+ * A write right of CPL 0 to the line (T4) that begins at gla, which is gpa, in the current view,
+ * when there is no paging; the caller knows of no code in it, and calls shadowmm_protect() before
+ * there is some. False: it cannot be had.
+ */
+bool shadowmm_line(struct shadowmm *sm, uint64_t gla, uint64_t gpa);
+
+/*
  * Windows: a view's second form, for address spaces that compute. A window is 4 GiB of the
  * monitor's own address space in which the guest's page g is mapped at base + (g << 12), so that
  * the host's MMU does the guest's translation; a page not yet mapped, or mapped read-only because

@@ -259,12 +259,24 @@ void shadowmm_protect(struct shadowmm *sm, uint64_t gfn, uint64_t count)
     window_protect(sm, gfn, count);
 }
 
+bool shadowmm_line(struct shadowmm *sm, uint64_t gla, uint64_t gpa)
+{
+    const struct physmem *mem = sm->vcpu->mem;
+
+    if (paging_on(sm->vcpu) || !physmem_is_writable(mem, gpa) ||
+        physmem_watched(mem, gpa >> PAGE_SHIFT) != WATCH_CODE)
+        return false;
+    note_writer(sm, gpa >> PAGE_SHIFT);
+    tlb_fill_line(&sm->view[sm->current].tlb[0], gla, physmem_ptr(mem, gpa));
+    return true;
+}
+
 /* --- Life ------------------------------------------------------------------- */
 
 static int view_init(struct view *view)
 {
-    tlb_flush(&view->tlb[0]);
-    tlb_flush(&view->tlb[1]);
+    tlb_init(&view->tlb[0]);
+    tlb_init(&view->tlb[1]);
     for (unsigned set = 0; set < JUMP_SETS; set++) {
         struct jump_table *table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE,
                                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

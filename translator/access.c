@@ -25,6 +25,7 @@
  * addresses in real mode, where limits are 64 KiB at least, only an operand across offset 64K is:
  * its last byte's offset wraps, and with it the page, so that the probe misses.
  */
+#include "cpu/tlb.h"
 #include "translator/emit.h"
 
 
@@ -201,6 +202,13 @@ struct reach {
     bool parts;
 };
 
+/* Real mode's 16-bit addresses: what boot sectors and DOS programs write beside their code. */
+static bool has_lines(const struct builder *b, const struct reach *to)
+{
+    return (b->key & (KEY_REAL | KEY_ODD | KEY_USER)) == KEY_REAL && to->narrow &&
+           to->access == MEM_WRITE;
+}
+
 static void segmented_slow(struct builder *b, const struct reach *to, bool wraps)
 {
     struct slow_end *slow = &b->slow[b->slows++];
@@ -210,7 +218,44 @@ static void segmented_slow(struct builder *b, const struct reach *to, bool wraps
     slow->info = (uint32_t)to->access << ACCESS_SHIFT | to->size | ACCESS_SEGMENTED |
                  to->seg << ACCESS_SEG_SHIFT | (wraps ? ACCESS_WRAPS : 0) |
                  (to->fpu ? ACCESS_FPU : 0);
+    if (has_lines(b, to))
+        slow->info |= ACCESS_LINES;
     emit32(b, 0);
+}
+
+/* Is the offset within 64 KiB? r9d: 0 if so, else 1. */
+static void compare_64k(struct builder *b, unsigned seg, unsigned size)
+{
+    EMIT(b, 0x4d, 0x8b, 0x8f);                 /* mov r9, [base] */
+    emit32(b, (uint32_t)(offsetof(struct vcpu, bt_seg) + seg * sizeof(struct bt_segment)));
+    EMIT(b, 0x49, 0xf7, 0xd1);                 /* not r9 */
+    EMIT(b, 0x47, 0x8d, 0x4c, 0x01, (uint8_t)size); /* lea r9d, [r9 + r8 + size]: the last byte's */
+    EMIT(b, 0xc4, 0x43, 0x7b, 0xf0, 0xc9, 16); /* rorx r9d, r9d, 16 */
+    EMIT(b, 0x45, 0x0f, 0xb7, 0xc9);           /* movzx r9d, r9w */
+}
+
+void access_line(struct builder *b, const struct slow_end *slow)
+{
+    unsigned size = slow->info & 0xff;
+
+    if (size > 1)
+        compare_64k(b, slow->info >> ACCESS_SEG_SHIFT, size);
+    EMIT(b, 0xb9, TLB_LINE_SHIFT, 0, 0, 0);    /* mov ecx, shift */
+    if (size > 1) {
+        EMIT(b, 0x45, 0x8d, 0x50, (uint8_t)(size - 1)); /* lea r10d, [r8 + size - 1] */
+        EMIT(b, 0xc4, 0x42, 0x73, 0xf7, 0xd2); /* shrx r10d, r10d, ecx */
+        EMIT(b, 0x47, 0x8d, 0x0c, 0xca);       /* lea r9d, [r10 + r9*8]: no other line's tag fits */
+    } else {
+        EMIT(b, 0xc4, 0x42, 0x73, 0xf7, 0xc8); /* shrx r9d, r8d, ecx */
+    }
+    EMIT(b, 0xc4, 0x42, 0x73, 0xf7, 0xd0);     /* shrx r10d, r8d, ecx */
+    EMIT(b, 0x45, 0x0f, 0xb6, 0xd2);           /* movzx r10d, r10b */
+    EMIT(b, 0x4b, 0x8b, 0x8c, 0xd5), emit32(b, TLB_LINE_TAG); /* mov rcx, [r13 + r10*8 + tag] */
+    EMIT(b, 0x4a, 0x8d, 0x0c, 0x09);           /* lea rcx, [rcx + r9] */
+    EMIT(b, 0xe3, 2, 0xeb, 16);                /* jrcxz hit; jmp slow */
+    EMIT(b, 0x4f, 0x8b, 0x94, 0xd5), emit32(b, TLB_LINE_ADDEND); /* hit: mov r10, [addend] */
+    EMIT(b, 0x4c, 0x89, 0xd9, 0xe9), emit32(b, 0); /* mov rcx, r11; jmp */
+    emit_patch(b, here(b) - 4, slow->hit);
 }
 
 /* r8d: the offset in the segment. */
@@ -245,6 +290,7 @@ static void segmented_probe(struct builder *b, const struct reach *to)
     EMIT(b, 0x4c, 0x89, 0xd9);                 /* hit: mov rcx, r11 */
     EMIT(b, 0x4f, 0x8b, 0x94, 0xd5);           /* mov r10, [r13 + r10*8 + addend] */
     emit32(b, TLB_ADDEND);
+    b->slow[b->slows - 1].hit = here(b);
 }
 
 /* The offset of an operand into r8d. */

@@ -8,6 +8,7 @@
 #include "cpu/fault.h"
 #include "cpu/fpu.h"
 #include "cpu/interp.h"
+#include "cpu/tlb.h"
 #include "translator/unit.h"
 
 /* The host's FPU has recorded the translated instruction's address: the guest's is its unit's. */
@@ -245,6 +246,19 @@ static enum mem_fill fill_for(struct vcpu *vcpu, uint64_t gla, uint32_t info)
     return mem_fill(vcpu, gla, info & 0xff, info >> 8 & 3);
 }
 
+/* Data beside code, in its page: may be written there by lines. */
+static bool fill_line(struct translator *t, uint64_t gla, unsigned size)
+{
+    const uint64_t bytes = 1u << TLB_LINE_SHIFT;
+    uint64_t line = gla & ~(bytes - 1), gpa;
+
+    if (gla + size > line + bytes || !mem_debug_translate(t->vcpu, line, &gpa) ||
+        smc_has_code(t, gpa, bytes) || !shadowmm_line(t->sm, line, gpa))
+        return false;
+    t->lines = true;
+    return true;
+}
+
 /* Which address faults first is the interpreter's to say. FPU: a pending #MF and the like come
  * first. */
 static bool has_parts(uint32_t info)
@@ -260,6 +274,10 @@ static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, c
     unsigned i;
 
     if (fill == MEM_FILLED) {
+        t->stats.slow_fills++;
+        return resume;
+    }
+    if (fill == MEM_SPECIAL && info & ACCESS_LINES && fill_line(t, gla, info & 0xff)) {
         t->stats.slow_fills++;
         return resume;
     }

@@ -24,6 +24,7 @@ struct slow_end {
     uint32_t field;  /* rel32 of the jump to it */
     uint32_t retry;  /* where the access begins */
     uint32_t info;   /* ACCESS_ bits and size */
+    uint32_t hit;    /* with ACCESS_LINES: where r10 and rcx are as they should be */
 };
 
 #define ACCESS_SHIFT 8
@@ -155,6 +156,10 @@ void access_load_beside(struct builder *b, unsigned reg, unsigned size, unsigned
 /* movzx reg32, word; FORM_TLB only. */
 void access_load16_beside(struct builder *b, unsigned reg, unsigned disp);
 void access_store_beside(struct builder *b, unsigned reg, unsigned size, unsigned disp);
+
+/* A segmented write missed in the TLB: r8d and r11 as the probe left them. To hit, when its line
+ * may be written. */
+void access_line(struct builder *b, const struct slow_end *slow);
 
 /* --- exits.c: leaving a unit ------------------------------------------------ */
 

@@ -11,6 +11,7 @@
 #include "cpu/fault.h"
 #include "cpu/fpu.h"
 #include "cpu/interp.h"
+#include "cpu/tlb.h"
 #include "translator/offsets.h"
 #include "translator/unit.h"
 
@@ -31,6 +32,8 @@ _Static_assert(offsetof(struct vcpu, bt.x87_data) == OFF_X87_DATA, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.light_flags) == OFF_LIGHT_FLAGS, "offsets.h");
 _Static_assert(offsetof(struct vcpu, seg[SEG_CS].base) == OFF_CS_BASE, "offsets.h");
 _Static_assert(sizeof(((struct jump_table *)0)->tag) == JUMP_HOST, "offsets.h");
+_Static_assert(offsetof(struct tlb, line_tag) == TLB_LINE_TAG, "offsets.h");
+_Static_assert(offsetof(struct tlb, line_addend) == TLB_LINE_ADDEND, "offsets.h");
 
 #define CACHE_SIZE (32u << 20)
 #define CACHE_SIZE_MIN (512u << 10) /* a region holds a unit of the largest size */

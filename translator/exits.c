@@ -132,6 +132,8 @@ void exit_jcc(struct builder *b, unsigned cc, uint32_t target)
 static void finish_slow(struct builder *b, const struct slow_end *slow)
 {
     emit_patch(b, slow->field, here(b));
+    if (slow->info & ACCESS_LINES)
+        access_line(b, slow);
     EMIT(b, 0x4c, 0x89, 0xd9);             /* mov rcx, r11 */
     EMIT(b, 0x41, 0xb9);                   /* mov r9d, info */
     emit32(b, slow->info);

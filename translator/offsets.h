@@ -28,5 +28,7 @@
 /* struct tlb (cpu/tlb.h) */
 #define TLB_TAG(access) ((access) * 256 * 8)
 #define TLB_ADDEND (3 * 256 * 8)
+#define TLB_LINE_TAG (4 * 256 * 8)
+#define TLB_LINE_ADDEND (5 * 256 * 8)
 
 #endif

@@ -14,6 +14,16 @@ static bool overlaps(const struct unit *unit, uint64_t gpa, uint64_t size)
     return gpa < unit->gpa + first && unit->gpa < gpa + size;
 }
 
+bool smc_has_code(const struct translator *t, uint64_t gpa, uint64_t size)
+{
+    uint64_t gfn = gpa >> PAGE_SHIFT;
+    struct unit *unit = t->by_frame[gfn];
+
+    while (unit && !overlaps(unit, gpa, size))
+        unit = *unit_next_in(unit, gfn);
+    return unit;
+}
+
 void smc_written(struct translator *t, uint64_t gpa, uint64_t size)
 {
     uint64_t gfn = gpa >> PAGE_SHIFT;

@@ -153,12 +153,20 @@ static void begin(struct translator *t, struct builder *b, const struct origin *
     b->insns = b->slows = b->pads = b->exits = b->sites = b->counted = 0;
 }
 
+/* U5; and there is more code in it now. */
+static void watch(struct translator *t, uint64_t gfn)
+{
+    physmem_watch(t->vcpu->mem, gfn, WATCH_CODE);
+    if (t->lines)
+        shadowmm_protect(t->sm, gfn, 1);
+}
+
 static void made(struct translator *t, struct unit *unit, const uint8_t *code)
 {
     lookup_insert(t, unit);
-    physmem_watch(t->vcpu->mem, unit->gpa >> PAGE_SHIFT, WATCH_CODE);
+    watch(t, unit->gpa >> PAGE_SHIFT);
     if (unit->gpa2 != NO_GPA)
-        physmem_watch(t->vcpu->mem, unit->gpa2 >> PAGE_SHIFT, WATCH_CODE);
+        watch(t, unit->gpa2 >> PAGE_SHIFT);
     t->stats.units++;
     t->stats.insns_translated += unit->insn_count;
     t->stats.bytes_guest += unit->guest_len;

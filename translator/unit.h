@@ -194,6 +194,7 @@ struct translator {
     struct direct *direct;      /* direct.c; NULL: not asked for */
     bool bmi, bmi2, fsgsbase; /* bmi: BMI1 and BMI2 */
     bool counting;              /* count.c */
+    bool lines;                 /* some TLB had a line beside code (cpu/tlb.h, T4) */
     struct translator_stats stats;
     struct {
         uint32_t base, limit;
@@ -281,6 +282,8 @@ void count_faulted(struct vcpu *vcpu, const struct unit *unit);
 
 /* --- smc.c --- */
 void smc_written(struct translator *t, uint64_t gpa, uint64_t size);
+/* Is there a unit in [gpa, gpa + size)? Not across a page end. */
+bool smc_has_code(const struct translator *t, uint64_t gpa, uint64_t size);
 
 /* --- precise.c --- */
 int precise_install(struct translator *t);
@@ -361,6 +364,7 @@ light_fn bt_iret;         /* the unit's key */
 #define ACCESS_SEG_SHIFT 20
 #define ACCESS_SEGMENTED 0x20000
 #define ACCESS_WRAPS 0x40000
+#define ACCESS_LINES 0x80000 /* a write that can go to a line beside code (cpu/tlb.h, T4) */
 
 /* --- callouts.c: called from switch.S; each returns where to go on, or NULL to leave --- */
 const void *bt_lookup(struct vcpu *vcpu);

@@ -474,6 +474,8 @@ static void real_segments(void)
         scene.seg[i] = real_segment(DATA + rnd() % 0x8000);
     scene.seg[SEG_SS] = real_segment(STACK);
     scene.seg[SEG_CS] = real_segment(scene.start - scene.eip);
+    if (one_in(3)) /* the stack in the code's pages, behind most streams */
+        scene.seg[SEG_SS] = real_segment(scene.start + 0x400 + rnd() % 0x800 - 0x2000);
     if (scene.mode == REAL && one_in(4)) { /* "unreal": 4 GiB */
         unsigned seg = any_segment();
 
