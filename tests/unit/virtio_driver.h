@@ -68,11 +68,9 @@ static inline void driver_pin(void *board, unsigned slot, unsigned pin, bool lev
 
 /* --- The machine -------------------------------------------------------- */
 
-static inline void driver_open(struct driver *d, bool legacy)
+/* All but the memory. */
+static inline void driver_open_buses(struct driver *d, bool legacy)
 {
-    memset(d, 0, sizeof(*d));
-    CHECK_EQ(physmem_init(&d->mem, DRIVER_RAM), 0);
-    physmem_set_kind(&d->mem, 0xa0000, 0x18000, PHYSMEM_NONE);
     d->ports = bus_create();
     d->memory = bus_create();
     d->pci = pci_create(&(struct pci_bus_config){ d->ports, d->memory, driver_pin, d });
@@ -80,11 +78,24 @@ static inline void driver_open(struct driver *d, bool legacy)
     d->heap = DRIVER_HEAP;
 }
 
-static inline void driver_close(struct driver *d)
+static inline void driver_open(struct driver *d, bool legacy)
+{
+    memset(d, 0, sizeof(*d));
+    CHECK_EQ(physmem_init(&d->mem, DRIVER_RAM), 0);
+    physmem_set_kind(&d->mem, 0xa0000, 0x18000, PHYSMEM_NONE);
+    driver_open_buses(d, legacy);
+}
+
+static inline void driver_close_buses(struct driver *d)
 {
     pci_destroy(d->pci);
     bus_destroy(d->memory);
     bus_destroy(d->ports);
+}
+
+static inline void driver_close(struct driver *d)
+{
+    driver_close_buses(d);
     physmem_destroy(&d->mem);
 }
 
