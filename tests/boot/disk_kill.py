@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """A Debian guest writes files to a qcow2 disk with ext4 and novt is killed: disk_kill.py NOVT
 INTERFACE ROUNDS. Then the image is sound, as QEMU sees it, too, and every file for which the guest
-had its fsync answered is there, whole. The next round goes on with the same disk.
+had its fsync answered is there, whole. The next round goes on with the same disk. In the last one
+the image may not grow beyond a limit, and novt is killed when the guest has had its error.
 
 Exit status 77: the guest, or the tools for ext4, are not there (ctest: skipped).
 """
 import hashlib
 import os
 import random
+import resource
 import shutil
 import subprocess
 import sys
@@ -26,8 +28,8 @@ mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
 echo 1 > /proc/sys/kernel/printk
 for m in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk \\
-    crct10dif_common crct10dif_generic crc-t10dif crc64 crc64-rocksoft t10-pi scsi_common scsi_mod \\
-    libata ata_piix sd_mod crc16 libcrc32c crc32c_generic mbcache jbd2 ext4; do
+    crct10dif_common crct10dif_generic crc-t10dif crc64 crc64-rocksoft t10-pi scsi_common \\
+    scsi_mod libata ata_piix sd_mod crc16 libcrc32c crc32c_generic mbcache jbd2 ext4; do
     insmod /drivers/$m.ko 2>/dev/null
 done
 mkdir /disk
@@ -37,7 +39,7 @@ until [ -b /dev/vda ] || [ -b /dev/sda ] || [ $i = 100 ]; do i=$((i + 1)); sleep
 for d in /dev/vda /dev/sda; do [ -b $d ] && mount -t ext4 $d /disk; done
 echo "KILL mounted $(grep -c /disk /proc/mounts)"
 (while true; do
-    dd if=/dev/urandom of=/disk/noise bs=64k count=60 2>/dev/null
+    dd if=/dev/urandom of=/disk/noise bs=64k count=60 2>/dev/null || echo KILL noise
     rm /disk/noise
 done) &
 while true; do
@@ -77,8 +79,14 @@ def run(*words, good=(0,)):
         sys.exit(1)
 
 
-def one_round(novt, guest, folder, interface, files):
-    """Boots, waits for some files, kills."""
+def leave_no_room(process, folder):
+    """The image may grow by a few files more. (The signal of that limit is ignored by novt.)"""
+    most = (folder / "disk.qcow2").stat().st_size + (3 << 20)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (most, most))
+
+
+def one_round(novt, guest, folder, interface, files, full):
+    """Boots, waits for some files or for an error, kills."""
     command = [novt, "run", "-m", "128", "-kernel", guest / "vmlinuz-686", "-initrd",
                f"{guest}/initramfs.gz,{guest}/initramfs-drivers,{folder}/init.cpio",
                "-append", f"console=ttyS0 quiet rdinit=/init-kill kill.first={len(files)}",
@@ -86,21 +94,23 @@ def one_round(novt, guest, folder, interface, files):
                "-serial", "stdio", "-display", "none", "-timeout", "200"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, errors="replace")
-    wanted = len(files) + random.randint(5, 25)
-    killer = None
-    seen = []
+    wanted = len(files) + (10000 if full else random.randint(5, 25))
+    killer, failed, seen = None, False, []
     for line in process.stdout:
         seen.append(line)
         words = line.split()
         if words[:2] == ["KILL", "file"] and len(words) >= 4 and len(words[3]) == 64:
             files[words[2]] = words[3]
+        if words[:2] == ["KILL", "mounted"] and full:
+            leave_no_room(process, folder)
         if words[:2] == ["KILL", "error"]:
+            failed = True
             break
         if len(files) >= wanted and not killer:
             killer = threading.Timer(random.random() / 4, process.kill)
             killer.start()
     process.kill()
-    if process.wait() != -9 or len(files) < wanted:
+    if process.wait() != -9 or failed != full or (len(files) < wanted and not full):
         print(f"FAIL status {process.returncode}, {len(files)} files of {wanted}\n",
               "".join(seen[-30:]))
         sys.exit(1)
@@ -137,9 +147,9 @@ def main():
         run("mke2fs", "-q", "-t", "ext4", folder / "flat", "64M")
         run(novt, "image", "convert", "-f", "raw", "-O", "qcow2", folder / "flat",
             folder / "disk.qcow2")
-        for _ in range(rounds):
+        for n in range(rounds + 1):
             began = time.monotonic()
-            one_round(novt, guest, folder, interface, files)
+            one_round(novt, guest, folder, interface, files, n == rounds)
             look(novt, folder, files)
             print(f"{interface}: {len(files)} files, {time.monotonic() - began:.1f} s", flush=True)
     return 0
