@@ -51,7 +51,10 @@ struct fpu_unit *fpu_thunk_create(void)
     if (unit == MAP_FAILED)
         return NULL;
     if (!map_code(unit) || !map_edge(unit)) {
+        int err = errno;
+
         fpu_thunk_destroy(unit);
+        errno = err;
         return NULL;
     }
     /* Host pointers are told from the guest's by their upper halves. */

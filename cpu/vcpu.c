@@ -1,6 +1,7 @@
 /* A vcpu's life and its state after RESET#: SDM volume 3, table 9-1. */
 #include "cpu/vcpu.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,10 @@ struct vcpu *vcpu_create(void)
         return NULL;
     memset(vcpu, 0, size);
     if (interp_cache_create(vcpu) || fpu_create(vcpu)) {
+        int err = errno; /* the caller tells what is missing by it */
+
         vcpu_destroy(vcpu);
+        errno = err;
         return NULL;
     }
     return vcpu;

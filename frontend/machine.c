@@ -106,6 +106,9 @@ static int create_cpu(struct machine *m, struct error *error)
         return -1;
     }
     m->vcpu = vcpu_create();
+    if (!m->vcpu && (errno == EPERM || errno == EACCES || errno == ENOSYS))
+        return error_set(error, EX_OSERR, "memfd_create() is refused, which novt cannot do without:"
+                         " %s; see novt doctor", strerror(errno));
     if (!m->vcpu)
         return error_set(error, EX_OSERR, "no host memory for the CPU; free some");
     m->vcpu->mem = &m->mem;
