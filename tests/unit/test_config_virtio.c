@@ -1,0 +1,95 @@
+/* -virtio, -share, -virtfs and -device virtio-...: what is taken, and what is answered. */
+#include "frontend/config_virtio.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "frontend/error.h"
+#include "tests/check.h"
+
+typedef int take_fn(struct virtio_specs *virtio, const char *value, struct error *error);
+
+static void expect_wrong(take_fn *take, const char *value, const char *part)
+{
+    static struct virtio_specs virtio;
+    struct error error = { 0 };
+
+    memset(&virtio, 0, sizeof(virtio));
+    if (take(&virtio, value, &error) != -1 || !strstr(error.text, part)) {
+        printf("%s: %s, want %s\n", value, error.text, part);
+        check_failures++;
+    }
+}
+
+static void test_shares(void)
+{
+    static struct virtio_specs virtio;
+    struct error error = { 0 };
+
+    CHECK_EQ(config_virtio_share(&virtio, "/a,,b", &error), 0);
+    CHECK_EQ(strcmp(virtio.share[0].share.path, "/a,b"), 0);
+    CHECK_EQ(virtio.share[0].share.tag == NULL, true);
+    CHECK_EQ(virtio.share[0].share.readonly, false);
+    CHECK_EQ(config_virtio_share(&virtio, ".,tag=work,readonly", &error), 0);
+    CHECK_EQ(strcmp(virtio.share[1].share.tag, "work"), 0);
+    CHECK_EQ(virtio.share[1].share.readonly, true);
+    CHECK_EQ(config_virtio_check(&virtio, &error), 0);
+    CHECK_EQ(config_virtio_virtfs(&virtio, "local,path=/x,mount_tag=share,security_model=none,id=i",
+                                  &error), 0);
+    CHECK_EQ(strcmp(virtio.share[2].share.path, "/x"), 0);
+    CHECK_EQ(config_virtio_check(&virtio, &error), -1); /* the first one's is "share", too */
+    CHECK_EQ(config_virtio_share(&virtio, "d,readonly=off", &error), 0);
+    CHECK_EQ(config_virtio_share(&virtio, "e", &error), -1);
+
+    expect_wrong(config_virtio_share, "", "name a folder");
+    expect_wrong(config_virtio_share, ",tag=x", "name a folder");
+    expect_wrong(config_virtio_share, "d,ro", "tag=NAME or readonly");
+    expect_wrong(config_virtio_share, "d,tag=", "1 to 31");
+    expect_wrong(config_virtio_share, "d,tag=01234567890123456789012345678901", "1 to 31");
+    expect_wrong(config_virtio_virtfs, "proxy,path=x", "only 'local'");
+    expect_wrong(config_virtio_virtfs, "local,mount_tag=x", "are needed");
+    expect_wrong(config_virtio_virtfs, "local,path=x,mount_tag=y,foo=1", "'foo=1' is not known");
+}
+
+static void test_devices(void)
+{
+    static struct virtio_specs virtio;
+    struct error error = { 0 };
+
+    CHECK_EQ(config_virtio_device(&virtio, "isa-debug-exit", &error), 0);
+    CHECK_EQ(config_virtio_device(&virtio, "virtio-rng-pci", &error), 1);
+    CHECK_EQ(virtio.rng, true);
+    CHECK_EQ(config_virtio_device(&virtio, "virtio-balloon", &error), 1);
+    CHECK_EQ(virtio.balloon && !virtio.balloon_reports && !virtio.balloon_target, true);
+    CHECK_EQ(config_virtio_device(&virtio, "virtio-balloon-pci,free-page-reporting=on,target=1G",
+                                  &error), 1);
+    CHECK_EQ(virtio.balloon_reports, true);
+    CHECK_EQ(virtio.balloon_target, 1ull << 30);
+    CHECK_EQ(config_virtio_device(&virtio, "virtio-balloon,target=64", &error), 1);
+    CHECK_EQ(virtio.balloon_target, 64ull << 20);
+    CHECK_EQ(config_virtio_device(&virtio, "virtio-serial-pci", &error), 1);
+
+    expect_wrong(config_virtio_device, "virtio-balloon,target=x", "target=256M");
+    expect_wrong(config_virtio_device, "virtio-balloon,target=1T", "target=256M");
+    expect_wrong(config_virtio_device, "virtio-balloon,target=1MM", "target=256M");
+    expect_wrong(config_virtio_device, "virtio-rng,foo", "no properties");
+    expect_wrong(config_virtio_device, "virtconsole,chardev=c", "write -virtcon");
+}
+
+static void test_mode(void)
+{
+    static struct virtio_specs virtio;
+    struct error error = { 0 };
+
+    CHECK_EQ(config_virtio_mode(&virtio, "legacy", &error), 0);
+    CHECK_EQ(virtio.mode, VIRTIO_PCI_LEGACY);
+    expect_wrong(config_virtio_mode, "moden", "did you mean modern?");
+}
+
+int main(void)
+{
+    test_shares();
+    test_devices();
+    test_mode();
+    return CHECK_DONE();
+}
