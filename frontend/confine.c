@@ -142,6 +142,8 @@ static const struct checked file_locks[] = {
 static const struct checked reading[] = {
     { SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC | __O_TMPFILE, O_RDONLY },
     { SCMP_SYS(open), 1, O_ACCMODE | O_CREAT | O_TRUNC | __O_TMPFILE, O_RDONLY },
+    { SCMP_SYS(newfstatat), 3, 0, 0 },
+    { SCMP_SYS(stat), 0, 0, 0 },
 };
 
 /* Two wishes may have a call in common. */

@@ -56,6 +56,21 @@ static void make_mac(const struct nic_spec *spec, unsigned card, uint8_t mac[6])
         mac[5] = (uint8_t)(mac[5] + card);
 }
 
+/* Firmware runs an image only for the device that it names: that of virtio 1.0, where our card has
+ * the number of those that know the interface before, too. Byte 6 of iPXE's images is their sum's. */
+static void name_device(uint8_t *rom, uint32_t size)
+{
+    enum { PCIR_AT = 0x18, DEVICE = 6, MODERN = 0x1041, TRANSITIONAL = 0x1000 };
+    unsigned at = size > PCIR_AT + 1 ? rom[PCIR_AT] | rom[PCIR_AT + 1] << 8 : 0;
+    uint8_t *device = rom + at + DEVICE;
+
+    if (!at || at + DEVICE + 2u > size || (device[0] | device[1] << 8) != MODERN)
+        return;
+    rom[6] += device[0] + device[1] - (TRANSITIONAL & 0xff) - (TRANSITIONAL >> 8);
+    device[0] = TRANSITIONAL & 0xff;
+    device[1] = TRANSITIONAL >> 8;
+}
+
 /* iPXE as Debian's ipxe-qemu has it, for firmware that boots from the network. */
 static void read_rom(struct card *card)
 {
@@ -66,6 +81,8 @@ static void read_rom(struct card *card)
     card->rom = file ? malloc(ROM_MAX) : NULL;
     if (card->rom)
         card->rom_size = (uint32_t)fread(card->rom, 1, ROM_MAX, file);
+    if (card->rom && !card->e1000)
+        name_device(card->rom, card->rom_size);
     if (file)
         fclose(file);
 }
