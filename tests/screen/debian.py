@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Debian's kernel on the VGA and the PS/2 mouse: debian.py NOVT
+
+Its text console (vgacon) and a login's worth of keys, then the bochs driver's frame buffer, both seen
+by VNC; then the mouse. Exit status 77: the guests are not there (ctest: skipped).
+"""
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import picture
+import rfb
+from screen import FAILURES, VGA_BIOS, check, free_port
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SKIP = 77
+
+
+def fetch():
+    got = subprocess.run([ROOT / "guests/fetch", "686", "drivers"], stdout=subprocess.PIPE,
+                         text=True)
+    if got.returncode or not Path(VGA_BIOS).exists():
+        print("SKIPPED: Debian's packages are out of reach, so nothing was booted")
+        sys.exit(SKIP)
+    return Path(got.stdout.strip())
+
+
+class Guest:
+    def __init__(self, program, guest, append, *options):
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            [program, "run", "-m", "256", "-kernel", guest / "vmlinuz-686", "-initrd",
+             f"{guest}/initramfs.gz,{guest}/initramfs-drivers", "-append", append, "-display",
+             f"vnc=127.0.0.1:{self.port - 5900}", "-serial", "stdio", "-timeout", "120", *options],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.seen = ""
+
+    def wait(self, text):
+        while text not in self.seen:
+            part = self.process.stdout.read1(4096)
+            if not part:
+                check(False, "ended before", text, self.seen[-500:])
+                return
+            self.seen += part.decode(errors="replace").replace("\r", "")
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(60)
+
+
+def wait_for_text(client, text, font, seconds=60):
+    end = time.monotonic() + seconds
+    lines = []
+    while time.monotonic() < end:
+        client.update(whole=True)
+        lines = picture.read_text(client.picture(), font)
+        if any(text in line for line in lines):
+            return True
+        time.sleep(0.5)
+    print("\n".join(lines))
+    return False
+
+
+def text_console(program, guest):
+    font = picture.bios_font()
+    machine = Guest(program, guest, "console=tty0 quiet")
+    try:
+        client = rfb.Client(machine.port)
+        check(wait_for_text(client, "Enter 'help'", font), "no shell on the screen")
+        client.type("echo $((6*7))-The_Quick|rev\n")
+        check(wait_for_text(client, "kciuQ_ehT-24", font), "what was typed")
+        client.close()
+    finally:
+        machine.end()
+
+
+def frame_buffer(program, guest):
+    machine = Guest(program, guest, "console=tty0 console=ttyS0 quiet rdinit=/init-drivers "
+                                    "novt.drivers=screen novt.screen=look")
+    try:
+        machine.wait("DRIVERS screen drawn")
+        check("screen bochs-drmdrmfb 1024,768 32\n" in machine.seen, machine.seen)
+        check("screen modes 1024x768 1920x1080" in machine.seen, machine.seen)
+        client = rfb.Client(machine.port)
+        client.settle(quiet=1, seconds=5)
+        client.update(whole=True)
+        shown = client.picture()
+        check((shown.width, shown.height) == (1024, 768), shown.width, shown.height)
+        if shown.width == 1024:
+            wrong = sum(row != bytes((128, 128, 128)) * 1024 for row in shown.rows[:100])
+            check(not wrong, f"{wrong} lines of 100 are wrong:", shown.pixel(5, 5))
+            text = picture.read_text(picture.Picture(1024, 160, shown.rows[608:768]),
+                                     picture.bios_font(), dots=8)
+            check(any("his is the console." in line for line in text), text)
+            if FAILURES:
+                picture.write_png("screen-bochs.png", shown)
+        client.close()
+    finally:
+        machine.end()
+
+
+def mouse(program, guest):
+    machine = Guest(program, guest, "console=ttyS0 quiet rdinit=/init-drivers novt.drivers=mouse")
+    try:
+        client = rfb.Client(machine.port)
+        client.pointer(100, 100)
+        machine.wait("DRIVERS mouse ready")
+        check("IntelliMouse" in machine.seen or "ExplorerPS/2" in machine.seen or
+              "ImExPS/2" in machine.seen, machine.seen)
+        time.sleep(1)
+        for x, y, buttons in ((110, 95, 0), (110, 95, 1), (107, 97, 1)):
+            client.pointer(x, y, buttons)
+            time.sleep(0.3)
+        machine.wait("DRIVERS mouse moved")
+        machine.wait("DRIVERS end")
+        moved = machine.seen.split("DRIVERS mouse moved ")[1].split("\n")[0].split()
+        check(moved == "8 10 5 9 0 0 25 -3 -2".split() or moved == "8 10 5 9 0 0 57 -3 -2".split(),
+              moved)
+        client.close()
+    finally:
+        machine.end()
+
+
+def main():
+    program = sys.argv[1]
+    guest = fetch()
+    for part in (text_console, frame_buffer, mouse):
+        started = time.monotonic()
+        part(program, guest)
+        print(f"{part.__name__}: {time.monotonic() - started:.1f} s")
+    return 1 if FAILURES else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
