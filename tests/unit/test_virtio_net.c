@@ -140,7 +140,7 @@ static void test_merged(bool legacy)
                                       .header_size = 54 };
     size_t size = frame_make(frame, &t), at = 0;
     uint64_t gpa[20];
-    uint32_t len;
+    uint32_t len = 0;
 
     open_card(legacy, ALL & ~(1ull << CTRL_RX | 1ull << CTRL_VLAN));
     CHECK_EQ(cable.dev.takes, 7);
@@ -178,7 +178,7 @@ static void test_whole(void)
 {
     uint8_t frame[200] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56 };
     uint64_t gpa;
-    uint32_t len;
+    uint32_t len = 0;
 
     open_card(true, 0);
     CHECK_EQ(cable.dev.takes, 0);
