@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Debian's kernel on the VGA and the PS/2 mouse: debian.py NOVT
 
-Its text console (vgacon) and a login's worth of keys, then the bochs driver's frame buffer, both seen
-by VNC; then the mouse. Exit status 77: the guests are not there (ctest: skipped).
+Its text console (vgacon) and a line of keys, then the bochs driver's frame buffer, both seen by VNC;
+then the mouse. Exit status 77: the guests are not there (ctest: skipped).
 """
 import subprocess
 import sys

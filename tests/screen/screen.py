@@ -172,7 +172,7 @@ def case_vnc(novt):
         wait_for(process, b"DONE")
         # Small changes are small rectangles: now only the cursor blinks.
         seen = [r for _ in range(4) for r in client.update(seconds=10) or []]
-        check(seen and all(w * h <= 9 * 16 for _, _, w, h in seen), "rectangles", seen)
+        check(seen and all(w * h <= 4 * 9 * 16 for _, _, w, h in seen), "rectangles", seen)
         client.close()
         second = rfb.Client(port)
         second.update(whole=True)
