@@ -22,6 +22,14 @@ struct cpu_env {
 
     /* FERR#: an x87 error while CR0.NE is clear (IRQ 13 on a PC). */
     void (*ferr)(void *board);
+
+    /* The next elements of INS or OUTS, at most count, between the port and host memory: how many
+     * were done, with all that port_read or port_write of each would do; 0: ask for the next one
+     * by itself. May be NULL. */
+    uint64_t (*port_read_string)(void *board, uint16_t port, unsigned size, void *to,
+                                 uint64_t count);
+    uint64_t (*port_write_string)(void *board, uint16_t port, unsigned size, const void *from,
+                                  uint64_t count);
 };
 
 #endif

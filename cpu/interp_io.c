@@ -3,7 +3,12 @@
  *
  * INS makes sure of its memory before it touches the port, OUTS reads memory first: a page fault
  * never loses or repeats a port access.
+ *
+ * Forward repetitions in RAM are offered to the board up to a page at a time (a disk's data port
+ * takes them), if no trap could be due in between.
  */
+#include <stddef.h>
+
 #include "cpu/debug.h"
 #include "cpu/env.h"
 #include "cpu/fault.h"
@@ -98,6 +103,75 @@ static bool outs_once(struct vcpu *vcpu, const struct insn *in, uint16_t port, u
     return false;
 }
 
+/* --- Many elements at once: how many were done, 0 for none -------------------- */
+
+static bool runs_allowed(struct vcpu *vcpu, int64_t step)
+{
+    bool checks_alignment = vcpu->eflags & EFLAGS_AC && vcpu->cr0 & CR0_AM && vcpu->cpl == 3;
+
+    return step > 0 && !checks_alignment && !(vcpu->eflags & EFLAGS_TF) && !debug_armed(vcpu);
+}
+
+/* Host memory of up to *count elements; NULL where element by element has to say what is there. */
+static uint8_t *elements_at(struct vcpu *vcpu, const struct insn *in, unsigned seg, unsigned reg,
+                            bool write, unsigned size, uint64_t *count)
+{
+    uint64_t mask = size_mask(in->addrsize), at = vcpu->gpr[reg] & mask;
+    uint64_t bytes = *count < PAGE_SIZE ? *count * size : PAGE_SIZE * size;
+    uint8_t *host;
+
+    if (bytes > mask - at + 1)
+        bytes = mask - at + 1;
+    if (mem_span(vcpu, seg, at, write, &bytes, &host) || !host)
+        return NULL;
+    *count = bytes / size;
+    return *count ? host : NULL;
+}
+
+static uint64_t ins_many(struct vcpu *vcpu, const struct insn *in, uint16_t port, unsigned size,
+                         uint64_t count)
+{
+    const struct cpu_env *env = vcpu->env;
+    uint8_t *to = env->port_read_string ?
+                      elements_at(vcpu, in, SEG_ES, RDI, true, size, &count) : NULL;
+    uint64_t done = to ? env->port_read_string(env->board, port, size, to, count) : 0;
+
+    vcpu->stats.port_reads += done;
+    return done;
+}
+
+static uint64_t outs_many(struct vcpu *vcpu, const struct insn *in, uint16_t port, unsigned size,
+                          uint64_t count)
+{
+    const struct cpu_env *env = vcpu->env;
+    uint8_t *from = env->port_write_string ?
+                        elements_at(vcpu, in, in->seg, RSI, false, size, &count) : NULL;
+    uint64_t done = from ? env->port_write_string(env->board, port, size, from, count) : 0;
+
+    vcpu->stats.port_writes += done;
+    return done;
+}
+
+/* What INS or OUTS does. */
+struct string_ops {
+    bool (*once)(struct vcpu *vcpu, const struct insn *in, uint16_t port, unsigned size);
+    uint64_t (*many)(struct vcpu *vcpu, const struct insn *in, uint16_t port, unsigned size,
+                     uint64_t count);
+    unsigned index; /* register */
+};
+
+/* Some of count elements; 0: it faulted. */
+static uint64_t some(struct vcpu *vcpu, const struct insn *in, const struct string_ops *ops,
+                     uint16_t port, unsigned size, int64_t step, uint64_t count)
+{
+    uint64_t done = count > 1 && runs_allowed(vcpu, step) ?
+                        ops->many(vcpu, in, port, size, count) : 0;
+
+    if (done)
+        return done;
+    return ops->once(vcpu, in, port, size) ? 0 : 1;
+}
+
 /* Between two iterations: is anything waiting to be taken? */
 static bool interrupted(const struct vcpu *vcpu)
 {
@@ -105,40 +179,41 @@ static bool interrupted(const struct vcpu *vcpu)
            vcpu->eflags & EFLAGS_TF || vcpu->debug_pending;
 }
 
-static enum step string(struct vcpu *vcpu, const struct insn *in, unsigned index,
-                        bool (*once)(struct vcpu *, const struct insn *, uint16_t, unsigned))
+static enum step string(struct vcpu *vcpu, const struct insn *in, const struct string_ops *ops)
 {
     bool rep = in->prefixes & (PREFIX_REP | PREFIX_REPNE);
     uint64_t mask = size_mask(in->addrsize);
     uint16_t port = vcpu->gpr[RDX] & 0xffff;
     unsigned size = access_size(in);
     int64_t step = vcpu->eflags & EFLAGS_DF ? -(int64_t)size : (int64_t)size;
+    uint64_t left = rep ? vcpu->gpr[RCX] & mask : 1, done;
 
     /* The CPUs check the port even when there is nothing to do. */
     if (task_port_denied(vcpu, port, size))
         return STEP_FAULT;
-    if (rep && !(vcpu->gpr[RCX] & mask))
-        return STEP_NEXT;
-    for (;;) {
-        if (once(vcpu, in, port, size))
+    for (; left; left -= done) {
+        done = some(vcpu, in, ops, port, size, step, left);
+        if (!done)
             return STEP_FAULT;
-        advance(vcpu, in, index, step);
-        if (!rep)
-            return STEP_NEXT;
-        advance(vcpu, in, RCX, -1);
-        if (!(vcpu->gpr[RCX] & mask))
-            return STEP_NEXT;
-        if (interrupted(vcpu))
+        advance(vcpu, in, ops->index, step * (int64_t)done);
+        if (rep)
+            advance(vcpu, in, RCX, -(int64_t)done);
+        if (left > done && interrupted(vcpu))
             return STEP_JUMPED; /* rip stays: the rest comes later */
     }
+    return STEP_NEXT;
 }
 
 enum step interp_ins(struct vcpu *vcpu, const struct insn *in)
 {
-    return string(vcpu, in, RDI, ins_once);
+    static const struct string_ops ops = { ins_once, ins_many, RDI };
+
+    return string(vcpu, in, &ops);
 }
 
 enum step interp_outs(struct vcpu *vcpu, const struct insn *in)
 {
-    return string(vcpu, in, RSI, outs_once);
+    static const struct string_ops ops = { outs_once, outs_many, RSI };
+
+    return string(vcpu, in, &ops);
 }

@@ -180,6 +180,31 @@ void bus_write(struct bus *bus, uint64_t addr, unsigned size, uint64_t value)
     w->ops->write(w->dev, addr - w->base, size, value & ones(size));
 }
 
+/* Each access has a line of its own in the log. */
+static const struct window *string_window(const struct bus *bus, uint64_t addr, unsigned size)
+{
+    const struct window *w = log_on(LOG_dev) ? NULL : find(bus, addr);
+
+    return w && fits(w, addr - w->base, size) ? w : NULL;
+}
+
+uint64_t bus_read_string(struct bus *bus, uint64_t addr, unsigned size, void *to, uint64_t count)
+{
+    const struct window *w = string_window(bus, addr, size);
+
+    return w && w->ops->read_string ?
+               w->ops->read_string(w->dev, addr - w->base, size, to, count) : 0;
+}
+
+uint64_t bus_write_string(struct bus *bus, uint64_t addr, unsigned size, const void *from,
+                          uint64_t count)
+{
+    const struct window *w = string_window(bus, addr, size);
+
+    return w && w->ops->write_string ?
+               w->ops->write_string(w->dev, addr - w->base, size, from, count) : 0;
+}
+
 /* --- Life --------------------------------------------------------------- */
 
 struct bus *bus_create(void)

@@ -209,6 +209,45 @@ static void data_write(struct ide_channel *channel, unsigned size, uint32_t valu
     data_moved(channel);
 }
 
+/* Whole elements of a string instruction, up to the end of the block. */
+static uint64_t string_elements(struct ide_channel *channel, bool out, unsigned size,
+                                uint64_t count)
+{
+    const struct ide_drive *drive = selected(channel);
+    const struct ide_transfer *t = &drive->transfer;
+    uint64_t most = (t->block_end - t->at) / size;
+
+    if (!(drive->status & STATUS_DRQ) || t->out != out)
+        return 0;
+    return count < most ? count : most;
+}
+
+static uint64_t data_read_string(struct ide_channel *channel, unsigned size, void *to,
+                                 uint64_t count)
+{
+    uint64_t n = string_elements(channel, false, size, count);
+    unsigned bytes = (unsigned)n * size;
+
+    if (!n)
+        return 0;
+    memcpy(to, data_place(channel, false, &bytes), bytes);
+    data_moved(channel);
+    return n;
+}
+
+static uint64_t data_write_string(struct ide_channel *channel, unsigned size, const void *from,
+                                  uint64_t count)
+{
+    uint64_t n = string_elements(channel, true, size, count);
+    unsigned bytes = (unsigned)n * size;
+
+    if (!n)
+        return 0;
+    memcpy(data_place(channel, true, &bytes), from, bytes);
+    data_moved(channel);
+    return n;
+}
+
 /* --- Behaviour: resets -------------------------------------------------- */
 
 void ide_sign(struct ide_drive *drive)
@@ -422,9 +461,23 @@ static void command_port_write(void *dev, uint64_t offset, unsigned size, uint64
         reg_write(channel, (offset + i) % IDE_REG_COUNT, value >> 8 * i & 0xff);
 }
 
+static uint64_t command_port_read_string(void *dev, uint64_t offset, unsigned size, void *to,
+                                         uint64_t count)
+{
+    return offset == IDE_DATA ? data_read_string(dev, size, to, count) : 0;
+}
+
+static uint64_t command_port_write_string(void *dev, uint64_t offset, unsigned size,
+                                          const void *from, uint64_t count)
+{
+    return offset == IDE_DATA ? data_write_string(dev, size, from, count) : 0;
+}
+
 static const struct bus_ops command_ops = {
     .read = command_port_read,
     .write = command_port_write,
+    .read_string = command_port_read_string,
+    .write_string = command_port_write_string,
     .max_size = 4,
     .name = "ide",
 };

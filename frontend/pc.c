@@ -97,6 +97,28 @@ static void port_write(void *board, uint16_t port, unsigned size, uint64_t value
     spent_back(pc->config.vcpu->spent, before);
 }
 
+static uint64_t port_read_string(void *board, uint16_t port, unsigned size, void *to,
+                                 uint64_t count)
+{
+    struct pc *pc = board;
+    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_PORT);
+    uint64_t done = bus_read_string(pc->ports, port, size, to, count);
+
+    spent_back(pc->config.vcpu->spent, before);
+    return done;
+}
+
+static uint64_t port_write_string(void *board, uint16_t port, unsigned size, const void *from,
+                                  uint64_t count)
+{
+    struct pc *pc = board;
+    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_PORT);
+    uint64_t done = bus_write_string(pc->ports, port, size, from, count);
+
+    spent_back(pc->config.vcpu->spent, before);
+    return done;
+}
+
 static uint64_t mmio_read(void *board, uint64_t gpa, unsigned size)
 {
     struct pc *pc = board;
@@ -387,6 +409,8 @@ static void connect_cpu(struct pc *pc)
         .board = pc,
         .port_read = port_read,
         .port_write = port_write,
+        .port_read_string = port_read_string,
+        .port_write_string = port_write_string,
         .mmio_read = mmio_read,
         .mmio_write = mmio_write,
         .intr_ack = intr_ack,

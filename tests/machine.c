@@ -40,8 +40,14 @@ static void ferr(void *board)
     (void)board;
 }
 
-static const struct cpu_env env = { NULL,       port_read, port_write, mmio_read,
-                                    mmio_write, intr_ack,  ferr };
+static const struct cpu_env env = {
+    .port_read = port_read,
+    .port_write = port_write,
+    .mmio_read = mmio_read,
+    .mmio_write = mmio_write,
+    .intr_ack = intr_ack,
+    .ferr = ferr,
+};
 
 static void put32(struct machine *m, uint64_t gpa, uint32_t value)
 {

@@ -53,7 +53,12 @@ static void window_write(void *dev, uint64_t offset, unsigned size, uint64_t val
     window_read(dev, offset, size);
 }
 
-static const struct bus_ops window_ops = { window_read, window_write, 4, "window" };
+static const struct bus_ops window_ops = {
+    .read = window_read,
+    .write = window_write,
+    .max_size = 4,
+    .name = "window",
+};
 
 static void attach(struct board *b, unsigned i)
 {

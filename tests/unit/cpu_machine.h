@@ -253,8 +253,14 @@ static inline void m_create(struct machine *m)
     m->vcpu = vcpu_create();
     if (!m->vcpu || (m->vcpu->mem = &m->pm, mem_create(m->vcpu)))
         abort();
-    m->env = (struct cpu_env){ m, m_port_read, m_port_write, m_mmio_read, m_mmio_write, m_intr_ack,
-                               NULL };
+    m->env = (struct cpu_env){
+        .board = m,
+        .port_read = m_port_read,
+        .port_write = m_port_write,
+        .mmio_read = m_mmio_read,
+        .mmio_write = m_mmio_write,
+        .intr_ack = m_intr_ack,
+    };
     m->vcpu->env = &m->env;
     m->vcpu->stop = &m->stop;
 }

@@ -138,6 +138,41 @@ static void test_data_port(void)
     machine_free(&m);
 }
 
+/* Many at once, as string instructions may: up to a block's end, and only whole ones. */
+static void test_data_strings(void)
+{
+    uint8_t from[1024];
+    unsigned edges;
+
+    start();
+    CHECK_EQ(bus_read_string(m.ports, 0x1f0, 2, buffer, 256), 0); /* no data yet */
+    address28(&m, 9, 2);
+    command(&m, 0x20);
+    CHECK_EQ(bus_read_string(m.ports, 0x1f2, 2, buffer, 1), 0); /* another register */
+    CHECK_EQ(bus_write_string(m.ports, 0x1f0, 2, buffer, 1), 0); /* the wrong way */
+    CHECK_EQ(bus_read_string(m.ports, 0x1f0, 2, buffer, 100), 100);
+    bus_read_string(m.ports, 0x1f0, 1, buffer + 200, 1);
+    CHECK_EQ(bus_read_string(m.ports, 0x1f0, 2, buffer + 201, 1000), 155);
+    CHECK_EQ(bus_read_string(m.ports, 0x1f0, 2, buffer + 511, 1000), 0); /* half a word */
+    buffer[511] = in8(m.ports, 0x1f0);
+    CHECK_EQ(rd(&m, R_STATUS), 0x58);
+    CHECK_EQ(bus_read_string(m.ports, 0x1f0, 4, buffer + 512, 1000), 128);
+    CHECK_EQ(memcmp(buffer, disk->bytes + 9 * 512, 1024), 0);
+    CHECK_EQ(rd(&m, R_STATUS), 0x50);
+    edges = m.irq[0].edges;
+    memset(from, 0x5a, sizeof(from));
+    address28(&m, 20, 2);
+    command(&m, 0x30);
+    CHECK_EQ(bus_write_string(m.ports, 0x1f0, 2, from, 500), 256);
+    CHECK_EQ(rd(&m, R_STATUS), 0x58);
+    CHECK_EQ(bus_write_string(m.ports, 0x1f0, 2, from, 500), 256);
+    machine_run(&m);
+    CHECK_EQ(m.irq[0].edges - edges, 2);
+    expect_ok();
+    CHECK_EQ(memcmp(from, disk->bytes + 20 * 512, 1024), 0);
+    machine_free(&m);
+}
+
 static void test_chs(void)
 {
     start();
@@ -588,6 +623,7 @@ int main(void)
     test_identify();
     test_read_pio();
     test_data_port();
+    test_data_strings();
     test_chs();
     test_range();
     test_read_dma();

@@ -30,9 +30,24 @@ static void probe_write(void *dev, uint64_t offset, unsigned size, uint64_t valu
     p->writes++;
 }
 
-static const struct bus_ops bytes = { probe_read, probe_write, 1, "bytes" };
-static const struct bus_ops words = { probe_read, probe_write, 2, "words" };
-static const struct bus_ops quads = { probe_read, probe_write, 8, "quads" };
+static const struct bus_ops bytes = {
+    .read = probe_read,
+    .write = probe_write,
+    .max_size = 1,
+    .name = "bytes",
+};
+static const struct bus_ops words = {
+    .read = probe_read,
+    .write = probe_write,
+    .max_size = 2,
+    .name = "words",
+};
+static const struct bus_ops quads = {
+    .read = probe_read,
+    .write = probe_write,
+    .max_size = 8,
+    .name = "quads",
+};
 
 static void test_claims(void)
 {

@@ -21,7 +21,12 @@ static void beyond_write(void *dev, uint64_t offset, unsigned size, uint64_t val
     ((uint8_t *)dev)[offset] = value & 0xff;
 }
 
-static const struct bus_ops beyond_ops = { beyond_read, beyond_write, 1, "beyond" };
+static const struct bus_ops beyond_ops = {
+    .read = beyond_read,
+    .write = beyond_write,
+    .max_size = 1,
+    .name = "beyond",
+};
 
 static struct bus *bus, *pci;
 static struct pci_bus *pci_bus;

@@ -322,6 +322,127 @@ static void test_ins(struct machine *m)
     CHECK_EQ(v->rip, AT_CODE + 2);
 }
 
+/* A board that takes at most five words at once, like a data port near a block's end. */
+static unsigned strings;
+
+static uint64_t read_string(void *board, uint16_t port, unsigned size, void *to, uint64_t count)
+{
+    struct machine *m = board;
+    uint64_t n = count < 5 ? count : 5;
+
+    strings++;
+    CHECK_EQ(size, 2);
+    for (uint64_t i = 0; i < n; i++) {
+        uint16_t word = (uint16_t)m_port_read(board, port, size);
+
+        memcpy((uint8_t *)to + 2 * i, &word, 2);
+    }
+    if (strings == 2)
+        m->vcpu->exit_request = true; /* as an interrupt in between */
+    return n;
+}
+
+static uint64_t write_string(void *board, uint16_t port, unsigned size, const void *from,
+                             uint64_t count)
+{
+    uint64_t n = count < 5 ? count : 5;
+
+    strings++;
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t value = 0;
+
+        memcpy(&value, (const uint8_t *)from + size * i, size);
+        m_port_write(board, port, size, value);
+    }
+    return n;
+}
+
+static void start_ins(struct machine *m, unsigned count, uint32_t to)
+{
+    struct vcpu *v = m->vcpu;
+
+    m_protected(m, 0);
+    v->gpr[RCX] = count;
+    v->gpr[RDI] = to;
+    v->gpr[RDX] = 0x1f0;
+    m->next_read = 0x1111;
+    m->port_reads = strings = 0;
+    m_code(m, "\xf3\x66\x6d", 3);
+}
+
+static void test_ins_strings(struct machine *m)
+{
+    struct vcpu *v = m->vcpu;
+
+    m->env.port_read_string = read_string;
+    start_ins(m, 12, AT_DATA);
+    interp_step(v);
+    CHECK_EQ(strings, 2);
+    CHECK_EQ(v->gpr[RCX], 2); /* five, five, and somebody wants the CPU */
+    CHECK_EQ(v->gpr[RDI], AT_DATA + 20);
+    CHECK_EQ(v->rip, AT_CODE);
+    v->exit_request = false;
+    interp_step(v);
+    CHECK_EQ(m->port_reads, 12);
+    CHECK_EQ(v->gpr[RCX], 0);
+    CHECK_EQ(v->gpr[RDI], AT_DATA + 24);
+    CHECK_EQ(v->rip, AT_CODE + 3);
+    for (unsigned i = 0; i < 12; i++)
+        CHECK_EQ(m_get(m, AT_DATA + 2 * i, 2), 0x1111 + i);
+    start_ins(m, 3, AT_DATA + 10); /* backwards: one by one */
+    v->eflags |= EFLAGS_DF;
+    interp_step(v);
+    CHECK_EQ(strings << 8 | m->port_reads, 3);
+    start_ins(m, 3, AT_DATA + 0xffd); /* the second lies in two pages */
+    interp_step(v);
+    CHECK_EQ(m->port_reads, 3);
+    CHECK_EQ(m_get(m, AT_DATA + 0xffd, 2) << 16 | m_get(m, AT_DATA + 0xfff, 2), 0x11111112);
+    physmem_watch(&m->pm, AT_DATA >> PAGE_SHIFT, WATCH_CODE); /* who watches must hear of it */
+    start_ins(m, 3, AT_DATA);
+    interp_step(v);
+    CHECK_EQ(strings << 8 | m->port_reads, 3);
+    physmem_unwatch(&m->pm, AT_DATA >> PAGE_SHIFT, WATCH_CODE);
+    m_protected(m, 3); /* a page that is missing after 3 words */
+    map_all(m);
+    m_put(m, 0x101000 + 4 * (AT_DATA >> 12) + 4, 0, 4);
+    v->eflags |= EFLAGS_IOPL;
+    v->gpr[RCX] = 10;
+    v->gpr[RDI] = AT_DATA + 0x1000 - 6;
+    v->gpr[RDX] = 0x1f0;
+    m->port_reads = strings = 0;
+    M_RUN(m, "\xf3\x66\x6d");
+    CHECK_EQ(m_vector(m), VEC_PF);
+    CHECK_EQ(v->cr2, AT_DATA + 0x1000);
+    CHECK_EQ(strings << 8 | m->port_reads, 1 << 8 | 3);
+    CHECK_EQ(v->gpr[RCX], 7);
+    m->env.port_read_string = NULL;
+}
+
+static void test_outs_strings(struct machine *m)
+{
+    struct vcpu *v = m->vcpu;
+
+    m->env.port_write_string = write_string;
+    m_protected(m, 0);
+    v->gpr[RCX] = 7;
+    v->gpr[RSI] = AT_DATA;
+    v->gpr[RDX] = 0x1f0;
+    m_put(m, AT_DATA, 0x04030201, 4);
+    m_put(m, AT_DATA + 4, 0x070605, 4);
+    m->port_writes = strings = 0;
+    m_code(m, "\xf3\x6e", 2);
+    interp_step(v);
+    CHECK_EQ(strings << 8 | m->port_writes, 2 << 8 | 7);
+    CHECK_EQ(m->last_value, 7);
+    CHECK_EQ(v->gpr[RCX], 0);
+    CHECK_EQ(v->gpr[RSI], AT_DATA + 7);
+    v->gpr[RCX] = 0; /* nothing to do */
+    v->rip = AT_CODE;
+    interp_step(v);
+    CHECK_EQ(m->port_writes, 7);
+    m->env.port_write_string = NULL;
+}
+
 /* LOCK where it does not belong (row 23). */
 static void test_lock(struct machine *m)
 {
@@ -407,6 +528,8 @@ int main(void)
     test_code_breakpoint(&m);
     test_data_breakpoint(&m);
     test_ins(&m);
+    test_ins_strings(&m);
+    test_outs_strings(&m);
     test_lock(&m);
     test_priority(&m);
     test_divide(&m);

@@ -38,7 +38,12 @@ static void window_write(void *dev, uint64_t offset, unsigned size, uint64_t val
     (void)value;
 }
 
-static const struct bus_ops window_ops = { window_read, window_write, 1, "window" };
+static const struct bus_ops window_ops = {
+    .read = window_read,
+    .write = window_write,
+    .max_size = 1,
+    .name = "window",
+};
 
 static void moved(void *dev, uint64_t base)
 {
