@@ -154,9 +154,9 @@ int file_adopt(struct file *file, int fd, const char *path, bool writable, bool 
 
     if (!err && !unlocked && take_locks(fd, writable))
         err = fail(error, -EBUSY, writable
-                   ? "'%s' is in use by another process; end that, or open it with readonly=on both"
-                     " there and here"
-                   : "'%s' is being written by another process; end that first", path);
+                   ? "'%s' is in use by another process or drive; end that, or open it with"
+                     " readonly=on both there and here"
+                   : "'%s' is being written by another process or drive; end that first", path);
     if (err) {
         close(fd);
         return err;

@@ -447,8 +447,9 @@ int pool_change(struct pool *pool, struct blockdev *dev, struct disk *image)
     struct disk *old;
     int err;
 
+    drain(d);
     pthread_mutex_lock(&pool->lock);
-    wait_idle(pool, d);
+    wait_idle(pool, d); /* settle() may be at it */
     old = d->image;
     d->unsettled = false;
     set_medium(d, image);

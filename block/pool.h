@@ -36,8 +36,8 @@ void pool_dispatch(struct pool *pool);
  * caller's. */
 struct blockdev *pool_add(struct pool *pool, struct disk *image, bool cdrom, const char *serial);
 
-/* Puts another image in, or none. Waits for the requests of the old one, which is flushed and
- * closed, and calls changed(). 0, or what the flush did. */
+/* Puts another image in, or none. Waits for the requests of the old one, calling back, flushes and
+ * closes it, and calls changed(). 0, or what the flush did. */
 int pool_change(struct pool *pool, struct blockdev *drive, struct disk *image);
 
 /* Waits until no request is left, calling back; then flushes all. 0, or the first error: -errno. */
