@@ -1,8 +1,8 @@
 /*
  * CMOS RAM as a setup program would have left it.
  *
- * Reference: IBM AT Technical Reference (10h to 33h); SeaBIOS for 34h (memory above 16 MiB), 38h and
- *            3Dh (order of booting) and 39h (translation of disk addresses).
+ * Reference: IBM AT Technical Reference (10h to 33h); SeaBIOS for 34h (memory above 16 MiB), 38h
+ *            and 3Dh (order of booting) and 39h (translation of disk addresses).
  */
 #include "frontend/pc_cmos.h"
 

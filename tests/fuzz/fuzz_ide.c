@@ -9,8 +9,17 @@ static void do_data(struct fuzz *f, struct machine *m)
 {
     unsigned count = (unsigned)fuzz_below(f, 0x10000) % 2100;
     uint64_t value = fuzz_bits(f, 2);
+    static uint8_t memory[4 * 2100];
+    unsigned size = 1u << (value >> 2) % 3;
     bool out = value & 1;
 
+    if (value & 2) {
+        if (out)
+            bus_write_string(m->ports, m->base, size, memory, count);
+        else
+            bus_read_string(m->ports, m->base, size, memory, count);
+        return;
+    }
     for (unsigned i = 0; i < count; i++) {
         if (out)
             bus_write(m->ports, m->base, 2, value);

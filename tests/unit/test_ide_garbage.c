@@ -43,6 +43,13 @@ static void any_prds(struct machine *m)
 /* Moves whatever data is wanted, so that commands come to their ends. */
 static void data(struct machine *m)
 {
+    uint8_t memory[4 * 600] = { 0 };
+    unsigned count = below(600), size = 1u << below(3);
+
+    if (below(2)) {
+        bus_read_string(m->ports, m->base, size, memory, count);
+        bus_write_string(m->ports, m->base, size, memory, count);
+    }
     for (unsigned i = 0, n = below(3000); i < n; i++) {
         if (below(2))
             bus_read(m->ports, m->base, 1u << below(3));
