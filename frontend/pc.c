@@ -508,6 +508,7 @@ static void set_up_pci(struct pc *pc)
 /* The interrupt controllers come last: the other chips' wires move while they are reset. */
 void pc_reset(struct pc *pc)
 {
+    pc_pci_quiet(pc->pci);
     pc_memory_reset(pc->memory_map);
     pc_pci_reset(pc->pci);
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)

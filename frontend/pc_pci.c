@@ -217,6 +217,12 @@ static const char *create_virtio(struct pc_pci *pci)
     return NULL;
 }
 
+/* The others have buffers of their own. */
+void pc_pci_quiet(struct pc_pci *pci)
+{
+    pc_virtio_reset(pci->virtio);
+}
+
 void pc_pci_idle(struct pc_pci *pci)
 {
     pc_virtio_idle(pci->virtio);

@@ -42,6 +42,9 @@ void pc_pci_destroy(struct pc_pci *pci);
 void pc_pci_reset(struct pc_pci *pci);
 void pc_pci_snapshot(struct pc_pci *pci, struct snap *snap);
 
+/* Waits until no chip writes to guest memory any more: it is about to be cleared. */
+void pc_pci_quiet(struct pc_pci *pci);
+
 /* Pushes collected output to the host. */
 void pc_pci_idle(struct pc_pci *pci);
 

@@ -1,7 +1,6 @@
 /* The servers of shared folders: see shares.h. */
 #include "frontend/shares.h"
 
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -12,17 +11,29 @@
 #include "frontend/poller.h"
 #include "share/share.h"
 
+struct folder {
+    struct poller *poller;
+    struct poller_call call;
+    struct share *share;
+};
+
 struct shares {
     struct poller *poller;
-    struct share *share[PC_SHARE_COUNT];
-    struct poller_fd fd[PC_SHARE_COUNT];
+    struct folder folder[PC_SHARE_COUNT];
     unsigned count;
 };
 
-static void ready(void *arg, short revents)
+static void ready(void *arg)
 {
-    (void)revents;
-    share_dispatch(arg);
+    share_dispatch(((struct folder *)arg)->share);
+}
+
+/* On the server's thread. */
+static void answered(void *arg)
+{
+    struct folder *folder = arg;
+
+    poller_call(folder->poller, &folder->call);
 }
 
 int shares_create(struct shares **made, const struct virtio_specs *specs, struct poller *poller,
@@ -35,13 +46,18 @@ int shares_create(struct shares **made, const struct virtio_specs *specs, struct
         return error_set(error, EX_OSERR, "no host memory for shared folders; free some");
     shares->poller = poller;
     for (unsigned i = 0; i < specs->shares; i++) {
-        struct share *share = share_open(&specs->share[i].share, why, sizeof(why));
+        struct share_config config = specs->share[i].share;
+        struct folder *folder = &shares->folder[shares->count];
 
-        if (!share)
+        config.answered = answered;
+        config.arg = folder;
+        folder->poller = poller;
+        folder->call = (struct poller_call){ .ready = ready, .arg = folder };
+        folder->share = share_open(&config, why, sizeof(why));
+        if (!folder->share)
             return error_set(error, EX_NOINPUT, "-share: %s", why);
-        shares->share[shares->count] = share;
-        shares->fd[shares->count++] = (struct poller_fd){ .fd = share_fd(share), .events = POLLIN,
-                                                          .ready = ready, .arg = share };
+        poller_add_call(poller, &folder->call);
+        shares->count++;
     }
     return 0;
 }
@@ -49,13 +65,11 @@ int shares_create(struct shares **made, const struct virtio_specs *specs, struct
 int shares_open(struct shares *shares, struct error *error)
 {
     for (unsigned i = 0; i < shares->count; i++) {
-        int err = share_start(shares->share[i]);
+        int err = share_start(shares->folder[i].share);
 
         if (err)
             return error_set(error, EX_OSERR, "-share: no thread: %s; raise the limit (ulimit -u)",
                              strerror(-err));
-        if (poller_add(shares->poller, &shares->fd[i]))
-            return error_set(error, EX_SOFTWARE, "-share: too many descriptors to wait for");
     }
     return 0;
 }
@@ -65,8 +79,8 @@ void shares_destroy(struct shares *shares)
     if (!shares)
         return;
     for (unsigned i = 0; i < shares->count; i++) {
-        poller_remove(shares->poller, &shares->fd[i]);
-        share_close(shares->share[i]);
+        share_close(shares->folder[i].share);
+        poller_remove_call(shares->poller, &shares->folder[i].call);
     }
     free(shares);
 }
@@ -74,7 +88,7 @@ void shares_destroy(struct shares *shares)
 unsigned shares_fill(const struct shares *shares, struct sharedev *device[PC_SHARE_COUNT])
 {
     for (unsigned i = 0; i < shares->count; i++)
-        device[i] = share_device(shares->share[i]);
+        device[i] = share_device(shares->folder[i].share);
     return shares->count;
 }
 

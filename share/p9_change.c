@@ -72,6 +72,8 @@ int p9_do_lopen(struct p9 *p9)
         return -EINVAL;
     if (p9->readonly && writes(flags))
         return -EROFS;
+    if (p9->tree.open_count >= P9_OPEN_MAX)
+        return -EMFILE;
     err = p9_node_path(fid->node, p9->path);
     if (err)
         return err;
@@ -113,6 +115,8 @@ int p9_do_lcreate(struct p9 *p9)
         return -EINVAL;
     if (p9->readonly)
         return -EROFS;
+    if (p9->tree.open_count >= P9_OPEN_MAX)
+        return -EMFILE;
     fd = create_file(p9, fid->node, name, flags, mode);
     if (fd < 0)
         return fd;

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,7 +23,7 @@
 struct share {
     struct sharedev device;
     struct p9 *server; /* the thread's, while it runs */
-    int event;         /* eventfd: answers wait */
+    struct share_config config; /* answered and arg alone */
     pthread_t thread;
     bool started;
 
@@ -37,21 +36,20 @@ struct share {
 
 /* --- The thread ------------------------------------------------------------- */
 
-static void answer(struct share *share, struct share_request *request)
+/* True when nobody has been told yet that answers wait. */
+static bool put_answer(struct share *share, struct share_request *request)
 {
-    uint64_t one = 1;
-
     request->next = NULL;
     *share->answered_last = request;
     share->answered_last = &request->next;
-    if (share->answered == request && write(share->event, &one, sizeof(one)) < 0)
-        return; /* the counter is full: whoever reads it is late, but will come */
+    return share->answered == request;
 }
 
-/* With the lock held, and without it while it works. */
+/* With the lock held, and without it while it works and while it tells. */
 static void work(struct share *share)
 {
     struct share_request *request = share->first;
+    bool first;
 
     share->first = request->next;
     if (!share->first)
@@ -61,8 +59,13 @@ static void work(struct share *share)
     request->written = p9_answer(share->server, request);
     pthread_mutex_lock(&share->lock);
     share->busy = false;
-    answer(share, request);
+    first = put_answer(share, request);
     pthread_cond_broadcast(&share->changed);
+    if (!first)
+        return;
+    pthread_mutex_unlock(&share->lock);
+    share->config.answered(share->config.arg);
+    pthread_mutex_lock(&share->lock);
 }
 
 static void *run(void *arg)
@@ -126,11 +129,8 @@ static void submit(void *server, struct share_request *request)
 void share_dispatch(struct share *share)
 {
     struct share_request *request, *next;
-    uint64_t count;
 
     pthread_mutex_lock(&share->lock);
-    if (read(share->event, &count, sizeof(count)) < 0)
-        count = 0;
     request = share->answered;
     share->answered = NULL;
     share->answered_last = &share->answered;
@@ -167,11 +167,6 @@ struct sharedev *share_device(struct share *share)
     return &share->device;
 }
 
-int share_fd(const struct share *share)
-{
-    return share->event;
-}
-
 static struct share *create(int root, const struct share_config *config)
 {
     struct share *share = calloc(1, sizeof(*share));
@@ -185,9 +180,8 @@ static struct share *create(int root, const struct share_config *config)
     share->answered_last = &share->answered;
     pthread_mutex_init(&share->lock, NULL);
     pthread_cond_init(&share->changed, NULL);
-    share->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (share->event >= 0)
-        share->server = p9_create(root, config->readonly);
+    share->config = (struct share_config){ .answered = config->answered, .arg = config->arg };
+    share->server = p9_create(root, config->readonly);
     if (share->server)
         return share;
     share_close(share);
@@ -231,8 +225,6 @@ void share_close(struct share *share)
     }
     if (share->server)
         p9_destroy(share->server);
-    if (share->event >= 0)
-        close(share->event);
     pthread_cond_destroy(&share->changed);
     pthread_mutex_destroy(&share->lock);
     free(share);

@@ -17,6 +17,9 @@ struct share_config {
     const char *path; /* a directory of the host */
     const char *tag;  /* NULL: "share" */
     bool readonly;
+    /* Called on the server's thread when answers wait: share_dispatch() is due. */
+    void (*answered)(void *arg);
+    void *arg;
 };
 
 /* Opens the folder. NULL with *error a sentence about what is wrong, with room for size bytes. */
@@ -32,8 +35,7 @@ void share_close(struct share *share);
 /* For the device; valid until share_close(). */
 struct sharedev *share_device(struct share *share);
 
-/* A descriptor that can be read when answers wait, and what to call then, on the vcpu's thread. */
-int share_fd(const struct share *share);
+/* Gives the answers that wait to the device, on the vcpu's thread. */
 void share_dispatch(struct share *share);
 
 #endif

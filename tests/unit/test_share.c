@@ -649,6 +649,11 @@ static void test_garbage(void)
 
 /* --- The thread --------------------------------------------------------- */
 
+static void wake(void *arg)
+{
+    atomic_fetch_add((atomic_uint *)arg, 1);
+}
+
 static void answered(void *arg, struct share_request *r, uint32_t written)
 {
     (void)r;
@@ -666,12 +671,14 @@ static void test_thread(void)
     struct share *share;
     struct sharedev *device;
     unsigned written = 0;
+    atomic_uint wakes = 0;
 
     CHECK_EQ(!share_open(&(struct share_config){ .path = "/nowhere" }, error, sizeof(error)), true);
     CHECK_EQ(!share_open(&(struct share_config){ .path = base, .tag = "" }, error, sizeof(error)),
              true);
-    share = share_open(&(struct share_config){ .path = host("share"), .tag = "work" }, error,
-                       sizeof(error));
+    share = share_open(&(struct share_config){ .path = host("share"), .tag = "work",
+                                               .answered = wake, .arg = &wakes },
+                       error, sizeof(error));
     device = share_device(share);
     CHECK_EQ(strcmp(device->tag, "work"), 0);
     device->reset(device->server); /* before there is a thread */
@@ -682,6 +689,12 @@ static void test_thread(void)
         device->reset(device->server);
         CHECK_EQ(written, 21 * (i + 1));
     }
+    device->submit(device->server, &r);
+    for (unsigned i = 0; i < 10000 && atomic_load(&wakes) < 101; i++)
+        usleep(1000);
+    share_dispatch(share);
+    CHECK_EQ(written, 21 * 101);
+    CHECK_EQ(atomic_load(&wakes) <= 101, true);
     share_close(share);
 }
 
