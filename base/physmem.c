@@ -11,7 +11,8 @@
 #include "base/bug.h"
 #include "base/log.h"
 
-#define TOUCH_FRAMES 16 /* a power of two */
+#define TOUCH_FRAMES     16 /* a power of two */
+#define TOUCH_FRAMES_MAX 256
 #define LOW_END      0x100000u
 
 int physmem_init(struct physmem *pm, uint64_t size)
@@ -139,29 +140,36 @@ void physmem_clean(struct physmem *pm, uint64_t gfn, uint64_t count)
     uint64_t end = gfn + count;
 
     pm->touched = false;
+    pm->touch_end = 0;
     while (gfn < end) {
         uint64_t first = gfn;
 
-        while (gfn < end && !pm->watch[gfn])
+        while (gfn < end && !(pm->watch[gfn] & WATCH_DISPLAY))
             gfn++;
         if (gfn > first && pm->on_watch)
             pm->on_watch(pm->arg, first, gfn - first);
         while (first < gfn)
-            pm->watch[first++] = WATCH_DISPLAY;
-        if (gfn < end)
-            pm->watch[gfn++] |= WATCH_DISPLAY;
+            pm->watch[first++] |= WATCH_DISPLAY;
+        while (gfn < end && pm->watch[gfn] & WATCH_DISPLAY)
+            gfn++;
     }
 }
 
 uint64_t physmem_touch(struct physmem *pm, uint64_t gfn, uint64_t *first)
 {
-    uint64_t low = gfn & ~(uint64_t)(TOUCH_FRAMES - 1), high = low + TOUCH_FRAMES, end;
+    uint64_t low = gfn & ~(uint64_t)(TOUCH_FRAMES - 1), high, end;
     bool before = pm->touched;
 
+    if (gfn != pm->touch_end)
+        pm->touch_count = TOUCH_FRAMES;
+    else if (pm->touch_count < TOUCH_FRAMES_MAX)
+        pm->touch_count *= 2;
+    high = low + pm->touch_count;
     for (*first = gfn; *first > low && pm->watch[*first - 1] & WATCH_DISPLAY;)
         --*first;
-    for (end = *first; end < high && pm->watch[end] & WATCH_DISPLAY; end++)
+    for (end = *first; end < high && end < pm->frames && pm->watch[end] & WATCH_DISPLAY; end++)
         pm->watch[end] &= ~WATCH_DISPLAY;
+    pm->touch_end = end;
     pm->touched = true;
     if (!before && pm->on_touched)
         pm->on_touched(pm->touched_arg);

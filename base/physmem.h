@@ -70,6 +70,7 @@ struct physmem {
     void (*on_touched)(void *arg);
     void *touched_arg;
     bool touched;
+    uint64_t touch_end, touch_count; /* where the last physmem_touch() ended, and its size */
 };
 
 /* size in bytes, of RAM at 0. 0, or -errno (the caller says what to do about it). */
@@ -122,8 +123,8 @@ void physmem_written(struct physmem *pm, uint64_t gpa, uint64_t size);
 void physmem_clean(struct physmem *pm, uint64_t gfn, uint64_t count);
 
 /* The frame, which has WATCH_DISPLAY, is about to be written: lowers the bit, with those of the
- * frames around it (a redraw comes by many at a time). Returns how many frames, and in *first the
- * first one. */
+ * frames around it, and of more and more while writes go on where the last ones ended, as a redraw's
+ * do. Returns how many frames, and in *first the first one. */
 uint64_t physmem_touch(struct physmem *pm, uint64_t gfn, uint64_t *first);
 
 /* --- Bytes --------------------------------------------------------------------- */

@@ -181,6 +181,10 @@ void shadowmm_resume(struct shadowmm *sm);
  * vcpu->fault. */
 enum mem_fill shadowmm_window_fault(struct shadowmm *sm, bool user, uint64_t gla, bool write);
 
+/* The last fault was the first write, in a while, to what is shown: no reason to take another form
+ * of access. */
+bool shadowmm_touched(const struct shadowmm *sm);
+
 /* At most this many areas in all windows (vm.max_map_count less what the process needs besides),
  * AREAS_MIN at least. */
 #define AREAS_MIN 8

@@ -121,6 +121,7 @@ struct shadowmm {
     uint64_t mode;           /* the control bits all views were filled under */
     struct table **table_of; /* by gfn */
     uint64_t tables_end;     /* none at this gfn or above */
+    bool touched;            /* see shadowmm_touched() */
     uint8_t *writer;         /* by gfn: 0, view number + 1 or WRITER_MANY may hold a write right */
     struct table *unsync, *free_tables;
     unsigned free_count;

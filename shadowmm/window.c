@@ -410,6 +410,7 @@ static void touch(struct shadowmm *sm, struct window *w, uint64_t gla, uint64_t 
 
     if (!(physmem_watched(sm->vcpu->mem, gfn) & WATCH_DISPLAY))
         return;
+    sm->touched = true;
     count = physmem_touch(sm->vcpu->mem, gfn, &first);
     host_bounds(sm, w, &low, &end);
     if (page >= low + (gfn - first) && page - (gfn - first) + count <= end)
@@ -427,6 +428,7 @@ static enum mem_fill fill(struct shadowmm *sm, enum slot slot, uint64_t gla, enu
     enum mem_fill result;
 
     w->events++;
+    sm->touched = false;
     if (!paging_on(vcpu))
         paging_peek(vcpu, gla, &walk);
     else if (!paging_walk(vcpu, gla, access, slot != SLOT_KERNEL, &walk, &error))
@@ -508,6 +510,11 @@ enum mem_fill shadowmm_direct_fault(struct shadowmm *sm, uint64_t gla, enum mem_
 {
     sm->stats.direct_faults++;
     return fill(sm, SLOT_DIRECT, gla, access);
+}
+
+bool shadowmm_touched(const struct shadowmm *sm)
+{
+    return sm->touched;
 }
 
 uint8_t *shadowmm_window(const struct shadowmm *sm, bool user)

@@ -332,7 +332,8 @@ static const void *window(struct vcpu *vcpu)
         fault_deliver(vcpu);
         return go_on(vcpu);
     }
-    adapt_faulted(t, unit, i, fill != MEM_FILLED);
+    if (!shadowmm_touched(t->sm))
+        adapt_faulted(t, unit, i, fill != MEM_FILLED);
     if (fill == MEM_FILLED && unit->dead)
         return go_on(vcpu);
     if (fill == MEM_FILLED) {

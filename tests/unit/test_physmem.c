@@ -9,7 +9,7 @@
 
 static struct physmem pm;
 static struct {
-    unsigned writes, watches, layouts, touches;
+    unsigned writes, watches, layouts, touches, rising;
     uint64_t gpa, size, gfn, count, total;
 } heard;
 
@@ -30,7 +30,7 @@ static void on_watch(void *arg, uint64_t gfn, uint64_t count)
     heard.gfn = gfn;
     heard.count = count;
     for (uint64_t i = gfn; i < gfn + count; i++)
-        CHECK_EQ(physmem_watched(&pm, i), 0); /* told before */
+        CHECK_EQ(physmem_watched(&pm, i) & heard.rising, 0); /* told before */
 }
 
 static void on_layout(void *arg)
@@ -104,16 +104,21 @@ static void test_watches(void)
     pm.on_watch = on_watch;
     physmem_write(&pm, 0x5000, bytes, 16);
     CHECK_EQ(heard.writes, 0);
+    heard.rising = WATCH_CODE;
     physmem_watch(&pm, 5, WATCH_CODE);
     CHECK_EQ(heard.watches, 1);
     CHECK_EQ(heard.gfn, 5);
-    physmem_watch(&pm, 5, WATCH_TABLE); /* it is write-protected already */
+    physmem_watch(&pm, 5, WATCH_CODE); /* it is write-protected already */
     CHECK_EQ(heard.watches, 1);
+    heard.rising = WATCH_TABLE;
+    physmem_watch(&pm, 5, WATCH_TABLE); /* who has a right beside code (T4) loses it */
+    CHECK_EQ(heard.watches, 2);
     CHECK_EQ(physmem_watched(&pm, 5), WATCH_CODE | WATCH_TABLE);
     physmem_write(&pm, 0x4ff0, bytes, 0x20);
     CHECK_EQ(heard.writes, 1);
     CHECK_EQ(heard.gpa, 0x5000);
     CHECK_EQ(heard.size, 0x10);
+    heard.rising = WATCH_CODE;
     physmem_watch(&pm, 6, WATCH_CODE);
     physmem_write(&pm, 0x4800, bytes, sizeof(bytes));
     CHECK_EQ(heard.writes, 3);
@@ -128,7 +133,7 @@ static void test_watches(void)
     physmem_watch(&pm, 1 << 20, WATCH_CODE); /* not a frame */
     physmem_unwatch(&pm, ~0ull, WATCH_CODE);
     CHECK_EQ(physmem_watched(&pm, 1 << 20), 0);
-    CHECK_EQ(heard.watches, 2);
+    CHECK_EQ(heard.watches, 3);
 }
 
 static uint32_t word(uint64_t gpa)
@@ -174,10 +179,12 @@ static void test_display(void)
     memset(&heard, 0, sizeof(heard));
     pm.on_touched = on_touched;
     physmem_watch(&pm, 0x105, WATCH_CODE);
-    physmem_clean(&pm, 0x100, 0x40);
-    CHECK_EQ(heard.watches, 3); /* of which one for the code */
-    CHECK_EQ(heard.gfn, 0x106);
-    CHECK_EQ(heard.count, 0x3a);
+    heard.rising = WATCH_DISPLAY;
+    physmem_clean(&pm, 0x100, 0x20);
+    physmem_clean(&pm, 0x100, 0x40); /* what is clean costs nothing */
+    CHECK_EQ(heard.watches, 3);      /* of which one for the code */
+    CHECK_EQ(heard.gfn, 0x120);
+    CHECK_EQ(heard.count, 0x20);
     CHECK_EQ(physmem_watched(&pm, 0x105), WATCH_CODE | WATCH_DISPLAY);
     CHECK_EQ(physmem_watched(&pm, 0x13f), WATCH_DISPLAY);
     CHECK_EQ(physmem_touch(&pm, 0x123, &first), 16);
@@ -193,6 +200,18 @@ static void test_display(void)
     physmem_unwatch(&pm, 0x128, WATCH_DISPLAY);
     CHECK_EQ(physmem_touch(&pm, 0x127, &first), 8); /* up to one that is written already */
     CHECK_EQ(heard.touches, 2);
+    /* on and on: more each time; then elsewhere */
+    physmem_clean(&pm, 0x100, 0x1000);
+    CHECK_EQ(physmem_touch(&pm, 0x103, &first), 16);
+    CHECK_EQ(first, 0x100);
+    CHECK_EQ(physmem_touch(&pm, 0x110, &first), 32);
+    CHECK_EQ(physmem_touch(&pm, 0x130, &first), 64);
+    CHECK_EQ(physmem_touch(&pm, 0x170, &first), 128);
+    CHECK_EQ(physmem_touch(&pm, 0x1f0, &first), 256);
+    CHECK_EQ(physmem_touch(&pm, 0x2f0, &first), 256);
+    CHECK_EQ(physmem_touch(&pm, 0x500, &first), 16);
+    physmem_clean(&pm, 0x100, 0x1000);
+    CHECK_EQ(physmem_touch(&pm, 0x510, &first), 16); /* not where it went on */
 }
 
 int main(void)
