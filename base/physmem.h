@@ -123,8 +123,8 @@ void physmem_written(struct physmem *pm, uint64_t gpa, uint64_t size);
 void physmem_clean(struct physmem *pm, uint64_t gfn, uint64_t count);
 
 /* The frame, which has WATCH_DISPLAY, is about to be written: lowers the bit, with those of the
- * frames around it, and of more and more while writes go on where the last ones ended, as a redraw's
- * do. Returns how many frames, and in *first the first one. */
+ * frames around it, and of more and more while writes go on where the last ones ended, as a
+ * redraw's do. Returns how many frames, and in *first the first one. */
 uint64_t physmem_touch(struct physmem *pm, uint64_t gfn, uint64_t *first);
 
 /* --- Bytes --------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /*
  * Frames that are shown (WATCH_DISPLAY): after random stores by guest code, each frame that has
- * changed has lost its watch, and no run of frames has without a store in it. In the interpreter and
- * in the translator, whose form of access NOVT_ACCESS says; by kernel and by user code.
+ * changed has lost its watch, and no run of frames has without a store in it. In the interpreter
+ * and in the translator, whose form of access NOVT_ACCESS says; by kernel and by user code.
  */
 #include <stdlib.h>
 #include <string.h>
