@@ -116,6 +116,11 @@ static void count_received(struct e1000 *dev, const uint8_t *frame, size_t size)
 
 /* --- One frame out ------------------------------------------------------ */
 
+static uint8_t *frame_of(struct e1000_packet *p)
+{
+    return p->bytes + TAG;
+}
+
 /* The checksum of [from, end) to at; an end of 0 is the frame's. */
 static void sum_up(struct e1000_packet *p, unsigned from, unsigned at, unsigned last)
 {
@@ -126,8 +131,8 @@ static void sum_up(struct e1000_packet *p, unsigned from, unsigned at, unsigned 
         end = p->size;
     if (from >= end || at + 2 > p->size)
         return;
-    sum = inet_checksum(p->frame + from, end - from);
-    memcpy(p->frame + at, &sum, sizeof(sum));
+    sum = inet_checksum(frame_of(p) + from, end - from);
+    memcpy(frame_of(p) + at, &sum, sizeof(sum));
 }
 
 /* A checksum over all of the rest is left to the cable. */
@@ -148,10 +153,10 @@ static void leave_sum(struct e1000_packet *p, unsigned from, unsigned at, unsign
 static void make_header(struct e1000_packet *p, bool last)
 {
     const struct e1000_context *c = &p->context;
-    uint8_t *ip = p->frame + c->ip_from, *tcp = p->frame + c->tcp_from;
+    uint8_t *ip = frame_of(p) + c->ip_from, *tcp = frame_of(p) + c->tcp_from;
     uint16_t sum, length;
 
-    memcpy(p->frame, p->header, c->header);
+    memcpy(frame_of(p), p->header, c->header);
     if (c->command & CONTEXT_IP) {
         put16(ip + 2, p->size - c->ip_from);
         put16(ip + 4, get16(ip + 4) + p->done / c->mss);
@@ -162,9 +167,9 @@ static void make_header(struct e1000_packet *p, bool last)
     if (!last)
         tcp[13] &= (uint8_t)~(FIN | PSH);
     put16((uint8_t *)&length, p->size - c->tcp_from);
-    memcpy(&sum, p->frame + c->tcp_at, sizeof(sum)); /* the pseudo-header without the length */
+    memcpy(&sum, frame_of(p) + c->tcp_at, sizeof(sum)); /* the pseudo-header without the length */
     sum = inet_fold((uint64_t)sum + length);
-    memcpy(p->frame + c->tcp_at, &sum, sizeof(sum));
+    memcpy(frame_of(p) + c->tcp_at, &sum, sizeof(sum));
 }
 
 /* Whether the cable can cut it: checksums of TCP at its place, and a header that is one. */
@@ -200,9 +205,9 @@ static struct netdev_offload finish(struct e1000_packet *p, bool last)
 static void insert_tag(struct e1000 *dev, unsigned tag, struct netdev_offload *offload)
 {
     struct e1000_packet *p = &dev->packet;
-    uint8_t *start = p->frame - TAG;
+    uint8_t *start = p->bytes;
 
-    memmove(start, p->frame, 12);
+    memmove(start, frame_of(p), 12);
     put16(start + 12, *e1000_reg(dev, VET));
     put16(start + 14, tag);
     if (offload->checksum) {
@@ -229,8 +234,8 @@ static bool emit(struct e1000 *dev, bool last, bool tagged, unsigned tag)
             insert_tag(dev, tag, &p->offload);
         p->finished = true;
     }
-    iov = p->tagged ? (struct iovec){ p->frame - TAG, p->size + TAG }
-                    : (struct iovec){ p->frame, p->size };
+    iov = p->tagged ? (struct iovec){ p->bytes, p->size + TAG }
+                    : (struct iovec){ frame_of(p), p->size };
     if (!cable->send(cable->host, &iov, 1, &p->offload))
         return false;
     p->finished = false;
@@ -289,7 +294,7 @@ static uint32_t frame_limit(const struct e1000_packet *p)
     uint32_t room;
 
     if (!p->cut)
-        return sizeof(p->frame) - TAG;
+        return NETDEV_FRAME_MAX - TAG;
     room = IP_MAX - p->context.header;
     return p->context.header + (room < p->context.mss ? room
                                                       : room / p->context.mss * p->context.mss);
@@ -316,11 +321,11 @@ static bool gather(struct e1000 *dev, const struct tx *tx)
             n = limit - p->size;
         if (!n)
             return true; /* too large for any packet: the rest is lost */
-        physmem_read(dev->config.mem, tx->gpa + p->taken, p->frame + p->size, n);
+        physmem_read(dev->config.mem, tx->gpa + p->taken, frame_of(p) + p->size, n);
         p->size += n;
         p->taken += n;
         if (p->cut && p->size == p->context.header && !p->done)
-            memcpy(p->header, p->frame, p->context.header);
+            memcpy(p->header, frame_of(p), p->context.header);
     }
     return true;
 }

@@ -69,8 +69,7 @@ struct e1000_packet {
     uint32_t done;              /* payload bytes sent before what is in frame */
     uint32_t size;              /* bytes in frame */
     uint8_t header[HEADER_MAX]; /* as the driver made it */
-    uint8_t room[4];            /* for a VLAN tag */
-    uint8_t frame[NETDEV_FRAME_MAX];
+    uint8_t bytes[4 + NETDEV_FRAME_MAX]; /* room for a VLAN tag, and the frame */
 };
 
 struct microwire {

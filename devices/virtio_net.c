@@ -481,7 +481,7 @@ static void config_written(void *dev, unsigned at, unsigned size)
         memcpy(net->mac, net->virtio.config + CONFIG_MAC, 6);
 }
 
-static const uint16_t queue_sizes[QUEUES] = { 256, 256, 64 };
+static const uint16_t queue_sizes[QUEUES] = { 256, 256, 256 };
 
 static const struct virtio_pci_class class = {
     .name = "virtio-net",

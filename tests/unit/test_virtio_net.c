@@ -30,7 +30,7 @@ static void open_card(bool legacy, uint64_t features)
     CHECK_EQ(driver_negotiate(&d, features), true);
     driver_queue(&d, RX, 256);
     driver_queue(&d, TX, 256);
-    driver_queue(&d, CONTROL, 64);
+    driver_queue(&d, CONTROL, 256);
     driver_go(&d);
 }
 
