@@ -11,6 +11,7 @@ or none when there are none among the parts. Parts:
   share     files from both sides, names, attributes; ways out of the folder that must not be
   disk      checksums of what the guest reads and of what it wrote, on either side
   ide       the same for 64 MiB of an IDE disk, by DMA
+  failing   a second IDE disk with a bad place: what is not there is an error, all else is right
   cdrom     a disc's checksum; its tray opens and closes
   floppy    a disk's checksum, and a sector written
 
@@ -20,6 +21,7 @@ import hashlib
 import os
 import random
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -233,6 +235,38 @@ class Ide:
             raise Wrong("the image holds something else")
 
 
+class Failing:
+    """A qcow2 image in which one entry points into the middle of a cluster: reading it is EIO."""
+    cluster, count, bad = 1 << 16, 64, 20
+
+    def __init__(self, folder):
+        self.path = folder / "failing.qcow2"
+        self.data = noise(self.count * self.cluster, 6)
+        self.path.write_bytes(self.image())
+        self.options = ["-drive", f"file={self.path},format=qcow2,if=ide,index=1"]
+
+    def image(self):
+        """Clusters: header, L1, L2, refcount table, refcounts, data."""
+        copied, first = 1 << 63, 5
+        header = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 0, 0, 16, len(self.data), 0, 1,
+                             self.cluster, 3 * self.cluster, 1, 0, 0)
+        entries = [copied | (first + i) * self.cluster for i in range(self.count)]
+        entries[self.bad] += 512
+        parts = [header, struct.pack(">Q", copied | 2 * self.cluster),
+                 struct.pack(f">{self.count}Q", *entries), struct.pack(">Q", 4 * self.cluster),
+                 struct.pack(">H", 1) * (first + self.count), self.data]
+        return b"".join(part.ljust(self.cluster, b"\0") for part in parts)
+
+    def meanwhile(self, process):
+        pass
+
+    def check(self, text):
+        want(text, f"failing before {md5(self.data[:self.bad * self.cluster])}")
+        want(text, "failing fails")
+        want(text, f"failing after {md5(self.data[(self.bad + 1) * self.cluster:])}")
+        want(text, "failing at sector 2560")
+
+
 class Cdrom:
     def __init__(self, folder):
         self.path = folder / "cd.iso"
@@ -269,7 +303,7 @@ class Floppy:
             raise Wrong("the image holds something else")
 
 
-PARTS = {"ide": Ide, "cdrom": Cdrom, "floppy": Floppy,
+PARTS = {"ide": Ide, "failing": Failing, "cdrom": Cdrom, "floppy": Floppy,
          "rng": Rng, "console": Console, "balloon": Balloon, "share": Share, "disk": Disk}
 
 
