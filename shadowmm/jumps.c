@@ -135,12 +135,10 @@ bool shadowmm_jump_insert(struct shadowmm *sm, unsigned set, uint64_t eip, uint6
     return true;
 }
 
-void shadowmm_jump_flush(struct shadowmm *sm)
+void shadowmm_jump_flush(struct shadowmm *sm, unsigned set)
 {
-    jumps_flush(&sm->share.jumps);
     for (unsigned i = 0; i < sm->view_count; i++)
-        for (unsigned set = 0; set < JUMP_SETS; set++)
-            jumps_flush(&sm->view[i].jumps[set]);
+        jumps_flush(&sm->view[i].jumps[set]);
 }
 
 static void forget_address(struct jumps *jumps, uint64_t eip)

@@ -76,8 +76,8 @@ struct jump_table *shadowmm_jump_table(struct shadowmm *sm, unsigned set, uint32
 bool shadowmm_jump_insert(struct shadowmm *sm, unsigned set, uint64_t eip, uint64_t last,
                           const void *host);
 
-/* Forgets every translated address, in all views. */
-void shadowmm_jump_flush(struct shadowmm *sm);
+/* Forgets every translated address of a set (not one that is shared), in all views. */
+void shadowmm_jump_flush(struct shadowmm *sm, unsigned set);
 
 /* Forgets this address in all views. */
 void shadowmm_jump_drop(struct shadowmm *sm, uint64_t eip);

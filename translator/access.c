@@ -146,10 +146,15 @@ static void probe(struct builder *b, enum mem_access access, unsigned size, uint
     slow->info = (uint32_t)access << ACCESS_SHIFT | size | (fpu ? ACCESS_FPU : 0);
     if (!plain_tlb(b, seg))
         slow->info |= seg << ACCESS_SEG_SHIFT;
+    /* a kernel's write to a watched frame: without paging, perhaps beside real mode's code */
+    if (b->adapted && access == MEM_WRITE && plain_tlb(b, seg) && !fpu && b->t->bmi2 &&
+        !(b->key & (KEY_USER | KEY_SEG)))
+        slow->info |= ACCESS_LINES;
     emit32(b, 0);
     EMIT(b, 0x4c, 0x89, 0xd9);                 /* hit: mov rcx, r11 */
     EMIT(b, 0x4f, 0x8b, 0x94, 0xd5);           /* mov r10, [r13 + r10*8 + addend] */
     emit32(b, TLB_ADDEND);
+    slow->hit = here(b);
 }
 
 static void narrow_r8(struct builder *b)
@@ -202,14 +207,13 @@ struct reach {
     bool parts;
 };
 
-/* Real mode's 16-bit addresses: what boot sectors and DOS programs write beside their code. */
-static bool has_lines(const struct builder *b, const struct reach *to)
+/* What boot sectors and DOS programs write beside their code. (Parts wrap each by itself.) */
+static bool has_lines(const struct builder *b, const struct reach *to, bool limitless)
 {
-    return (b->key & (KEY_REAL | KEY_ODD | KEY_USER)) == KEY_REAL && to->narrow &&
-           to->access == MEM_WRITE;
+    return !(b->key & KEY_USER) && to->access == MEM_WRITE && !to->fpu && (!to->parts || limitless);
 }
 
-static void segmented_slow(struct builder *b, const struct reach *to, bool wraps)
+static void segmented_slow(struct builder *b, const struct reach *to, bool wraps, bool limitless)
 {
     struct slow_end *slow = &b->slow[b->slows++];
 
@@ -218,36 +222,47 @@ static void segmented_slow(struct builder *b, const struct reach *to, bool wraps
     slow->info = (uint32_t)to->access << ACCESS_SHIFT | to->size | ACCESS_SEGMENTED |
                  to->seg << ACCESS_SEG_SHIFT | (wraps ? ACCESS_WRAPS : 0) |
                  (to->fpu ? ACCESS_FPU : 0);
-    if (has_lines(b, to))
+    if (has_lines(b, to, limitless))
         slow->info |= ACCESS_LINES;
     emit32(b, 0);
 }
 
-/* Is the offset within 64 KiB? r9d: 0 if so, else 1. */
-static void compare_64k(struct builder *b, unsigned seg, unsigned size)
+/* Is the last byte's offset inside the segment after all? r9d: 0 if so, else less than 256. */
+static void compare_last(struct builder *b, uint32_t info)
 {
-    EMIT(b, 0x4d, 0x8b, 0x8f);                 /* mov r9, [base] */
-    emit32(b, (uint32_t)(offsetof(struct vcpu, bt_seg) + seg * sizeof(struct bt_segment)));
+    uint32_t segment = (uint32_t)(offsetof(struct vcpu, bt_seg) +
+                                  (info >> ACCESS_SEG_SHIFT) * sizeof(struct bt_segment));
+
+    EMIT(b, 0x4d, 0x8b, 0x8f), emit32(b, segment); /* mov r9, [base] */
     EMIT(b, 0x49, 0xf7, 0xd1);                 /* not r9 */
-    EMIT(b, 0x47, 0x8d, 0x4c, 0x01, (uint8_t)size); /* lea r9d, [r9 + r8 + size]: the last byte's */
-    EMIT(b, 0xc4, 0x43, 0x7b, 0xf0, 0xc9, 16); /* rorx r9d, r9d, 16 */
-    EMIT(b, 0x45, 0x0f, 0xb7, 0xc9);           /* movzx r9d, r9w */
+    EMIT(b, 0x47, 0x8d, 0x4c, 0x01, (uint8_t)info); /* lea r9d, [r9 + r8 + size] */
+    if (info & ACCESS_WRAPS) {
+        EMIT(b, 0xc4, 0x43, 0x7b, 0xf0, 0xc9, 16); /* rorx r9d, r9d, 16 */
+        EMIT(b, 0x45, 0x0f, 0xb7, 0xc9);       /* movzx r9d, r9w */
+        return;
+    }
+    EMIT(b, 0x49, 0xf7, 0xd1);                 /* not r9 */
+    EMIT(b, 0x49, 0x8b, 0x8f);                 /* mov rcx, [limit of writes] */
+    emit32(b, segment + (uint32_t)offsetof(struct bt_segment, limit[MEM_WRITE]));
+    EMIT(b, 0x4a, 0x8d, 0x4c, 0x09, 1);        /* lea rcx, [rcx + r9 + 1] */
+    EMIT(b, 0x48, 0x0f, 0xc9);                 /* bswap rcx */
+    EMIT(b, 0x44, 0x0f, 0xb6, 0xc9);           /* movzx r9d, cl */
 }
 
 void access_line(struct builder *b, const struct slow_end *slow)
 {
+    bool compared = slow->info & ACCESS_SEGMENTED;
     unsigned size = slow->info & 0xff;
 
-    if (size > 1)
-        compare_64k(b, slow->info >> ACCESS_SEG_SHIFT, size);
+    if (compared)
+        compare_last(b, slow->info);
     EMIT(b, 0xb9, TLB_LINE_SHIFT, 0, 0, 0);    /* mov ecx, shift */
-    if (size > 1) {
-        EMIT(b, 0x45, 0x8d, 0x50, (uint8_t)(size - 1)); /* lea r10d, [r8 + size - 1] */
-        EMIT(b, 0xc4, 0x42, 0x73, 0xf7, 0xd2); /* shrx r10d, r10d, ecx */
+    EMIT(b, 0x45, 0x8d, 0x50, (uint8_t)(size - 1)); /* lea r10d, [r8 + size - 1] */
+    EMIT(b, 0xc4, 0x42, 0x73, 0xf7, 0xd2);     /* shrx r10d, r10d, ecx */
+    if (compared)
         EMIT(b, 0x47, 0x8d, 0x0c, 0xca);       /* lea r9d, [r10 + r9*8]: no other line's tag fits */
-    } else {
-        EMIT(b, 0xc4, 0x42, 0x73, 0xf7, 0xc8); /* shrx r9d, r8d, ecx */
-    }
+    else
+        EMIT(b, 0x45, 0x89, 0xd1);             /* mov r9d, r10d */
     EMIT(b, 0xc4, 0x42, 0x73, 0xf7, 0xd0);     /* shrx r10d, r8d, ecx */
     EMIT(b, 0x45, 0x0f, 0xb6, 0xd2);           /* movzx r10d, r10b */
     EMIT(b, 0x4b, 0x8b, 0x8c, 0xd5), emit32(b, TLB_LINE_TAG); /* mov rcx, [r13 + r10*8 + tag] */
@@ -286,7 +301,7 @@ static void segmented_probe(struct builder *b, const struct reach *to)
     }
     EMIT(b, 0x4a, 0x8d, 0x0c, 0x09);           /* lea rcx, [rcx + r9] */
     EMIT(b, 0xe3, 5, 0xe9);                    /* jrcxz hit; jmp slow */
-    segmented_slow(b, to, wraps);
+    segmented_slow(b, to, wraps, limitless);
     EMIT(b, 0x4c, 0x89, 0xd9);                 /* hit: mov rcx, r11 */
     EMIT(b, 0x4f, 0x8b, 0x94, 0xd5);           /* mov r10, [r13 + r10*8 + addend] */
     emit32(b, TLB_ADDEND);

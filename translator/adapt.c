@@ -1,7 +1,8 @@
 /*
  * Adaptive sites: an instruction of a window unit that keeps faulting is translated again with the
  * TLB form, whose misses are calls and not signals; one that keeps raising exceptions of its own (a
- * division by zero), as a call of the interpreter.
+ * division by zero), as a call of the interpreter. One whose own bytes are written again and again
+ * (INT n, in boot loaders) becomes a unit that holds none of them and fetches it each time.
  */
 #include "base/log.h"
 #include "translator/unit.h"
@@ -9,6 +10,8 @@
 #define SPECIALS_MANY 4  /* page tables, translated code, MMIO: will never be mapped */
 #define FILLS_MANY 64    /* pages that come and go */
 #define TRAPS_MANY 4
+#define PATCHES_MANY 8
+#define FETCHES_MANY 5000 /* then it is tried anew */
 
 static struct adapt_site *site_of(const struct translator *t, uint64_t gpa)
 {
@@ -27,6 +30,13 @@ bool adapt_calls(const struct translator *t, uint64_t gpa)
     const struct adapt_site *site = site_of(t, gpa);
 
     return site->call && site->gpa == gpa;
+}
+
+bool adapt_fetches(const struct translator *t, uint64_t gpa)
+{
+    const struct adapt_site *site = site_of(t, gpa);
+
+    return site->fetch && site->gpa == gpa;
 }
 
 void adapt_forget(struct translator *t, uint64_t gpa)
@@ -81,4 +91,36 @@ void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, bool 
         return;
     site->specials = site->fills = 0;
     adapted(t, unit, insn, &site->tlb, "faults often: TLB form");
+}
+
+void adapt_patched(struct translator *t, const struct unit *unit, uint64_t gpa)
+{
+    struct adapt_site *site;
+    unsigned insn = 0;
+
+    if (gpa < unit->gpa || unit->gpa2 != NO_GPA)
+        return;
+    while (insn + 1u < unit->insn_count && unit->gpa + unit->insn[insn + 1].guest <= gpa)
+        insn++;
+    site = claim(t, unit, insn);
+    if (++site->patches < PATCHES_MANY)
+        return;
+    site->patches = site->fetches = 0;
+    if (!site->fetch)
+        t->stats.sites_adapted++;
+    site->fetch = true;
+    log_print(LOG_unit, "site %08x written often: fetched\n",
+              unit->eip + unit->insn[insn].guest);
+}
+
+void adapt_fetched(struct translator *t, struct unit *unit)
+{
+    struct adapt_site *site = site_of(t, unit->gpa);
+
+    if (site->gpa == unit->gpa && ++site->fetches < FETCHES_MANY)
+        return;
+    if (site->gpa == unit->gpa)
+        site->fetch = false;
+    if (!unit->dead)
+        unit_drop(t, unit);
 }

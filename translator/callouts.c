@@ -377,6 +377,8 @@ static const void *call_site(struct vcpu *vcpu, struct unit_site *site)
     vcpu->rip = site->eip;
     vcpu->bt.leave = 0;
     step = run_site(vcpu, site);
+    if (site->kind == SITE_FETCH && !unit->guest_len)
+        adapt_fetched(t, site->unit);
     if (step == STEP_FAULT && site->kind != SITE_FETCH)
         fault_deliver(vcpu);
     if (step != STEP_NEXT || !site->resume || vcpu->bt.leave || must_leave(vcpu) ||

@@ -347,6 +347,7 @@ static void destroy(struct vcpu *vcpu)
     free(t->adapt);
     free(t->hash);
     free(t->by_frame);
+    smc_destroy(t);
     free(t->exits);
     free(t);
     vcpu->engine_state = NULL;
@@ -370,8 +371,9 @@ static bool allocate(struct translator *t)
     t->hash = calloc(HASH_SIZE, sizeof(*t->hash));
     t->adapt = calloc(ADAPT_SIZE, sizeof(*t->adapt));
     t->by_frame = calloc(t->vcpu->mem->frames, sizeof(*t->by_frame));
-    return t->hash && t->adapt && t->by_frame && !cache_create(t, cache_size()) &&
-           !shadowmm_create(&t->sm, t->vcpu, VIEWS);
+    t->code_map = calloc(t->vcpu->mem->frames, sizeof(*t->code_map));
+    return t->hash && t->adapt && t->by_frame && t->code_map &&
+           !cache_create(t, cache_size()) && !shadowmm_create(&t->sm, t->vcpu, VIEWS);
 }
 
 static void *create(struct vcpu *vcpu, enum user_tier user, const char **error)

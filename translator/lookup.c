@@ -74,8 +74,10 @@ static void unlist_in(struct translator *t, struct unit *unit, uint64_t gfn)
     while (*at != unit)
         at = unit_next_in(*at, gfn);
     *at = *unit_next_in(unit, gfn);
-    if (!t->by_frame[gfn])
-        physmem_unwatch(t->vcpu->mem, gfn, WATCH_CODE);
+    if (t->by_frame[gfn])
+        return;
+    smc_forget(t, gfn);
+    physmem_unwatch(t->vcpu->mem, gfn, WATCH_CODE);
 }
 
 static void unlist(struct translator *t, struct unit *unit)

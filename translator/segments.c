@@ -104,16 +104,16 @@ void segments_code(struct translator *t, uint32_t key)
 {
     const struct segment *cs = &t->vcpu->seg[SEG_CS];
     uint32_t base = (uint32_t)cs->base;
-    unsigned slot = (base >> 4 ^ base >> 12) % (sizeof(t->code_limit) / sizeof(*t->code_limit));
+    unsigned set = key_set(key), slot = (base >> 4 ^ base >> 8 ^ base >> 12) & 15;
 
     if ((key & (KEY_REAL | KEY_ODD)) == KEY_REAL) /* the limit is 64 KiB */
         return;
-    if (t->code_limit[slot].base == base && t->code_limit[slot].limit == cs->limit)
+    if (t->code_limit[set][slot].base == base && t->code_limit[set][slot].limit == cs->limit)
         return;
-    if (t->code_limit[slot].limit)
-        shadowmm_jump_flush(t->sm);
-    t->code_limit[slot].base = base;
-    t->code_limit[slot].limit = cs->limit;
+    if (t->code_limit[set][slot].limit)
+        shadowmm_jump_flush(t->sm, set);
+    t->code_limit[set][slot].base = base;
+    t->code_limit[set][slot].limit = cs->limit;
 }
 
 /* --- Loads --------------------------------------------------------------------------- */

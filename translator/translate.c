@@ -22,15 +22,17 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
 
     while (!b->ended && !b->full) {
         struct insn in;
+        bool patched;
         int len;
 
         b->at = b->eip + used;
         if (b->insns == UNIT_INSNS || here(b) > UNIT_SOFT || used == room ||
-            (b->gpa2 != NO_GPA && b->insns)) {
+            (b->insns && (b->gpa2 != NO_GPA || adapt_fetches(b->t, b->gpa + used)))) {
             count_emit_insns(b);
             exit_direct(b, b->at);
             break;
         }
+        patched = b->gpa2 == NO_GPA && adapt_fetches(b->t, b->gpa + used);
         len = decode(&in, code + used, room - used < INSN_MAX ? room - used : INSN_MAX, mode);
         if (len <= 0 && b->insns) {
             count_emit_insns(b);
@@ -40,9 +42,9 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
         b->insn[b->insns].guest = (uint16_t)used & 0x7fff;
         b->insn[b->insns].counts = 0;
         b->insn[b->insns++].host = (uint16_t)here(b);
-        if (len <= 0) {
+        if (len <= 0 || patched) {
             fetched_instruction(b);
-            used = room;
+            used = patched ? 0 : room;
             break;
         }
         b->insn[b->insns - 1].fop = (uint16_t)((in.opcode & 7) << 8 | in.modrm);
@@ -163,6 +165,7 @@ static void watch(struct translator *t, uint64_t gfn)
 
 static void made(struct translator *t, struct unit *unit, const uint8_t *code)
 {
+    smc_made(t, unit);
     lookup_insert(t, unit);
     watch(t, unit->gpa >> PAGE_SHIFT);
     if (unit->gpa2 != NO_GPA)

@@ -24,7 +24,7 @@
  *  U5. Every frame a unit was made from is watched (WATCH_CODE).
  *  U7. An instruction across a page end is a unit of its own (gpa2), reached by the jump table
  *      only, which forgets it when either page's mapping changes.
- *  U8. Code of one base has one limit in the jump tables: when another is met they are emptied
+ *  U8. Code of one base has one limit in a set of jump tables: when another is met they are emptied
  *      (segments_code). So what a table holds is inside CS's limit, and a transfer that finds its
  *      target there needs no check but the one that its own instruction makes.
  *  U6. The cache is written through one mapping and executed through another.
@@ -72,7 +72,8 @@ enum {
 /* Which of a view's jump tables has the code of a mode. */
 static inline unsigned key_set(uint32_t key)
 {
-    unsigned kind = !(key & KEY_SEG) ? 0 : key & KEY_REAL ? 1 : key & KEY_CODE16 ? 2 : 3;
+    bool real = (key & (KEY_REAL | KEY_ODD)) == KEY_REAL;
+    unsigned kind = !(key & KEY_SEG) ? 0 : real ? 1 : key & KEY_CODE16 ? 2 : 3;
 
     return kind << 1 | (key & KEY_USER);
 }
@@ -153,6 +154,8 @@ struct adapt_site {
     uint16_t specials, fills, traps;
     bool tlb;  /* use the TLB form */
     bool call; /* its own exceptions are frequent: interpret */
+    bool fetch; /* its bytes are written often: interpret what they are each time */
+    uint16_t patches, fetches;
 };
 
 #define ADAPT_SIZE 16384
@@ -182,6 +185,7 @@ struct translator {
     unsigned current_region;
     struct unit **hash;
     struct unit **by_frame;     /* by gfn: units made from it */
+    struct code_map **code_map; /* by gfn: which of its bytes may be in units (smc.c) */
     struct unit *graveyard;
     struct unit_exit **exits;   /* by number */
     uint32_t exit_count, exit_room, exit_free;
@@ -198,7 +202,7 @@ struct translator {
     struct translator_stats stats;
     struct {
         uint32_t base, limit;
-    } code_limit[64];           /* U8, by a hash of the base */
+    } code_limit[JUMP_SETS][16]; /* U8, by a hash of the base */
     uint64_t called[M_COUNT];   /* callouts by instruction */
     const char *called_name[M_COUNT];
 };
@@ -271,6 +275,11 @@ void adapt_trapped(struct translator *t, struct unit *unit, unsigned insn);
 bool adapt_uses_tlb(const struct translator *t, uint64_t gpa);
 void adapt_forget(struct translator *t, uint64_t gpa); /* for tests */
 bool adapt_calls(const struct translator *t, uint64_t gpa);
+/* The byte at gpa of a unit's code has been written by itself. */
+void adapt_patched(struct translator *t, const struct unit *unit, uint64_t gpa);
+bool adapt_fetches(const struct translator *t, uint64_t gpa);
+/* The unit of such an instruction has been executed. */
+void adapt_fetched(struct translator *t, struct unit *unit);
 
 /* --- count.c: instructions by tier, for -stats --- */
 void count_left(struct vcpu *vcpu, const struct unit *unit, unsigned insn);
@@ -282,8 +291,12 @@ void count_faulted(struct vcpu *vcpu, const struct unit *unit);
 
 /* --- smc.c --- */
 void smc_written(struct translator *t, uint64_t gpa, uint64_t size);
+void smc_made(struct translator *t, const struct unit *unit); /* before it can be found */
+/* The frame's last unit is gone. */
+void smc_forget(struct translator *t, uint64_t gfn);
+void smc_destroy(struct translator *t);
 /* Is there a unit in [gpa, gpa + size)? Not across a page end. */
-bool smc_has_code(const struct translator *t, uint64_t gpa, uint64_t size);
+bool smc_has_code(struct translator *t, uint64_t gpa, uint64_t size);
 
 /* --- precise.c --- */
 int precise_install(struct translator *t);
