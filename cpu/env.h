@@ -3,6 +3,7 @@
 #ifndef CPU_ENV_H
 #define CPU_ENV_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct cpu_env {
@@ -30,6 +31,9 @@ struct cpu_env {
                                  uint64_t count);
     uint64_t (*port_write_string)(void *board, uint16_t port, unsigned size, const void *from,
                                   uint64_t count);
+
+    /* IA32_APIC_BASE's enable bit was written. */
+    void (*apic_enabled)(void *board, bool enabled);
 };
 
 #endif

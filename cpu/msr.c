@@ -10,9 +10,11 @@
 
 #include "base/log.h"
 #include "cpu/cpuid.h"
+#include "cpu/env.h"
 #include "cpu/fault.h"
 #include "cpu/paging.h"
 
+#define APIC_ENABLED 0x800u
 #define ABOVE_PHYS (~((1ull << PHYS_BITS) - 1))
 
 static bool gp(struct vcpu *vcpu)
@@ -37,6 +39,24 @@ static bool write_tsc(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
     (void)index;
     vcpu->tsc_offset = value - __builtin_ia32_rdtsc();
+    return false;
+}
+
+static uint64_t read_apic_base(struct vcpu *vcpu, uint32_t index)
+{
+    (void)index;
+    return vcpu->apic_base;
+}
+
+/* The address is kept as well, but the registers do not move. */
+static bool write_apic_base(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    (void)index;
+    if (value & ~0xffffff900ull)
+        return gp(vcpu);
+    vcpu->apic_base = value;
+    if (vcpu->env->apic_enabled)
+        vcpu->env->apic_enabled(vcpu->env->board, value & APIC_ENABLED);
     return false;
 }
 

@@ -3,7 +3,8 @@
  *
  * Reference: ACPI Specification 6.4: 5.2 (tables), 5.2.9 (FADT; offsets are its table 5.9's).
  *            ACPI 2.0 to 3.0 contents, FADT revision 3.
- * Not there: MADT (there is no APIC, so interrupts are the 8259s'), GPE blocks.
+ *            HPET: IA-PC HPET Specification 1.0a, 3.2.4.
+ * Not there: GPE blocks.
  */
 #include "frontend/acpi.h"
 
@@ -11,6 +12,9 @@
 
 #include "base/bug.h"
 #include "devices/acpi_pm.h"
+#include "devices/hpet.h"
+#include "devices/ioapic.h"
+#include "devices/lapic.h"
 #include "frontend/aml.h"
 #include "frontend/dsdt.h"
 
@@ -83,6 +87,61 @@ static size_t fadt(struct aml *a, const struct acpi_config *c, size_t facs_at, s
     return aml_table_end(a, t);
 }
 
+/* --- MADT (5.2.12) and HPET ------------------------------------------------ */
+
+enum { MADT_LAPIC = 0, MADT_IOAPIC = 1, MADT_OVERRIDE = 2, MADT_NMI = 4 };
+enum { ACTIVE_HIGH_LEVEL = 0x0d, ALL_PROCESSORS = 0xff };
+
+static void override(struct aml *a, unsigned irq, unsigned pin, unsigned flags)
+{
+    aml_put(a, MADT_OVERRIDE, 1);
+    aml_put(a, 10, 1);
+    aml_put(a, 0, 1); /* of the ISA bus */
+    aml_put(a, irq, 1);
+    aml_put(a, pin, 4);
+    aml_put(a, flags, 2);
+}
+
+static size_t madt(struct aml *a, const struct acpi_config *c)
+{
+    size_t start = aml_table_begin(a, "APIC", 3);
+
+    aml_put(a, LAPIC_BASE, 4);
+    aml_put(a, 1, 4); /* there are 8259s, too */
+    aml_put(a, MADT_LAPIC, 1);
+    aml_put(a, 8, 1);
+    aml_put(a, 0, 2);
+    aml_put(a, 1, 4); /* enabled */
+    aml_put(a, MADT_IOAPIC, 1);
+    aml_put(a, 12, 1);
+    aml_put(a, 0, 2);
+    aml_put(a, IOAPIC_BASE, 4);
+    aml_put(a, 0, 4); /* its first interrupt */
+    override(a, 0, 2, 0);
+    override(a, c->sci, c->sci, ACTIVE_HIGH_LEVEL);
+    for (unsigned i = 0; i < ACPI_PIRQ_CHOICES; i++)
+        override(a, c->pirq_irqs[i], c->pirq_irqs[i], ACTIVE_HIGH_LEVEL);
+    aml_put(a, MADT_NMI, 1);
+    aml_put(a, 6, 1);
+    aml_put(a, ALL_PROCESSORS, 1);
+    aml_put(a, 0, 2);
+    aml_put(a, 1, 1); /* LINT1 */
+    return aml_table_end(a, start);
+}
+
+static size_t hpet(struct aml *a)
+{
+    size_t start = aml_table_begin(a, "HPET", 1);
+
+    aml_put(a, HPET_ID, 4);
+    aml_put(a, 64 << 8, 4); /* in memory, 64 bits wide */
+    aml_put(a, HPET_BASE, 8);
+    aml_put(a, 0, 1); /* its number */
+    aml_put(a, HPET_MIN_TICK, 2);
+    aml_put(a, 0, 1);
+    return aml_table_end(a, start);
+}
+
 /* RSDT or XSDT: where the others are, in 4 or 8 bytes. */
 static size_t root_table(struct aml *a, const char *signature, const size_t *tables, unsigned count,
                          unsigned size)
@@ -113,15 +172,20 @@ static void rsdp(struct aml *a, size_t rsdt, size_t xsdt)
 void acpi_build(const struct acpi_config *config, uint32_t gpa, struct acpi_tables *tables)
 {
     struct aml a = { .to = tables, .gpa = gpa, .used = ACPI_RSDP_ROOM };
-    size_t facs_at, dsdt_at, table[1], rsdt, xsdt;
+    size_t facs_at, dsdt_at, table[3], rsdt, xsdt;
+    unsigned count = 1;
 
     BUG_ON(gpa % 64);
     memset(tables, 0, sizeof(*tables));
     facs_at = facs(&a);
     dsdt_at = dsdt_build(&a, config);
     table[0] = fadt(&a, config, facs_at, dsdt_at);
-    rsdt = root_table(&a, "RSDT", table, 1, 4);
-    xsdt = root_table(&a, "XSDT", table, 1, 8);
+    if (config->apic) {
+        table[count++] = madt(&a, config);
+        table[count++] = hpet(&a);
+    }
+    rsdt = root_table(&a, "RSDT", table, count, 4);
+    xsdt = root_table(&a, "XSDT", table, count, 8);
     rsdp(&a, rsdt, xsdt);
     tables->size = a.used;
 }

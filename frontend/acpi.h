@@ -25,6 +25,7 @@ struct acpi_config {
     uint8_t reset_value;
     uint8_t century; /* CMOS index */
     bool vga;
+    bool apic; /* local APIC, I/O APIC and HPET, at their places */
     uint16_t rtc_base;
     uint8_t rtc_irq;
     uint16_t keyboard_data, keyboard_command;
@@ -55,8 +56,8 @@ struct acpi_tables {
     } checksum[ACPI_CHECKSUMS_MAX];
 };
 
-/* Builds RSDP (first), XSDT, RSDT, FADT, FACS and DSDT for gpa (a multiple of 64 between 0xe0000
- * and 0xfffff, where systems look for the RSDP; or 0, for firmware to move). */
+/* Builds RSDP (first), XSDT, RSDT, FADT, FACS, DSDT, MADT, HPET for gpa (a multiple of 64 between
+ * 0xe0000 and 0xfffff, where systems look for the RSDP; or 0, for firmware to move). */
 void acpi_build(const struct acpi_config *config, uint32_t gpa, struct acpi_tables *tables);
 
 #endif

@@ -6,7 +6,6 @@
  *            tables are acpi.c's.
  * Modelled:  an AT with two serial ports, ACPI power management and three debug devices; the PCI
  *            side is pc_pci.c's.
- * Not:       APICs, a display, disks, a BIOS that can be called.
  *
  * A20 is one gate with two keys (i8042 and port 0x92): the last write decides, as each drives it.
  */
@@ -22,6 +21,7 @@
 #include "base/physmem.h"
 #include "base/snap.h"
 #include "base/spent.h"
+#include "cpu/cpuid.h"
 #include "cpu/mem.h"
 #include "cpu/vcpu.h"
 #include "devices/acpi_pm.h"
@@ -36,7 +36,6 @@
 #include "devices/i8042.h"
 #include "devices/i8237.h"
 #include "devices/i8254.h"
-#include "devices/i8259.h"
 #include "devices/isa_debug_exit.h"
 #include "devices/mc146818.h"
 #include "devices/ns16550.h"
@@ -46,6 +45,7 @@
 #include "frontend/latency.h"
 #include "frontend/pc_cmos.h"
 #include "frontend/pc_firmware.h"
+#include "frontend/pc_irq.h"
 #include "frontend/pc_map.h"
 #include "frontend/pc_memory.h"
 #include "frontend/pc_pci.h"
@@ -58,7 +58,7 @@ struct pc {
     struct bus *ports, *memory;
     struct pc_memory *memory_map;
     struct bus *pci_ports; /* behind the host bridge: what it does not take at PORT_CONFIG */
-    struct i8259 *pic;
+    struct pc_irq *irqs;
     struct i8254 *pit;
     struct mc146818 *rtc;
     struct i8042 *kbc;
@@ -145,7 +145,7 @@ static uint8_t intr_ack(void *board)
 
     if (pc->config.latency && pc->config.latency->waiting)
         latency_taken(pc->config.latency, clock_now_ns(pc->config.clock), spent->code);
-    return i8259_ack(pc->pic);
+    return pc_irq_ack(pc->irqs);
 }
 
 static void ferr(void *board)
@@ -229,19 +229,27 @@ static void panicked(void *arg, bool crash_kernel)
         stop(arg, VM_PANIC, 0, "the guest's kernel panicked");
 }
 
-static void irq_taken(void *arg, unsigned irq)
+static void pit_taken(void *arg)
 {
-    struct pc *pc = arg;
-
-    if (irq == IRQ_PIT)
-        i8254_taken(pc->pit);
+    i8254_taken(((struct pc *)arg)->pit);
 }
 
 static bool tick_waits(void *arg)
 {
-    struct pc *pc = arg;
+    return pc_irq_tick_waits(((struct pc *)arg)->irqs);
+}
 
-    return i8259_waiting(pc->pic, IRQ_PIT);
+static void nmi(void *arg)
+{
+    struct vcpu *vcpu = ((struct pc *)arg)->config.vcpu;
+
+    vcpu->nmi_pending = true;
+    vcpu_kick(vcpu);
+}
+
+static void apic_enabled(void *board, bool enabled)
+{
+    pc_irq_enable_apic(((struct pc *)board)->irqs, enabled);
 }
 
 /* --- For the boot code --------------------------------------------------- */
@@ -265,6 +273,11 @@ uint64_t pc_rsdp(const struct pc *pc)
 
 /* --- Putting it together ------------------------------------------------ */
 
+static struct irq wire(struct pc *pc, unsigned irq)
+{
+    return pc_irq_wire(pc->irqs, irq);
+}
+
 static void set_leds(void *arg, uint8_t leds)
 {
     display_set_leds(arg, leds);
@@ -276,19 +289,19 @@ static bool create_core(struct pc *pc)
     struct vcpu *vcpu = pc->config.vcpu;
     struct bus *ports = pc->ports;
 
-    pc->pic = i8259_create(&(struct i8259_config){ ports, PORT_PIC_MASTER, PORT_PIC_SLAVE,
-                                                   PORT_ELCR, { intr_set, pc, 0 }, irq_taken,
-                                                   pc });
-    if (!pc->pic)
+    pc->irqs = pc_irq_create(&(struct pc_irq_config){
+        ports, pc->memory, clock, cpuid_has(vcpu->model, CPUID_APIC), { intr_set, pc, 0 }, nmi,
+        pit_taken, pc });
+    if (!pc->irqs)
         return false;
     pc->pit = i8254_create(&(struct i8254_config){ ports, PORT_PIT, PORT_B,
-                                                   i8259_irq(pc->pic, IRQ_PIT), clock, tick_waits,
+                                                   wire(pc, IRQ_PIT), clock, tick_waits,
                                                    pc });
     pc->rtc = mc146818_create(
-        &(struct mc146818_config){ ports, PORT_RTC, i8259_irq(pc->pic, IRQ_RTC), clock });
+        &(struct mc146818_config){ ports, PORT_RTC, wire(pc, IRQ_RTC), clock });
     pc->kbc = i8042_create(&(struct i8042_config){ ports, PORT_KBC_DATA, PORT_KBC_COMMAND,
-                                                   i8259_irq(pc->pic, IRQ_KEYBOARD),
-                                                   i8259_irq(pc->pic, IRQ_MOUSE),
+                                                   wire(pc, IRQ_KEYBOARD),
+                                                   wire(pc, IRQ_MOUSE),
                                                    { a20_set, vcpu, 0 },
                                                    { reset_set, pc, RESET_KBC } });
     pc->port92 = port92_create(&(struct port92_config){ ports, PORT_92, { a20_set, vcpu, 0 },
@@ -297,9 +310,9 @@ static bool create_core(struct pc *pc)
         &(struct cf9_config){ pc->pci_ports, PORT_RESET, { reset_set, pc, RESET_CF9 } });
     pc->dma = i8237_create(&(struct i8237_config){ ports, PORT_DMA8, PORT_DMA16, PORT_DMA_PAGES,
                                                    pc->config.mem });
-    pc->ferr = ferr_create(&(struct ferr_config){ ports, PORT_FERR, i8259_irq(pc->pic, IRQ_FERR) });
+    pc->ferr = ferr_create(&(struct ferr_config){ ports, PORT_FERR, wire(pc, IRQ_FERR) });
     pc->pm = acpi_pm_create(&(struct acpi_pm_config){ ports, PORT_ACPI_PM,
-                                                      i8259_irq(pc->pic, IRQ_SCI),
+                                                      wire(pc, IRQ_SCI),
                                                       { poweroff_set, pc, 0 }, clock });
     pc->pvpanic = pvpanic_create(&(struct pvpanic_config){ ports, PORT_PVPANIC, panicked, pc });
     if (pc->kbc && pc->config.display)
@@ -314,7 +327,7 @@ static bool create_floppy(struct pc *pc)
 
     if (!medium)
         return true;
-    pc->fdc = fdc_create(&(struct fdc_config){ pc->ports, PORT_FDC, i8259_irq(pc->pic, IRQ_FDC),
+    pc->fdc = fdc_create(&(struct fdc_config){ pc->ports, PORT_FDC, wire(pc, IRQ_FDC),
                                                pc->dma, DMA_FDC, medium });
     return pc->fdc;
 }
@@ -327,7 +340,7 @@ static bool create_lines(struct pc *pc)
         if (!config->serial[i])
             continue;
         pc->serial[i] = ns16550_create(
-            &(struct ns16550_config){ pc->ports, SERIAL_PORT(i), i8259_irq(pc->pic, SERIAL_IRQ(i)),
+            &(struct ns16550_config){ pc->ports, SERIAL_PORT(i), wire(pc, SERIAL_IRQ(i)),
                                       config->clock, config->serial[i] });
         if (!pc->serial[i])
             return false;
@@ -382,7 +395,7 @@ static const char *create_pci(struct pc *pc)
 
     for (unsigned i = 0; i < PIIX3_IRQ_COUNT; i++)
         if (IRQS_PCI >> i & 1)
-            config.irq[i] = i8259_irq(pc->pic, i);
+            config.irq[i] = wire(pc, i);
     pc->pci = pc_pci_create(&config, &error);
     return error;
 }
@@ -415,6 +428,7 @@ static void connect_cpu(struct pc *pc)
         .mmio_write = mmio_write,
         .intr_ack = intr_ack,
         .ferr = ferr,
+        .apic_enabled = apic_enabled,
     };
     pc->config.vcpu->env = &pc->env;
 }
@@ -464,8 +478,8 @@ static void destroy_core(struct pc *pc)
         mc146818_destroy(pc->rtc);
     if (pc->pit)
         i8254_destroy(pc->pit);
-    if (pc->pic)
-        i8259_destroy(pc->pic);
+    if (pc->irqs)
+        pc_irq_destroy(pc->irqs);
 }
 
 void pc_destroy(struct pc *pc)
@@ -502,7 +516,7 @@ static void set_up_pci(struct pc *pc)
     };
 
     pc_pci_set_up(pc->pci, &setup);
-    i8259_set_levels(pc->pic, 1u << IRQ_PIRQ_AB | 1u << IRQ_PIRQ_CD);
+    pc_irq_set_levels(pc->irqs, 1u << IRQ_PIRQ_AB | 1u << IRQ_PIRQ_CD);
 }
 
 /* The interrupt controllers come last: the other chips' wires move while they are reset. */
@@ -526,7 +540,7 @@ void pc_reset(struct pc *pc)
     i8042_reset(pc->kbc);
     mc146818_reset(pc->rtc);
     i8254_reset(pc->pit);
-    i8259_reset(pc->pic);
+    pc_irq_reset(pc->irqs);
     a20_set(pc->config.vcpu, 0, true);
     pc_cmos_fill(pc->rtc, &pc->config, pc_firmware_equipment(&pc->config) & 0xff);
     if (pc->config.rom)
@@ -608,5 +622,5 @@ void pc_snapshot(struct pc *pc, struct snap *snap)
     i8042_snapshot(pc->kbc, snap);
     mc146818_snapshot(pc->rtc, snap);
     i8254_snapshot(pc->pit, snap);
-    i8259_snapshot(pc->pic, snap);
+    pc_irq_snapshot(pc->irqs, snap);
 }

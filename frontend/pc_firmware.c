@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "base/physmem.h"
+#include "cpu/cpuid.h"
+#include "cpu/vcpu.h"
 #include "devices/cf9.h"
 #include "devices/fw_cfg.h"
 #include "devices/mc146818.h"
@@ -43,6 +45,7 @@ static void build_acpi(const struct pc_config *config, uint32_t gpa, struct acpi
         .reset_value = CF9_RESET_VALUE,
         .century = MC146818_CENTURY,
         .vga = config->vga,
+        .apic = cpuid_has(config->vcpu->model, CPUID_APIC),
         .rtc_base = PORT_RTC,
         .rtc_irq = IRQ_RTC,
         .keyboard_data = PORT_KBC_DATA,

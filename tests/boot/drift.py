@@ -34,7 +34,8 @@ def arguments():
 
 def command(args, guest):
     return [str(word) for word in (
-        args.novt, "run", "-m", "256", "-kernel", guest / f"vmlinuz-{args.kernel}",
+        args.novt, "run", "-m", "256", "-cpu", "host,-apic",  # else ticks are no IRQ 0s
+        "-kernel", guest / f"vmlinuz-{args.kernel}",
         "-initrd", guest / "initramfs.gz", "-append", f"console=ttyS0 quiet {args.append}",
         "-nographic", "-timeout", args.seconds + 240)]
 

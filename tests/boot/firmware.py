@@ -29,7 +29,7 @@ WANTED = [
     "set VGA mode 3",
     "Found 1 serial ports",
     "PS2 keyboard initialized",
-    "0000000000100000 - 0000000005fff000 = 1 RAM",
+    "0000000000100000 - 0000000005ffe000 = 1 RAM",
     LAST,
 ]
 

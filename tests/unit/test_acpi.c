@@ -17,6 +17,7 @@ static unsigned pirq_of(unsigned slot, unsigned pin)
 }
 
 static const struct acpi_config config = {
+    .apic = true,
     .pm_base = 0x600,
     .sci = 9,
     .pci_ports = 0xcf8,
@@ -84,8 +85,8 @@ static const uint8_t *find_fadt(void)
     CHECK_EQ(blob[15], 2);
     rsdt = table(at(blob, 16, 4), "RSDT");
     xsdt = table(at(blob, 24, 8), "XSDT");
-    CHECK_EQ(at(rsdt, 4, 4), 40);
-    CHECK_EQ(at(xsdt, 4, 4), 44);
+    CHECK_EQ(at(rsdt, 4, 4), 48);
+    CHECK_EQ(at(xsdt, 4, 4), 60);
     CHECK_EQ(at(rsdt, 36, 4), at(xsdt, 36, 8));
     return table(at(xsdt, 36, 8), "FACP");
 }
@@ -175,6 +176,27 @@ static void test_moved(void)
     CHECK_EQ(memcmp(moved.bytes, tables.bytes, tables.size), 0);
 }
 
+/* Only with APICs, and iasl finds no fault with them either. */
+static void test_apic_tables(void)
+{
+    static struct acpi_tables without;
+    struct acpi_config none = config;
+    const uint8_t *madt = memmem(blob, tables.size, "APIC", 4),
+                  *hpet = memmem(blob, tables.size, "HPET", 4);
+
+    CHECK_EQ(madt && hpet, 1);
+    CHECK_EQ(sum(madt, at(madt, 4, 4)), 0);
+    CHECK_EQ(sum(hpet, at(hpet, 4, 4)), 0);
+    CHECK_EQ(at(madt, 36, 4), 0xfee00000);
+    CHECK_EQ(madt[44] == 0 && madt[45] == 8, 1);
+    CHECK_EQ(madt[52] == 1 && at(madt, 56, 4) == 0xfec00000, 1);
+    CHECK_EQ(madt[64] == 2 && madt[67] == 0 && at(madt, 68, 4) == 2, 1);
+    CHECK_EQ(at(hpet, 44, 8), 0xfed00000);
+    none.apic = false;
+    acpi_build(&none, GPA, &without);
+    CHECK_EQ(memmem(without.bytes, without.size, "APIC", 4) == NULL, 1);
+}
+
 int main(void)
 {
     const uint8_t *fadt, *dsdt;
@@ -186,6 +208,7 @@ int main(void)
     dsdt = table(at(fadt, 40, 4), "DSDT");
     test_dsdt(dsdt);
     test_with_iasl(dsdt);
+    test_apic_tables();
     test_moved();
     return CHECK_DONE();
 }

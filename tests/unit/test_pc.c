@@ -97,7 +97,8 @@ static void test_memory(void)
     CHECK_EQ(physmem_is_ram(&mem, 0xb8000), 1);
     CHECK_EQ(physmem_is_ram(&mem, 0xa0000), 0);
     CHECK_EQ(vcpu.env->mmio_read(vcpu.env->board, 0xa0000, 4), 0xffffffff);
-    CHECK_EQ(vcpu.env->mmio_read(vcpu.env->board, 0xfee00020, 8), ~0ull);
+    CHECK_EQ(vcpu.env->mmio_read(vcpu.env->board, 0xfee00030, 4), 0x50014);
+    CHECK_EQ(vcpu.env->mmio_read(vcpu.env->board, 0xfec80000, 8), ~0ull);
     vcpu.env->mmio_write(vcpu.env->board, 0xa0000, 4, 0);
     CHECK_EQ(physmem_read(&mem, pc_rsdp(pc), rsdp, 8), 1);
     CHECK_EQ(memcmp(rsdp, "RSD PTR ", 8), 0);

@@ -96,7 +96,7 @@ static void test_input(bool legacy)
 {
     static struct bench b;
     unsigned accepts;
-    uint32_t len;
+    uint32_t len = 0;
 
     open_bench(&b, legacy);
     CHECK_EQ(chardev_window(&b.host.line), 0);
