@@ -1,8 +1,9 @@
 #!/bin/sh
-# run.sh TARGET SECONDS: runs a fuzz target; what it learns is kept beside it for the next run.
+# run.sh TARGET SECONDS: runs a fuzz target, for NOVT_FUZZ_SECONDS if that is set; what it learns is
+# kept beside it for the next run.
 # A failure leaves the input in TARGET.crashes: TARGET FILE runs that one again.
 set -eu
-target=$1 seconds=$2
+target=$1 seconds=${NOVT_FUZZ_SECONDS:-$2}
 
 [ -x "$target" ] || { echo "SKIPPED: $target was not built"; exit 77; }
 mkdir -p "$target.corpus" "$target.crashes"
