@@ -31,7 +31,7 @@ void latency_due(struct latency *latency, uint64_t due_ns);
 /* The CPU takes an interrupt; where none was said to be due, nothing is counted. */
 void latency_taken(struct latency *latency, uint64_t now_ns, unsigned tier);
 
-/* The time in ns that no more than 1 - part of them took longer than, to 6 %; 0 for an empty row. */
+/* The time in ns that no more than 1 - part of them exceeded, to 6 %; 0 for an empty row. */
 uint64_t latency_percentile(const struct latency_row *row, double part);
 
 #endif

@@ -115,8 +115,8 @@ static void tables_read(void)
     check_end();
 }
 
-/* CPUID says the same to every ring, OSXSAVE and the APIC's id aside; but with the word "direct" and
- * the default model, which is made of it, user code sees the host's. */
+/* CPUID says the same to every ring, OSXSAVE and the APIC's id aside; but with the word "direct"
+ * and the default model, which is made of it, user code sees the host's. */
 static void cpuid_for_users(void)
 {
     static const uint8_t code[] = { 0x0f, 0xa2, 0xcd, 0x30 };

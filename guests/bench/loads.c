@@ -207,7 +207,7 @@ void loads_processes(unsigned count)
         rt_wait(pids[i]);
 }
 
-/* --- Computing while a timer ticks ------------------------------------------------------------- */
+/* --- Computing while a timer ticks ------------------------------------------------------------ */
 
 #define SIGALRM 14
 #define TICK_USEC 1000

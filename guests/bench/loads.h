@@ -2,7 +2,7 @@
 #ifndef GUESTS_BENCH_LOADS_H
 #define GUESTS_BENCH_LOADS_H
 
-/* "count" steps, repetitions, messages from each sender to each receiver, processes, timer ticks. */
+/* "count" steps, repetitions, messages from each sender to each receiver, processes, ticks. */
 void loads_chase(unsigned count);
 void loads_avx2(unsigned count);
 void loads_groups(unsigned count);

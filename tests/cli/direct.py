@@ -243,7 +243,7 @@ def case_not_needed(novt):
 
 
 def case_no_memfd(novt):
-    """Then there is no memory that two address spaces can share: nothing goes, and novt says why."""
+    """Then there is no memory that address spaces can share: nothing goes, and novt says why."""
     def before():
         forbid(MEMFD_CREATE, errno.ENOSYS)
 
