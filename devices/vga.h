@@ -33,6 +33,8 @@ struct vga_config {
      * that the guest has written since the last time, and has vga_touched() called at its next
      * write to one of them. */
     void (*collect)(void *board, uint32_t first, uint32_t count, uint64_t *written);
+    /* The chip itself has written [offset, offset + size) of it. */
+    void (*stored)(void *board, uint32_t offset, uint32_t size);
     void *board;
 
     const uint8_t *rom; /* the BIOS; NULL: none */

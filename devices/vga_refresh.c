@@ -35,6 +35,8 @@ void vga_mark(struct vga *vga, uint32_t offset, uint32_t size)
 {
     uint32_t last = (offset + size - 1) / VGA_PAGE;
 
+    if (vga->mapped && vga->config.stored)
+        vga->config.stored(vga->config.board, offset, size);
     if (!vga->looked_at)
         return;
     for (uint32_t page = offset / VGA_PAGE; page <= last && page < VGA_PAGES; page++)
@@ -44,6 +46,8 @@ void vga_mark(struct vga *vga, uint32_t offset, uint32_t size)
 
 void vga_mark_all(struct vga *vga)
 {
+    if (vga->mapped && vga->config.stored)
+        vga->config.stored(vga->config.board, 0, VGA_VRAM_SIZE);
     memset(&vga->dirty, 0xff, sizeof(vga->dirty));
     arm(vga);
 }

@@ -133,6 +133,14 @@ void pc_memory_collect(void *memory, uint32_t first, uint32_t count, uint64_t *w
     physmem_clean(pm->mem, gfn, count);
 }
 
+void pc_memory_stored(void *memory, uint32_t offset, uint32_t size)
+{
+    struct pc_memory *pm = memory;
+
+    if (pm->video != PCI_NOWHERE)
+        physmem_written(pm->mem, pm->video + offset, size);
+}
+
 /* --- Life --------------------------------------------------------------- */
 
 static void load_high_rom(struct pc_memory *pm)

@@ -25,8 +25,9 @@ void pc_memory_reset(struct pc_memory *pm);
 /* For i440FX: struct i440fx_config's pam. */
 void pc_memory_pam(void *pm, uint32_t gpa, uint32_t size, bool read_ram, bool write_ram);
 
-/* For VGA: struct vga_config's map and collect. */
+/* For VGA: struct vga_config's map, collect and stored. */
 uint8_t *pc_memory_map_video(void *pm, uint64_t gpa);
 void pc_memory_collect(void *pm, uint32_t first, uint32_t count, uint64_t *written);
+void pc_memory_stored(void *pm, uint32_t offset, uint32_t size);
 
 #endif

@@ -262,6 +262,7 @@ static const char *create_video(struct pc_pci *pci)
         .display = pc->display,
         .map = pc_memory_map_video,
         .collect = pc_memory_collect,
+        .stored = pc_memory_stored,
         .board = pci->config.memory_map,
         .rom = pc->vga_rom,
         .rom_size = pc->vga_rom_size,

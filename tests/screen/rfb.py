@@ -46,7 +46,7 @@ class Client:
             data += part
         return data
 
-    def update(self, whole=False, seconds=10):
+    def update(self, whole=False, seconds=60):
         """The rectangles of the next update; None when none comes in that time."""
         if not self.asked or whole:
             self.socket.sendall(struct.pack(">BBHHHH", 3, not whole, 0, 0, self.width, self.height))
@@ -57,7 +57,7 @@ class Client:
         except socket.timeout:
             return None
         finally:
-            self.socket.settimeout(60)
+            self.socket.settimeout(120)
         if kind == 3:
             self._read(3)
             self._read(struct.unpack(">I", self._read(4))[0])

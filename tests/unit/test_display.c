@@ -215,7 +215,8 @@ static int memory(size_t size)
 static enum picture_news send_picture(unsigned width, unsigned height, unsigned count,
                                       struct display_rect rect, int fd)
 {
-    struct link_message m = { .kind = LINK_PICTURE, .picture = { width, height, count, 0, { rect } } };
+    struct link_message m = { .kind = LINK_PICTURE,
+                              .picture = { width, height, count, 0, { rect } } };
 
     CHECK_EQ(link_send(monitor, &m, fd), true);
     if (fd >= 0)

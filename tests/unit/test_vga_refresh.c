@@ -15,7 +15,7 @@ static struct display_picture window;
 static uint8_t *vram;
 static uint8_t clean[VGA_VRAM_SIZE / VGA_PAGE]; /* its next write is a fault */
 static bool told, here;
-static unsigned faults, moves;
+static unsigned faults, moves, stores;
 static uint64_t seed = 0xabcdef987654321;
 
 static uint8_t *map(void *board, uint64_t gpa)
@@ -36,6 +36,13 @@ static void collect(void *board, uint32_t first, uint32_t count, uint64_t *writt
         clean[page] = 1;
     }
     told = false;
+}
+
+static void stored(void *board, uint32_t offset, uint32_t size)
+{
+    (void)board;
+    CHECK_EQ(here && size && offset + size <= VGA_VRAM_SIZE, true);
+    stores++;
 }
 
 /* As the guest's memory does it. */
@@ -149,7 +156,9 @@ static void test_text(void)
     vga_text_mode(s.vga);
     refresh();
     CHECK_EQ(window.width, 720);
+    stores = 0;
     bus_write(s.memory, 0xb8000 + (80 * 3 + 5) * 2, 2, 0x1741);
+    CHECK_EQ(stores, 2);
     CHECK_EQ(refresh(), true);
     CHECK_EQ(window.rects, 1);
     CHECK_EQ(window.rect[0].x, 5 * 9);
@@ -249,7 +258,8 @@ static void test_moves(void)
 
 int main(int argc, char **argv)
 {
-    struct vga_config config = { .map = map, .collect = collect, .slot = 2 };
+    struct vga_config config = { .map = map, .collect = collect, .stored = stored,
+                                 .slot = 2 };
     struct bus *memory = bus_create(), *ports = bus_create();
 
     vram = aligned_alloc(4096, VGA_VRAM_SIZE);
