@@ -1,4 +1,4 @@
-/* Any accesses to the keyboard controller's two ports. */
+/* Any accesses to the keyboard controller's two ports, keys and movements of the mouse. */
 #include "devices/i8042.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -16,8 +16,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .keyboard_irq = wire, .mouse_irq = wire, .a20 = wire, .reset = wire };
     struct i8042 *kbc = i8042_create(&config);
 
-    while (kbc && fuzz_more(&fuzz))
-        fuzz_access(&fuzz, bus, 0x60, 5);
+    while (kbc && fuzz_more(&fuzz)) {
+        switch (fuzz_byte(&fuzz) & 7) {
+        case 0: i8042_key(kbc, fuzz_byte(&fuzz), fuzz_byte(&fuzz) & 1); break;
+        case 1:
+            i8042_move(kbc, (int)fuzz_bits(&fuzz, 4), (int)fuzz_bits(&fuzz, 4),
+                       (int8_t)fuzz_byte(&fuzz), fuzz_byte(&fuzz));
+            break;
+        default: fuzz_access(&fuzz, bus, 0x60, 5); break;
+        }
+    }
     i8042_destroy(kbc);
     bus_destroy(bus);
     return 0;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Debian's kernel on the VGA and the PS/2 mouse: debian.py NOVT
 
-Its text console (vgacon) and a line of keys, then the bochs driver's frame buffer, both seen by VNC;
+Its text console (vgacon) and a line of keys, the bochs driver's frame buffer, both seen by VNC;
 then the mouse. Exit status 77: the guests are not there (ctest: skipped).
 """
 import subprocess
