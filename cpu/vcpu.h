@@ -145,6 +145,8 @@ struct vcpu {
     /* x87, MMX, SSE, AVX: an XSAVE image in the standard format, cpu/fpu.c. */
     uint8_t fpu[FPU_AREA_SIZE] __attribute__((aligned(64)));
 
+    struct bt_segment bt_seg[SEG_COUNT];
+
     struct fpu_unit *fpu_unit; /* cpu/fpu_thunk.h: the host's FPU and copies of instructions */
 
     /* Memory: cpu/mem.c. tlb[0] holds translations for CPL 0-2, tlb[1] for CPL 3. */
@@ -160,7 +162,6 @@ struct vcpu {
     struct decode_cache *decode_cache; /* cpu/interp.c */
     uint32_t debug_pending;        /* DR6 bits of the #DB trap due after this instruction */
     struct vcpu_stats stats;
-    struct bt_segment bt_seg[SEG_COUNT];
     struct spent *spent; /* NULL, or set before the engine is created: -stats */
 };
 

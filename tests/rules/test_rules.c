@@ -13,18 +13,19 @@
 #include "tests/machine.h"
 #include "translator/emit.h"
 
-enum { CODE = 0x200000 };
+enum { CODE = 0x200000, OFFSET = 0x100 /* in segmented code */ };
 
 static const struct sample {
     const char *name;
     uint8_t bytes[16];
     unsigned len;
-    bool kernel_window;
+    enum { FLAT, KERNEL_TOO, REAL_MODE } kind;
 } samples[] = {
 #define ENTRY(name, kernel, ...)                                                                   \
     { name, { __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }), kernel },
-#define SAMPLE(name, ...) ENTRY(name, false, __VA_ARGS__)
-#define KERNEL(name, ...) ENTRY(name, true, __VA_ARGS__)
+#define SAMPLE(name, ...) ENTRY(name, FLAT, __VA_ARGS__)
+#define KERNEL(name, ...) ENTRY(name, KERNEL_TOO, __VA_ARGS__)
+#define REAL(name, ...) ENTRY(name, REAL_MODE, __VA_ARGS__)
 #include "tests/rules/samples.def"
 };
 
@@ -66,7 +67,8 @@ static void translate_sample(struct machine *m, csh cs32, csh cs64, const struct
 
     memset(code, 0xf4, 64);
     memcpy(code, s->bytes, s->len);
-    unit = translate_unit(t, CODE, CODE, code, vector ? key | KEY_VECTORS : key);
+    unit = translate_unit(t, key & KEY_SEG ? OFFSET : CODE, CODE, code,
+                          vector ? key | KEY_VECTORS : key);
     fprintf(out, "%s, key %02x:\n", key & KEY_WINDOW ? "window" : "TLB", key);
     if (cs_disasm(cs32, s->bytes, s->len, CODE, 1, &insn)) {
         fprintf(out, "  %s %s\n", insn->mnemonic, insn->op_str);
@@ -75,6 +77,20 @@ static void translate_sample(struct machine *m, csh cs32, csh cs64, const struct
     print_host(cs64, t, unit);
     unit_drop(t, unit);
     unit_bury(t);
+}
+
+/* The same bytes in real mode and in a 32-bit code segment with a base and a limit. */
+static void translate_segmented(struct machine *m, csh cs16, csh cs32, csh cs64,
+                                const struct sample *s)
+{
+    const uint32_t key = KEY_OK | KEY_SEG | KEY_DS | KEY_ES | KEY_SS;
+    struct segment *cs = &m->vcpu->seg[SEG_CS], flat = *cs;
+
+    cs->base = CODE - OFFSET;
+    cs->limit = 0xffff;
+    translate_sample(m, cs16, cs64, s, key | KEY_REAL | KEY_CODE16 | KEY_STACK16);
+    translate_sample(m, cs32, cs64, s, key | KEY_USER);
+    *cs = flat;
 }
 
 static int compare(const char *path, const char *text)
@@ -116,12 +132,13 @@ int main(int argc, char **argv)
     bool write = argc > 2 && !strcmp(argv[2], "--write");
     static struct machine m;
     int failed = 0;
-    csh cs32, cs64;
+    csh cs16, cs32, cs64;
 
     if (argc < 2 || machine_create(&m, &engine_translator))
         return 2;
     ((struct translator *)m.vcpu->engine_state)->bmi2 = true; /* one form, whatever the host */
     ((struct translator *)m.vcpu->engine_state)->bmi = true;
+    cs_open(CS_ARCH_X86, CS_MODE_16, &cs16);
     cs_open(CS_ARCH_X86, CS_MODE_32, &cs32);
     cs_open(CS_ARCH_X86, CS_MODE_64, &cs64);
     for (size_t i = 0; i < sizeof(samples) / sizeof(*samples); i++) {
@@ -129,16 +146,24 @@ int main(int argc, char **argv)
         char *text;
 
         out = open_memstream(&text, &size);
+        if (samples[i].kind == REAL_MODE) {
+            translate_segmented(&m, cs16, cs32, cs64, &samples[i]);
+            fclose(out);
+            failed += check(argv[1], samples[i].name, text, write);
+            free(text);
+            continue;
+        }
         translate_sample(&m, cs32, cs64, &samples[i], KEY_OK | KEY_FPU);
         translate_sample(&m, cs32, cs64, &samples[i],
                          KEY_OK | KEY_FPU | KEY_USER | KEY_FS | KEY_GS | KEY_WINDOW);
-        if (samples[i].kernel_window)
+        if (samples[i].kind == KERNEL_TOO)
             translate_sample(&m, cs32, cs64, &samples[i],
                              KEY_OK | KEY_FPU | KEY_TSC | KEY_WINDOW);
         fclose(out);
         failed += check(argv[1], samples[i].name, text, write);
         free(text);
     }
+    cs_close(&cs16);
     cs_close(&cs32);
     cs_close(&cs64);
     printf("%zu listings, %d failed\n", sizeof(samples) / sizeof(*samples), failed);
