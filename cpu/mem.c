@@ -84,7 +84,7 @@ void mem_attach(struct vcpu *vcpu)
 int mem_create(struct vcpu *vcpu)
 {
     for (unsigned i = 0; i < 2; i++) {
-        vcpu->tlb[i] = aligned_alloc(64, sizeof(struct tlb));
+        vcpu->tlb[i] = aligned_alloc(64, (sizeof(struct tlb) + 63) / 64 * 64);
         if (!vcpu->tlb[i])
             return -ENOMEM;
         tlb_init(vcpu->tlb[i]);
