@@ -19,6 +19,10 @@ novt_package(JANSSON jansson.h jansson libjansson-dev "statistics as JSON")
 novt_package(SECCOMP seccomp.h seccomp libseccomp-dev "the monitor's own confinement")
 novt_package(SLIRP slirp/libslirp.h slirp libslirp-dev "user networking")
 novt_package(PNG png.h png libpng-dev "screenshots")
+# Read by guests that start from a disk; nothing of it is needed to build.
+if(NOT EXISTS /usr/share/seabios/bios-256k.bin)
+    message(STATUS "SeaBIOS (firmware) is missing: apt-get install seabios")
+endif()
 # Loaded when a window is opened; only the headers are needed to build.
 novt_package(SDL2 SDL2/SDL.h SDL2 libsdl2-dev "windows")
 novt_package(VNCSERVER rfb/rfb.h vncserver libvncserver-dev "VNC")

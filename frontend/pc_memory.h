@@ -1,6 +1,9 @@
 /*
  * What is where in the guest's physical memory: RAM, the segments from 0xc0000 to 0xfffff that show
  * RAM or ROM, the firmware's ROM below 4 GiB, and video memory.
+ *
+ * No snapshot: the bytes are base/physmem's (with what is behind ROM), who shows what follows from
+ * i440FX's and VGA's registers.
  */
 #ifndef FRONTEND_PC_MEMORY_H
 #define FRONTEND_PC_MEMORY_H
