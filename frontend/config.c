@@ -376,6 +376,11 @@ static int take_virtcon(struct config *config, const char *value, struct error *
     return console_of(&config->virtio.console, "-virtcon", value, false, error);
 }
 
+static int take_chardev(struct config *config, const char *value, struct error *error)
+{
+    return config_virtio_chardev(&config->virtio, value, error);
+}
+
 static int take_share(struct config *config, const char *value, struct error *error)
 {
     return config_virtio_share(&config->virtio, value, error);
@@ -576,6 +581,18 @@ static int check_start(struct config *config, struct error *error)
                      "no kernel and no disk: novt run [options] KERNEL, or -hda IMAGE (novt -h)");
 }
 
+/* On the terminal it takes the place of a serial line that nobody asked for. */
+static int settle_virtcon(struct config *config, struct error *error)
+{
+    if (config_virtio_check(&config->virtio, error))
+        return -1;
+    if (config->virtio.console.kind != CONSOLE_STDIO || config->serials || config->nographic)
+        return 0;
+    config->virtio.console.raw = config->serial[0].raw;
+    config->serial[0].kind = CONSOLE_NULL;
+    return 0;
+}
+
 static int check_together(struct config *config, struct error *error)
 {
     const struct console_spec *serial = config->serial;
@@ -584,12 +601,13 @@ static int check_together(struct config *config, struct error *error)
         return 0;
     if (config->nographic && serial[0].kind == CONSOLE_STDIO)
         config->serial[0].raw = true;
+    if (settle_virtcon(config, error))
+        return -1;
     if ((serial[0].kind == CONSOLE_STDIO) + (serial[1].kind == CONSOLE_STDIO) +
             (config->virtio.console.kind == CONSOLE_STDIO) > 1)
         return error_set(error, EX_USAGE, "-serial stdio: only one line can be on the terminal; "
                                           "write -serial none for the other");
-    if (config_drive_check(&config->drives, error) ||
-        config_virtio_check(&config->virtio, error))
+    if (config_drive_check(&config->drives, error))
         return -1;
     if (config->expect && serial[0].kind == CONSOLE_NONE)
         return error_set(error, EX_USAGE,

@@ -151,7 +151,7 @@ static const char *tag_of(const struct share_spec *share)
     return share->share.tag ? share->share.tag : "share";
 }
 
-int config_virtio_check(const struct virtio_specs *virtio, struct error *error)
+static int check_shares(const struct virtio_specs *virtio, struct error *error)
 {
     for (unsigned i = 0; i < virtio->shares; i++)
         for (unsigned k = 0; k < i; k++)
@@ -160,6 +160,89 @@ int config_virtio_check(const struct virtio_specs *virtio, struct error *error)
                                  "-share: two folders have the tag '%s'; give one tag=NAME",
                                  tag_of(&virtio->share[i]));
     return 0;
+}
+
+/* --- The console, as QEMU has it -------------------------------------------- */
+
+static bool chardev_kind(const char *name, enum console_kind *kind)
+{
+    static const struct {
+        const char *name;
+        enum console_kind kind;
+    } kinds[] = {
+        { "stdio", CONSOLE_STDIO }, { "null", CONSOLE_NULL },   { "pty", CONSOLE_PTY },
+        { "file", CONSOLE_FILE },   { "socket", CONSOLE_UNIX },
+    };
+
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        *kind = kinds[i].kind;
+        if (!strcmp(name, kinds[i].name))
+            return true;
+    }
+    return false;
+}
+
+static int chardev_property(struct chardev_spec *chardev, const char *text, const char *value,
+                            struct error *error)
+{
+    bool on;
+
+    if (value_of(text, "id"))
+        chardev->id = value_of(text, "id");
+    else if (value_of(text, "path"))
+        chardev->console.path = value_of(text, "path");
+    else if (!is_switch(text, "server", &on) && !is_switch(text, "wait", &on) &&
+             !is_switch(text, "signal", &on) && !is_switch(text, "mux", &on))
+        return error_set(error, EX_USAGE, "-chardev %s: '%s' is not known; write id= and path=",
+                         value, text);
+    return 0;
+}
+
+int config_virtio_chardev(struct virtio_specs *virtio, const char *value, struct error *error)
+{
+    struct chardev_spec *chardev = &virtio->chardev[virtio->chardevs];
+    char *at = chardev->text, *part;
+
+    if (virtio->chardevs == CHARDEVS_MAX || strlen(value) >= sizeof(chardev->text))
+        return error_set(error, EX_USAGE, "-chardev: one too many, or too long");
+    strcpy(chardev->text, value);
+    part = next_part(&at);
+    if (!chardev_kind(part, &chardev->console.kind))
+        return error_set(error, EX_USAGE,
+                         "-chardev %s: '%s' is not known; write stdio, null, pty, file or socket",
+                         value, part);
+    while ((part = next_part(&at)))
+        if (chardev_property(chardev, part, value, error))
+            return -1;
+    if (!chardev->id || !*chardev->id || strlen(chardev->id) > CHARDEV_ID_MAX)
+        return error_set(error, EX_USAGE, "-chardev %s: id= is needed, of 1 to %d characters",
+                         value, CHARDEV_ID_MAX);
+    if ((chardev->console.kind == CONSOLE_FILE || chardev->console.kind == CONSOLE_UNIX) &&
+        (!chardev->console.path || !*chardev->console.path))
+        return error_set(error, EX_USAGE, "-chardev %s: path= is needed", value);
+    virtio->chardevs++;
+    return 0;
+}
+
+static int join_console(struct virtio_specs *virtio, struct error *error)
+{
+    if (!*virtio->console_id)
+        return 0;
+    if (virtio->console.kind != CONSOLE_NONE)
+        return error_set(error, EX_USAGE, "-virtcon: there is a virtconsole already");
+    for (unsigned i = 0; i < virtio->chardevs; i++) {
+        if (!strcmp(virtio->chardev[i].id, virtio->console_id)) {
+            virtio->console = virtio->chardev[i].console;
+            return 0;
+        }
+    }
+    return error_set(error, EX_USAGE, "-device virtconsole,chardev=%s: no -chardev has id=%s",
+                     virtio->console_id, virtio->console_id);
+}
+
+int config_virtio_check(struct virtio_specs *virtio, struct error *error)
+{
+    return join_console(virtio, error) ? -1 : check_shares(virtio, error);
 }
 
 /* --- -device ---------------------------------------------------------------- */
@@ -211,6 +294,25 @@ static int balloon_properties(struct virtio_specs *virtio, const char *value, st
     return 1;
 }
 
+static int console_properties(struct virtio_specs *virtio, const char *value, struct error *error)
+{
+    char text[256], *at = text, *part;
+    const char *id = NULL;
+
+    snprintf(text, sizeof(text), "%s", value);
+    next_part(&at);
+    while ((part = next_part(&at)))
+        id = value_of(part, "chardev") ? value_of(part, "chardev") : id;
+    if (*virtio->console_id)
+        return error_set(error, EX_USAGE, "-device %s: there can be one console", value);
+    if (!id || !*id || strlen(id) > CHARDEV_ID_MAX)
+        return error_set(error, EX_USAGE,
+                         "-device %s: chardev=ID is needed; or write -virtcon stdio instead",
+                         value);
+    strcpy(virtio->console_id, id);
+    return 1;
+}
+
 int config_virtio_device(struct virtio_specs *virtio, const char *value, struct error *error)
 {
     if (is_device(value, "virtio-rng")) {
@@ -223,8 +325,5 @@ int config_virtio_device(struct virtio_specs *virtio, const char *value, struct 
         return balloon_properties(virtio, value, error);
     if (is_device(value, "virtio-serial"))
         return 1; /* the console brings its own */
-    if (is_device(value, "virtconsole") || is_device(value, "virtserialport"))
-        return error_set(error, EX_USAGE, "-device %s: write -virtcon stdio (or file:, pty, unix:)",
-                         value);
-    return 0;
+    return is_device(value, "virtconsole") ? console_properties(virtio, value, error) : 0;
 }

@@ -73,7 +73,30 @@ static void test_devices(void)
     expect_wrong(config_virtio_device, "virtio-balloon,target=1T", "target=256M");
     expect_wrong(config_virtio_device, "virtio-balloon,target=1MM", "target=256M");
     expect_wrong(config_virtio_device, "virtio-rng,foo", "no properties");
-    expect_wrong(config_virtio_device, "virtconsole,chardev=c", "write -virtcon");
+    expect_wrong(config_virtio_device, "virtconsole", "chardev=ID is needed");
+}
+
+static void test_console(void)
+{
+    static struct virtio_specs virtio;
+    struct error error = { 0 };
+
+    CHECK_EQ(config_virtio_device(&virtio, "virtconsole,chardev=c", &error), 1);
+    CHECK_EQ(config_virtio_check(&virtio, &error), -1);
+    CHECK_EQ(strstr(error.text, "no -chardev has id=c") != NULL, true);
+    CHECK_EQ(config_virtio_chardev(&virtio, "stdio,id=d", &error), 0);
+    CHECK_EQ(config_virtio_chardev(&virtio, "socket,path=/s,,t,server=on,wait=off,id=c", &error),
+             0);
+    CHECK_EQ(config_virtio_check(&virtio, &error), 0);
+    CHECK_EQ(virtio.console.kind, CONSOLE_UNIX);
+    CHECK_EQ(strcmp(virtio.console.path, "/s,t"), 0);
+    CHECK_EQ(config_virtio_check(&virtio, &error), -1); /* as with -virtcon */
+    CHECK_EQ(config_virtio_device(&virtio, "virtconsole,chardev=d", &error), -1);
+
+    expect_wrong(config_virtio_chardev, "stdio", "id= is needed");
+    expect_wrong(config_virtio_chardev, "file,id=x", "path= is needed");
+    expect_wrong(config_virtio_chardev, "udp,id=x", "'udp' is not known");
+    expect_wrong(config_virtio_chardev, "stdio,id=x,foo=1", "'foo=1' is not known");
 }
 
 static void test_mode(void)
@@ -90,6 +113,7 @@ int main(void)
 {
     test_shares();
     test_devices();
+    test_console();
     test_mode();
     return CHECK_DONE();
 }
