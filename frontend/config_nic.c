@@ -342,7 +342,7 @@ int config_nic_take(struct nic_specs *nics, const char *value, struct error *err
     char *rest, *piece;
 
     if (!strcmp(value, "none")) {
-        nics->none = true;
+        nics->none = !nics->count;
         return nics->count ? error_set(error, EX_USAGE, "-nic none: there is another -nic") : 0;
     }
     if (nics->none)

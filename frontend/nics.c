@@ -57,7 +57,8 @@ static void make_mac(const struct nic_spec *spec, unsigned card, uint8_t mac[6])
 }
 
 /* Firmware runs an image only for the device that it names: that of virtio 1.0, where our card has
- * the number of those that know the interface before, too. Byte 6 of iPXE's images is their sum's. */
+ * the number of those that know the older interface, too. Byte 6 of iPXE's images is their
+ * sum's. */
 static void name_device(uint8_t *rom, uint32_t size)
 {
     enum { PCIR_AT = 0x18, DEVICE = 6, MODERN = 0x1041, TRANSITIONAL = 0x1000 };

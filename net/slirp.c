@@ -291,12 +291,12 @@ static int check_tftp(const char *path, char *why)
 
     if (!path)
         return 0;
-    if (stat(path, &st) || access(path, R_OK | X_OK))
-        return side_error(why, "-nic user: tftp: cannot read '%.200s': %s; name a directory", path,
-                          strerror(errno));
-    if (!S_ISDIR(st.st_mode))
+    if (!stat(path, &st) && !S_ISDIR(st.st_mode))
         return side_error(why, "-nic user: tftp: '%.200s' is not a directory; name the one it is "
                                "in", path);
+    if (access(path, R_OK | X_OK))
+        return side_error(why, "-nic user: tftp: cannot read '%.200s': %s; name a directory", path,
+                          strerror(errno));
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* The host side of a cable as net/ is: believes nothing of what a chip sends, and finishes, cuts and
+/* The host side of a cable as net/ is: believes nothing of what a chip sends, finishes, cuts and
  * joins it. Frames towards the chip are the input's. */
 #ifndef TESTS_FUZZ_FUZZ_CABLE_H
 #define TESTS_FUZZ_FUZZ_CABLE_H

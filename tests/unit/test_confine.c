@@ -1,12 +1,14 @@
 /* The monitor's filter: what is stopped, with which status, and what is not; each in a child. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -76,6 +78,37 @@ static void connect_out(void)
     socket(AF_INET, SOCK_STREAM, 0);
 }
 
+static void make_line(void)
+{
+    socket(AF_UNIX, SOCK_STREAM, 0);
+}
+
+static void make_packets(void)
+{
+    socket(AF_PACKET, SOCK_RAW, 0);
+}
+
+/* What libslirp does: sockets, and the resolver's file by its name, of which there is a copy. */
+static void network(void)
+{
+    static const struct sockaddr_in anywhere = { .sin_family = AF_INET };
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    struct stat st = { .st_size = -1 }, of_file = { .st_size = 0 };
+
+    CHECK_EQ(bind(fd, (const struct sockaddr *)&anywhere, sizeof(anywhere)), 0);
+    CHECK_EQ(close(fd), 0);
+    CHECK_EQ(stat("/etc/resolv.conf", &st), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        char byte[2] = "";
+
+        fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
+        CHECK_EQ(fd >= 0 && !fstat(fd, &of_file) && of_file.st_size == st.st_size, 1);
+        CHECK_EQ((size_t)read(fd, byte, 1), st.st_size > 0);
+        CHECK_EQ(close(fd), 0);
+    }
+    CHECK_EQ(open("/etc/resolv.conf", O_RDWR | O_CLOEXEC), -1);
+}
+
 static void trace(void)
 {
     ptrace(PTRACE_TRACEME, 0, NULL, NULL);
@@ -104,6 +137,8 @@ int main(void)
         run, make_code, open_file, remove_file, kill_parent, make_child, connect_out, trace,
     };
     const struct confine_wants none = { 0 };
+    const struct confine_wants user = { .user_network = true }, line = { .socket_line = true };
+    const struct confine_wants tftp = { .user_network = true, .read_files = true };
     const struct confine_wants all = { .write_files = true, .remove_files = true };
     const char *why = confine_try();
 
@@ -117,5 +152,13 @@ int main(void)
     CHECK_EQ((unsigned)in_child(open_file, &all), 100);
     CHECK_EQ((unsigned)in_child(remove_file, &all), 100);
     CHECK_EQ((unsigned)in_child(run, &all), EX_SOFTWARE);
+    CHECK_EQ((unsigned)in_child(network, &none), EX_SOFTWARE);
+    CHECK_EQ((unsigned)in_child(network, &line), EX_SOFTWARE);
+    CHECK_EQ((unsigned)in_child(network, &user), 100);
+    CHECK_EQ((unsigned)in_child(open_file, &user), EX_SOFTWARE);
+    CHECK_EQ((unsigned)in_child(open_file, &tftp), 100);
+    CHECK_EQ((unsigned)in_child(make_line, &user), EX_SOFTWARE);
+    CHECK_EQ((unsigned)in_child(make_line, &line), 100);
+    CHECK_EQ((unsigned)in_child(make_packets, &user), EX_SOFTWARE);
     return CHECK_DONE();
 }
