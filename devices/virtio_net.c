@@ -6,9 +6,6 @@
  *            both directions, merged receive buffers, MAC and VLAN filters, promiscuous modes, link
  *            state.
  * Not:       several pairs, UDP segments, offloads changed while it runs, announcements.
- *
- * What the card has sent is given back at once, but the interrupt that says so waits for
- * TX_LATE_NS, or for another one: a driver that waits for nothing else has that long to send more.
  */
 #include "devices/virtio_net.h"
 
@@ -16,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/snap.h"
 #include "devices/netdev.h"
 
@@ -72,7 +68,6 @@ enum { VLAN_ADD = 0, VLAN_DELETE = 1, VLANS = 4096 };
 enum {
     TABLE_MAX = 64,   /* addresses of each kind; with more, all are taken */
     MERGED_MAX = 64,  /* buffers for one frame */
-    TX_LATE_NS = 100000,
 };
 
 /* --- State -------------------------------------------------------------- */
@@ -87,14 +82,12 @@ struct table {
 struct virtio_net {
     struct virtio_pci virtio;
     struct virtio_net_config config;
-    struct timer late;      /* an interrupt for what was sent */
     bool tx_waits;          /* the host takes no more now */
     bool rx_waits;          /* the host keeps a frame until there are buffers */
     uint8_t mac[6];
     uint8_t mode[RX_MODES]; /* bools */
     struct table uni, multi;
     uint8_t vlan[VLANS / 8];
-    struct virtio_net_counts counts;
     struct virtqueue_chain tx;
     struct virtqueue_chain rx[MERGED_MAX];
 };
@@ -133,7 +126,7 @@ static bool offload_of(const struct header *header, struct netdev_offload *offlo
     return true;
 }
 
-/* False: the host takes no more now. */
+/* False: the host takes no more now. What makes no sense is dropped. */
 static bool send_chain(struct virtio_net *net)
 {
     struct iovec frame[VIRTQUEUE_SEGMENTS_MAX];
@@ -143,24 +136,11 @@ static bool send_chain(struct virtio_net *net)
     unsigned skip = header_size(net), count;
 
     if (net->tx.out_size < skip + NETDEV_FRAME_MIN || net->tx.out_size > skip + NETDEV_FRAME_MAX ||
-        virtqueue_read(&net->tx, 0, &header, skip) != skip || !offload_of(&header, &offload)) {
-        net->counts.dropped++;
+        virtqueue_read(&net->tx, 0, &header, skip) != skip || !offload_of(&header, &offload))
         return true;
-    }
     count = virtqueue_slice(net->tx.iov, net->tx.out_count, skip, net->tx.out_size - skip, frame,
                             VIRTQUEUE_SEGMENTS_MAX);
-    if (!cable->send(cable->host, frame, count, &offload))
-        return false;
-    net->counts.sent++;
-    return true;
-}
-
-static void tell_sent(void *arg)
-{
-    struct virtio_net *net = arg;
-
-    timer_cancel(&net->late);
-    virtio_pci_signal(&net->virtio, QUEUE_TX);
+    return cable->send(cable->host, frame, count, &offload);
 }
 
 static void transmit(struct virtio_net *net)
@@ -177,7 +157,7 @@ static void transmit(struct virtio_net *net)
         virtio_pci_push(&net->virtio, QUEUE_TX, &net->tx, 0);
     }
     if (n)
-        tell_sent(net);
+        virtio_pci_signal(&net->virtio, QUEUE_TX);
 }
 
 static void chip_room(void *chip)
@@ -312,23 +292,18 @@ static bool chip_receive(void *chip, const uint8_t *frame, size_t size,
 
     net->rx_waits = false;
     if (!virtio_pci_is_live(&net->virtio) || !net->virtio.queue[QUEUE_RX].started ||
-        !wants(net, frame, size)) {
-        net->counts.dropped++;
+        !wants(net, frame, size))
         return true;
-    }
     count = gather(net, header_size(net) + size, &never);
     if (!count && !never && virtio_pci_is_live(&net->virtio)) {
         net->rx_waits = true;
         return false;
     }
-    if (!count) {
-        net->counts.dropped++;
+    if (!count)
         return true;
-    }
     header = header_of(net, offload);
     header.buffers = (uint16_t)count;
     scatter(net, count, &header, frame, size);
-    net->counts.received++;
     virtio_pci_signal(&net->virtio, QUEUE_RX);
     return true;
 }
@@ -437,7 +412,6 @@ static void reset(void *dev)
 {
     struct virtio_net *net = dev;
 
-    timer_cancel(&net->late);
     net->config.cable->takes = 0;
     net->tx_waits = false;
     memset(net->mode, 0, sizeof(net->mode));
@@ -515,7 +489,6 @@ struct virtio_net *virtio_net_create(const struct virtio_net_config *config)
     if (!net)
         return NULL;
     net->config = *config;
-    net->late = (struct timer){ .fire = tell_sent, .arg = net };
     pci_rom_install(&net->virtio.function, &net->config.rom);
     memset(net->virtio.config_writable, 0xff, 6); /* legacy drivers set the address there */
     err = virtio_pci_attach(&net->virtio,
@@ -538,7 +511,6 @@ void virtio_net_destroy(struct virtio_net *net)
 {
     struct netdev *cable = net->config.cable;
 
-    timer_cancel(&net->late);
     cable->receive = NULL;
     cable->room = NULL;
     cable->link_changed = NULL;
@@ -551,11 +523,6 @@ void virtio_net_reset(struct virtio_net *net)
     virtio_pci_reset(&net->virtio);
 }
 
-struct virtio_net_counts virtio_net_count(const struct virtio_net *net)
-{
-    return net->counts;
-}
-
 static void snapshot_table(struct table *table, struct snap *snap)
 {
     snap_bytes(snap, &table->count, sizeof(table->count));
@@ -565,8 +532,6 @@ static void snapshot_table(struct table *table, struct snap *snap)
 
 void virtio_net_snapshot(struct virtio_net *net, struct snap *snap)
 {
-    if (net->late.clock)
-        tell_sent(net);
     virtio_pci_snapshot(&net->virtio, snap);
     snap_bytes(snap, net->mac, sizeof(net->mac));
     snap_bytes(snap, net->mode, sizeof(net->mode));

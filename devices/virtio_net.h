@@ -7,7 +7,6 @@
 #include "devices/pci_rom.h"
 #include "devices/virtio_pci.h"
 
-struct clock;
 struct netdev;
 struct physmem;
 struct snap;
@@ -18,7 +17,6 @@ struct virtio_net_config {
     unsigned slot;
     enum virtio_pci_mode mode;
     struct physmem *mem;
-    struct clock *clock;
     struct netdev *cable;  /* outlives the card; its mac is the card's */
     struct pci_rom rom;
 };
@@ -28,11 +26,5 @@ struct virtio_net *virtio_net_create(const struct virtio_net_config *config);
 void virtio_net_destroy(struct virtio_net *net);
 void virtio_net_reset(struct virtio_net *net);
 void virtio_net_snapshot(struct virtio_net *net, struct snap *snap);
-
-/* Frames moved, for -stats. */
-struct virtio_net_counts {
-    uint64_t sent, received, dropped, interrupts_put_off;
-};
-struct virtio_net_counts virtio_net_count(const struct virtio_net *net);
 
 #endif

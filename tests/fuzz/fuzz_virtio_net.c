@@ -1,7 +1,6 @@
 /* A hostile driver of the virtio network card. */
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "devices/virtio_net.h"
 #include "tests/fuzz/fuzz_cable.h"
 #include "tests/fuzz/virtio_machine.h"
@@ -9,14 +8,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct fuzz_cable cable;
-    struct clock clock = { 0 };
     struct fuzz_machine f;
     struct virtio_net *net;
 
     fuzz_open(&f, data, size);
     fuzz_cable_init(&cable);
     net = virtio_net_create(&(struct virtio_net_config){
-        .bus = f.driver.pci, .slot = DRIVER_SLOT, .mem = &f.driver.mem, .clock = &clock,
+        .bus = f.driver.pci, .slot = DRIVER_SLOT, .mem = &f.driver.mem,
         .cable = &cable.dev });
     if (!net)
         abort();

@@ -1,7 +1,6 @@
 /* The virtio network card, by a driver of both interfaces and a cable that keeps frames. */
 #include "devices/virtio_net.h"
 
-#include "base/clock.h"
 #include "base/snap.h"
 #include "tests/unit/fake_cable.h"
 #include "tests/unit/net_frames.h"
@@ -17,15 +16,13 @@ enum { CSUM = 0, GUEST_CSUM = 1, GUEST_TSO4 = 7, GUEST_TSO6 = 8, HOST_TSO4 = 11,
 static struct driver d;
 static struct fake_cable cable;
 static struct virtio_net *net;
-static struct clock timebase;
 
 static void open_card(bool legacy, uint64_t features)
 {
     driver_open(&d, legacy);
     cable_init(&cable);
     net = virtio_net_create(&(struct virtio_net_config){
-        .bus = d.pci, .slot = DRIVER_SLOT, .mode = VIRTIO_PCI_TRANSITIONAL, .mem = &d.mem,
-        .clock = &timebase, .cable = &cable.dev });
+        .bus = d.pci, .slot = DRIVER_SLOT, .mode = VIRTIO_PCI_TRANSITIONAL, .mem = &d.mem, .cable = &cable.dev });
     driver_probe(&d);
     CHECK_EQ(driver_negotiate(&d, features), true);
     driver_queue(&d, RX, 256);
