@@ -60,15 +60,6 @@ static void record(uint64_t first, uint64_t last)
     }
 }
 
-ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int count, off_t offset)
-{
-    ssize_t n = __real_pwritev(fd, iov, count, offset);
-
-    if (host.on && fd == host.fd && n > 0)
-        record((uint64_t)offset / SECTOR, ((uint64_t)offset + (uint64_t)n - 1) / SECTOR);
-    return n;
-}
-
 int __wrap_fdatasync(int fd)
 {
     if (!host.on || fd != host.fd)
@@ -121,6 +112,21 @@ static void look_at_crash(void)
     disk_close(disk);
 }
 
+/* After any write, in the middle of a commit, too. */
+ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int count, off_t offset)
+{
+    ssize_t n = __real_pwritev(fd, iov, count, offset);
+
+    if (!host.on || fd != host.fd || n <= 0)
+        return n;
+    record((uint64_t)offset / SECTOR, ((uint64_t)offset + (uint64_t)n - 1) / SECTOR);
+    if (!draw(offset < SECTOR ? 2 : 30)) {
+        make_crash();
+        look_at_crash();
+    }
+    return n;
+}
+
 /* --- Load ------------------------------------------------------------------- */
 
 static void step(struct disk *disk)
@@ -158,13 +164,8 @@ static void run(uint32_t cluster, unsigned bits)
     disk = disk_open_fd(host.fd, "p.qcow2", &options, &error);
     CHECK_EQ(disk != NULL, true);
     host.on = true;
-    for (unsigned n = 0; n < STEPS && !check_failures; n++) {
+    for (unsigned n = 0; n < STEPS && !check_failures; n++)
         step(disk);
-        if (!draw(10)) {
-            make_crash();
-            look_at_crash();
-        }
-    }
     disk_close(disk);
     host.on = false;
     host.count = 0;
