@@ -142,7 +142,8 @@ static const char *create_virtio_net(struct pc_pci *pci, const struct pc_nic *ni
 {
     const struct pc_config *pc = pci->config.pc;
     struct virtio_net *net = virtio_net_create(&(struct virtio_net_config){
-        .bus = pci->bus, .slot = next_slot(pci), .mode = pc->virtio.mode, .mem = pc->mem, .cable = nic->cable, .rom = { nic->rom, nic->rom_size } });
+        .bus = pci->bus, .slot = next_slot(pci), .mode = pc->virtio.mode, .mem = pc->mem,
+        .cable = nic->cable, .rom = { nic->rom, nic->rom_size } });
 
     if (!net)
         return no_memory;

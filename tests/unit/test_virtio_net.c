@@ -22,7 +22,8 @@ static void open_card(bool legacy, uint64_t features)
     driver_open(&d, legacy);
     cable_init(&cable);
     net = virtio_net_create(&(struct virtio_net_config){
-        .bus = d.pci, .slot = DRIVER_SLOT, .mode = VIRTIO_PCI_TRANSITIONAL, .mem = &d.mem, .cable = &cable.dev });
+        .bus = d.pci, .slot = DRIVER_SLOT, .mode = VIRTIO_PCI_TRANSITIONAL, .mem = &d.mem,
+        .cable = &cable.dev });
     driver_probe(&d);
     CHECK_EQ(driver_negotiate(&d, features), true);
     driver_queue(&d, RX, 256);
