@@ -122,7 +122,7 @@ static void attr_write(struct vga *vga, uint8_t value)
     r->ar_data = !r->ar_data;
     if (r->ar_data)
         r->ar_index = value & 0x3f;
-    else if (index >= 0x10 || !(r->ar_index & AR_PALETTE_ON)) /* the palette is in use, else */
+    else
         r->ar[index] = value & ar_bits[index];
     vga_changed(vga);
 }

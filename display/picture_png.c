@@ -40,6 +40,7 @@ static int write_all(png_structp png, png_infop info, FILE *file, uint8_t *row,
     png_set_IHDR(png, info, p->width, p->height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_set_compression_level(png, 3);
+    png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_NONE); /* screens are not photographs */
     png_write_info(png, info);
     for (unsigned y = 0; y < p->height; y++)
         write_row(png, p->pixels + (size_t)y * p->stride, p->width, row);

@@ -16,6 +16,8 @@ class Picture:
 def _unfilter(kind, line, above):
     if kind == 0:
         return line
+    if kind == 2:
+        return bytes(a + b & 0xFF for a, b in zip(line, above))
     out = bytearray(line)
     for i, byte in enumerate(line):
         left = out[i - 3] if i >= 3 else 0
@@ -23,8 +25,6 @@ def _unfilter(kind, line, above):
         corner = above[i - 3] if i >= 3 else 0
         if kind == 1:
             guess = left
-        elif kind == 2:
-            guess = up
         elif kind == 3:
             guess = (left + up) // 2
         else:

@@ -128,10 +128,9 @@ def case_mode_12(novt):
 
 
 def vbe_want():
-    def colour(x, y):
-        value = (y * 1024 + x) * 0x10305
-        return value >> 16 & 0xFF, value >> 8 & 0xFF, value & 0xFF
-    return picture.draw(1024, 768, colour)
+    rows = [b"".join((n * 0x10305 & 0xFFFFFF).to_bytes(3, "big")
+                     for n in range(y * 1024, (y + 1) * 1024)) for y in range(768)]
+    return picture.Picture(1024, 768, rows)
 
 
 def case_vbe(novt):
