@@ -8,6 +8,7 @@
 #include <asm/ldt.h>
 #include <asm/prctl.h>
 #include <cpuid.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -237,6 +238,28 @@ static void look_at_direct(struct host *host)
     line("monitor's own filter", "%s", unconfined ? unconfined : "works");
 }
 
+/* Loaded by the windows' process alone; looked for here. */
+static void look_at_screen(void)
+{
+    static const struct {
+        const char *what, *library, *package;
+    } list[] = {
+        { "windows", "libSDL2-2.0.so.0", "libsdl2-2.0-0" },
+        { "VNC", "libvncserver.so.1", "libvncserver1" },
+    };
+    const char *desktop = getenv("DISPLAY");
+
+    for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++) {
+        void *library = dlopen(list[i].library, RTLD_LAZY | RTLD_LOCAL);
+
+        line(list[i].what, library ? "%s is there" : "%s is missing: apt-get install %s",
+             list[i].library, list[i].package);
+        if (library)
+            dlclose(library);
+    }
+    line("desktop", "%s", desktop && *desktop ? desktop : "none (DISPLAY is not set)");
+}
+
 /* --- The verdict ----------------------------------------------------------------------------- */
 
 static int verdict(const struct host *host)
@@ -276,5 +299,6 @@ int doctor_run(void)
     look_at_seccomp();
     look_at_limits(&host);
     look_at_direct(&host);
+    look_at_screen();
     return verdict(&host);
 }
