@@ -20,9 +20,9 @@
 /* ... direct execution when its exits do. It is given when they would take less than this part of
  * the time that translated code takes, which is several times as long: */
 #define DIRECT_LEAVE_PART 3
-#define DIRECT_ENTER_PART 3
+#define DIRECT_ENTER_PART 6
 /* Samples that found the view's own code (of its kernel's: fewer) before it gets a window. */
-static const unsigned first_samples[SLOT_COUNT] = { 4, 6, 3 };
+static const unsigned first_samples[SLOT_COUNT] = { 4, 3, 3 };
 /* The first samples of an address space are taken one after the other, then those that come. */
 #define YOUNG 24
 /* A form that was lost is tried again when its lost time has shrunk to the half of its part. */

@@ -172,6 +172,15 @@ bool rule_nop(struct builder *b, const struct insn *in)
     return true;
 }
 
+/* LFENCE, MFENCE, SFENCE: guests have them on the way of every system call. */
+bool rule_fence(struct builder *b, const struct insn *in)
+{
+    if (in->prefixes & PREFIX_LOCK)
+        return false;
+    EMIT(b, 0x0f, 0xae, 0xc0 | in->reg << 3);
+    return true;
+}
+
 /* --- Choosing ------------------------------------------------------------------ */
 
 #define A_ANY_FPU (A_X87 | A_MMX | A_SSE | A_AVX)

@@ -8,7 +8,8 @@
 typedef bool rule_fn(struct builder *b, const struct insn *in);
 
 /* --- rules.c --- */
-rule_fn rule_same, rule_bit_string, rule_bit_scan, rule_inc_dec, rule_lea, rule_nop;
+rule_fn rule_same, rule_bit_string, rule_bit_scan, rule_inc_dec, rule_lea, rule_nop,
+    rule_fence;
 /* --- rules_vector.c: AVX; BMI --- */
 rule_fn rule_vector, rule_bmi;
 /* --- rules_stack.c --- */

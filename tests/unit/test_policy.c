@@ -290,7 +290,7 @@ static void traps_demote(void)
     begin(&w);
     give(&w);
     first = samples_until(&w, TIER_DIRECT, 0, 0);
-    check_within("demotion", samples_until(&w, TIER_TLB, STEP / HANDOFF / 2, 0), 1, 32);
+    check_within("demotion", samples_until(&w, TIER_WINDOW, STEP / HANDOFF / 2, 0), 1, 32);
     CHECK_EQ(w.sm->stats.directs_lost, 1);
     CHECK_EQ(shadowmm_sandbox(w.sm) == NULL, 1);
     CHECK_EQ(w.sandbox[0].destroyed, 0); /* the next one's */
