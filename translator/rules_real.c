@@ -68,13 +68,18 @@ bool rule_jmp_far(struct builder *b, const struct insn *in)
     return true;
 }
 
-/* Stores CS and the next instruction's offset at access_at()'s operand. */
+/*
+ * Stores CS and the next instruction's offset at access_at()'s operand: at once, as the return will
+ * load them, so that the host's CPU can forward the store.
+ */
 static void store_return(struct builder *b, const struct insn *in)
 {
     EMIT(b, 0x45, 0x0f, 0xb7, 0x8f);             /* movzx r9d, word [CS] */
     emit32(b, cs_selector());
-    access_store_beside(b, R9, 2, 2);
-    access_store_imm_at(b, b->at + in->len, 2);
+    EMIT(b, 0xc4, 0x43, 0x7b, 0xf0, 0xc9, 16);   /* rorx r9d, r9d, 16 */
+    EMIT(b, 0x45, 0x8d, 0x89);                   /* lea r9d, [r9 + offset] */
+    emit32(b, (b->at + in->len) & 0xffff);
+    access_store_at(b, R9);
     access_set_esp(b);
 }
 
@@ -149,10 +154,8 @@ bool rule_int_real(struct builder *b, const struct insn *in)
     if (!interrupts(b, in))
         return false;
     load_vector(b, (uint8_t)in->imm);
-    rule_compose_flags(b);
-    emit_vcpu(b, 0x89, R9, OFF_SCRATCH);
     access_at(b, RSP, -6, MEM_WRITE, 6);
-    emit_vcpu(b, 0x8b, R9, OFF_SCRATCH);
+    rule_compose_flags(b);
     access_store_beside(b, R9, 2, 4);
     store_return(b, in);
     store_byte(b, OFF_FLAG_IF);
