@@ -459,6 +459,15 @@ struct i8259 *i8259_create(const struct i8259_config *config)
     return pic;
 }
 
+void i8259_look(const struct i8259 *pic, struct i8259_view view[2])
+{
+    for (unsigned i = 0; i < 2; i++) {
+        const struct chip *c = &pic->chip[i];
+
+        view[i] = (struct i8259_view){ c->irr, c->isr, c->imr, c->elcr, c->base };
+    }
+}
+
 void i8259_destroy(struct i8259 *pic)
 {
     free(pic);

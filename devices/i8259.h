@@ -39,6 +39,15 @@ struct irq i8259_irq(struct i8259 *pic, unsigned pin);
 /* The CPU's INTA cycles: the vector. The spurious vector when nothing is pending any more. */
 uint8_t i8259_ack(struct i8259 *pic);
 
+/* Registers of one chip, for people: request, in service, mask, level-triggered; the vector of its
+ * first IRQ. */
+struct i8259_view {
+    uint8_t irr, isr, imr, elcr, base;
+};
+
+/* Master, slave. */
+void i8259_look(const struct i8259 *pic, struct i8259_view view[2]);
+
 /* The guest has this IRQ unmasked, and its last edge still waits to be taken. */
 bool i8259_waiting(const struct i8259 *pic, unsigned irq);
 

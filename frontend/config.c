@@ -366,6 +366,11 @@ static int take_full_screen(struct config *config, const char *value, struct err
     return 0;
 }
 
+static int take_monitor(struct config *config, const char *value, struct error *error)
+{
+    return config_control_take(&config->control, value, error);
+}
+
 static int take_virtio(struct config *config, const char *value, struct error *error)
 {
     return config_virtio_mode(&config->virtio, value, error);
@@ -515,6 +520,7 @@ void config_help(void)
     printf("novt runs a 32-bit x86 guest in an ordinary process, without VT-x or KVM.\n\n"
            "  novt run [options] [KERNEL]  boot a kernel\n"
            "  novt image COMMAND           make, describe, check, convert disk images\n"
+           "  novt ctl -s SOCKET COMMAND   control a running guest (run -monitor unix:SOCKET)\n"
            "  novt doctor                  say what this host offers and what novt will use\n\n"
            "Options are written -option or --option.\n");
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -531,7 +537,7 @@ void config_help(void)
            "  80        triple fault (with -no-reboot)    81  the guest's kernel panicked\n"
            "  82        halted for ever, interrupts off   83  reboot (with -no-reboot)\n"
            "  124       -timeout                          128+n  ended by signal n\n"
-           "  130       quit by Ctrl-A x, as by Ctrl-C\n");
+           "  130       quit by Ctrl-A x or novt ctl, as by Ctrl-C\n");
 }
 
 /* --- All of it -------------------------------------------------------------- */
@@ -593,6 +599,22 @@ static int settle_virtcon(struct config *config, struct error *error)
     return 0;
 }
 
+/* So does a monitor on the terminal. */
+static int settle_monitor(struct config *config, struct error *error)
+{
+    struct console_spec *serial = config->serial;
+
+    if (!config->control.given || config->control.path)
+        return 0;
+    if (!config->serials && !config->nographic && serial[0].kind == CONSOLE_STDIO)
+        serial[0].kind = CONSOLE_NULL;
+    if (serial[0].kind == CONSOLE_STDIO || serial[1].kind == CONSOLE_STDIO ||
+        config->virtio.console.kind == CONSOLE_STDIO || config->display.kind == DISPLAY_CURSES)
+        return error_set(error, EX_USAGE, "-monitor stdio: a console has the terminal already; "
+                                          "write -monitor unix:PATH, and use novt ctl");
+    return 0;
+}
+
 static int check_together(struct config *config, struct error *error)
 {
     const struct console_spec *serial = config->serial;
@@ -601,7 +623,7 @@ static int check_together(struct config *config, struct error *error)
         return 0;
     if (config->nographic && serial[0].kind == CONSOLE_STDIO)
         config->serial[0].raw = true;
-    if (settle_virtcon(config, error))
+    if (settle_virtcon(config, error) || settle_monitor(config, error))
         return -1;
     if ((serial[0].kind == CONSOLE_STDIO) + (serial[1].kind == CONSOLE_STDIO) +
             (config->virtio.console.kind == CONSOLE_STDIO) > 1)
@@ -641,7 +663,7 @@ static int parse_words(struct config *config, char **argv, int argc, unsigned co
 
 int config_parse(struct config *config, int argc, char **argv, struct error *error)
 {
-    static const char *const commands[] = { "run", "image", "doctor", "help", "version" };
+    static const char *const commands[] = { "run", "image", "ctl", "doctor", "help", "version" };
     const char *word = argc > 1 ? argv[1] : "";
 
     set_defaults(config);

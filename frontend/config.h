@@ -10,6 +10,7 @@
 
 #include "cpu/engine.h"
 #include "frontend/config_boot.h"
+#include "frontend/config_control.h"
 #include "frontend/config_display.h"
 #include "frontend/config_drive.h"
 #include "frontend/config_nic.h"
@@ -50,6 +51,7 @@ struct config {
     struct nic_specs nics;
     struct virtio_specs virtio;
     struct display_spec display;
+    struct control_spec control;
 
     const char *expect;  /* NULL: nothing */
     uint64_t timeout_ns; /* 0: none */

@@ -13,6 +13,7 @@
 #include "cpu/mem.h"
 #include "cpu/vcpu.h"
 #include "frontend/boot.h"
+#include "frontend/control.h"
 #include "frontend/drives.h"
 #include "frontend/error.h"
 #include "frontend/expect.h"
@@ -41,7 +42,9 @@ uint64_t machine_host_ns(void)
 /* clock_gettime() reads the TSC in user space: 18 ns, so nothing faster is needed. */
 static uint64_t read_clock(void *arg)
 {
-    return machine_host_ns() - ((struct machine *)arg)->base_ns;
+    const struct machine *m = arg;
+
+    return (m->paused ? m->paused_ns : machine_host_ns()) - m->base_ns;
 }
 
 static void timer_nearer(void *arg)
@@ -308,7 +311,9 @@ int machine_open(struct machine *m, struct error *error)
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
         if (all[i] && console_open(all[i], error))
             return -1;
-    return screen_open(m->screen, m, error);
+    if (screen_open(m->screen, m, error))
+        return -1;
+    return control_open(&m->control, &m->config->control, m, error);
 }
 
 static bool in_a_hurry(const struct machine *m)
@@ -337,6 +342,8 @@ int machine_close(struct machine *m, struct error *error)
     int err = 0;
 
     pc_idle(m->pc);
+    control_close(m->control);
+    m->control = NULL;
     if (drives_close(m->drives, error))
         err = -1;
     if (screen_close(m->screen, error))
@@ -356,6 +363,7 @@ int machine_close(struct machine *m, struct error *error)
 void machine_destroy(struct machine *m)
 {
     timer_cancel(&m->timeout);
+    control_close(m->control);
     screen_stop(m->screen);
     if (m->pc)
         pc_destroy(m->pc);

@@ -17,6 +17,7 @@
 #include "frontend/image.h"
 #include "frontend/stats.h"
 
+struct control;
 struct cpu_model;
 struct engine;
 struct error;
@@ -51,6 +52,9 @@ struct machine {
     struct shares *shares;
     struct console *virtcon;
     struct screen *screen; /* NULL: no VGA */
+    struct control *control; /* NULL: no -monitor */
+    bool paused;             /* pause.h */
+    uint64_t paused_ns, paused_tsc; /* CLOCK_MONOTONIC and the host's counter when it began */
     struct expect *expect; /* NULL: nothing to wait for */
     struct run_stats stats;
     struct spent spent;    /* for -stats */

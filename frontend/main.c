@@ -13,6 +13,7 @@
 #include "display/window.h"
 #include "frontend/config.h"
 #include "frontend/confine.h"
+#include "frontend/ctl.h"
 #include "frontend/disasm.h"
 #include "frontend/doctor.h"
 #include "frontend/drives.h"
@@ -114,6 +115,7 @@ static void confine(const struct config *config)
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         wants.remove_files |= config->serial[i].kind == CONSOLE_UNIX;
     wants.remove_files |= config->virtio.console.kind == CONSOLE_UNIX;
+    wants.write_files |= config->control.given; /* pictures, dumps, media that are put in */
     drives_confine(&config->drives, &wants);
     nics_confine(&config->nics, &wants);
     shares_confine(&config->virtio, &wants);
@@ -188,5 +190,7 @@ int main(int argc, char **argv)
     signal(SIGXFSZ, SIG_IGN); /* an image that grows beyond the limit: the guest gets the error */
     if (argc > 1 && !strcmp(argv[1], "image"))
         return flush_output(image_tool(argc - 2, argv + 2));
+    if (argc > 1 && !strcmp(argv[1], "ctl"))
+        return flush_output(ctl_tool(argc - 2, argv + 2));
     return work(&config, argc, argv);
 }

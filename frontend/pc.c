@@ -598,6 +598,16 @@ uint64_t pc_balloon(struct pc *pc)
     return balloon ? virtio_balloon_memory(balloon) : pc->config.mem->size;
 }
 
+void pc_look_at_pic(const struct pc *pc, struct i8259_view *view)
+{
+    pc_irq_look(pc->irqs, view);
+}
+
+struct pci_bus *pc_bus(struct pc *pc)
+{
+    return pc_pci_bus(pc->pci);
+}
+
 void pc_power_button(struct pc *pc)
 {
     acpi_pm_power_button(pc->pm);

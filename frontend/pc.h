@@ -14,9 +14,11 @@ struct boot_real;
 struct chardev;
 struct clock;
 struct display;
+struct i8259_view;
 struct latency;
 struct netdev;
 struct pc;
+struct pci_bus;
 struct physmem;
 struct sharedev;
 struct snap;
@@ -140,6 +142,10 @@ bool pc_set_balloon(struct pc *pc, uint64_t memory);
 
 /* How much it has kept. */
 uint64_t pc_balloon(struct pc *pc);
+
+/* For people to look at: two chips of 8259 registers, the PCI bus. */
+void pc_look_at_pic(const struct pc *pc, struct i8259_view *view);
+struct pci_bus *pc_bus(struct pc *pc);
 
 void pc_snapshot(struct pc *pc, struct snap *snap);
 

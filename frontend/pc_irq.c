@@ -217,6 +217,11 @@ void pc_irq_reset(struct pc_irq *irqs)
         lapic_reset(irqs->lapic);
 }
 
+void pc_irq_look(const struct pc_irq *irqs, struct i8259_view *view)
+{
+    i8259_look(irqs->pic, view);
+}
+
 void pc_irq_snapshot(struct pc_irq *irqs, struct snap *snap)
 {
     if (irqs->hpet)

@@ -10,6 +10,7 @@
 
 struct bus;
 struct clock;
+struct i8259_view;
 struct pc_irq;
 struct snap;
 
@@ -40,6 +41,9 @@ uint8_t pc_irq_ack(struct pc_irq *irqs);
 
 /* Does the last edge of IRQ 0 still wait for a guest that wants it? */
 bool pc_irq_tick_waits(const struct pc_irq *irqs);
+
+/* The registers of both 8259s, for people. */
+void pc_irq_look(const struct pc_irq *irqs, struct i8259_view *view);
 
 /* IA32_APIC_BASE's enable bit was written. */
 void pc_irq_enable_apic(struct pc_irq *irqs, bool enabled);

@@ -228,6 +228,11 @@ void pc_pci_idle(struct pc_pci *pci)
     pc_virtio_idle(pci->virtio);
 }
 
+struct pci_bus *pc_pci_bus(struct pc_pci *pci)
+{
+    return pci->bus;
+}
+
 struct virtio_balloon *pc_pci_balloon(struct pc_pci *pci)
 {
     return pc_virtio_balloon(pci->virtio);

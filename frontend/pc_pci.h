@@ -15,6 +15,7 @@ struct bus;
 struct pc_config;
 struct pc_memory;
 struct pc_pci;
+struct pci_bus;
 struct snap;
 struct virtio_balloon;
 
@@ -47,6 +48,8 @@ void pc_pci_quiet(struct pc_pci *pci);
 
 /* Pushes collected output to the host. */
 void pc_pci_idle(struct pc_pci *pci);
+
+struct pci_bus *pc_pci_bus(struct pc_pci *pci);
 
 /* NULL: there is none. */
 struct virtio_balloon *pc_pci_balloon(struct pc_pci *pci);

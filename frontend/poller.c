@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { MAX = 16 };
+enum { MAX = 32 };
 
 struct poller {
     void (*kick)(void *arg);

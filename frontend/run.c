@@ -9,6 +9,8 @@
  *            |
  *            +---------EXIT_STOP-----> reboot or the end
  *
+ * A paused machine (frontend/pause.h) stays in stay_paused() instead.
+ *
  * What makes the engine return: the kick signal (frontend/kick.h), sent by a host timer armed for
  * the nearest virtual timer, or by the poller's thread when a descriptor is ready. All that a kick
  * asks for happens here, on the vcpu's thread, in between two runs: devices need no locks.
@@ -28,6 +30,7 @@
 #include "frontend/error.h"
 #include "frontend/kick.h"
 #include "frontend/machine.h"
+#include "frontend/pause.h"
 #include "frontend/poller.h"
 #include "frontend/report.h"
 #include "frontend/terminal.h"
@@ -86,7 +89,7 @@ static void block_signals(sigset_t *old)
 
 static bool is_needed(const struct machine *m)
 {
-    return !is_running(m) || vcpu_can_interrupt(m->vcpu) || m->vcpu->nmi_pending;
+    return !is_running(m) || m->paused || vcpu_can_interrupt(m->vcpu) || m->vcpu->nmi_pending;
 }
 
 static void sleep_until_needed(struct machine *m)
@@ -111,6 +114,27 @@ static void sleep_until_needed(struct machine *m)
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     spent_back(m->vcpu->spent, before);
+}
+
+/* --- Paused ------------------------------------------------------------------------- */
+
+static void stay_paused(struct machine *m)
+{
+    enum spent_on before = spent_begin(m->vcpu->spent, SPENT_ASLEEP);
+    sigset_t old;
+
+    block_signals(&old);
+    for (;;) {
+        look_for_signal(m);
+        pause_look(m);
+        poller_dispatch(m->poller);
+        if (!m->paused || !is_running(m))
+            break;
+        poller_wait(m->poller, &old);
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    spent_back(m->vcpu->spent, before);
+    service(m);
 }
 
 /* --- Starting again ------------------------------------------------------------------- */
@@ -149,6 +173,10 @@ static void reboot(struct machine *m)
 
 static void run_once(struct machine *m)
 {
+    if (m->paused) {
+        stay_paused(m);
+        return;
+    }
     m->stats.engine_exits++;
     switch (m->engine->run(m->vcpu)) {
     case EXIT_REQUEST: service(m); break;

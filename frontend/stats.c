@@ -95,8 +95,10 @@ static json_t *host_group(const struct run_stats *run, const struct spent *spent
 
     getrusage(RUSAGE_SELF, &usage);
     put_seconds(group, "wall_s", wall);
-    json_object_set_new(group, "tsc_mhz",
-                        json_real(1000.0 * (double)(spent->since - spent->start) / (double)wall));
+    if (spent)
+        json_object_set_new(group, "tsc_mhz",
+                            json_real(1000.0 * (double)(spent->since - spent->start) /
+                                      (double)wall));
     put_seconds(group, "user_s", ns_of(&usage.ru_utime));
     put_seconds(group, "system_s", ns_of(&usage.ru_stime));
     put(group, "max_resident_kib", (uint64_t)usage.ru_maxrss);
@@ -225,24 +227,37 @@ static json_t *tenure_array(const struct stats_source *source, uint64_t wall)
     return all.array;
 }
 
-static json_t *gather(const struct stats_source *source)
+static void gather_accounts(json_t *all, const struct stats_source *source, uint64_t wall)
+{
+    json_object_set_new(all, "instructions", instruction_group(&source->vcpu->stats));
+    json_object_set_new(all, "time", time_group(source->vcpu->spent, wall));
+    json_object_set_new(all, "interrupts_late", latency_group(&source->run->latency));
+}
+
+json_t *stats_now(const struct stats_source *source, bool accounted)
 {
     json_t *all = json_object(), *engine = json_object();
+    const struct spent *spent = accounted ? source->vcpu->spent : NULL;
     uint64_t wall = wall_ns(source->run);
 
     json_object_set_new(all, "engine_name", json_string(source->engine->name));
     json_object_set_new(all, "end", json_string(source->end));
     put(all, "status", (uint64_t)source->status);
-    json_object_set_new(all, "host", host_group(source->run, source->vcpu->spent, wall));
-    json_object_set_new(all, "instructions", instruction_group(&source->vcpu->stats));
-    json_object_set_new(all, "time", time_group(source->vcpu->spent, wall));
-    json_object_set_new(all, "interrupts_late", latency_group(&source->run->latency));
+    json_object_set_new(all, "host", host_group(source->run, spent, wall));
+    if (accounted)
+        gather_accounts(all, source, wall);
     json_object_set_new(all, "cpu", cpu_group(&source->vcpu->stats));
     if (source->engine->stats && source->vcpu->engine_state)
         source->engine->stats(source->vcpu, put, engine);
     json_object_set_new(all, "engine", engine);
-    json_object_set_new(all, "address_spaces", tenure_array(source, wall));
+    if (accounted)
+        json_object_set_new(all, "address_spaces", tenure_array(source, wall));
     return all;
+}
+
+static json_t *gather(const struct stats_source *source)
+{
+    return stats_now(source, true);
 }
 
 /* --- Text --------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #ifndef FRONTEND_STATS_H
 #define FRONTEND_STATS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -9,6 +10,7 @@
 
 struct engine;
 struct error;
+struct json_t;
 struct vcpu;
 
 /* What the run loop counts. */
@@ -25,6 +27,10 @@ struct stats_source {
     const char *end; /* why it ended, in words */
     int status;
 };
+
+/* The same as JSON while the guest runs; a new object. Not accounted (no -stats: what costs time to
+ * count was not counted): without "time", "instructions" and "address_spaces". */
+struct json_t *stats_now(const struct stats_source *source, bool accounted);
 
 void stats_print(FILE *out, const struct stats_source *source);
 

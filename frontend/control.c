@@ -1,0 +1,612 @@
+/* Control: requests in JSON and in words, and the one table of commands. See control.h. */
+#include "frontend/control.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "devices/display.h"
+#include "frontend/config_control.h"
+#include "frontend/control_command.h"
+#include "frontend/control_lines.h"
+#include "frontend/input.h"
+#include "frontend/machine.h"
+#include "frontend/nearest.h"
+#include "frontend/screen.h"
+
+enum { ARGUMENTS_MAX = 4, WORDS_MAX = 256 };
+
+/* A file's name is a string; text is all the rest of the words. */
+enum kind { STRING = 1, FILE_NAME, TEXT, NUMBER, FLAG };
+
+struct argument {
+    const char *name;
+    enum kind kind;
+    bool optional;
+};
+
+struct control_row {
+    const char *name;
+    control_function *function;
+    struct argument argument[ARGUMENTS_MAX];
+    const char *usage, *help;
+};
+
+static control_function list_commands;
+
+static const struct control_row commands[] = {
+    { "status", control_status, { { 0 } }, "", "does the guest run, and for how long" },
+    { "pause", control_pause, { { 0 } }, "", "stop the guest, and its clocks" },
+    { "continue", control_continue, { { 0 } }, "", "let it go on" },
+    { "reset", control_reset, { { 0 } }, "", "as the reset button does" },
+    { "powerdown", control_powerdown, { { 0 } }, "",
+      "press the power button: the guest shuts down" },
+    { "quit", control_quit, { { 0 } }, "", "end novt at once, with status 130" },
+    { "screenshot", control_screenshot, { { "file", FILE_NAME, false } }, "FILE.png",
+      "a picture of the screen" },
+    { "sendkey", control_sendkey, { { "keys", STRING, false } }, "KEY[-KEY...]",
+      "press keys together: ctrl-alt-f2, ret, a" },
+    { "type", control_type, { { "text", TEXT, false } }, "TEXT",
+      "type it on the keyboard; \\n is Enter, \\t is Tab" },
+    { "mouse", control_mouse,
+      { { "dx", NUMBER, false }, { "dy", NUMBER, false }, { "dz", NUMBER, true },
+        { "buttons", NUMBER, true } },
+      "DX DY [DZ [BUTTONS]]", "move it; buttons held: 1 left + 2 right + 4 middle" },
+    { "eject", control_eject, { { "drive", STRING, false }, { "force", FLAG, true } },
+      "DRIVE [force]", "take the medium out" },
+    { "change", control_change,
+      { { "drive", STRING, false }, { "file", FILE_NAME, false }, { "force", FLAG, true } },
+      "DRIVE IMAGE [force]", "put another one in" },
+    { "balloon", control_balloon, { { "size", NUMBER, true } }, "[MIB]",
+      "how much memory the guest has; it is to keep so much" },
+    { "stats", control_stats, { { 0 } }, "", "what -stats-json writes at the end, now" },
+    { "dump", control_dump,
+      { { "what", STRING, false }, { "file", FILE_NAME, true }, { "address", NUMBER, true },
+        { "size", NUMBER, true } },
+      "memory [FILE] [ADDRESS SIZE]", "physical memory into a file; without: in hexadecimal" },
+    { "info", control_info, { { "what", STRING, false }, { "address", NUMBER, true } },
+      "registers|mem|tlb|pic|pci|block", "look inside; mem and tlb from [ADDRESS] on" },
+    { "help", list_commands, { { 0 } }, "", "this list" },
+};
+
+enum { COMMANDS = sizeof(commands) / sizeof(*commands) };
+
+/* --- The table ------------------------------------------------------------------------------ */
+
+static const struct control_row *find(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (!strcmp(commands[i].name, name))
+            return &commands[i];
+    return NULL;
+}
+
+static int unknown(const char *name, struct error *error)
+{
+    const char *names[COMMANDS];
+
+    for (size_t i = 0; i < COMMANDS; i++)
+        names[i] = commands[i].name;
+    return error_set(error, EX_USAGE, "%.200s: unknown command; did you mean %s? (help lists all)",
+                     name, nearest_name(name, strlen(name), names, COMMANDS));
+}
+
+static const struct argument *argument_of(const struct control_row *command, const char *name)
+{
+    for (size_t i = 0; i < ARGUMENTS_MAX && command->argument[i].name; i++)
+        if (!strcmp(command->argument[i].name, name))
+            return &command->argument[i];
+    return NULL;
+}
+
+void control_help(FILE *out)
+{
+    for (size_t i = 0; i < COMMANDS; i++) {
+        int at = fprintf(out, "  %s %s", commands[i].name, commands[i].usage);
+
+        fprintf(out, "%*s%s\n", at < 40 ? 40 - at : 1, "", commands[i].help);
+    }
+}
+
+static int list_commands(struct control_call *call)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < COMMANDS; i++)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "name", commands[i].name, "usage",
+                                              commands[i].usage, "help", commands[i].help));
+    json_object_set_new(call->result, "commands", list);
+    return 0;
+}
+
+/* --- Arguments ------------------------------------------------------------------------------ */
+
+const char *control_string(const struct control_call *call, const char *name)
+{
+    return json_string_value(json_object_get(call->arguments, name));
+}
+
+bool control_has(const struct control_call *call, const char *name)
+{
+    const json_t *value = json_object_get(call->arguments, name);
+
+    return value && !json_is_false(value);
+}
+
+/* Numbers may be written as strings: addresses are read more easily in hexadecimal. */
+static bool number_of(const char *text, int64_t *value)
+{
+    char *end;
+    const char *digits = text + (*text == '-');
+
+    if (*digits < '0' || *digits > '9')
+        return false;
+    errno = 0;
+    *value = strtoll(text, &end, 0);
+    return !*end && !errno;
+}
+
+int64_t control_number(const struct control_call *call, const char *name, int64_t otherwise)
+{
+    const json_t *value = json_object_get(call->arguments, name);
+    int64_t number = otherwise;
+
+    if (json_is_string(value))
+        number_of(json_string_value(value), &number);
+    else if (value)
+        number = json_integer_value(value);
+    return number;
+}
+
+static bool is_of_kind(const json_t *value, enum kind kind)
+{
+    int64_t number;
+
+    if (kind == FLAG)
+        return json_is_boolean(value);
+    if (kind != NUMBER)
+        return json_is_string(value) && (kind == TEXT || *json_string_value(value));
+    return json_is_integer(value) ||
+           (json_is_string(value) && number_of(json_string_value(value), &number));
+}
+
+static int check(const struct control_row *command, json_t *arguments, struct error *error)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(arguments, name, value) {
+        const struct argument *argument = argument_of(command, name);
+
+        if (!argument)
+            return error_set(error, EX_USAGE, "%s: there is no argument %.100s; usage: %s %s",
+                             command->name, name, command->name, command->usage);
+        if (!is_of_kind(value, argument->kind))
+            return error_set(error, EX_USAGE, "%s: %s is not what it takes; usage: %s %s",
+                             command->name, name, command->name, command->usage);
+    }
+    for (size_t i = 0; i < ARGUMENTS_MAX && command->argument[i].name; i++)
+        if (!command->argument[i].optional &&
+            !json_object_get(arguments, command->argument[i].name))
+            return error_set(error, EX_USAGE, "%s: %s is missing; usage: %s %s", command->name,
+                             command->argument[i].name, command->name, command->usage);
+    return 0;
+}
+
+/* --- Answering ------------------------------------------------------------------------------ */
+
+/* Fills *error and returns what the "class" of it is, or returns NULL. */
+static const char *carry_out(struct control *control, json_t *request, json_t *result,
+                             struct error *error)
+{
+    struct control_call call = { control, control->machine, NULL, result, { 0 } };
+    const struct control_row *command;
+    json_t *none = json_object();
+    const char *name;
+    int err;
+
+    call.arguments = json_object_get(request, "arguments");
+    if (!call.arguments || json_is_null(call.arguments))
+        call.arguments = none;
+    name = json_string_value(json_object_get(request, "execute"));
+    command = name ? find(name) : NULL;
+    if (!name)
+        err = error_set(&call.error, EX_USAGE,
+                        "a request is an object with \"execute\": the name of a command");
+    else if (!command)
+        err = unknown(name, &call.error);
+    else if (!json_is_object(call.arguments))
+        err = error_set(&call.error, EX_USAGE, "%s: \"arguments\" is no object", name);
+    else
+        err = check(command, call.arguments, &call.error);
+    if (!err && !control->machine && command->function != list_commands)
+        err = error_set(&call.error, EX_UNAVAILABLE, "%s: there is no machine", name);
+    if (!err)
+        err = command->function(&call);
+    json_decref(none);
+    if (!err)
+        return NULL;
+    *error = call.error;
+    return name && !command ? "CommandNotFound" : "GenericError";
+}
+
+/* Messages hold users' words, cut anywhere. */
+static json_t *text_of(const char *text)
+{
+    json_t *string = json_string(text);
+    char copy[sizeof(((struct error *)0)->text)];
+    size_t i;
+
+    if (string)
+        return string;
+    for (i = 0; text[i] && i + 1 < sizeof(copy); i++)
+        copy[i] = text[i] & 0x80 ? '?' : text[i];
+    copy[i] = 0;
+    return json_string(copy);
+}
+
+static json_t *answer_to(struct control *control, json_t *request)
+{
+    json_t *answer = json_object(), *result = json_object();
+    json_t *id = json_object_get(request, "id");
+    struct error error = { 0 };
+    const char *class = carry_out(control, request, result, &error);
+
+    if (class)
+        json_object_set_new(answer, "error",
+                            json_pack("{s:s, s:o, s:i}", "class", class, "desc",
+                                      text_of(error.text), "status", error.status));
+    else
+        json_object_set(answer, "return", result);
+    if (id)
+        json_object_set(answer, "id", id);
+    json_decref(result);
+    return answer;
+}
+
+char *control_answer(struct control *control, const char *line, size_t size)
+{
+    json_error_t why;
+    json_t *request = json_loadb(line, size, JSON_REJECT_DUPLICATES, &why), *answer;
+    char *text;
+
+    if (json_is_object(request)) {
+        answer = answer_to(control, request);
+    } else {
+        struct error error = { 0 };
+
+        error_set(&error, EX_USAGE, "not a JSON object on one line: %s",
+                  !size ? "a line that is empty or too long" :
+                  request ? "something else" : why.text);
+        answer = json_pack("{s:{s:s, s:o, s:i}}", "error", "class", "GenericError", "desc",
+                           text_of(error.text), "status", EX_USAGE);
+    }
+    text = json_dumps(answer, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    json_decref(answer);
+    json_decref(request);
+    return text;
+}
+
+/* --- Words ---------------------------------------------------------------------------------- */
+
+static json_t *file_name(const char *word, const char *from)
+{
+    return from && *word != '/' ? json_sprintf("%s/%s", from, word) : json_string(word);
+}
+
+/* \n, \t and \\ */
+static void unescape(char *text)
+{
+    char *to = text;
+
+    for (; *text; text++) {
+        if (*text == '\\' && text[1] && strchr("nt\\", text[1])) {
+            text++;
+            *to++ = *text == 'n' ? '\n' : *text == 't' ? '\t' : '\\';
+        } else {
+            *to++ = *text;
+        }
+    }
+    *to = 0;
+}
+
+static json_t *text_from(char **words, int count)
+{
+    size_t size = 1;
+    json_t *value;
+    char *text;
+
+    for (int i = 0; i < count; i++)
+        size += strlen(words[i]) + 1;
+    text = calloc(1, size);
+    if (!text)
+        return NULL;
+    for (int i = 0; i < count; i++) {
+        strcat(text, i ? " " : "");
+        strcat(text, words[i]);
+    }
+    unescape(text);
+    value = json_string(text);
+    free(text);
+    return value;
+}
+
+/* Whether the word can be this argument; the next one it is then, if this may be left out. */
+static bool fits(const struct argument *argument, const char *word)
+{
+    int64_t number;
+
+    if (argument->kind == FLAG)
+        return !strcmp(word, argument->name);
+    return number_of(word, &number) == (argument->kind == NUMBER) || !argument->optional;
+}
+
+static json_t *value_of(const struct argument *argument, char **words, int count, const char *from)
+{
+    switch (argument->kind) {
+    case FILE_NAME: return file_name(words[0], from);
+    case TEXT: return text_from(words, count);
+    case FLAG: return json_true();
+    default: return json_string(words[0]);
+    }
+}
+
+static int take_words(const struct control_row *command, json_t *arguments, char **words, int count,
+                      const char *from, struct error *error)
+{
+    for (size_t i = 0; i < ARGUMENTS_MAX && command->argument[i].name && count; i++) {
+        const struct argument *argument = &command->argument[i];
+        int taken = argument->kind == TEXT ? count : 1;
+
+        if (!fits(argument, words[0]))
+            continue;
+        if (json_object_set_new(arguments, argument->name,
+                                value_of(argument, words, count, from)))
+            return error_set(error, EX_USAGE, "%s: that is not UTF-8", command->name);
+        words += taken;
+        count -= taken;
+    }
+    if (count)
+        return error_set(error, EX_USAGE, "%s: '%.200s' is too much or wrong; usage: %s %s",
+                         command->name, words[0], command->name, command->usage);
+    return check(command, arguments, error);
+}
+
+json_t *control_request(char **words, int count, const char *from, struct error *error)
+{
+    const struct control_row *command;
+    json_t *arguments;
+
+    if (!count) {
+        error_set(error, EX_USAGE, "no command (help lists all)");
+        return NULL;
+    }
+    command = find(words[0]);
+    if (!command) {
+        unknown(words[0], error);
+        return NULL;
+    }
+    arguments = json_object();
+    if (take_words(command, arguments, words + 1, count - 1, from, error)) {
+        json_decref(arguments);
+        return NULL;
+    }
+    return json_pack("{s:s, s:o}", "execute", command->name, "arguments", arguments);
+}
+
+/* Words are parted by spaces; what is between quotes is one. */
+static int split(char *line, char **words)
+{
+    int count = 0;
+
+    while (count < WORDS_MAX) {
+        char *end;
+
+        line += strspn(line, " \t\r\n");
+        if (!*line)
+            break;
+        if (*line == '"') {
+            line++;
+            end = line + strcspn(line, "\"");
+        } else {
+            end = line + strcspn(line, " \t\r\n");
+        }
+        words[count++] = line;
+        if (!*end)
+            break;
+        *end = 0;
+        line = end + 1;
+    }
+    return count;
+}
+
+static void answer_words(struct control *control, char *line, FILE *out)
+{
+    struct error error = { 0 };
+    char *words[WORDS_MAX];
+    int count = split(line, words);
+    json_t *request, *result;
+
+    if (!count)
+        return;
+    if (!strcmp(words[0], "help")) {
+        control_help(out);
+        return;
+    }
+    request = control_request(words, count, NULL, &error);
+    result = json_object();
+    if (!request || carry_out(control, request, result, &error))
+        fprintf(out, "%s\n", error.text);
+    else
+        control_print(out, result);
+    json_decref(result);
+    json_decref(request);
+}
+
+char *control_answer_words(struct control *control, const char *line, size_t size)
+{
+    char *copy = malloc(size + 1), *text = NULL;
+    FILE *out = open_memstream(&text, &(size_t){ 0 });
+
+    if (copy && out) {
+        memcpy(copy, line, size);
+        copy[size] = 0;
+        answer_words(control, copy, out);
+    }
+    free(copy);
+    if (out && fclose(out)) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* --- Life ----------------------------------------------------------------------------------- */
+
+static char *answer_line(void *arg, const char *line, size_t size)
+{
+    return control_answer(arg, line, size);
+}
+
+static char *answer_person(void *arg, const char *line, size_t size)
+{
+    return control_answer_words(arg, line, size);
+}
+
+static bool is_paused(void *arg)
+{
+    return ((struct control *)arg)->machine->paused;
+}
+
+/* Keys and the mouse are there without a screen, too. */
+static int take_keyboard(struct control *control, struct error *error)
+{
+    struct machine *m = control->machine;
+
+    control->keyboard = screen_display(m->screen);
+    if (control->keyboard)
+        return 0;
+    control->keyboard = control->own = display_create();
+    if (control->own)
+        control->input = input_create(control->own, m->pc, &m->clock, m->poller);
+    return control->input ? 0 : error_set(error, EX_OSERR, "-monitor: no descriptors for the "
+                                          "keyboard; raise the limit (ulimit -n)");
+}
+
+struct control *control_create(struct machine *machine)
+{
+    struct control *control = calloc(1, sizeof(*control));
+
+    if (control)
+        control->machine = machine;
+    return control;
+}
+
+int control_open(struct control **made, const struct control_spec *spec, struct machine *machine,
+                 struct error *error)
+{
+    struct control_lines_config config = {
+        .path = spec->path,
+        .prompt = spec->path ? NULL : "(novt) ",
+        .answer = spec->path ? answer_line : answer_person,
+        .is_paused = is_paused,
+        .poller = machine->poller,
+        .clock = &machine->clock,
+    };
+
+    *made = NULL;
+    if (!spec->given)
+        return 0;
+    config.arg = *made = control_create(machine);
+    if (!*made)
+        return error_set(error, EX_OSERR, "-monitor: no host memory; free some");
+    if (take_keyboard(*made, error))
+        return -1;
+    (*made)->lines = control_lines_open(&config, error);
+    return (*made)->lines ? 0 : -1;
+}
+
+void control_close(struct control *control)
+{
+    if (!control)
+        return;
+    control_lines_close(control->lines);
+    input_destroy(control->input);
+    if (control->own)
+        display_destroy(control->own);
+    free(control);
+}
+
+/* --- For people ----------------------------------------------------------------------------- */
+
+static void print_scalar(FILE *out, const json_t *value)
+{
+    char *text;
+
+    if (json_is_string(value)) {
+        fputs(json_string_value(value), out);
+        return;
+    }
+    text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6) | JSON_COMPACT);
+    fputs(text ? text : "?", out);
+    free(text);
+}
+
+/* Flat objects and all arrays' elements: on one line. */
+static void print_line(FILE *out, const json_t *value)
+{
+    const char *name, *gap = "";
+    json_t *part;
+
+    if (!json_is_object(value)) {
+        print_scalar(out, value);
+        return;
+    }
+    json_object_foreach((json_t *)value, name, part) {
+        fprintf(out, "%s%s ", gap, name);
+        print_scalar(out, part);
+        gap = "  ";
+    }
+}
+
+static bool is_deep(const json_t *value)
+{
+    const char *name;
+    json_t *part;
+
+    json_object_foreach((json_t *)value, name, part)
+        if (json_is_object(part) || json_is_array(part))
+            return true;
+    return json_object_size(value) > 6;
+}
+
+static void print_object(FILE *out, const json_t *object, int indent)
+{
+    const char *name;
+    json_t *value, *row;
+    size_t i;
+
+    json_object_foreach((json_t *)object, name, value) {
+        fprintf(out, "%*s%s:", indent, "", name);
+        if (json_is_array(value)) {
+            json_array_foreach(value, i, row) {
+                fprintf(out, "\n%*s", indent + 2, "");
+                print_line(out, row);
+            }
+            fputc('\n', out);
+        } else if (json_is_object(value) && is_deep(value)) {
+            fputc('\n', out);
+            print_object(out, value, indent + 2);
+        } else {
+            fputc(' ', out);
+            print_line(out, value);
+            fputc('\n', out);
+        }
+    }
+}
+
+void control_print(FILE *out, const json_t *returned)
+{
+    print_object(out, returned, 0);
+}

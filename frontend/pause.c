@@ -1,0 +1,47 @@
+/* Pausing: see pause.h. Reference: SDM 3, 18.17 (the time stamp counter). */
+#include "frontend/pause.h"
+
+#include "base/clock.h"
+#include "cpu/vcpu.h"
+#include "frontend/kick.h"
+#include "frontend/machine.h"
+
+static uint64_t deadline_ns(const struct machine *m)
+{
+    return m->stats.start_ns + m->config->timeout_ns;
+}
+
+void pause_begin(struct machine *m)
+{
+    if (m->paused)
+        return;
+    m->paused_ns = machine_host_ns();
+    m->paused_tsc = __builtin_ia32_rdtsc();
+    m->paused = true;
+    pc_idle(m->pc);
+    if (m->config->timeout_ns)
+        kick_at(m->kick, deadline_ns(m));
+}
+
+/* The timeout is a host's time: it comes nearer by what the guest has not seen. */
+void pause_end(struct machine *m)
+{
+    if (!m->paused)
+        return;
+    m->paused = false;
+    m->base_ns += machine_host_ns() - m->paused_ns;
+    m->vcpu->tsc_offset -= __builtin_ia32_rdtsc() - m->paused_tsc;
+    if (m->config->timeout_ns)
+        timer_arm(&m->timeout, &m->clock,
+                  deadline_ns(m) > m->base_ns ? deadline_ns(m) - m->base_ns : 0);
+}
+
+void pause_look(struct machine *m)
+{
+    if (!m->config->timeout_ns)
+        return;
+    if (machine_host_ns() >= deadline_ns(m))
+        m->timeout.fire(m->timeout.arg);
+    else
+        kick_at(m->kick, deadline_ns(m));
+}
