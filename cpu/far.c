@@ -236,7 +236,9 @@ static enum step far_branch(struct vcpu *vcpu, const struct insn *in, bool call)
     if (in->has_mem && (rm_read_at(vcpu, in, 0, in->opsize, &offset) ||
                         rm_read_at(vcpu, in, in->opsize, 2, &selector)))
         return STEP_FAULT;
-    t.selector = segment_meant(vcpu, SEG_CS, (uint16_t)selector);
+    t.selector = (uint16_t)selector;
+    if (mode_has_descriptors(vcpu))
+        t.selector = segment_meant(vcpu, SEG_CS, t.selector);
     t.offset = in->opsize == 2 ? offset & 0xffff : offset & UINT32_MAX;
     return transfer(vcpu, &t);
 }

@@ -563,7 +563,7 @@ static void load_vectors(struct machine *m)
     static const uint8_t handler[] = { 0x40, 0xcf }; /* inc ax (or eax); iret */
 
     for (unsigned v = 0; v < 256; v++) {
-        uint32_t entry = (HANDLERS >> 4) << 16 | 16 * v;
+        uint32_t entry = (uint32_t)(HANDLERS >> 4) << 16 | 16 * v;
 
         physmem_write(&m->mem, 4 * v, &entry, 4);
     }
