@@ -40,17 +40,18 @@ static size_t free_bytes(const struct queue *q, size_t head)
     return q->bytes - (head - atomic_load_explicit(&q->tail, memory_order_acquire));
 }
 
-/* Passes over the rest of the ring when span bytes do not fit into it, or when the ring is empty:
- * its beginning is in the caches. */
+/* Passes over the rest of the ring when span bytes do not fit into it; or when the ring is empty,
+ * since its beginning is in the caches, but never so much that less than half of it is left: the
+ * rest is free again only when the taker has passed it, too. */
 static bool make_straight(struct queue *q, size_t span)
 {
     size_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
     size_t rest = q->bytes - (head & (q->bytes - 1)), unused = free_bytes(q, head);
 
-    if (rest >= span && (unused < q->bytes || rest == q->bytes))
+    if (rest >= span && (unused < q->bytes || rest > q->bytes / 2))
         return unused >= span;
     if (unused < rest + span)
-        return rest >= span; /* empty, and too large for what is before */
+        return false;
     *at(q, head) = (struct record){ .span = (uint32_t)rest, .skip = true };
     atomic_store_explicit(&q->head, head + rest, memory_order_release);
     return true;

@@ -69,6 +69,33 @@ static void test_room(void)
     queue_destroy(q);
 }
 
+/* From wherever it is empty, half of it can be filled without a taker. */
+static void test_half(void)
+{
+    struct queue *q = queue_create(BYTES);
+    struct netdev_offload *offload;
+    size_t size;
+
+    for (unsigned round = 0; round < 3000; round++) {
+        unsigned n = 0;
+
+        while (queue_room(q, 60)) {
+            queue_put(q, 60, NULL);
+            n++;
+        }
+        CHECK_EQ(n * 128 >= BYTES / 2, true);
+        while (queue_front(q, &size, &offload))
+            queue_drop(q);
+        for (unsigned i = 0; i < round % 7; i++) {
+            CHECK_EQ(queue_room(q, 60 + 1000 * i) != NULL, true);
+            queue_put(q, 60 + 1000 * i, NULL);
+            while (queue_front(q, &size, &offload))
+                queue_drop(q);
+        }
+    }
+    queue_destroy(q);
+}
+
 static void *putter(void *arg)
 {
     for (unsigned n = 0; n < FRAMES; n++)
@@ -94,6 +121,7 @@ static void test_threads(void)
 int main(void)
 {
     test_room();
+    test_half();
     test_threads();
     return CHECK_DONE();
 }
