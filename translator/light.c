@@ -143,41 +143,57 @@ static bool segmented_movs(struct vcpu *vcpu, uint32_t argument)
     return true;
 }
 
+/* How many of count elements from gla on lie in one page; 0: the first does not. */
+static uint64_t elements_in_page(uint32_t gla, uint64_t count, unsigned size)
+{
+    uint64_t fit = (PAGE_SIZE - (gla & PAGE_MASK)) / size;
+
+    return count < fit ? count : fit;
+}
+
+/* In flat segments: page by page, as far as the TLB knows them. */
 bool bt_rep_stos(struct vcpu *vcpu, uint32_t size)
 {
-    uint64_t count = vcpu->gpr[RCX], value = vcpu->gpr[RAX];
+    uint64_t count = (uint32_t)vcpu->gpr[RCX], done;
     uint8_t *to;
 
     if (size & LIGHT_SEGMENTED)
         return segmented_stos(vcpu, size);
-    if (vcpu->bt.flag_df || count > PAGE_SIZE)
+    if (vcpu->bt.flag_df || count > RUN_MAX)
         return false;
-    to = in_page(vcpu, (uint32_t)vcpu->gpr[RDI], count * size, MEM_WRITE);
-    if (!to)
-        return false;
-    vcpu->gpr[RDI] = (uint32_t)(vcpu->gpr[RDI] + count * size);
-    vcpu->gpr[RCX] = 0;
-    store(to, value, count, size);
+    for (; count; count -= done) {
+        done = elements_in_page((uint32_t)vcpu->gpr[RDI], count, size);
+        to = done ? in_page(vcpu, (uint32_t)vcpu->gpr[RDI], done * size, MEM_WRITE) : NULL;
+        if (!to)
+            return false;
+        store(to, vcpu->gpr[RAX], done, size);
+        vcpu->gpr[RDI] = (uint32_t)(vcpu->gpr[RDI] + done * size);
+        vcpu->gpr[RCX] = count - done;
+    }
     return true;
 }
 
 bool bt_rep_movs(struct vcpu *vcpu, uint32_t size)
 {
-    uint64_t count = vcpu->gpr[RCX], bytes = count * size;
+    uint64_t count = (uint32_t)vcpu->gpr[RCX], done;
     const uint8_t *from;
     uint8_t *to;
 
     if (size & LIGHT_SEGMENTED)
         return segmented_movs(vcpu, size);
-    if (vcpu->bt.flag_df || count > PAGE_SIZE)
+    if (vcpu->bt.flag_df || count > RUN_MAX)
         return false;
-    to = in_page(vcpu, (uint32_t)vcpu->gpr[RDI], bytes, MEM_WRITE);
-    from = in_page(vcpu, (uint32_t)vcpu->gpr[RSI], bytes, MEM_READ);
-    if (!to || !from)
-        return false;
-    vcpu->gpr[RDI] = (uint32_t)(vcpu->gpr[RDI] + bytes);
-    vcpu->gpr[RSI] = (uint32_t)(vcpu->gpr[RSI] + bytes);
-    vcpu->gpr[RCX] = 0;
-    move(to, from, count, size);
+    for (; count; count -= done) {
+        done = elements_in_page((uint32_t)vcpu->gpr[RDI], count, size);
+        done = elements_in_page((uint32_t)vcpu->gpr[RSI], done, size);
+        to = done ? in_page(vcpu, (uint32_t)vcpu->gpr[RDI], done * size, MEM_WRITE) : NULL;
+        from = to ? in_page(vcpu, (uint32_t)vcpu->gpr[RSI], done * size, MEM_READ) : NULL;
+        if (!from)
+            return false;
+        move(to, from, done, size);
+        vcpu->gpr[RDI] = (uint32_t)(vcpu->gpr[RDI] + done * size);
+        vcpu->gpr[RSI] = (uint32_t)(vcpu->gpr[RSI] + done * size);
+        vcpu->gpr[RCX] = count - done;
+    }
     return true;
 }
