@@ -1,0 +1,319 @@
+#!/usr/bin/env python3
+"""Control of a running guest: ctl.py NOVT [CASE...]; each case is a function case_* below."""
+import json
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+from guest import IDLE, POWER_OFF, SPIN, Novt, kernel, out8, text
+
+FAILURES = []
+
+# Sends each scan code to the serial line.
+KEYS = b"\xe4\x64\xa8\x01\x74\xfa\xe4\x60\x66\xba\xf8\x03\xee\xeb\xf1"
+
+
+def send(move, shift):
+    return b"\x66\xba\xf8\x03" + (move + b"\xee" + shift) * 4
+
+
+# For each key that goes down: the time stamp counter and the ACPI timer, 12 bytes.
+SAMPLE = (b"\x0f\x31\x89\xc3\x89\xd6\x66\xba\x08\x06\xed\x89\xc1"
+          + send(b"\x89\xd8", b"\xc1\xeb\x08") + send(b"\x89\xf0", b"\xc1\xee\x08")
+          + send(b"\x89\xc8", b"\xc1\xe9\x08"))
+CLOCKS = b"\xe4\x64\xa8\x01\x74\xfa\xe4\x60\xa8\x80\x75\xf4" + SAMPLE
+CLOCKS += b"\xe9" + struct.pack("<i", -len(CLOCKS) - 5)
+
+# Powers off when the power button has been pressed.
+BUTTON = b"\x66\xba\x00\x06\x66\xed\xf6\xc4\x01\x74\xf9" + POWER_OFF
+
+
+def check(condition, *what):
+    if not condition:
+        caller = sys._getframe(1)
+        FAILURES.append(what)
+        print(f"{os.path.basename(caller.f_code.co_filename)}:{caller.f_lineno}:", *what)
+
+
+class Guest:
+    """A run with a monitor."""
+
+    def __init__(self, novt, *options, code):
+        self.novt = novt
+        self.socket = novt.path("sock")
+        self.serial = novt.path("serial", b"")
+        self.process = novt.start("-monitor", "unix:" + self.socket, "-serial",
+                                  "file:" + self.serial, *options, code=code)
+        end = time.monotonic() + 60
+        while not os.path.exists(self.socket) and time.monotonic() < end:
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+
+    def ctl(self, *words):
+        """(status, what it returned, standard error)"""
+        got = subprocess.run([self.novt.program, "ctl", "-s", self.socket, "-json", *words],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+                             check=False, cwd=self.novt.directory)
+        answer = json.loads(got.stdout) if got.stdout else {}
+        return got.returncode, answer.get("return"), got.stderr.decode()
+
+    def ok(self, *words):
+        status, result, error = self.ctl(*words)
+        check(status == 0, words, status, error)
+        return result or {}
+
+    def fails(self, status, part, *words):
+        got = self.ctl(*words)
+        check(got[0] == status and part in got[2] and got[2].count("\n") == 1, words, got)
+
+    def heard(self, size):
+        """What the guest has sent, once it is so much."""
+        end = time.monotonic() + 60
+        while os.path.getsize(self.serial) < size and time.monotonic() < end:
+            time.sleep(0.02)
+        with open(self.serial, "rb") as file:
+            return file.read()
+
+    def end(self, wanted):
+        try:
+            out, err = self.process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            out, err = self.process.communicate()
+        check(self.process.returncode == wanted, "status", self.process.returncode, "want", wanted,
+              out[-300:], err[-300:])
+        check(not os.path.exists(self.socket), "the socket's file is still there")
+        return err.decode()
+
+    def client(self):
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(self.socket)
+        client.settimeout(60)
+        return client
+
+
+def case_status(novt):
+    guest = Guest(novt, code=SPIN)
+    status = guest.ok("status")
+    check(status["state"] == "running" and status["memory_mib"] == 16, status)
+    guest.fails(64, "did you mean status", "statsu")
+    guest.fails(64, "did you mean registers", "info", "register")
+    client = guest.client()
+    client.sendall(b'rubbish\n{"execute": "status", "id": [1]}\n{"execute": "quit", "id": 2}\n')
+    lines = client.makefile().read().splitlines()
+    check(len(lines) == 3 and "error" in json.loads(lines[0]) and
+          json.loads(lines[1])["id"] == [1] and json.loads(lines[2]) == {"return": {}, "id": 2},
+          lines)
+    guest.end(130)
+
+
+def sample(guest, number):
+    guest.ok("sendkey", "a")
+    data = guest.heard(12 * number)
+    tsc, timer = struct.unpack("<QI", data[12 * number - 12:12 * number])
+    return tsc, timer
+
+
+def case_pause(novt):
+    """No clock of the guest moves; how fast they go against each other is as it was."""
+    guest = Guest(novt, code=CLOCKS)
+    samples = [sample(guest, 1)]
+    time.sleep(0.3)
+    samples.append(sample(guest, 2))
+    begin = time.monotonic()
+    guest.ok("pause")
+    before = guest.ok("status")
+    time.sleep(1.5)
+    after = guest.ok("status")
+    check(before["state"] == "paused" and before["uptime_s"] == after["uptime_s"], before, after)
+    size = os.path.getsize(guest.serial)
+    guest.ok("sendkey", "b")
+    time.sleep(0.2)
+    check(os.path.getsize(guest.serial) == size, "a paused guest ran")
+    guest.ok("continue")
+    paused = 1.7
+    guest.heard(36)
+    samples.append(sample(guest, 4))
+    now = guest.ok("status")["uptime_s"]
+    check(before["uptime_s"] < now <= before["uptime_s"] + time.monotonic() - begin - paused,
+          before, now)
+    rates = [(b[0] - a[0]) / max(1, (b[1] - a[1]) & 0xFFFFFF) for a, b in zip(samples, samples[1:])]
+    check(0.5 < rates[1] / rates[0] < 2, "the counter ran while the guest was paused:", rates)
+    guest.ok("pause")
+    guest.ok("pause")
+    guest.ok("quit")
+    guest.end(130)
+
+
+def case_paused_end(novt):
+    """A timeout, a reset and a signal reach a paused guest."""
+    guest = Guest(novt, "-timeout", "2", code=IDLE)
+    guest.ok("pause")
+    guest.end(124)
+    guest = Guest(novt, code=text("up\n") + IDLE)
+    guest.heard(3)
+    guest.ok("pause")
+    guest.ok("reset")
+    status = guest.ok("status")
+    check(status["state"] == "paused" and status["resets"] == 1, status)
+    check(guest.heard(3) == b"up\n", "it ran")
+    guest.ok("continue")
+    check(guest.heard(6) == b"up\nup\n", "after the reset")
+    guest.process.terminate()
+    guest.end(128 + 15)
+    guest = Guest(novt, "-no-reboot", code=SPIN)
+    guest.ok("reset")
+    guest.end(83)
+    guest = Guest(novt, code=BUTTON)
+    guest.ok("powerdown")
+    guest.end(0)
+
+
+def case_keys(novt):
+    guest = Guest(novt, code=KEYS)
+    guest.ok("sendkey", "a")
+    check(guest.heard(2) == b"\x1e\x9e", guest.heard(2))
+    guest.ok("sendkey", "ctrl-alt-f1")
+    check(guest.heard(8)[2:] == b"\x1d\x38\x3b\xbb\xb8\x9d", guest.heard(8))
+    guest.ok("type", "aA\\n")
+    check(guest.heard(16)[8:] == b"\x1e\x9e\x2a\x1e\x9e\xaa\x1c\x9c", guest.heard(16))
+    guest.fails(64, "'foo'", "sendkey", "ctrl-foo")
+    guest.ok("mouse", "-5", "3", "0", "1")
+    guest.fails(64, "dy is missing", "mouse", "1")
+    guest.ok("quit")
+    guest.end(130)
+
+
+def case_screenshot(novt):
+    guest = Guest(novt, "-vga", "std", code=IDLE)
+    guest.ok("screenshot", "a picture.png")
+    with open(novt.path("a picture.png"), "rb") as file:
+        head = file.read(24)
+    check(head[:8] == b"\x89PNG\r\n\x1a\n" and struct.unpack(">II", head[16:]) == (720, 400), head)
+    guest.fails(73, "No such file", "screenshot", "nowhere/a.png")
+    os.mkfifo(novt.path("fifo"))
+    guest.fails(73, "plain file", "screenshot", "fifo")
+    guest.ok("quit")
+    guest.end(130)
+    guest = Guest(novt, "-vga", "none", code=IDLE)
+    guest.fails(69, "no screen", "screenshot", "b.png")
+    guest.ok("quit")
+    guest.end(130)
+
+
+def case_look(novt):
+    guest = Guest(novt, "-stats-json", novt.path("stats"), code=SPIN)
+    registers = guest.ok("info", "registers")
+    check(registers["eip"] == "0x00100020" and registers["cr0"].endswith("1"), registers)
+    check(guest.ok("info", "mem")["paging"] is False, "paging")
+    check(guest.ok("info", "tlb")["pages"] == [], "tlb")
+    check("master" in guest.ok("info", "pic"), "pic")
+    check(guest.ok("info", "pci")["functions"][0]["vendor"] == "0x8086", "pci")
+    stats = guest.ok("stats")
+    check(stats["instructions"]["total"] > 0 and "time" in stats, stats)
+    guest.ok("dump", "memory", "dump")
+    with open(novt.path("dump"), "rb") as file:
+        memory = file.read()
+    check(len(memory) == 16 << 20 and memory[0x100020:0x100022] == SPIN, len(memory))
+    guest.ok("dump", "memory", "part", "0x10001f", "3")
+    with open(novt.path("part"), "rb") as file:
+        part = file.read()
+    check(part[1:] == SPIN, part)
+    check(guest.ok("dump", "memory", "0x100020", "2") == {"00100020": "eb fe"}, "in hexadecimal")
+    guest.fails(64, "go together", "dump", "memory", "x", "1")
+    guest.fails(64, "0 to 0xffffffff", "dump", "memory", "x", "0x100000000", "1")
+    check(guest.ok("balloon") == {"memory_mib": 16}, "balloon")
+    guest.fails(69, "virtio-balloon", "balloon", "8")
+    guest.ok("quit")
+    guest.end(130)
+    with open(novt.path("stats"), encoding="utf-8") as file:
+        check(json.load(file)["end"] == "quit", "-stats-json")
+
+
+def case_media(novt):
+    first = novt.path("first.iso", b"\x01" * 4096)
+    novt.path("second.iso", b"\x02" * 8192)
+    guest = Guest(novt, "-cdrom", first, code=IDLE)
+    drive = guest.ok("info", "block")["drives"][0]
+    check(drive["file"] == first and drive["size"] == 4096, drive)
+    guest.ok("eject", drive["drive"])
+    check(guest.ok("info", "block")["drives"][0]["file"] is None, "ejected")
+    guest.ok("change", drive["drive"], "second.iso", "force")
+    check(guest.ok("info", "block")["drives"][0]["size"] == 8192, "changed")
+    guest.fails(64, "did you mean " + drive["drive"], "eject", "cd0")
+    check(guest.ctl("change", drive["drive"], "nothing.iso")[0] == 66, "no such image")
+    guest.ok("quit")
+    guest.end(130)
+
+
+def case_deaf(novt):
+    """Clients that do not read, or do not end a line: others are served, the guest goes on."""
+    guest = Guest(novt, code=KEYS)
+    deaf, dumb = guest.client(), guest.client()
+    deaf.setblocking(False)
+    dumb.setblocking(False)
+    for _ in range(200):
+        for client, data in ((deaf, b'{"execute": "help"}\n' * 100), (dumb, b"x" * 4096)):
+            try:
+                client.send(data)
+            except BlockingIOError:
+                pass
+    guest.ok("sendkey", "a")
+    check(guest.heard(2) == b"\x1e\x9e", guest.heard(2))
+    deaf.close()
+    guest.ok("quit")
+    guest.end(130)
+
+
+def one_line_error(got, status, part):
+    lines = [line for line in got[2].splitlines() if not line.startswith("novt: note: ")]
+    check(got[0] == status and len(lines) == 1 and part in lines[0], status, part, got)
+
+
+def case_errors(novt):
+    guest = Guest(novt, code=IDLE)
+    used = novt.run("-monitor", "unix:" + guest.socket, "-serial", "none", code=IDLE)
+    one_line_error(used, 73, "another name")
+    guest.ok("quit")
+    guest.end(130)
+    guest.fails(69, "no guest at", "status")
+    novt.path("file", b"text")
+    one_line_error(novt.run("-monitor", "unix:" + novt.path("file"), code=IDLE), 73, "another name")
+    one_line_error(novt.run("-monitor", "unix:/" + "x" * 200, code=IDLE), 64, "at most 107")
+    one_line_error(novt.run("-monitor", "stdoi", code=IDLE), 64, "stdio, unix:PATH")
+    one_line_error(novt.run("-monitor", "stdio", "-serial", "stdio", code=IDLE), 64, "unix:PATH")
+    one_line_error(novt.run("-monitor", "stdio", "-nographic", code=IDLE), 64, "unix:PATH")
+    got = subprocess.run([novt.program, "ctl", "status"], stderr=subprocess.PIPE, check=False)
+    check(got.returncode == 64 and b"-s SOCKET" in got.stderr, got)
+
+
+def case_prompt(novt):
+    words = novt.command("-monitor", "stdio", novt.path("kernel", kernel(IDLE)))
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        out, err = process.communicate(b"status\nhelp\npause\nstatus\nquti\nquit\n", timeout=60)
+    check(process.returncode == 130, process.returncode, err)
+    for part in (rb"\(novt\) state: running", rb"screenshot FILE.png", rb"state: paused",
+                 rb"did you mean quit"):
+        check(re.search(part, out), part, out)
+    got = novt.run("-monitor", "stdio", "-timeout", "0.5", code=out8(0x80, 1) + IDLE)
+    check(got[0] == 124, "standard input has ended", got)
+
+
+def main():
+    program, wanted = os.path.abspath(sys.argv[1]), sys.argv[2:]
+    for name, case in list(globals().items()):
+        if name.startswith("case_") and (not wanted or name[5:] in wanted):
+            print(name[5:], flush=True)
+            with tempfile.TemporaryDirectory() as directory:
+                case(Novt(program, directory, "bt"))
+    return 1 if FAILURES else 0
+
+
+sys.exit(main())
