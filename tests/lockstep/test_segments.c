@@ -194,6 +194,23 @@ static void put_plain(void)
     PUT(op, (rnd() & 0x3f) | 0x80, rnd() & 0xff, 0); /* [.. + disp16] */
 }
 
+/* Around the last byte of a segment, whose page has been touched before. */
+static void put_edge(void)
+{
+    static const uint8_t prefix[SEG_COUNT] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65 };
+    static const uint8_t ops[] = { 0x8a, 0x8b, 0x88, 0x89, 0x01 };
+    unsigned seg = any_segment(), at = wide() ? 0x03 : 0x07; /* [ebx], [bx] */
+    uint32_t limit = scene.seg[seg].limit;
+
+    put_mov(RBX, limit - 16);
+    PUT(prefix[seg], one_in(2) ? 0x88 : 0x8a, at);
+    put_mov(RBX, limit - rnd() % 4);
+    PUT(prefix[seg]);
+    if (one_in(3))
+        PUT(0x66);
+    PUT(ops[rnd() % 5], at | (rnd() & 0x10));
+}
+
 static void put_stack_ops(void)
 {
     static const uint8_t ops[] = { 0x50, 0x58, 0x53, 0x5b, 0x54, 0x5c, 0x60, 0x61, 0xc9, 0x9c,
@@ -403,7 +420,8 @@ static void put_piece(void)
     case 12: case 13: put_stack_ops(); break;
     case 14: put_self_modifying(); break;
     case 15: case 16: case 17: put_pointer(); break;
-    case 18: case 19: case 20: put_plain(); break;
+    case 18: case 19: put_plain(); break;
+    case 20: put_edge(); break;
     default: put_random(); break;
     }
 }
