@@ -59,6 +59,14 @@ static void paint_text(struct painter *p, const struct vga_view *v, const uint8_
     vga_text_draw(v, vram, p->drawn, picture, ms);
 }
 
+/* While the screen is off the size stays: it is set up in steps, and windows need not follow. */
+static bool size_picture(struct display_picture *picture, const struct vga_view *v)
+{
+    if (v->kind != VGA_BLANK)
+        return display_size(picture, v->width, v->height);
+    return picture->pixels || display_size(picture, 720, 400);
+}
+
 static void paint_view(struct display_picture *picture, const struct vga_view *v,
                        const uint8_t *vram, const struct vga_dirty *dirty, uint64_t ms)
 {
@@ -67,7 +75,7 @@ static void paint_view(struct display_picture *picture, const struct vga_view *v
 
     p->valid = false;
     picture->again_ms = 0;
-    if (!display_size(picture, v->width, v->height))
+    if (!size_picture(picture, v))
         return;
     if (v->kind != VGA_TEXT)
         display_text_size(picture, 0, 0);

@@ -108,8 +108,8 @@ static void dac_write(struct vga *vga, uint8_t value)
     if (++r->dac_part == 3) {
         r->dac_part = 0;
         r->dac_write++;
-        vga_changed(vga);
     }
+    vga_changed(vga);
 }
 
 /* --- Attribute controller ----------------------------------------------- */

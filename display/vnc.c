@@ -28,6 +28,7 @@ struct server {
     int x, y; /* where the pointer was last */
     unsigned buttons;
     bool has_pointer;
+    uintptr_t sizes; /* how many there have been, from 1 on; clientData: the one a client knows */
 };
 
 static uint32_t black[WIDTH * HEIGHT];
@@ -91,6 +92,30 @@ static void set_format(rfbScreenInfoPtr screen)
     screen->serverFormat.blueShift = 0;
 }
 
+/* libvncserver tells a new size only to clients that have said before that they can take one. A
+ * client's first size is the one when it gets to RFB_NORMAL. */
+static void tell_sizes(struct server *s)
+{
+    rfbClientIteratorPtr all = vnc.rfbGetClientIterator(s->screen);
+    rfbClientPtr client;
+
+    while ((client = vnc.rfbClientIteratorNext(all))) {
+        if (client->state != RFB_NORMAL || (uintptr_t)client->clientData == s->sizes)
+            continue;
+        if (client->clientData && !client->useNewFBSize)
+            continue;
+        client->newFBSizePending |= client->clientData != NULL;
+        client->clientData = (void *)s->sizes;
+    }
+    vnc.rfbReleaseClientIterator(all);
+}
+
+static void process(struct server *s)
+{
+    vnc.rfbProcessEvents(s->screen, 0);
+    tell_sizes(s);
+}
+
 static void resize(struct server *s)
 {
     rfbClientIteratorPtr all;
@@ -98,6 +123,7 @@ static void resize(struct server *s)
 
     vnc.rfbNewFramebuffer(s->screen, (char *)s->picture->pixels, (int)s->picture->width,
                           (int)s->picture->height, 8, 3, 4);
+    s->sizes++;
     set_format(s->screen); /* which it has set to its default */
     all = vnc.rfbGetClientIterator(s->screen);
     while ((client = vnc.rfbClientIteratorNext(all)))
@@ -130,7 +156,7 @@ static bool take_messages(struct server *s)
         if (news == PICTURE_TITLE)
             continue;
         change(s);
-        vnc.rfbProcessEvents(s->screen, 0);
+        process(s);
         picture_shown(s->picture);
     }
     return true;
@@ -186,7 +212,7 @@ static bool start(struct server *s)
 
 int vnc_run(struct picture *picture, int listener)
 {
-    struct server s = { .picture = picture, .listener = listener };
+    struct server s = { .picture = picture, .listener = listener, .sizes = 1 };
     char why[LINK_TEXT_MAX];
 
     signal(SIGPIPE, SIG_IGN);
@@ -204,6 +230,6 @@ int vnc_run(struct picture *picture, int listener)
             accept_client(&s);
         if (!take_messages(&s))
             return 0;
-        vnc.rfbProcessEvents(s.screen, 0);
+        process(&s);
     }
 }
