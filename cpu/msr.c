@@ -42,6 +42,20 @@ static bool write_tsc(struct vcpu *vcpu, uint32_t index, uint64_t value)
     return false;
 }
 
+/* The guest's own doing alone (SDM 3, 18.17.3): it must not find out that it was paused. */
+static uint64_t read_tsc_adjust(struct vcpu *vcpu, uint32_t index)
+{
+    (void)index;
+    return vcpu->tsc_offset + vcpu->tsc_paused;
+}
+
+static bool write_tsc_adjust(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    (void)index;
+    vcpu->tsc_offset = value - vcpu->tsc_paused;
+    return false;
+}
+
 static uint64_t read_apic_base(struct vcpu *vcpu, uint32_t index)
 {
     (void)index;
@@ -246,7 +260,7 @@ void msr_reset(struct vcpu *vcpu)
 {
     vcpu->sysenter_cs = vcpu->sysenter_esp = vcpu->sysenter_eip = 0;
     vcpu->star = vcpu->lstar = vcpu->cstar = vcpu->sfmask = vcpu->kernel_gs_base = 0;
-    vcpu->tsc_aux = vcpu->tsc_offset = 0;
+    vcpu->tsc_aux = vcpu->tsc_offset = vcpu->tsc_paused = 0;
     vcpu->pat = 0x0007040600070406;
     vcpu->apic_base = 0xfee00900;
     vcpu->misc_enable = 0x1801; /* fast strings; no BTS, no PEBS */

@@ -162,6 +162,7 @@ struct vcpu {
     struct decode_cache *decode_cache; /* cpu/interp.c */
     uint32_t debug_pending;        /* DR6 bits of the #DB trap due after this instruction */
     struct vcpu_stats stats;
+    uint64_t tsc_paused;           /* how far the counter stood still; it is in tsc_offset */
     struct spent *spent; /* NULL, or set before the engine is created: -stats */
 };
 

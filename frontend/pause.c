@@ -26,11 +26,14 @@ void pause_begin(struct machine *m)
 /* The timeout is a host's time: it comes nearer by what the guest has not seen. */
 void pause_end(struct machine *m)
 {
+    uint64_t cycles = __builtin_ia32_rdtsc() - m->paused_tsc;
+
     if (!m->paused)
         return;
     m->paused = false;
     m->base_ns += machine_host_ns() - m->paused_ns;
-    m->vcpu->tsc_offset -= __builtin_ia32_rdtsc() - m->paused_tsc;
+    m->vcpu->tsc_offset -= cycles;
+    m->vcpu->tsc_paused += cycles;
     if (m->config->timeout_ns)
         timer_arm(&m->timeout, &m->clock,
                   deadline_ns(m) > m->base_ns ? deadline_ns(m) - m->base_ns : 0);

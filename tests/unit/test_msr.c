@@ -74,7 +74,13 @@ static void test_tsc(struct machine *m)
     run(m, "\x0f\x31", 0, 0);
     after = __builtin_ia32_rdtsc();
     CHECK_EQ((v->gpr[RDX] << 32 | v->gpr[RAX]) - before <= after - before, 1);
-    v->tsc_offset = 0;
+    /* a pause is not to be seen there */
+    v->tsc_offset = -(v->tsc_paused = 1000);
+    CHECK_EQ(RDMSR(m, 0x3b), -1);
+    CHECK_EQ((v->gpr[RDX] << 32 | v->gpr[RAX]), 0);
+    CHECK_EQ(WRMSR(m, 0x3b, 7), -1);
+    CHECK_EQ(v->tsc_offset, 7ull - 1000);
+    v->tsc_offset = v->tsc_paused = 0;
     m_protected(m, 3);
     v->cr4 = CR4_TSD;
     CHECK_EQ(run(m, "\x0f\x31", 0, 0), VEC_GP);
