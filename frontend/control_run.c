@@ -81,13 +81,27 @@ int control_stats(struct control_call *call)
 
 /* --- Files ---------------------------------------------------------------------------------- */
 
+/* A slip of the hand must not empty the guest's disk. */
+static bool is_medium(const struct machine *m, const struct stat *st)
+{
+    struct drive_view view;
+    struct stat other;
+
+    for (unsigned i = 0; drives_view(m->drives, i, &view); i++)
+        if (view.file && !stat(view.file, &other) && other.st_dev == st->st_dev &&
+            other.st_ino == st->st_ino)
+            return true;
+    return false;
+}
+
 /* A plain file, made or emptied; -1 with the call's error. */
 static int create_file(struct control_call *call, const char *path)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
     struct stat st;
 
-    if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) && !ftruncate(fd, 0))
+    if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) && !is_medium(call->machine, &st) &&
+        !ftruncate(fd, 0))
         return fd;
     error_set(&call->error, EX_CANTCREAT, "cannot write '%s': %s; name a plain file", path,
               fd < 0 ? strerror(errno) : "it is something else");

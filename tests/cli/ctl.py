@@ -249,6 +249,8 @@ def case_media(novt):
     guest = Guest(novt, "-cdrom", first, code=IDLE)
     drive = guest.ok("info", "block")["drives"][0]
     check(drive["file"] == first and drive["size"] == 4096, drive)
+    guest.fails(73, "plain file", "dump", "memory", "first.iso")
+    check(os.path.getsize(first) == 4096, "a medium was overwritten")
     guest.ok("eject", drive["drive"])
     check(guest.ok("info", "block")["drives"][0]["file"] is None, "ejected")
     guest.ok("change", drive["drive"], "second.iso", "force")
