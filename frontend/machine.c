@@ -214,6 +214,7 @@ static int create_board(struct machine *m, struct error *error)
         .mem = &m->mem,
         .clock = &m->clock,
         .stop = &m->stop,
+        .apic = cpuid_has(m->model, CPUID_APIC),
         .latency = m->vcpu->spent ? &m->stats.latency : NULL,
         .debugcon = m->debugcon ? console_line(m->debugcon) : NULL,
         .boot_order = *m->config->boot.order ? m->config->boot.order : "cad",

@@ -21,7 +21,6 @@
 #include "base/physmem.h"
 #include "base/snap.h"
 #include "base/spent.h"
-#include "cpu/cpuid.h"
 #include "cpu/mem.h"
 #include "cpu/vcpu.h"
 #include "devices/acpi_pm.h"
@@ -290,7 +289,7 @@ static bool create_core(struct pc *pc)
     struct bus *ports = pc->ports;
 
     pc->irqs = pc_irq_create(&(struct pc_irq_config){
-        ports, pc->memory, clock, cpuid_has(vcpu->model, CPUID_APIC), { intr_set, pc, 0 }, nmi,
+        ports, pc->memory, clock, pc->config.apic, { intr_set, pc, 0 }, nmi,
         pit_taken, pc });
     if (!pc->irqs)
         return false;

@@ -61,6 +61,7 @@ struct pc_config {
     struct physmem *mem;  /* initialised; its size is the guest's memory */
     struct clock *clock;
     struct vm_stop *stop;
+    bool apic; /* local APIC, I/O APIC, HPET: the CPU has such a feature */
     struct latency *latency; /* NULL, or where the lateness of timers' interrupts is counted */
 
     struct chardev *serial[PC_SERIAL_COUNT]; /* COM1, COM2; NULL: that chip is not on the board */

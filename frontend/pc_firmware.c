@@ -10,8 +10,6 @@
 #include <string.h>
 
 #include "base/physmem.h"
-#include "cpu/cpuid.h"
-#include "cpu/vcpu.h"
 #include "devices/cf9.h"
 #include "devices/fw_cfg.h"
 #include "devices/mc146818.h"
@@ -45,7 +43,7 @@ static void build_acpi(const struct pc_config *config, uint32_t gpa, struct acpi
         .reset_value = CF9_RESET_VALUE,
         .century = MC146818_CENTURY,
         .vga = config->vga,
-        .apic = cpuid_has(config->vcpu->model, CPUID_APIC),
+        .apic = config->apic,
         .rtc_base = PORT_RTC,
         .rtc_irq = IRQ_RTC,
         .keyboard_data = PORT_KBC_DATA,

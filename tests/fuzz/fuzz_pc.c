@@ -72,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct physmem mem;
     const char *error;
     struct pc_config config = { .vcpu = &vcpu, .mem = &mem, .clock = &clock, .stop = &stop,
-        .vga = true, .rom = rom, .rom_size = sizeof(rom), .vga_rom = vga_rom,
+        .apic = true, .vga = true, .rom = rom, .rom_size = sizeof(rom), .vga_rom = vga_rom,
         .vga_rom_size = sizeof(vga_rom) };
     struct pc *pc;
 

@@ -33,6 +33,7 @@ static struct pc_config config = {
     .mem = &mem,
     .clock = &host,
     .stop = &stop,
+    .apic = true,
     .serial = { &com1.line },
     .debugcon = &debug.line,
     .debug_exit = true,
