@@ -16,35 +16,9 @@
 #include "base/snap.h"
 #include "devices/vga_state.h"
 
-enum { REGISTERS_SIZE = 4096, ROM_MAX = 1 << 20 };
+enum { REGISTERS_SIZE = 4096 };
 
 /* --- PCI ---------------------------------------------------------------- */
-
-static uint64_t rom_read(void *dev, uint64_t offset, unsigned size)
-{
-    const struct vga *vga = dev;
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < size; i++)
-        value |= (uint64_t)(offset + i < vga->config.rom_size ? vga->config.rom[offset + i] : 0xff)
-                 << 8 * i;
-    return value;
-}
-
-static void rom_write(void *dev, uint64_t offset, unsigned size, uint64_t value)
-{
-    (void)dev;
-    (void)offset;
-    (void)size;
-    (void)value;
-}
-
-static const struct bus_ops rom_ops = {
-    .read = rom_read,
-    .write = rom_write,
-    .max_size = 8,
-    .name = "vga-rom",
-};
 
 static void vram_moved(void *dev, uint64_t base)
 {
@@ -71,7 +45,6 @@ static void put(uint8_t *at, uint32_t value, unsigned size)
 static int attach(struct vga *vga)
 {
     struct pci_function *f = &vga->pci;
-    uint32_t rom = 2048;
 
     if (!vga->config.pci)
         return 0;
@@ -89,10 +62,8 @@ static int attach(struct vga *vga)
                                   .dev = vga,
                                   .moved = vram_moved };
     f->bar[2] = (struct pci_bar){ .size = REGISTERS_SIZE, .ops = &vga_registers_ops, .dev = vga };
-    while (rom < vga->config.rom_size && rom < ROM_MAX)
-        rom *= 2;
-    if (vga->config.rom)
-        f->bar[PCI_ROM_BAR] = (struct pci_bar){ .size = rom, .ops = &rom_ops, .dev = vga };
+    vga->rom = (struct pci_rom){ vga->config.rom, vga->config.rom_size };
+    pci_rom_install(f, &vga->rom);
     return pci_attach(vga->config.pci, vga->config.slot, 0, f);
 }
 

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "devices/display.h"
 #include "devices/pci.h"
+#include "devices/pci_rom.h"
 #include "devices/vga.h"
 
 enum {
@@ -137,6 +138,7 @@ struct vga {
     bool mapped; /* vram is the board's, and the guest stores to it */
     uint8_t edid[128];
     struct pci_function pci;
+    struct pci_rom rom;
 
     /* vga_refresh.c; the vcpu's thread. */
     bool looked_at;

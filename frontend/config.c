@@ -435,7 +435,7 @@ static int note_accel(struct config *config, const char *value, struct error *er
 static int note_machine(struct config *config, const char *value, struct error *error)
 {
     (void)config, (void)value, (void)error;
-    return note("-machine", "novt has one machine, an ISA PC; options of it are ignored");
+    return note("-machine", "novt has one machine, a PC with an i440FX; options of it are ignored");
 }
 
 /* --- The table -------------------------------------------------------------- */

@@ -8,13 +8,12 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "frontend/console_host.h"
 #include "frontend/error.h"
+#include "frontend/unix_socket.h"
 
 static void listen_again(struct console *console, bool again)
 {
@@ -57,49 +56,11 @@ static void unix_lost(struct console *console)
         hang_up(console);
 }
 
-/* Is there a socket that nobody listens to? */
-static bool is_stale(const struct sockaddr_un *address)
-{
-    struct stat st;
-    bool stale;
-    int fd;
-
-    if (lstat(address->sun_path, &st) || !S_ISSOCK(st.st_mode))
-        return false;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return false;
-    stale = connect(fd, (const struct sockaddr *)address, sizeof(*address)) &&
-            errno == ECONNREFUSED;
-    close(fd);
-    return stale;
-}
-
-static int listen_at(const struct sockaddr_un *address)
-{
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err;
-
-    if (fd < 0)
-        return -errno;
-    if (is_stale(address))
-        unlink(address->sun_path);
-    if (!bind(fd, (const struct sockaddr *)address, sizeof(*address)) && !listen(fd, 4))
-        return fd;
-    err = -errno;
-    close(fd);
-    return err;
-}
-
 static int unix_open(struct console *console, struct error *error)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
     const char *path = console->config.spec.path;
-    int fd = -ENAMETOOLONG;
+    int fd = unix_socket_listen(path, false, 4);
 
-    if (strlen(path) < sizeof(address.sun_path)) {
-        strcpy(address.sun_path, path);
-        fd = listen_at(&address);
-    }
     if (fd < 0)
         return error_set(error, EX_CANTCREAT, "%s: cannot listen at '%s': %s; %s",
                          console->config.name, path, strerror(-fd), console_advice(-fd));

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <sysexits.h>
 #include <time.h>
@@ -16,6 +15,7 @@
 #include "base/clock.h"
 #include "frontend/error.h"
 #include "frontend/poller.h"
+#include "frontend/unix_socket.h"
 
 #define BATCH_NS 1000000ull /* of work, then a rest of REST times as long */
 enum { REST = 4, WRITE_MAX = 4096 }; /* what a pipe that has room takes without waiting */
@@ -276,53 +276,15 @@ static void knock(void *arg, short revents)
     settle(lines);
 }
 
-/* A socket's file that nobody listens to any more is in the way. */
-static bool is_stale(const struct sockaddr_un *address)
-{
-    struct stat st;
-    bool stale;
-    int fd;
-
-    if (lstat(address->sun_path, &st) || !S_ISSOCK(st.st_mode))
-        return false;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return false;
-    stale = connect(fd, (const struct sockaddr *)address, sizeof(*address)) &&
-            errno == ECONNREFUSED;
-    close(fd);
-    return stale;
-}
-
-/* For this user alone. */
-static int listen_at(const struct sockaddr_un *address)
-{
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err;
-    mode_t mask = umask(077);
-
-    if (fd >= 0 && is_stale(address))
-        unlink(address->sun_path);
-    err = fd < 0 || bind(fd, (const struct sockaddr *)address, sizeof(*address)) ||
-          listen(fd, CONTROL_CLIENTS_MAX) ? -errno : 0;
-    umask(mask);
-    if (!err)
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return err;
-}
-
 static int open_socket(struct control_lines *lines, struct error *error)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
     const char *path = lines->config.path;
-    int fd;
+    int fd = unix_socket_listen(path, true, CONTROL_CLIENTS_MAX);
 
-    if (strlen(path) >= sizeof(address.sun_path))
+    if (fd == -ENAMETOOLONG)
         return error_set(error, EX_USAGE, "-monitor unix:%s: a socket's name has at most %zu "
-                         "characters; choose a shorter one", path, sizeof(address.sun_path) - 1);
-    strcpy(address.sun_path, path);
-    fd = listen_at(&address);
+                         "characters; choose a shorter one", path,
+                         sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
     if (fd < 0)
         return error_set(error, EX_CANTCREAT, "-monitor unix:%s: cannot listen there: %s; %s", path,
                          strerror(-fd), fd == -EADDRINUSE ? "something else is there, or another "

@@ -1,6 +1,6 @@
 /*
- * The board: an ISA PC without PCI, APIC or display. It owns the chips and their wires, every port
- * and IRQ number (one list, in pc.c), the firmware tables in RAM, and what the CPU asks of the
+ * The board: a PC of the i440FX's kind. It owns the chips and their wires, every port
+ * and IRQ number (one list, in pc_map.h), the firmware tables in RAM, and what the CPU asks of the
  * board (cpu/env.h).
  */
 #ifndef FRONTEND_PC_H
