@@ -1,0 +1,107 @@
+"""On what it is measured: the columns, how each is started, and whether it is here.
+
+A column that is not here is skipped, and says why: the program is missing, or a small guest of ours
+(nanobench.elf with one operation) did not come to its end under it.
+"""
+import os
+import resource
+import shlex
+import shutil
+import signal
+import subprocess
+from typing import NamedTuple
+
+PROBE_SECONDS = 10  # of the CPU's time
+PATIENCE = 300      # of the clock's, where others have the CPU
+TIERS = ("tlb", "window", "direct")
+
+
+class Machine(NamedTuple):
+    kind: str      # "native", "novt", "qemu", "bochs"
+    title: str
+    options: tuple  # of its command line
+    slow: bool = False  # an interpreter: only rows that are light
+
+
+MACHINES = {
+    "native": Machine("native", "native", ()),
+    "novt": Machine("novt", "novt", ()),
+    "tlb": Machine("novt", "novt -user tlb", ("-user", "tlb")),
+    "window": Machine("novt", "novt -user window", ("-user", "window")),
+    "direct": Machine("novt", "novt -user direct", ("-user", "direct")),
+    "interp": Machine("novt", "novt interp", ("-engine", "interp"), slow=True),
+    "novt-kvm": Machine("novt", "novt kvm", ("-engine", "kvm")),
+    "qemu": Machine("qemu", "QEMU TCG", ("-accel", "tcg", "-no-reboot")),
+    "qemu-kvm": Machine("qemu", "QEMU KVM", ("-accel", "kvm", "-no-reboot")),
+}
+
+
+def command(args, name):
+    """The start of its command line, up to the guest."""
+    machine = MACHINES[name]
+    if machine.kind == "novt":
+        return [str(args.novt), "run", *machine.options, *shlex.split(args.novt_args)]
+    return [args.qemu, *machine.options, *shlex.split(args.qemu_args)]
+
+
+def on_one_cpu(args):
+    """For subprocess's preexec_fn: everything that is compared has the same one CPU."""
+    return None if args.cpu is None else lambda: os.sched_setaffinity(0, {args.cpu})
+
+
+def nano_command(args, name, append):
+    return command(args, name) + [
+        "-kernel", str(args.nanobench), "-nographic", "-m", "64", "-append", append,
+        "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+
+
+def last_words(output, errors):
+    """What a guest or a program said about its end, as far as one line can tell."""
+    lines = [line.strip() for line in (errors + output).decode("latin-1").splitlines()]
+    lines = [line for line in lines if line and "warning:" not in line]
+    failed = [line[line.index("FAIL"):] for line in lines if "FAIL" in line]
+    if failed:
+        return f"a small guest of ours ended with: {failed[0]}"
+    return lines[-1] if lines else "it said nothing"
+
+
+def limit_probe(args):
+    place = on_one_cpu(args)
+
+    def before():
+        resource.setrlimit(resource.RLIMIT_CPU, (PROBE_SECONDS, PROBE_SECONDS + 1))
+        if place:
+            place()
+    return before
+
+
+def probe(args, name):
+    """None, or why a small guest did not run to its end."""
+    try:
+        got = subprocess.run(nano_command(args, name, "fast only callret"),
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, timeout=PATIENCE,
+                             preexec_fn=limit_probe(args))
+    except subprocess.TimeoutExpired:
+        return f"a small guest did not come to its end in {PATIENCE} s"
+    if b"NANO callret" in got.stdout:
+        return None
+    if got.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        return f"a small guest did not come to its end in {PROBE_SECONDS} s of CPU time"
+    return last_words(got.stdout, got.stderr)
+
+
+def missing(args, name):
+    """None, or why this column cannot be had on this host."""
+    kind = MACHINES[name].kind
+    program = {"novt": str(args.novt), "qemu": args.qemu}.get(kind)
+    if program and not shutil.which(program):
+        return f"{program} is not here"
+    if name == "qemu-kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "/dev/kvm cannot be opened"
+    return probe(args, name) if kind in ("novt", "qemu") else None
+
+
+def find(args):
+    """{name: None or why it is skipped}, for the columns that were asked for."""
+    return {name: missing(args, name) for name in args.machines}
