@@ -33,7 +33,12 @@ static bool two_frames(const struct unit *unit)
 
 static void list_in(struct translator *t, struct unit *unit, uint64_t gfn)
 {
-    *unit_next_in(unit, gfn) = t->by_frame[gfn];
+    struct unit *next = t->by_frame[gfn];
+
+    *unit_next_in(unit, gfn) = next;
+    *unit_held_in(unit, gfn) = &t->by_frame[gfn];
+    if (next)
+        *unit_held_in(next, gfn) = unit_next_in(unit, gfn);
     t->by_frame[gfn] = unit;
 }
 
@@ -69,11 +74,11 @@ bool lookup_publish(struct translator *t, const struct unit *unit)
 
 static void unlist_in(struct translator *t, struct unit *unit, uint64_t gfn)
 {
-    struct unit **at = &t->by_frame[gfn];
+    struct unit **at = *unit_held_in(unit, gfn), *next = *unit_next_in(unit, gfn);
 
-    while (*at != unit)
-        at = unit_next_in(*at, gfn);
-    *at = *unit_next_in(unit, gfn);
+    *at = next;
+    if (next)
+        *unit_held_in(next, gfn) = at;
     if (t->by_frame[gfn])
         return;
     smc_forget(t, gfn);

@@ -132,6 +132,7 @@ struct unit {
     bool dead;
     struct unit *next_hash, *next_dead;
     struct unit *next_frame[2]; /* in the list of gpa's frame, of gpa2's */
+    struct unit **held_frame[2]; /* what points to it there: such a list can have thousands */
     struct unit_exit *exits, *incoming;
     struct unit_site *sites;
     struct unit_insn insn[];    /* insn_count + 1: the last is the end */
@@ -143,6 +144,11 @@ struct unit {
 static inline struct unit **unit_next_in(struct unit *unit, uint64_t gfn)
 {
     return &unit->next_frame[unit->gpa >> PAGE_SHIFT != gfn];
+}
+
+static inline struct unit ***unit_held_in(struct unit *unit, uint64_t gfn)
+{
+    return &unit->held_frame[unit->gpa >> PAGE_SHIFT != gfn];
 }
 
 #define CACHE_REGIONS 8
