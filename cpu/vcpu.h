@@ -89,6 +89,7 @@ struct bt_registers {
     uint64_t seg_tlb[2];
     uint32_t x87_data;     /* the guest's offset of the last x87 operand reached through the TLB */
     uint64_t light_flags;  /* during a light call: the host's flags, as switch.S says */
+    int32_t step[2];       /* of string instructions: 1 while DF is clear, -1 */
 };
 
 /*

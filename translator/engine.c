@@ -389,6 +389,8 @@ static void *create(struct vcpu *vcpu, enum user_tier user, const char **error)
         t->fsgsbase = host_has_fsgsbase();
         t->counting = vcpu->spent;
         vcpu->engine_state = t;
+        vcpu->bt.step[0] = 1;
+        vcpu->bt.step[1] = -1;
     }
     if (!t || !allocate(t)) {
         *error = "no memory for the translation cache: free some, or raise the limit (ulimit -v)";

@@ -19,7 +19,7 @@
 #define OFF_SEG_TLB 224
 #define OFF_X87_DATA 240
 #define OFF_LIGHT_FLAGS 248
-#define OFF_CS_BASE 296
+#define OFF_CS_BASE 304
 
 /* struct jump_table (view.h): tags, then host addresses. */
 #define JUMP_SLOTS 65536

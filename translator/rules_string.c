@@ -1,6 +1,6 @@
 /*
- * String instructions. One iteration is translated in line for DF clear (the interpreter has the
- * other case); REP MOVS and REP STOS inside one page are light calls of the host's own.
+ * String instructions. One iteration is translated in line; REP MOVS and REP STOS inside one page
+ * are light calls of the host's own.
  */
 #include "translator/rules.h"
 
@@ -22,52 +22,33 @@ static bool repeated(const struct insn *in)
     return in->prefixes & (PREFIX_REP | PREFIX_REPNE);
 }
 
-/* Asks the interpreter when DF is set; otherwise goes on behind begin_forward()... */
-static uint32_t begin_forward(struct builder *b, const struct insn *in)
+/* By DF: step[0] or, as its byte is 4 then, step[1]. */
+static void load_step(struct builder *b)
 {
-    uint32_t forward, done;
-
-    EMIT(b, 0x49, 0x89, 0xcb);                 /* mov r11, rcx */
-    EMIT(b, 0x41, 0x0f, 0xb6, 0x8f);           /* movzx ecx, byte [DF] */
+    EMIT(b, 0x45, 0x0f, 0xb6, 0x9f);           /* movzx r11d, byte [DF] */
     emit32(b, OFF_FLAG_DF);
-    EMIT(b, 0xe3, 0);                          /* jrcxz forward */
-    forward = here(b);
-    EMIT(b, 0x4c, 0x89, 0xd9);                 /* mov rcx, r11 */
-    rule_callout(b, in, SITE_EXECUTE, true);
-    emit8(b, 0xe9);                            /* jmp done */
-    done = here(b);
-    emit32(b, 0);
-    if (!b->full)
-        b->start[forward - 1] = (uint8_t)(here(b) - forward);
-    EMIT(b, 0x4c, 0x89, 0xd9);                 /* forward: mov rcx, r11 */
-    return done;
+    EMIT(b, 0x47, 0x8b, 0x9c, 0x1f);           /* mov r11d, [r15 + r11 + step] */
+    emit32(b, offsetof(struct vcpu, bt.step));
 }
 
-/* ... to here. */
-static void end_forward(struct builder *b, uint32_t done)
-{
-    emit_patch(b, done, here(b));
-}
-
-static void advance(struct builder *b, const struct insn *in, unsigned reg, unsigned size)
+/* reg += r11 * size, of the address size. */
+static void step(struct builder *b, const struct insn *in, unsigned reg, unsigned size)
 {
     if (in->addrsize == 2)
         emit8(b, 0x66);
-    EMIT(b, 0x8d, 0x40 | reg << 3 | reg, (uint8_t)size); /* lea reg, [reg + size] */
+    EMIT(b, 0x42, 0x8d, reg << 3 | 4, (size >> 1) << 6 | 3 << 3 | reg); /* lea */
 }
 
 bool rule_lods(struct builder *b, const struct insn *in)
 {
     unsigned size = size_of(in);
-    uint32_t done;
 
     if (!plain(b, in) || repeated(in))
         return false;
-    done = begin_forward(b, in);
     access_string(b, in, in->seg, RSI, MEM_READ, size);
     access_load_sized_at(b, RAX, size);
-    advance(b, in, RSI, size);
-    end_forward(b, done);
+    load_step(b);
+    step(b, in, RSI, size);
     return true;
 }
 
@@ -86,54 +67,48 @@ static bool rep_light(struct builder *b, const struct insn *in, light_fn *fn)
 bool rule_stos(struct builder *b, const struct insn *in)
 {
     unsigned size = size_of(in);
-    uint32_t done;
 
     if (!plain(b, in))
         return false;
     if (repeated(in))
         return rep_light(b, in, bt_rep_stos);
-    done = begin_forward(b, in);
     access_string(b, in, SEG_ES, RDI, MEM_WRITE, size);
     access_store_sized_at(b, RAX, size);
-    advance(b, in, RDI, size);
-    end_forward(b, done);
+    load_step(b);
+    step(b, in, RDI, size);
     return true;
 }
 
 bool rule_movs(struct builder *b, const struct insn *in)
 {
     unsigned size = size_of(in);
-    uint32_t done;
 
     if (!plain(b, in))
         return false;
     if (repeated(in))
         return rep_light(b, in, bt_rep_movs);
-    done = begin_forward(b, in);
     access_string(b, in, in->seg, RSI, MEM_READ, size);
     access_load_sized_at(b, R9, size);
     emit_vcpu(b, 0x89, R9, OFF_SCRATCH);
     access_string(b, in, SEG_ES, RDI, MEM_WRITE, size);
     emit_vcpu(b, 0x8b, R9, OFF_SCRATCH);
     access_store_sized_at(b, R9, size);
-    advance(b, in, RSI, size);
-    advance(b, in, RDI, size);
-    end_forward(b, done);
+    load_step(b);
+    step(b, in, RSI, size);
+    step(b, in, RDI, size);
     return true;
 }
 
 bool rule_scas(struct builder *b, const struct insn *in)
 {
     unsigned size = size_of(in);
-    uint32_t done;
 
     if (!plain(b, in) || repeated(in))
         return false;
-    done = begin_forward(b, in);
     access_string(b, in, SEG_ES, RDI, MEM_READ, size);
     access_compare_at(b, RAX, size);
-    advance(b, in, RDI, size);
-    end_forward(b, done);
+    load_step(b);
+    step(b, in, RDI, size);
     return true;
 }
 
@@ -141,11 +116,9 @@ bool rule_scas(struct builder *b, const struct insn *in)
 bool rule_cmps(struct builder *b, const struct insn *in)
 {
     unsigned size = size_of(in);
-    uint32_t done;
 
     if (!plain(b, in) || repeated(in))
         return false;
-    done = begin_forward(b, in);
     access_string(b, in, SEG_ES, RDI, MEM_READ, size);
     access_load_sized_at(b, R9, size);
     emit_vcpu(b, 0x89, R9, OFF_SCRATCH);
@@ -154,8 +127,8 @@ bool rule_cmps(struct builder *b, const struct insn *in)
     if (size == 2)
         emit8(b, 0x66);
     emit_vcpu(b, size == 1 ? 0x3a : 0x3b, R9, OFF_SCRATCH); /* cmp r9, [scratch] */
-    advance(b, in, RSI, size);
-    advance(b, in, RDI, size);
-    end_forward(b, done);
+    load_step(b);
+    step(b, in, RSI, size);
+    step(b, in, RDI, size);
     return true;
 }
