@@ -1,5 +1,6 @@
 /*
- * The loops of nanobench.c and the shortest handlers that can be.
+ * The loops of nanobench.c (and of nanobench_native.c, those that need no privilege) and the
+ * shortest handlers that can be.
  *
  * A kernel loop is void f(uint32_t n). A user loop counts in edi and ends with int $0x30.
  */
@@ -72,6 +73,50 @@ just_return:
         movl    %eax, %cr4
         kernel_loop_end
 
+/* TS changes each time. */
+        kernel_loop nano_cr0ts
+        movl    %cr0, %eax
+        xorl    $8, %eax
+        movl    %eax, %cr0
+        kernel_loop_end
+
+/* To the other address space, and a page of it that is elsewhere there. */
+        kernel_loop nano_ctxsw
+        movl    %cr3, %eax
+        xorl    nano_other_cr3, %eax
+        movl    %eax, %cr3
+        movl    (%esi), %eax
+        kernel_loop_end
+
+/* The local APIC's version. */
+        kernel_loop nano_mmio
+        movl    nano_mmio_page, %eax
+        movl    0x30(%eax), %eax
+        kernel_loop_end
+
+/* 239 ticks of the 8254 (channel 0, mode 0) asleep. */
+        kernel_loop nano_hlt
+        movb    $0x30, %al
+        outb    %al, $0x43
+        movb    $239, %al
+        outb    %al, $0x40
+        xorl    %eax, %eax
+        outb    %al, $0x40
+        sti
+        hlt
+        cli
+        kernel_loop_end
+
+/* 1 KiB */
+        kernel_loop nano_repmovs
+        movl    %edi, %eax
+        movl    $nano_from, %esi
+        movl    $nano_to, %edi
+        movl    $256, %ecx
+        rep movsl
+        movl    %eax, %edi
+        kernel_loop_end
+
         kernel_loop nano_divzero
         xorl    %ecx, %ecx
         divl    %ecx                    # 2 bytes: nano_skip_div knows
@@ -121,6 +166,18 @@ just_return:
         invlpg  (%esi, %ecx)
         kernel_loop_end
 
+/* Entry n becomes what entry 0 is, from the last to the first. */
+        kernel_loop nano_pte_store
+        movl    %edx, (%ebx, %edi, 4)
+        kernel_loop_end
+
+        kernel_loop nano_pte_store_invlpg
+        movl    %edx, (%ebx, %edi, 4)
+        movl    %edi, %ecx
+        shll    $12, %ecx
+        invlpg  (%esi, %ecx)
+        kernel_loop_end
+
 /* User loops */
         .balign 64
         .globl  nano_user_int80
@@ -162,6 +219,13 @@ nano_skip_div:
 nano_skip_load:
         addl    $4, %esp                # the error code
         addl    $5, (%esp)
+        iret
+
+        .balign 16
+        .globl  nano_timer
+nano_timer:
+        movb    $0x20, %al              # nano_hlt does not need it
+        outb    %al, $0x20
         iret
 
         .section .note.GNU-stack, "", @progbits

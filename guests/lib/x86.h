@@ -44,6 +44,7 @@ enum { VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, 
 #define CPUID_DE   (1u << 2)
 #define CPUID_PAE  (1u << 6)
 #define CPUID_CX8  (1u << 8)
+#define CPUID_APIC (1u << 9)
 #define CPUID_SEP  (1u << 11)
 #define CPUID_PGE  (1u << 13)
 #define CPUID_FXSR (1u << 24)
