@@ -521,6 +521,7 @@ void config_help(void)
            "  novt run [options] [KERNEL]  boot a kernel\n"
            "  novt image COMMAND           make, describe, check, convert disk images\n"
            "  novt ctl -s SOCKET COMMAND   control a running guest (run -monitor unix:SOCKET)\n"
+           "  novt bench [options]         measure what virtualization costs on this host\n"
            "  novt doctor                  say what this host offers and what novt will use\n\n"
            "Options are written -option or --option.\n");
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -663,7 +664,8 @@ static int parse_words(struct config *config, char **argv, int argc, unsigned co
 
 int config_parse(struct config *config, int argc, char **argv, struct error *error)
 {
-    static const char *const commands[] = { "run", "image", "ctl", "doctor", "help", "version" };
+    static const char *const commands[] = { "run",    "image", "ctl",    "bench",
+                                            "doctor", "help",  "version" };
     const char *word = argc > 1 ? argv[1] : "";
 
     set_defaults(config);

@@ -11,6 +11,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/vcpu.h"
 #include "display/window.h"
+#include "frontend/bench_tool.h"
 #include "frontend/config.h"
 #include "frontend/confine.h"
 #include "frontend/ctl.h"
@@ -192,5 +193,7 @@ int main(int argc, char **argv)
         return flush_output(image_tool(argc - 2, argv + 2));
     if (argc > 1 && !strcmp(argv[1], "ctl"))
         return flush_output(ctl_tool(argc - 2, argv + 2));
+    if (argc > 1 && !strcmp(argv[1], "bench"))
+        return bench_tool(argc - 2, argv + 2);
     return work(&config, argc, argv);
 }
