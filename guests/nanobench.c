@@ -1,7 +1,7 @@
 /*
- * The nanobenchmarks of Adams and Agesen, and more of their kind: what single virtualization-sensitive
- * operations cost, in TSC cycles, the loop's own decrement and jump included. Prints
- * "NANO name cycles".
+ * The nanobenchmarks of Adams and Agesen, and more of their kind: what single operations that are
+ * sensitive to virtualization cost, in TSC cycles, the loop's own decrement and jump included.
+ * Prints "NANO name cycles".
  *
  * Every benchmark calibrates itself to rounds of 60 ms ("fast" on the command line: 4 ms) and the
  * quickest of three counts. Interrupts are masked at the PIC but for hlt, of which the wait itself

@@ -2,9 +2,10 @@
  * Those of the nanobenchmarks that an ordinary program can do, with the same loops, on the host
  * itself: a static i386 program. "fast" as its argument: short rounds.
  *
- * What has another meaning than in a kernel of one's own: syscall and sysenter are the host kernel's
- * getppid (sysenter: by the vDSO, as libc does it); divzero and pgfault are signals, delivered and
- * returned from; the writes to page-table entries are stores to memory that nobody watches.
+ * What has another meaning than in a kernel of one's own: syscall and sysenter are the host
+ * kernel's getppid (sysenter: by the vDSO, as libc does it); divzero and pgfault are signals,
+ * delivered and returned from; the writes to page-table entries are stores to memory that nobody
+ * watches.
  */
 #include "guests/bench/rt.h"
 #include "guests/nano_measure.h"

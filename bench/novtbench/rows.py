@@ -11,6 +11,7 @@ import io_rows
 # What novt is compared with: (ratio required, aim). "tiers": the best of its own forced tiers.
 SYSTEM = {"qemu": (0.5, 0.25), "tiers": (1.1, 1.0)}
 COMPUTE = {"native": (1.08, 1.02), "qemu": (0.3, 0.15)}
+MORE = {"qemu": (1.0, 0.5)}  # nobody has asked for less
 NANO = {"qemu": (1.0, 0.5)}
 
 
@@ -34,6 +35,10 @@ ROWS = {
     "fork": Row("2000 x fork+wait", {"qemu": (0.9, 0.5)}, light=True),
     "forkexec": Row("300 x fork+exec of busybox true", SYSTEM),
     "groups": Row("80 000 messages, 80 processes", {"qemu": (0.5, 0.25)}),
+    "open": Row("200 000 x open+close", MORE),
+    "stat": Row("400 000 x stat", MORE),
+    "signal": Row("50 000 signals taken", MORE),
+    "tar": Row("tar of 2000 small files, and back", MORE),
     "x87": Row("x87 loop", {"qemu": (0.15, 0.05)}, group="compute", light=True),
     "sse2": Row("SSE2 matrix product", {"qemu": (0.15, 0.05)}, group="compute", light=True),
     "awk": Row("busybox awk, doubles", {"qemu": (0.15, 0.05), "native": (1.08, 1.02)},
@@ -51,6 +56,9 @@ ROWS = {
     "gcc": Row("Debian's gcc -O1 of 20 000 lines", {"qemu": (0.3, 0.15), "native": (2.0, 1.3)},
                group="compute", setup="programs"),
     "chase": Row("pointer chase over 64 MiB", COMPUTE, group="memory"),
+    "workset": Row("10 M random writes to 128 MiB", MORE, group="memory"),
+    "mmap": Row("20 000 x mmap, touch, munmap", MORE, group="memory"),
+    "protect": Row("100 000 x mprotect, back, a write", MORE, group="memory"),
     **{name: Row(what, against, unit, "io", "io")
        for name, (what, unit, against) in io_rows.ROWS.items()},
 }

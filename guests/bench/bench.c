@@ -7,6 +7,7 @@
  *
  * The clock is CLOCK_MONOTONIC where the program runs: the guest's own.
  */
+#include "calls.h"
 #include "loads.h"
 #include "rt.h"
 
@@ -205,6 +206,12 @@ static const struct work {
     { "groups", loads_groups, 200 },
     { "processes", loads_processes, 10 },
     { "ticks", loads_ticks, 5000 },
+    { "open", calls_open, 200000 },
+    { "stat", calls_stat, 400000 },
+    { "signal", calls_signal, 50000 },
+    { "mmap", calls_mmap, 20000 },
+    { "protect", calls_protect, 100000 },
+    { "workset", calls_workset, 10000000 },
 };
 
 static int do_work(int argc, char **argv) /* WORK [COUNT] */
@@ -218,7 +225,7 @@ static int do_work(int argc, char **argv) /* WORK [COUNT] */
         }
     rt_print("usage: bench WORK [COUNT], bench self NAME WORK [COUNT], or "
              "bench time NAME PROGRAM ARGUMENT...; WORK: getppid|pagefault|pipe|fork|x87|sse2|"
-             "chase|avx2|groups|processes|ticks\n");
+             "chase|avx2|groups|processes|ticks|open|stat|signal|mmap|protect|workset\n");
     return 64;
 }
 

@@ -33,6 +33,7 @@ enum {
     SYS_rt_sigaction = 174,
     SYS_sigaltstack = 186,
     SYS_mmap2 = 192,
+    SYS_stat64 = 195,
     SYS_futex = 240,
     SYS_set_thread_area = 243,
     SYS_exit_group = 252,
