@@ -16,7 +16,7 @@
 
 #include "block/internal.h"
 
-enum { SLICES = 64 };
+enum { SLICES = 256 };
 enum { DOES = 100, FORBIDS = 200 };
 enum { READING, WRITING, RESIZING = 3, THINGS = 4 };
 
@@ -280,13 +280,22 @@ int file_write(struct file *file, uint64_t offset, const void *from, uint64_t si
     return file_writev(file, offset, &cursor, size);
 }
 
+/* A part may have been read when it fails: it is read again, then. */
 bool file_read_now(struct file *file, uint64_t offset, struct cursor *to, uint64_t size)
 {
     struct iovec pieces[SLICES];
-    int n = slice(*to, size, pieces);
 
-    /* A part may have been read: it is read again, then. */
-    return preadv2(file->fd, pieces, n, (off_t)offset, RWF_NOWAIT) == (ssize_t)size;
+    while (size) {
+        int n = slice(*to, size, pieces);
+        ssize_t got = preadv2(file->fd, pieces, n, (off_t)offset, RWF_NOWAIT);
+
+        if (got <= 0)
+            return false;
+        cursor_skip(to, (uint64_t)got);
+        offset += (uint64_t)got;
+        size -= (uint64_t)got;
+    }
+    return true;
 }
 
 static int write_zeros(struct file *file, uint64_t offset, uint64_t size)

@@ -9,9 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "block/disk.h"
 #include "devices/blockdev.h"
@@ -34,10 +32,11 @@ struct pool {
     pthread_cond_t idle;  /* a request was done */
     struct drive *drives, *turn;
     struct block_request *done, **done_end;
+    void (*wake)(void *arg);
+    void *wake_arg;
     pthread_t worker[WORKERS];
     unsigned started;
     bool ending;
-    int event;
 };
 
 /* --- Order ------------------------------------------------------------------ */
@@ -132,28 +131,19 @@ static void count(struct pool_stats *stats, const struct block_request *r)
         stats->written_bytes += r->size;
 }
 
-static void signal_event(struct pool *pool)
-{
-    uint64_t one = 1;
-
-    if (write(pool->event, &one, sizeof(one)) < 0)
-        return; /* the counter is full: readable it is */
-}
-
-/* In the lock. */
-static void put_done(struct pool *pool, struct block_request *r)
+/* In the lock. True: wake() is to be called, outside of it. */
+static bool put_done(struct pool *pool, struct block_request *r)
 {
     bool first = !pool->done;
 
     r->next = NULL;
     *pool->done_end = r;
     pool->done_end = &r->next;
-    if (first)
-        signal_event(pool);
+    return first;
 }
 
-/* In the lock. */
-static void finish(struct pool *pool, struct drive *d, struct block_request *r)
+/* In the lock; as put_done(). */
+static bool finish(struct pool *pool, struct drive *d, struct block_request *r)
 {
     struct block_request **at = &d->busy;
 
@@ -161,10 +151,10 @@ static void finish(struct pool *pool, struct drive *d, struct block_request *r)
         at = &(*at)->next;
     *at = r->next;
     count(&d->stats, r);
-    put_done(pool, r);
     pthread_cond_broadcast(&pool->idle);
     if (d->queue)
         pthread_cond_broadcast(&pool->work); /* somebody may have waited for this one */
+    return put_done(pool, r);
 }
 
 /* --- Workers ---------------------------------------------------------------- */
@@ -228,6 +218,26 @@ static bool anything_unsettled(const struct pool *pool)
     return false;
 }
 
+/* In the lock, which it gives up. */
+static void do_request(struct pool *pool, struct drive *d, struct block_request *r)
+{
+    bool first;
+
+    if (r->op == BLOCK_FLUSH)
+        d->unsettled = false;
+    else if (changes(r))
+        d->unsettled = true;
+    pthread_mutex_unlock(&pool->lock);
+    r->err = carry_out(d->image, r);
+    pthread_mutex_lock(&pool->lock);
+    first = finish(pool, d, r);
+    if (!first)
+        return;
+    pthread_mutex_unlock(&pool->lock);
+    pool->wake(pool->wake_arg);
+    pthread_mutex_lock(&pool->lock);
+}
+
 static void *work(void *arg)
 {
     struct pool *pool = arg;
@@ -237,22 +247,12 @@ static void *work(void *arg)
         struct drive *d;
         struct block_request *r = take(pool, &d);
 
-        if (!r && anything_unsettled(pool)) {
+        if (r)
+            do_request(pool, d, r);
+        else if (anything_unsettled(pool))
             wait_for_work(pool);
-            continue;
-        }
-        if (!r) {
+        else
             pthread_cond_wait(&pool->work, &pool->lock);
-            continue;
-        }
-        if (r->op == BLOCK_FLUSH)
-            d->unsettled = false;
-        else if (changes(r))
-            d->unsettled = true;
-        pthread_mutex_unlock(&pool->lock);
-        r->err = carry_out(d->image, r);
-        pthread_mutex_lock(&pool->lock);
-        finish(pool, d, r);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
@@ -289,6 +289,7 @@ static void submit(void *medium, struct block_request *r)
 {
     struct drive *d = medium;
     struct pool *pool = d->pool;
+    bool first = false;
 
     r->next = NULL;
     r->err = check(d, r);
@@ -298,7 +299,7 @@ static void submit(void *medium, struct block_request *r)
         r->err = -ENOMEM;
     pthread_mutex_lock(&pool->lock);
     if (r->err) {
-        put_done(pool, r);
+        first = put_done(pool, r);
     } else {
         if (d->queue || d->busy)
             start_worker(pool);
@@ -307,6 +308,8 @@ static void submit(void *medium, struct block_request *r)
         pthread_cond_signal(&pool->work);
     }
     pthread_mutex_unlock(&pool->lock);
+    if (first)
+        pool->wake(pool->wake_arg);
 }
 
 /* In the lock: no write to that place, or flush of one, is on its way. */
@@ -341,18 +344,10 @@ static bool try_now(void *medium, struct block_request *r)
     return true;
 }
 
-int pool_fd(const struct pool *pool)
-{
-    return pool->event;
-}
-
 void pool_dispatch(struct pool *pool)
 {
     struct block_request *r, *next;
-    uint64_t events;
 
-    if (read(pool->event, &events, sizeof(events)) < 0)
-        return; /* nothing is done */
     pthread_mutex_lock(&pool->lock);
     r = pool->done;
     pool->done = NULL;
@@ -478,17 +473,14 @@ struct pool_stats pool_stats(const struct blockdev *dev)
 
 /* --- Life ------------------------------------------------------------------- */
 
-struct pool *pool_create(void)
+struct pool *pool_create(void (*wake)(void *arg), void *arg)
 {
     struct pool *pool = calloc(1, sizeof(*pool));
 
     if (!pool)
         return NULL;
-    pool->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (pool->event < 0) {
-        free(pool);
-        return NULL;
-    }
+    pool->wake = wake;
+    pool->wake_arg = arg;
     pool->done_end = &pool->done;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
@@ -522,7 +514,6 @@ int pool_destroy(struct pool *pool)
         err = err ? err : flushed;
         free(d);
     }
-    close(pool->event);
     pthread_mutex_destroy(&pool->lock);
     pthread_cond_destroy(&pool->work);
     pthread_cond_destroy(&pool->idle);

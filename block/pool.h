@@ -18,17 +18,15 @@ struct blockdev;
 struct disk;
 struct pool;
 
-/* Threads are started by the first request. NULL: errno says why. */
-struct pool *pool_create(void);
+/* Threads are started by the first request. wake(arg) is called, on any thread, when there is
+ * something for pool_dispatch() and there was nothing before. NULL: errno says why. */
+struct pool *pool_create(void (*wake)(void *arg), void *arg);
 
 /* Waits for what is going on, flushes and closes every image. Nobody is called back any more. 0, or
  * the first error of a flush: -errno. */
 int pool_destroy(struct pool *pool);
 
-/* Readable when pool_dispatch() has something to do. */
-int pool_fd(const struct pool *pool);
-
-/* Calls back for requests that are done. */
+/* Calls back for requests that are done, if any. */
 void pool_dispatch(struct pool *pool);
 
 /* A drive with this image in it, which is the pool's from now on; NULL: an empty one. It lives as

@@ -2,7 +2,6 @@
 #include "frontend/drives.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +21,7 @@ struct drives {
     const struct drive_specs *specs;
     struct poller *poller;
     struct pool *pool;
-    struct poller_fd fd;
+    struct poller_call call;
     struct blockdev *drive[DRIVES_MAX]; /* as in specs */
     char name[DRIVES_MAX][24];
     unsigned count;
@@ -96,10 +95,17 @@ static void name(struct drives *drives, unsigned n)
                  spec->index);
 }
 
-static void ready(void *arg, short revents)
+static void ready(void *arg)
 {
-    (void)revents;
     pool_dispatch(arg);
+}
+
+/* On any thread. */
+static void wake(void *arg)
+{
+    struct drives *drives = arg;
+
+    poller_call(drives->poller, &drives->call);
 }
 
 int drives_create(struct drives **made, const struct drive_specs *specs, struct poller *poller,
@@ -111,24 +117,16 @@ int drives_create(struct drives **made, const struct drive_specs *specs, struct 
         return error_set(error, EX_OSERR, "no host memory for drives; free some");
     drives->specs = specs;
     drives->poller = poller;
-    drives->pool = pool_create();
+    drives->pool = pool_create(wake, drives);
     if (!drives->pool)
-        return error_set(error, EX_OSERR, "no event descriptor for drives: %s; raise the limit"
-                         " (ulimit -n)", strerror(errno));
+        return error_set(error, EX_OSERR, "no host memory for drives; free some");
+    drives->call = (struct poller_call){ .ready = ready, .arg = drives->pool };
+    poller_add_call(poller, &drives->call);
     for (unsigned i = 0; i < specs->count; i++) {
         name(drives, i);
         if (add(drives, &specs->drive[i], error))
             return -1;
     }
-    return 0;
-}
-
-int drives_open(struct drives *drives, struct error *error)
-{
-    drives->fd = (struct poller_fd){ .fd = pool_fd(drives->pool), .events = POLLIN,
-                                     .ready = ready, .arg = drives->pool };
-    if (drives->count && poller_add(drives->poller, &drives->fd))
-        return error_set(error, EX_SOFTWARE, "drives: too many descriptors to wait for");
     return 0;
 }
 
@@ -144,9 +142,8 @@ void drives_destroy(struct drives *drives)
 {
     if (!drives)
         return;
-    if (drives->fd.arg)
-        poller_remove(drives->poller, &drives->fd);
     pool_destroy(drives->pool);
+    poller_remove_call(drives->poller, &drives->call);
     free(drives);
 }
 

@@ -17,9 +17,6 @@ struct poller;
 int drives_create(struct drives **drives, const struct drive_specs *specs, struct poller *poller,
                   struct error *error);
 
-/* From now on requests are completed. 0, or -1 with *error. */
-int drives_open(struct drives *drives, struct error *error);
-
 /* The guest runs no more: waits for its requests, brings all to the disk. 0, or -1 with *error. */
 int drives_close(struct drives *drives, struct error *error);
 

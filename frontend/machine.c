@@ -304,7 +304,7 @@ int machine_create(struct machine *m, const struct config *config, struct error 
 
 int machine_open(struct machine *m, struct error *error)
 {
-    if (drives_open(m->drives, error) || nics_open(m->nics, error) || shares_open(m->shares, error))
+    if (nics_open(m->nics, error) || shares_open(m->shares, error))
         return -1;
     /* The terminal last: what goes wrong before is told on a sane one. */
     struct console *all[] = { m->debugcon, m->virtcon, m->serial[1], m->serial[0] };

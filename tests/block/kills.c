@@ -7,7 +7,6 @@
  * submitted last, and the last one that was written when a flush began which has ended. 77: there
  * is no qemu-img.
  */
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 #include "block/disk.h"
 #include "block/pool.h"
 #include "devices/blockdev.h"
+#include "tests/block/bell.h"
 
 enum { RECORD = 4096, RECORDS = 16384, DEPTH = 8 };
 
@@ -113,24 +113,22 @@ static int write_on(struct writer *w, const char *path)
     struct disk_options options = { .format = DISK_QCOW2 };
     struct disk_error error;
     struct disk *image = disk_open(path, &options, &error);
+    int bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
     if (!image) {
         printf("FAIL %s\n", error.text);
         return 5;
     }
-    w->pool = pool_create();
+    w->pool = pool_create(bell_ring, &bell);
     w->drive = pool_add(w->pool, image, false, NULL);
     memcpy(w->written, w->shared->flushed, sizeof(w->written));
     for (;;) {
-        struct pollfd fd = { pool_fd(w->pool), POLLIN, 0 };
-
         for (unsigned i = 0; i < DEPTH; i++)
             if (!w->slot[i].busy)
                 start_write(w, &w->slot[i]);
         if (!w->flushing && !draw(&w->state, 4))
             start_flush(w);
-        poll(&fd, 1, -1);
-        pool_dispatch(w->pool);
+        bell_wait(bell, w->pool, -1);
     }
 }
 

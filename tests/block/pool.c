@@ -4,7 +4,6 @@
  * is done after everything before it. Then errors, and media that come and go.
  */
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "block/disk.h"
 #include "block/pool.h"
 #include "devices/blockdev.h"
+#include "tests/block/bell.h"
 #include "tests/check.h"
 
 enum { SIZE = 256 << 10, MOST = 16384, DEPTH = 24, REQUESTS = 4000 };
@@ -29,6 +29,7 @@ struct slot {
 
 static struct run {
     struct pool *pool;
+    int bell;
     struct blockdev *drive;
     struct slot slot[DEPTH];
     uint8_t model[SIZE];
@@ -123,10 +124,7 @@ static void start(struct slot *s)
 
 static void wait_some(void)
 {
-    struct pollfd fd = { pool_fd(run.pool), POLLIN, 0 };
-
-    CHECK_EQ(poll(&fd, 1, 20000), 1);
-    pool_dispatch(run.pool);
+    CHECK_EQ(bell_wait(run.bell, run.pool, 20000), true);
 }
 
 static struct disk *image(const char *path, enum disk_format format, bool readonly)
@@ -151,7 +149,8 @@ static void test_order(enum disk_format format)
 
     memset(&run, 0, sizeof(run));
     run.state = 88172645463325252;
-    run.pool = pool_create();
+    run.bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    run.pool = pool_create(bell_ring, &run.bell);
     run.drive = pool_add(run.pool, image("a", format, false), false, "serial");
     CHECK_EQ(run.drive->size, SIZE);
     while (run.submitted < REQUESTS) {
@@ -207,7 +206,7 @@ static int one(enum block_op op, uint64_t offset, uint64_t size)
 
 static void test_errors(void)
 {
-    run.pool = pool_create();
+    run.pool = pool_create(bell_ring, &run.bell);
     run.drive = pool_add(run.pool, NULL, true, NULL);
     run.drive->changed = changed;
     CHECK_EQ(run.drive->present, false);

@@ -155,7 +155,6 @@ int main(void)
         return 1;
     set_up();
     CHECK_EQ(drives_create(&drives, &specs, poller, &error), 0);
-    CHECK_EQ(drives_open(drives, &error), 0);
     test_places();
     test_media();
     test_errors(poller);
