@@ -67,7 +67,7 @@ struct vcpu_stats {
 
 /*
  * What translated code keeps while it runs, at fixed offsets (translator/offsets.h); meaningless to
- * everybody else. IF and DF live here as the bits of EFLAGS' second byte.
+ * everybody else. IF and DF live here, each alone as in EFLAGS.
  */
 struct bt_registers {
     uint64_t host_rsp;     /* the monitor's stack */
@@ -76,18 +76,18 @@ struct bt_registers {
     uint64_t tlb;          /* r13 */
     uint64_t scratch;      /* a value that outlives a memory probe */
     uint64_t window;       /* gs base */
-    uint8_t flag_if, flag_df;
-    uint8_t leave;         /* a callout changed something: look before going on in the unit */
-    uint8_t fpu_loaded;    /* the guest's FPU and vector state is in the host's registers */
-    bool fault_write;      /* a fault in the window: was it a write, */
-    uint8_t spare[3];
-    uint32_t fault_gla;    /* where, */
+    uint32_t flag_if, flag_df;
+    uint32_t fault_gla;    /* a fault in the window: where, */
     uint32_t system_flags; /* EFLAGS without the arithmetic flags, IF and DF */
     uint64_t host_rip;     /* of the fault: which host instruction */
     uint64_t saved[2];     /* of a light call: where it goes on */
     /* FS, GS: the TLB, or one that never hits while the segment is not whole */
     uint64_t seg_tlb[2];
     uint32_t x87_data;     /* the guest's offset of the last x87 operand reached through the TLB */
+    uint8_t leave;         /* a callout changed something: look before going on in the unit */
+    uint8_t fpu_loaded;    /* the guest's FPU and vector state is in the host's registers */
+    bool fault_write;      /* the fault in the window: was it a write? */
+    uint8_t spare;
     uint64_t light_flags;  /* during a light call: the host's flags, as switch.S says */
     int32_t step[2];       /* of string instructions: 1 while DF is clear, -1 */
 };

@@ -378,7 +378,7 @@ bool access_at_direct(const struct builder *b)
 }
 
 /* At seg:[base + disp]. */
-static void reach_at(struct builder *b, unsigned base, int8_t disp, const struct reach *to)
+static void reach_at(struct builder *b, unsigned base, int32_t disp, const struct reach *to)
 {
     b->base = (uint8_t)base;
     b->disp = disp;
@@ -396,11 +396,26 @@ static void reach_at(struct builder *b, unsigned base, int8_t disp, const struct
         probe(b, to->access, to->size, to->retry, false, to->seg);
 }
 
-void access_at(struct builder *b, unsigned base, int8_t disp, enum mem_access access, unsigned size)
+void access_at(struct builder *b, unsigned base, int32_t disp, enum mem_access access,
+               unsigned size)
 {
     reach_at(b, base, disp,
              &(struct reach){ SEG_SS, size, access, here(b), false, stack_narrow(b), b->parts });
     b->parts = false;
+}
+
+void access_r8(struct builder *b, const struct insn *in, enum mem_access access, unsigned size,
+               uint32_t retry)
+{
+    struct reach to = { in->seg, size, access, retry, false, in->addrsize == 2, false };
+
+    if (to.narrow)
+        narrow_r8(b);
+    b->form = FORM_TLB;
+    if (segmented(b, in->seg))
+        segmented_probe(b, &to);
+    else
+        probe(b, access, size, retry, false, in->seg);
 }
 
 void access_linear(struct builder *b, enum mem_access access, unsigned size, uint32_t retry)
@@ -505,10 +520,10 @@ void access_store_imm_at(struct builder *b, uint32_t imm, unsigned size)
 
 static void move_beside(struct builder *b, uint8_t op, unsigned reg, unsigned size, unsigned disp)
 {
-    int8_t before = b->disp;
+    int32_t before = b->disp;
 
     if (b->form == FORM_WINDOW_AT) {
-        b->disp = (int8_t)(before + (int)disp);
+        b->disp = before + (int32_t)disp;
         move_r8_sized(b, op, reg, size);
         b->disp = before;
         return;

@@ -46,7 +46,7 @@ struct builder {
     bool parts;                  /* the next operand is more than one to the guest: each wraps */
     uint8_t form;                /* enum access_form of the operand at hand */
     uint8_t base;                /* of FORM_WINDOW_AT */
-    int8_t disp;
+    int32_t disp;
     uint64_t gpa, gpa2;
     uint32_t key, eip, at;       /* at: eip of the instruction being translated */
     uint32_t cs_base, cs_limit;
@@ -112,8 +112,12 @@ enum access_form {
 /* These make the guest's operand of size bytes reachable (b->form says how), or leave the unit. */
 void access_operand(struct builder *b, const struct insn *in, enum mem_access access,
                     unsigned size);
-void access_at(struct builder *b, unsigned base, int8_t disp, enum mem_access access,
+void access_at(struct builder *b, unsigned base, int32_t disp, enum mem_access access,
                unsigned size);
+/* At the offset in r8d of the segment of in (if access_possible()), never in a window; retry: where
+ * its computation begins. */
+void access_r8(struct builder *b, const struct insn *in, enum mem_access access, unsigned size,
+               uint32_t retry);
 /* At the linear address in r8d; retry: where its computation begins. */
 void access_linear(struct builder *b, enum mem_access access, unsigned size, uint32_t retry);
 /* The element of a string instruction at seg:[base]. */

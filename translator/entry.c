@@ -152,8 +152,7 @@ static uint32_t eflags_now(const struct vcpu *vcpu)
     uint32_t flags = (uint32_t)vcpu->bt.light_flags;
 
     return (vcpu->eflags & ~(uint32_t)(EFLAGS_ARITH | EFLAGS_IF | EFLAGS_DF | EFLAGS_RF)) |
-           (flags >> 8 & 0xd7) | (flags & 1) << 11 | (uint32_t)vcpu->bt.flag_if << 8 |
-           (uint32_t)vcpu->bt.flag_df << 8;
+           (flags >> 8 & 0xd7) | (flags & 1) << 11 | vcpu->bt.flag_if | vcpu->bt.flag_df;
 }
 
 static void go_to(struct vcpu *vcpu, const void *host, unsigned cpl)
@@ -258,8 +257,8 @@ bool bt_iret(struct vcpu *vcpu, uint32_t key)
     vcpu->gpr[RSP] = cpl ? frame[3] : (uint32_t)(esp + 12);
     vcpu->nmi_blocked = false;
     vcpu->bt.light_flags = (flags & 0xd5) << 8 | (flags >> 11 & 1);
-    vcpu->bt.flag_if = (uint8_t)((flags & EFLAGS_IF) >> 8);
-    vcpu->bt.flag_df = (uint8_t)((flags & EFLAGS_DF) >> 8);
+    vcpu->bt.flag_if = flags & EFLAGS_IF;
+    vcpu->bt.flag_df = flags & EFLAGS_DF;
     go_to(vcpu, host, cpl);
     return true;
 }

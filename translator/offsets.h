@@ -11,13 +11,12 @@
 #define OFF_SCRATCH 168
 #define OFF_WINDOW 176
 #define OFF_FLAG_IF 184
-#define OFF_FLAG_DF 185
-#define OFF_LEAVE 186
-#define OFF_FPU_LOADED 187
+#define OFF_FLAG_DF 188
 #define OFF_SYSTEM_FLAGS 196
 #define OFF_SAVED 208
 #define OFF_SEG_TLB 224
 #define OFF_X87_DATA 240
+#define OFF_FPU_LOADED 245
 #define OFF_LIGHT_FLAGS 248
 #define OFF_CS_BASE 304
 

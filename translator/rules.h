@@ -8,18 +8,20 @@
 typedef bool rule_fn(struct builder *b, const struct insn *in);
 
 /* --- rules.c --- */
-rule_fn rule_same, rule_bit_string, rule_bit_scan, rule_inc_dec, rule_lea, rule_nop,
+rule_fn rule_same, rule_bit_string, rule_bit_scan, rule_inc_dec, rule_lea, rule_xlat, rule_nop,
     rule_fence;
 /* --- rules_vector.c: AVX; BMI --- */
 rule_fn rule_vector, rule_bmi;
 /* --- rules_stack.c --- */
-rule_fn rule_push, rule_pop, rule_leave, rule_pusha, rule_popa;
+rule_fn rule_push, rule_pop, rule_enter, rule_leave, rule_pusha, rule_popa;
 /* --- rules_branch.c --- */
 rule_fn rule_call, rule_call_indirect, rule_jmp, rule_jmp_indirect, rule_ret;
 rule_fn rule_jcc, rule_jcxz, rule_loop;
 /* --- rules_system.c --- */
 rule_fn rule_pushf, rule_popf, rule_cli, rule_sti, rule_cld, rule_std, rule_rdtsc, rule_sysenter,
     rule_sysexit, rule_int, rule_iret, rule_mov_to_cr;
+/* IF's or DF's offset in struct vcpu: 0 or its bit. No flag of the host's changes. */
+void rule_store_flag(struct builder *b, uint32_t offset, uint32_t value);
 /* EFLAGS into r9d; from r9d (size bytes), and where they cannot be: rules_system.c says how. */
 void rule_compose_flags(struct builder *b);
 void rule_load_flags(struct builder *b, unsigned size, uint32_t ways[2]);

@@ -1,8 +1,8 @@
 /*
  * Real mode, and what virtual-8086 mode shares with it: a segment register's base is its selector
  * times 16, so that loads and far transfers need no descriptor and are translated in line. INT and
- * IRET as well, in real mode: in virtual-8086 mode they depend on IOPL. Reference: SDM 3, 20.1;
- * SDM 2, INT n, IRET.
+ * IRET as well in real mode, IRET in virtual-8086 mode with IOPL 3. Reference: SDM 3, 20.1; SDM 2,
+ * INT n, IRET.
  *
  * Only with KEY_ODD clear (rule_is_real()): limits are 64 KiB at least and CS's is that, the
  * interrupt vector table is whole, EFLAGS.AC is clear.
@@ -119,11 +119,10 @@ static bool interrupts(const struct builder *b, const struct insn *in)
     return rule_is_real(b) && !(b->key & KEY_USER) && !(in->prefixes & PREFIX_LOCK);
 }
 
-static void store_byte(struct builder *b, uint32_t offset)
+static bool returns(const struct builder *b, const struct insn *in)
 {
-    EMIT(b, 0x41, 0xc6, 0x87);                   /* mov byte [r15 + offset], 0 */
-    emit32(b, offset);
-    emit8(b, 0);
+    return interrupts(b, in) ||
+           (rule_is_real(b) && b->key & KEY_IOPL && !(in->prefixes & PREFIX_LOCK));
 }
 
 static void count_interrupt(struct builder *b)
@@ -158,7 +157,7 @@ bool rule_int_real(struct builder *b, const struct insn *in)
     rule_compose_flags(b);
     access_store_beside(b, R9, 2, 4);
     store_return(b, in);
-    store_byte(b, OFF_FLAG_IF);
+    rule_store_flag(b, OFF_FLAG_IF, 0);
     count_interrupt(b);
     emit_vcpu(b, 0x8b, R8, OFF_SAVED);
     go(b);
@@ -169,7 +168,7 @@ bool rule_iret_real(struct builder *b, const struct insn *in)
 {
     uint32_t ways[2], done;
 
-    if (!interrupts(b, in) || in->opsize != 2)
+    if (!returns(b, in) || in->opsize != 2)
         return false;
     access_at(b, RSP, 0, MEM_READ, 6);
     access_load16_beside(b, R9, 4);
@@ -180,7 +179,9 @@ bool rule_iret_real(struct builder *b, const struct insn *in)
     emit_land(b, ways[1]);
     rule_callout(b, in, SITE_EXECUTE, false);
     emit_land(b, done);
-    store_byte(b, (uint32_t)offsetof(struct vcpu, nmi_blocked));
+    EMIT(b, 0x41, 0xc6, 0x87);                   /* mov byte [nmi_blocked], 0 */
+    emit32(b, (uint32_t)offsetof(struct vcpu, nmi_blocked));
+    emit8(b, 0);
     access_move_sp(b, RSP, 6);
     go(b);
     return true;

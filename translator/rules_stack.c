@@ -1,4 +1,4 @@
-/* PUSH, POP and LEAVE; PUSHA and POPA of segmented code. Flat code's have 32-bit operands. */
+/* PUSH, POP and LEAVE; ENTER, PUSHA and POPA of segmented code. Flat code's have 32-bit operands. */
 #include "translator/rules.h"
 
 /* Operands of 16 bits are left to the interpreter in flat code, where they are rare. */
@@ -47,12 +47,31 @@ static void set_register(struct builder *b, unsigned reg, unsigned size)
     EMIT(b, 0x44, 0x89, 0xc8 | reg);
 }
 
+/* Never in a window: what the store's fault would find popped already. With ESP as base the address
+ * is that after the pop. */
+static bool pop_memory(struct builder *b, const struct insn *in)
+{
+    if (!access_possible(b, in, MEM_WRITE) || in->base == RSP)
+        return false;
+    b->adapted = true;
+    access_at(b, RSP, 0, MEM_READ, in->opsize);
+    access_load_sized_at(b, R9, in->opsize);
+    emit_vcpu(b, 0x89, R9, OFF_SCRATCH);
+    access_operand(b, in, MEM_WRITE, in->opsize);
+    emit_vcpu(b, 0x8b, R9, OFF_SCRATCH);
+    access_store_sized_at(b, R9, in->opsize);
+    access_move_sp(b, RSP, in->opsize);
+    return true;
+}
+
 bool rule_pop(struct builder *b, const struct insn *in)
 {
     unsigned reg = in->has_modrm ? in->rm : in->opcode & 7u;
 
-    if (!plain(b, in) || in->has_mem)
+    if (!plain(b, in))
         return false;
+    if (in->has_mem)
+        return pop_memory(b, in);
     access_at(b, RSP, 0, MEM_READ, in->opsize);
     if (b->form == FORM_WINDOW_AT && reg != RSP) {
         access_load_sized_at(b, reg, in->opsize);
@@ -73,6 +92,26 @@ bool rule_leave(struct builder *b, const struct insn *in)
     access_load_sized_at(b, R9, in->opsize);
     access_move_sp(b, RBP, in->opsize);
     set_register(b, RBP, in->opsize);
+    return true;
+}
+
+/* Of level 0, never in a window: the new top of the stack must be writable too. */
+bool rule_enter(struct builder *b, const struct insn *in)
+{
+    int32_t size = in->opsize, room = size + (uint16_t)in->imm;
+    bool narrow = b->key & KEY_STACK16;
+
+    if (!(b->key & KEY_SEG) || in->imm2 & 31 || (in->opsize == 2) != narrow ||
+        in->prefixes & PREFIX_LOCK)
+        return false;
+    b->adapted = true;
+    access_at(b, RSP, -room, MEM_WRITE, in->opsize);
+    access_at(b, RSP, -size, MEM_WRITE, in->opsize);
+    access_store_sized_at(b, RBP, in->opsize);
+    if (narrow)
+        emit8(b, 0x66);
+    emit_lea(b, RBP, RSP, REG_NONE, 0, -size);
+    access_move_sp(b, RSP, -room);
     return true;
 }
 

@@ -22,11 +22,11 @@ static bool repeated(const struct insn *in)
     return in->prefixes & (PREFIX_REP | PREFIX_REPNE);
 }
 
-/* By DF: step[0] or, as its byte is 4 then, step[1]. */
+/* By DF: step[0] or, as that is 4 in its byte, step[1]. */
 static void load_step(struct builder *b)
 {
     EMIT(b, 0x45, 0x0f, 0xb6, 0x9f);           /* movzx r11d, byte [DF] */
-    emit32(b, OFF_FLAG_DF);
+    emit32(b, OFF_FLAG_DF + 1);
     EMIT(b, 0x47, 0x8b, 0x9c, 0x1f);           /* mov r11d, [r15 + r11 + step] */
     emit32(b, offsetof(struct vcpu, bt.step));
 }

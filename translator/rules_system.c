@@ -7,12 +7,11 @@
 #include "cpu/cpuid.h"
 #include "translator/rules.h"
 
-
-static void store_byte(struct builder *b, uint32_t offset, uint8_t value)
+void rule_store_flag(struct builder *b, uint32_t offset, uint32_t value)
 {
-    EMIT(b, 0x41, 0xc6, 0x87);                 /* mov byte [r15 + offset], value: no flag changes */
+    EMIT(b, 0x41, 0xc7, 0x87);                 /* mov dword [r15 + offset], value */
     emit32(b, offset);
-    emit8(b, value);
+    emit32(b, value);
 }
 
 /* With CPL 0 IOPL does not matter; user code asks the interpreter. */
@@ -21,11 +20,16 @@ static bool kernel(const struct builder *b, const struct insn *in)
     return !(b->key & (KEY_USER | KEY_RING)) && !(in->prefixes & PREFIX_LOCK);
 }
 
+static bool may_change_if(const struct builder *b, const struct insn *in)
+{
+    return kernel(b, in) || (b->key & KEY_IOPL && !(in->prefixes & PREFIX_LOCK));
+}
+
 bool rule_cli(struct builder *b, const struct insn *in)
 {
-    if (!kernel(b, in))
+    if (!may_change_if(b, in))
         return false;
-    store_byte(b, OFF_FLAG_IF, 0);
+    rule_store_flag(b, OFF_FLAG_IF, 0);
     return true;
 }
 
@@ -35,9 +39,9 @@ bool rule_cli(struct builder *b, const struct insn *in)
  */
 bool rule_sti(struct builder *b, const struct insn *in)
 {
-    uint32_t skip;
+    uint32_t skip, done;
 
-    if (!kernel(b, in))
+    if (!may_change_if(b, in))
         return false;
     EMIT(b, 0x49, 0x89, 0xcb);                 /* mov r11, rcx */
     EMIT(b, 0x41, 0x0f, 0xb6, 0x8f);           /* movzx ecx, byte [intr_line] */
@@ -46,11 +50,12 @@ bool rule_sti(struct builder *b, const struct insn *in)
     skip = here(b);
     EMIT(b, 0x4c, 0x89, 0xd9);                 /* mov rcx, r11 */
     rule_callout(b, in, SITE_EXECUTE, true);
-    EMIT(b, 0xeb, 11);                         /* jmp done */
+    done = emit_jump_short(b, 0xeb);
     if (!b->full)
         b->start[skip - 1] = (uint8_t)(here(b) - skip);
     EMIT(b, 0x4c, 0x89, 0xd9);                 /* none: mov rcx, r11 */
-    store_byte(b, OFF_FLAG_IF, EFLAGS_IF >> 8);/* done: */
+    rule_store_flag(b, OFF_FLAG_IF, EFLAGS_IF);
+    emit_land(b, done);
     return true;
 }
 
@@ -58,7 +63,7 @@ bool rule_cld(struct builder *b, const struct insn *in)
 {
     if (in->prefixes & PREFIX_LOCK)
         return false;
-    store_byte(b, OFF_FLAG_DF, 0);
+    rule_store_flag(b, OFF_FLAG_DF, 0);
     return true;
 }
 
@@ -66,59 +71,41 @@ bool rule_std(struct builder *b, const struct insn *in)
 {
     if (in->prefixes & PREFIX_LOCK)
         return false;
-    store_byte(b, OFF_FLAG_DF, EFLAGS_DF >> 8);
+    rule_store_flag(b, OFF_FLAG_DF, EFLAGS_DF);
     return true;
 }
 
-/* op r32, dword or byte of struct vcpu with a two-byte opcode (0F op). */
-static void vcpu_0f(struct builder *b, uint8_t op, unsigned reg, uint32_t offset)
+static void add_r11(struct builder *b, uint32_t offset)
 {
-    EMIT(b, 0x41 | (reg >> 3) << 2, 0x0f, op, 0x87 | (reg & 7) << 3);
-    emit32(b, offset);
-}
-
-static void save_rax(struct builder *b)
-{
-    EMIT(b, 0x49, 0x89, 0x87); /* mov [scratch], rax */
-    emit32(b, OFF_SCRATCH);
-}
-
-static void restore_rax(struct builder *b)
-{
-    EMIT(b, 0x49, 0x8b, 0x87); /* mov rax, [scratch] */
-    emit32(b, OFF_SCRATCH);
+    emit_vcpu(b, 0x8b, R11, offset);
+    EMIT(b, 0x47, 0x8d, 0x0c, 0x19);             /* lea r9d, [r9 + r11] */
 }
 
 /*
  * EFLAGS into r9d, composed without touching it: the arithmetic flags from the host's by LAHF and
- * SETO, IF and DF from their bytes, the rest from system_flags. r11 is used.
+ * SETO, the rest from memory. r11 is used.
  */
 void rule_compose_flags(struct builder *b)
 {
-    save_rax(b);
-    EMIT(b, 0x9f, 0x0f, 0x90, 0xc0);             /* lahf; seto al */
-    EMIT(b, 0x86, 0xe0);                         /* xchg al, ah */
-    EMIT(b, 0x44, 0x0f, 0xb6, 0xc8);             /* movzx r9d, al */
-    EMIT(b, 0x0f, 0xb6, 0xc4);                   /* movzx eax, ah */
-    EMIT(b, 0x8d, 0x04, 0xc5), emit32(b, 0);     /* lea eax, [rax*8]: OF in byte 1 */
-    vcpu_0f(b, 0xb6, R11, OFF_FLAG_IF);
-    EMIT(b, 0x42, 0x8d, 0x04, 0x18);             /* lea eax, [rax + r11] */
-    vcpu_0f(b, 0xb6, R11, OFF_FLAG_DF);
-    EMIT(b, 0x42, 0x8d, 0x04, 0x18);
-    EMIT(b, 0x8d, 0x04, 0xc5), emit32(b, 0);     /* times 256 */
-    EMIT(b, 0x8d, 0x04, 0xc5), emit32(b, 0);
-    EMIT(b, 0x45, 0x8d, 0x0c, 0x81);             /* lea r9d, [r9 + rax*4] */
-    emit_vcpu(b, 0x8b, R11, OFF_SYSTEM_FLAGS);
-    EMIT(b, 0x47, 0x8d, 0x0c, 0x19);             /* lea r9d, [r9 + r11] */
-    restore_rax(b);
+    EMIT(b, 0x41, 0x0f, 0x90, 0xc1);             /* seto r9b */
+    EMIT(b, 0x45, 0x0f, 0xb6, 0xc9);             /* movzx r9d, r9b */
+    for (unsigned i = 0; i < 3; i++)
+        EMIT(b, 0x46, 0x8d, 0x0c, 0xcd), emit32(b, 0); /* lea r9d, [r9*8] */
+    EMIT(b, 0x49, 0x89, 0xc3);                   /* mov r11, rax */
+    EMIT(b, 0x9f, 0x0f, 0xb6, 0xc4);             /* lahf; movzx eax, ah */
+    EMIT(b, 0x46, 0x8d, 0x0c, 0x88);             /* lea r9d, [rax + r9*4] */
+    EMIT(b, 0x4c, 0x89, 0xd8);                   /* mov rax, r11 */
+    add_r11(b, OFF_FLAG_IF);
+    add_r11(b, OFF_FLAG_DF);
+    add_r11(b, OFF_SYSTEM_FLAGS);
 }
 
 /* In virtual-8086 mode it depends on IOPL. */
 bool rule_pushf(struct builder *b, const struct insn *in)
 {
-    bool v86 = (b->key & (KEY_REAL | KEY_USER)) == (KEY_REAL | KEY_USER);
+    bool denied = (b->key & (KEY_REAL | KEY_USER | KEY_IOPL)) == (KEY_REAL | KEY_USER);
 
-    if ((in->opsize != 4 && !(b->key & KEY_SEG)) || v86 || in->prefixes & PREFIX_LOCK)
+    if ((in->opsize != 4 && !(b->key & KEY_SEG)) || denied || in->prefixes & PREFIX_LOCK)
         return false;
     access_at(b, RSP, (int8_t)-in->opsize, MEM_WRITE, in->opsize);
     rule_compose_flags(b);
@@ -127,6 +114,13 @@ bool rule_pushf(struct builder *b, const struct insn *in)
     return true;
 }
 
+/* The bit of r9d. */
+static void set_flag(struct builder *b, uint32_t offset, uint32_t bit)
+{
+    EMIT(b, 0x45, 0x89, 0xcb);                   /* mov r11d, r9d */
+    EMIT(b, 0x41, 0x81, 0xe3), emit32(b, bit);   /* and r11d, bit */
+    emit_vcpu(b, 0x89, R11, offset);
+}
 
 /*
  * The flags in r9d become the guest's, where nothing but the arithmetic flags, IF and DF changes
@@ -148,23 +142,21 @@ void rule_load_flags(struct builder *b, unsigned size, uint32_t ways[2])
     EMIT(b, 0x41, 0x80, 0xbf), emit32(b, offsetof(struct vcpu, intr_line)), emit8(b, 0);
     ways[1] = emit_jump_short(b, 0x75);               /* cmp byte [intr_line], 0; jne interpret */
     emit_land(b, closed);
-    EMIT(b, 0x45, 0x89, 0xcb, 0x41, 0xc1, 0xeb, 8); /* mov r11d, r9d; shr r11d, 8 */
-    EMIT(b, 0x45, 0x89, 0xda, 0x41, 0x83, 0xe2, 2); /* mov r10d, r11d; and r10d, 2 */
-    emit_vcpu(b, 0x88, R10, OFF_FLAG_IF);
-    EMIT(b, 0x45, 0x89, 0xda, 0x41, 0x83, 0xe2, 4);
-    emit_vcpu(b, 0x88, R10, OFF_FLAG_DF);
-    EMIT(b, 0x41, 0xc1, 0xeb, 3, 0x41, 0x83, 0xe3, 1); /* shr r11d, 3; and r11d, 1: OF */
-    save_rax(b);
-    EMIT(b, 0x44, 0x89, 0xc8, 0x88, 0xc4);       /* mov eax, r9d; mov ah, al */
+    set_flag(b, OFF_FLAG_IF, EFLAGS_IF);
+    set_flag(b, OFF_FLAG_DF, EFLAGS_DF);
+    EMIT(b, 0x45, 0x89, 0xcb, 0x41, 0xc1, 0xeb, 11); /* mov r11d, r9d; shr r11d, 11 */
+    EMIT(b, 0x41, 0x83, 0xe3, 1);                /* and r11d, 1: OF */
+    EMIT(b, 0x49, 0x89, 0xc2);                   /* mov r10, rax */
+    EMIT(b, 0x44, 0x89, 0xc8, 0xc1, 0xe0, 8);    /* mov eax, r9d; shl eax, 8 */
     EMIT(b, 0x41, 0x80, 0xc3, 0x7f, 0x9e);       /* add r11b, 0x7f; sahf */
-    restore_rax(b);
+    EMIT(b, 0x4c, 0x89, 0xd0);                   /* mov rax, r10 */
 }
 
 bool rule_popf(struct builder *b, const struct insn *in)
 {
     uint32_t ways[2], done;
 
-    if ((in->opsize != 4 && !(b->key & KEY_SEG)) || !kernel(b, in))
+    if ((in->opsize != 4 && !(b->key & KEY_SEG)) || !may_change_if(b, in))
         return false;
     access_at(b, RSP, 0, MEM_READ, in->opsize);
     if (in->opsize == 4)

@@ -66,6 +66,8 @@ static uint32_t real_key(const struct vcpu *vcpu)
 {
     uint32_t key = KEY_REAL | KEY_DS | KEY_ES | KEY_SS;
 
+    if (vcpu_v86(vcpu) && vcpu_iopl(vcpu) == 3)
+        key |= KEY_IOPL;
     if (vcpu->seg[SEG_CS].limit != 0xffff || vcpu->idtr.limit < 0x3ff || vcpu->eflags & EFLAGS_AC)
         key |= KEY_ODD;
     for (unsigned i = 0; i < SEG_COUNT; i++)

@@ -29,8 +29,8 @@
     mov     OFF_EFLAGS+1(%r15), %dl
     and     $0xf1, %dl
     or      %dl, %cl
-    or      OFF_FLAG_IF(%r15), %cl
-    or      OFF_FLAG_DF(%r15), %cl
+    or      OFF_FLAG_IF+1(%r15), %cl
+    or      OFF_FLAG_DF+1(%r15), %cl
     mov     %cl, OFF_EFLAGS+1(%r15)
     mov     OFF_HOST_RSP(%r15), %rsp
 .endm
@@ -44,14 +44,14 @@
     mov     OFF_EFLAGS(%r15), %ecx
     and     $~0x30ed7, %ecx         /* all but bit 1, the arithmetic flags, IF, DF, RF and VM */
     mov     %ecx, OFF_SYSTEM_FLAGS(%r15)
-    movzbl  OFF_EFLAGS+1(%r15), %ecx
+    mov     OFF_EFLAGS(%r15), %ecx
     mov     %ecx, %edx
-    and     $0x02, %edx
-    mov     %dl, OFF_FLAG_IF(%r15)
+    and     $0x200, %edx
+    mov     %edx, OFF_FLAG_IF(%r15)
     mov     %ecx, %edx
-    and     $0x04, %edx
-    mov     %dl, OFF_FLAG_DF(%r15)
-    shr     $3, %ecx
+    and     $0x400, %edx
+    mov     %edx, OFF_FLAG_DF(%r15)
+    shr     $11, %ecx
     and     $1, %ecx
     movzbl  OFF_EFLAGS(%r15), %eax
     shl     $8, %eax

@@ -65,6 +65,7 @@ enum {
     KEY_SS = 0x10000,
     KEY_ODD = 0x20000, /* KEY_REAL, but a limit, the IDT's or EFLAGS.AC is unusual */
     KEY_RING = 0x40000, /* CPL 1 or 2 */
+    KEY_IOPL = 0x80000, /* virtual-8086 mode with IOPL 3: PUSHF, IRET, ... are as in real mode */
 };
 
 #define KEY_VECTORS (KEY_FPU | KEY_AVX | KEY_AVX512) /* what does not depend on the privilege */

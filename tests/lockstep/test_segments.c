@@ -232,6 +232,21 @@ static void put_stack_ops(void)
     }
 }
 
+/* What only segmented code has in line; put_random() seldom meets it. */
+static void put_rare(void)
+{
+    if (one_in(4))
+        PUT((const uint8_t[]){ 0x26, 0x2e, 0x36, 0x64, 0x65 }[rnd() % 5]);
+    if (one_in(6))
+        PUT(0x66 + rnd() % 2);
+    switch (rnd() % 4) {
+    case 0: PUT(0xd7); break;                             /* xlat */
+    case 1: PUT(0xc8, rnd() & 0xff, rnd() & 7, one_in(4) ? rnd() & 0xff : 0); break; /* enter */
+    case 2: PUT(0x8f, 0x40 | (rnd() & 7), 0x24); break;   /* pop [..] */
+    default: PUT(one_in(2) ? 0xc9 : 0xd7); break;
+    }
+}
+
 static void put_flags(void)
 {
     put_stack();
@@ -409,7 +424,7 @@ static void put_self_modifying(void)
 
 static void put_piece(void)
 {
-    switch (rnd() % 24) {
+    switch (rnd() % 25) {
     case 0: case 1: put_jump(); break;
     case 2: put_loop(); break;
     case 3: case 4: put_call(); break;
@@ -422,6 +437,7 @@ static void put_piece(void)
     case 15: case 16: case 17: put_pointer(); break;
     case 18: case 19: put_plain(); break;
     case 20: put_edge(); break;
+    case 21: put_rare(); break;
     default: put_random(); break;
     }
 }
