@@ -10,8 +10,8 @@ struct vcpu;
 
 /*
  * Why run() returned. Engines deliver exceptions and external interrupts themselves: an interrupt
- * that becomes deliverable (vcpu_can_interrupt) is taken at the next instruction (interpreter) or
- * unit boundary (translator) by env->intr_ack() and fault_interrupt().
+ * that becomes deliverable (vcpu_can_interrupt) is taken at the next instruction (interpreter),
+ * unit boundary (translator) or interrupt window (KVM) by env->intr_ack() and fault_interrupt().
  */
 enum exit_reason {
     EXIT_REQUEST, /* vcpu->exit_request was set (the engine clears it): timers, input, stop */
@@ -23,11 +23,20 @@ enum exit_reason {
 /* How guest user code runs: -user. */
 enum user_tier { USER_AUTO, USER_TLB, USER_WINDOW, USER_DIRECT };
 
+/* What create() is asked for, and what it says when that cannot be had. */
+struct engine_request {
+    enum user_tier user; /* for engines that have several tiers */
+    const char *error;   /* a sentence for the user */
+    int err;             /* the errno that belongs to it, or 0 */
+};
+
 struct engine {
     const char *name;
-    /* Called once, after vcpu_reset. NULL or an engine's state for vcpu->engine_state; *error is a
-     * sentence for the user on failure. user: for engines that have several tiers. */
-    void *(*create)(struct vcpu *vcpu, enum user_tier user, const char **error);
+    const char *help; /* a line for -engine help */
+    bool uncounted;   /* nobody counts the instructions it executes */
+    /* Called once, after vcpu_reset. The engine's state for vcpu->engine_state, or NULL with
+     * request->error. */
+    void *(*create)(struct vcpu *vcpu, struct engine_request *request);
     void (*destroy)(struct vcpu *vcpu);
     enum exit_reason (*run)(struct vcpu *vcpu);
     /* Called by the kick signal's handler after vcpu_kick(), on the vcpu's thread, with the
@@ -40,9 +49,12 @@ struct engine {
      * NULL. */
     void (*tenures)(const struct vcpu *vcpu,
                     void (*put)(void *arg, const struct tenure *tenure), void *arg);
+    /* What of the host it runs on, in a few words, for -stats. May be NULL. */
+    const char *(*about)(const struct vcpu *vcpu);
 };
 
+extern const struct engine engine_translator; /* translator/: bt */
 extern const struct engine engine_interp;     /* cpu/interp.c */
-extern const struct engine engine_translator; /* translator/, the bt engine */
+extern const struct engine engine_kvm;        /* kvm/ */
 
 #endif

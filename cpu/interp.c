@@ -262,10 +262,9 @@ void interp_step(struct vcpu *vcpu)
 
 /* --- The engine ----------------------------------------------------------- */
 
-static void *engine_create(struct vcpu *vcpu, enum user_tier user, const char **error)
+static void *engine_create(struct vcpu *vcpu, struct engine_request *request)
 {
-    (void)user;
-    (void)error;
+    (void)request;
     return vcpu->decode_cache;
 }
 
@@ -307,6 +306,7 @@ static void engine_stats(const struct vcpu *vcpu,
 
 const struct engine engine_interp = {
     .name = "interp",
+    .help = "interprets guest code: slow, and the measure of what is right",
     .create = engine_create,
     .destroy = engine_destroy,
     .run = engine_run,

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/physmem.h"
 #include "frontend/boot_real.h"
+#include "frontend/engines.h"
 #include "frontend/error.h"
 #include "frontend/nearest.h"
 
@@ -122,15 +123,10 @@ static int note(const char *option, const char *text)
 
 static int take_engine(struct config *config, const char *value, struct error *error)
 {
-    static const char *const names[] = { "bt", "interp" };
-
-    for (size_t i = 0; i < COUNT(names); i++) {
-        if (!strcmp(value, names[i])) {
-            config->engine = names[i];
-            return 0;
-        }
-    }
-    return unknown("-engine", value, strlen(value), names, COUNT(names), error);
+    if (strcmp(value, "help") && strcmp(value, "?"))
+        return config_engine_take(&config->engine, value, error);
+    config->command = COMMAND_ENGINE_LIST;
+    return 0;
 }
 
 static int take_user(struct config *config, const char *value, struct error *error)
@@ -423,13 +419,13 @@ static int take_nic(struct config *config, const char *value, struct error *erro
 static int note_kvm(struct config *config, const char *value, struct error *error)
 {
     (void)config, (void)value, (void)error;
-    return note("-enable-kvm", "novt does without KVM; the guest is translated (-engine bt)");
+    return note("-enable-kvm", "novt does without KVM; -engine kvm would use it");
 }
 
 static int note_accel(struct config *config, const char *value, struct error *error)
 {
     (void)config, (void)value, (void)error;
-    return note("-accel", "novt picks the engine by -engine (bt or interp)");
+    return note("-accel", "novt picks the engine by -engine (help lists them)");
 }
 
 static int note_machine(struct config *config, const char *value, struct error *error)
@@ -548,7 +544,7 @@ static void set_defaults(struct config *config)
     *config = (struct config){
         .memory = 512ull << 20,
         .cpu = "host",
-        .engine = "bt",
+        .engine = engines_at(0),
         .append = "",
         .serial[0] = { .kind = CONSOLE_STDIO, .raw = true },
     };

@@ -13,6 +13,7 @@
 #include "frontend/config_control.h"
 #include "frontend/config_display.h"
 #include "frontend/config_drive.h"
+#include "frontend/config_engine.h"
 #include "frontend/config_nic.h"
 #include "frontend/config_virtio.h"
 #include "frontend/console.h"
@@ -27,6 +28,7 @@ enum command {
     COMMAND_VERSION,
     COMMAND_CPU_LIST,
     COMMAND_LOG_LIST,
+    COMMAND_ENGINE_LIST,
 };
 
 struct config {
@@ -38,7 +40,8 @@ struct config {
     const char *bios; /* NULL: SeaBIOS as installed */
     struct config_boot boot;
     uint64_t memory; /* bytes */
-    const char *cpu, *engine;
+    const char *cpu;
+    const struct engine *engine;
     enum user_tier user;
     bool debug_exit;
     uint16_t debug_exit_base, debug_exit_size;

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kvm.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -139,6 +140,19 @@ static const struct checked file_locks[] = {
     { SCMP_SYS(fcntl), 1, ALL, F_OFD_GETLK },
 };
 
+/* -engine kvm: what kvm/ asks of the VM and its vcpu while the guest runs. */
+static const struct checked virtualizing[] = {
+#define REQUEST(number) { SCMP_SYS(ioctl), 1, ALL, (uint32_t)(number) }
+    REQUEST(KVM_RUN), REQUEST(KVM_INTERRUPT), REQUEST(KVM_NMI),
+    REQUEST(KVM_SET_USER_MEMORY_REGION), REQUEST(KVM_GET_DIRTY_LOG),
+    REQUEST(KVM_GET_REGS), REQUEST(KVM_SET_REGS), REQUEST(KVM_GET_SREGS), REQUEST(KVM_SET_SREGS),
+    REQUEST(KVM_GET_VCPU_EVENTS), REQUEST(KVM_SET_VCPU_EVENTS), REQUEST(KVM_GET_XSAVE),
+    REQUEST(KVM_SET_XSAVE), REQUEST(KVM_GET_XCRS), REQUEST(KVM_SET_XCRS),
+    REQUEST(KVM_GET_DEBUGREGS), REQUEST(KVM_SET_DEBUGREGS), REQUEST(KVM_GET_MSRS),
+    REQUEST(KVM_SET_MSRS),
+#undef REQUEST
+};
+
 static const struct checked reading[] = {
     { SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC | __O_TMPFILE, O_RDONLY },
     { SCMP_SYS(open), 1, O_ACCMODE | O_CREAT | O_TRUNC | __O_TMPFILE, O_RDONLY },
@@ -227,6 +241,8 @@ static int fill(scmp_filter_ctx ctx, const struct confine_wants *wants)
         err = fill_share(ctx);
     if (!err && wants->drives)
         err = fill_drives(ctx);
+    if (!err && wants->kvm)
+        err = allow_list(ctx, virtualizing, COUNT(virtualizing));
     return err ? err : allow_list(ctx, checked, COUNT(checked));
 }
 

@@ -14,6 +14,7 @@ struct confine_wants {
     bool user_network; /* -nic user: Internet sockets; the resolver's file, from a copy */
     bool share_files;  /* -share: whatever is done to files, beneath an open directory */
     bool drives;       /* images: reads and writes at offsets, fdatasync, locks */
+    bool kvm;          /* -engine kvm: its descriptors' ioctls */
     bool socket_line;  /* -nic socket: connects again when the other end went */
 };
 

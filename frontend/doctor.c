@@ -11,7 +11,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kvm.h>
 #include <linux/seccomp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -19,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -29,12 +27,14 @@
 
 #include "direct/sandbox.h"
 #include "frontend/confine.h"
+#include "kvm/kvm.h"
 
 #define TRY_RAM (1u << 20)
 #define MAPS_WANTED 65530 /* Linux's default for vm.max_map_count */
 
 struct host {
-    bool fsgsbase, memfd, exec, vt;
+    bool fsgsbase, memfd, exec;
+    bool kvm; /* runs an unmodified guest on the CPU */
     long maps;
     const char *no_direct; /* why there is no direct execution; NULL: it works */
 };
@@ -64,42 +64,52 @@ static const char *vt_flag(void)
     return NULL;
 }
 
-static void look_at_vt(struct host *host)
+static void look_at_vt(void)
 {
     const char *flag = vt_flag();
 
-    host->vt = flag;
     line("VT-x, SVM", "%s", flag ? flag : "not offered by this CPU (or by the host of this VM)");
 }
 
-static void look_into_kvm(const struct host *host, int fd)
-{
-    int version = ioctl(fd, KVM_GET_API_VERSION, 0);
-    int vm = version == 12 ? ioctl(fd, KVM_CREATE_VM, 0) : -1;
+#define PROBE_NS 1000000000ull
 
-    if (version != 12)
-        line("/dev/kvm", "there, but its interface is unknown (version %d)", version);
-    else if (vm < 0)
-        line("/dev/kvm", "there, but makes no VM: %s", strerror(errno));
-    else if (host->vt)
-        line("/dev/kvm", "works");
-    else
-        line("/dev/kvm", "makes a VM without VT-x or SVM: a paravirtual kind, which need not run "
-                         "an unmodified guest");
-    if (vm >= 0)
-        close(vm);
+/* At how many instructions a second, in millions, a guest is emulated rather than run. */
+#define EMULATED 100
+
+static void look_into_kvm(struct host *host, const struct kvm_kind *kind)
+{
+    struct kvm_probe probe;
+
+    kvm_probe_run(&probe, PROBE_NS);
+    if (probe.failed) {
+        line("engine kvm", "cannot be had: %s%s%s", probe.failed, probe.err ? ": " : "",
+             probe.err ? strerror(probe.err) : "");
+        return;
+    }
+    host->kvm = probe.paging && probe.per_second / 1000000 >= EMULATED;
+    line("engine kvm", "%s: %s with %.1f million instructions a second%s",
+         kind->module ? kind->module : "an unknown module",
+         host->kvm ? "runs an unmodified guest" : "emulates an unmodified guest",
+         (double)probe.per_second / 1e6, probe.paging ? "" : ", and without 32-bit paging");
+    if (probe.paging)
+        line("its paging", "%s", kind->paging);
 }
 
-static void look_at_kvm(const struct host *host)
+static void look_at_kvm(struct host *host)
 {
-    int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    struct kvm_kind kind;
 
-    if (fd < 0) {
+    kvm_kind_of_host(&kind);
+    if (access("/dev/kvm", R_OK | W_OK)) {
         line("/dev/kvm", "cannot be opened: %s", strerror(errno));
         return;
     }
-    look_into_kvm(host, fd);
-    close(fd);
+    if (kind.hardware)
+        line("/dev/kvm", "there, %s", kind.module);
+    else
+        line("/dev/kvm", "there, but not for VT-x or SVM%s%s",
+             kind.module ? ": a paravirtual kind, " : "", kind.module ? kind.module : "");
+    look_into_kvm(host, &kind);
 }
 
 /* --- The CPU --------------------------------------------------------------------------- */
@@ -283,7 +293,8 @@ static int verdict(const struct host *host)
     if (host->exec && host->maps >= 0 && host->maps < MAPS_WANTED)
         line("few maps", "vm.max_map_count is low: sysctl vm.max_map_count=%d is faster",
              MAPS_WANTED);
-    line("VT-x, SVM, /dev/kvm", "not used");
+    line("VT-x, SVM, /dev/kvm", host->kvm ? "not used but for -engine kvm"
+                                          : "not used; -engine kvm is not worth it here");
     return EX_OK;
 }
 
@@ -293,7 +304,7 @@ int doctor_run(void)
 
     printf("This host:\n");
     look_at_cpu(&host);
-    look_at_vt(&host);
+    look_at_vt();
     look_at_kvm(&host);
     look_at_memfd(&host);
     look_at_seccomp();

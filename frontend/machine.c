@@ -126,20 +126,16 @@ static int create_cpu(struct machine *m, struct error *error)
 
 static int create_engine(struct machine *m, struct error *error)
 {
-    static const struct engine *const engines[] = { &engine_translator, &engine_interp };
-    const char *why = "";
+    struct engine_request request = { .user = m->config->user };
     int err;
 
-    for (size_t i = 0; i < sizeof(engines) / sizeof(*engines); i++)
-        if (!strcmp(engines[i]->name, m->config->engine))
-            m->engine = engines[i];
+    m->engine = m->config->engine;
     terminal_guard(); /* before the engine's own handlers */
-    if (m->engine->create) {
-        m->vcpu->engine_state = m->engine->create(m->vcpu, m->config->user, &why);
-        if (!m->vcpu->engine_state)
-            return error_set(error, EX_OSERR, "engine %s: %s%s", m->engine->name, why,
-                             m->config->user == USER_DIRECT ? "; -user auto does without" : "");
-    }
+    m->vcpu->engine_state = m->engine->create(m->vcpu, &request);
+    if (!m->vcpu->engine_state)
+        return error_set(error, EX_OSERR, "engine %s: %s%s%s%s", m->engine->name, request.error,
+                         request.err ? ": " : "", request.err ? strerror(request.err) : "",
+                         request.user == USER_DIRECT ? "; -user auto does without" : "");
     err = kick_create(&m->kick, m->vcpu, m->engine->on_kick);
     if (!err && m->config->timeout_ns)
         kick_deadline(m->kick, m->base_ns + m->config->timeout_ns + KICK_GRACE_NS, STATUS_TIMEOUT);

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "cpu/cpuid.h"
+#include "cpu/engine.h"
 #include "cpu/vcpu.h"
 #include "display/window.h"
 #include "frontend/bench_tool.h"
@@ -18,6 +19,7 @@
 #include "frontend/disasm.h"
 #include "frontend/doctor.h"
 #include "frontend/drives.h"
+#include "frontend/engines.h"
 #include "frontend/error.h"
 #include "frontend/expect.h"
 #include "frontend/image.h"
@@ -109,7 +111,8 @@ static int finish(struct machine *m, struct error *error)
 /* From here on whoever gets hold of the monitor can do little with it. */
 static void confine(const struct config *config)
 {
-    struct confine_wants wants = { .write_files = config->stats_json };
+    struct confine_wants wants = { .write_files = config->stats_json,
+                                   .kvm = config->engine == &engine_kvm };
     const char *why;
     int err;
 
@@ -177,6 +180,7 @@ static int work(struct config *config, int argc, char **argv)
     case COMMAND_VERSION: printf("novt %s\n", NOVT_VERSION); break;
     case COMMAND_CPU_LIST: cpu_model_list(print_name, NULL); break;
     case COMMAND_LOG_LIST: list_topics(); break;
+    case COMMAND_ENGINE_LIST: engines_list(print_name, NULL); break;
     }
     return flush_output(EX_OK);
 }

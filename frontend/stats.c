@@ -229,7 +229,8 @@ static json_t *tenure_array(const struct stats_source *source, uint64_t wall)
 
 static void gather_accounts(json_t *all, const struct stats_source *source, uint64_t wall)
 {
-    json_object_set_new(all, "instructions", instruction_group(&source->vcpu->stats));
+    if (!source->engine->uncounted)
+        json_object_set_new(all, "instructions", instruction_group(&source->vcpu->stats));
     json_object_set_new(all, "time", time_group(source->vcpu->spent, wall));
     json_object_set_new(all, "interrupts_late", latency_group(&source->run->latency));
 }
@@ -241,6 +242,8 @@ json_t *stats_now(const struct stats_source *source, bool accounted)
     uint64_t wall = wall_ns(source->run);
 
     json_object_set_new(all, "engine_name", json_string(source->engine->name));
+    if (source->engine->about && source->vcpu->engine_state)
+        json_object_set_new(all, "engine_host", json_string(source->engine->about(source->vcpu)));
     json_object_set_new(all, "end", json_string(source->end));
     put(all, "status", (uint64_t)source->status);
     json_object_set_new(all, "host", host_group(source->run, spent, wall));

@@ -92,7 +92,7 @@ void machine_flat(struct vcpu *v)
 
 int machine_create(struct machine *m, const struct engine *engine)
 {
-    const char *error = "?";
+    struct engine_request request = { .user = USER_AUTO };
 
     memset(m, 0, sizeof(*m));
     if (physmem_init(&m->mem, RAM) || !(m->vcpu = vcpu_create()))
@@ -107,9 +107,9 @@ int machine_create(struct machine *m, const struct engine *engine)
     make_tables(m);
     machine_flat(m->vcpu);
     if (engine->create) {
-        m->vcpu->engine_state = engine->create(m->vcpu, USER_AUTO, &error);
+        m->vcpu->engine_state = engine->create(m->vcpu, &request);
         if (!m->vcpu->engine_state && engine != &engine_interp) {
-            printf("engine %s: %s\n", engine->name, error);
+            printf("engine %s: %s\n", engine->name, request.error);
             return -1;
         }
     }

@@ -376,7 +376,7 @@ static bool allocate(struct translator *t)
            !cache_create(t, cache_size()) && !shadowmm_create(&t->sm, t->vcpu, VIEWS);
 }
 
-static void *create(struct vcpu *vcpu, enum user_tier user, const char **error)
+static void *create(struct vcpu *vcpu, struct engine_request *request)
 {
     struct translator *t = calloc(1, sizeof(*t));
 
@@ -393,18 +393,19 @@ static void *create(struct vcpu *vcpu, enum user_tier user, const char **error)
         vcpu->bt.step[1] = -1;
     }
     if (!t || !allocate(t)) {
-        *error = "no memory for the translation cache: free some, or raise the limit (ulimit -v)";
+        request->error = "no memory for the translation cache: free some, or raise the limit"
+                         " (ulimit -v)";
         return NULL;
     }
     vcpu->mem->on_write = on_write;
     vcpu->mem->on_watch = on_watch;
     vcpu->mem->arg = t;
     if (precise_install(t)) {
-        *error = "cannot install signal handlers";
+        request->error = "cannot install signal handlers";
         return NULL;
     }
-    *error = tiers_setup(t, user);
-    return *error ? NULL : t;
+    request->error = tiers_setup(t, request->user);
+    return request->error ? NULL : t;
 }
 
 /* The instructions that were called out most often. */
@@ -499,6 +500,7 @@ static void tenures(const struct vcpu *vcpu, void (*put)(void *arg, const struct
 
 const struct engine engine_translator = {
     .name = "bt",
+    .help = "translates guest code (the default)",
     .create = create,
     .destroy = destroy,
     .run = run,

@@ -170,7 +170,7 @@ static void test_defaults(void)
     CHECK_EQ(config.command, COMMAND_RUN);
     CHECK_EQ(strcmp(config.kernel, "k"), 0);
     CHECK_EQ(config.memory, 512ull << 20);
-    CHECK_EQ(strcmp(config.engine, "bt"), 0);
+    CHECK_EQ(strcmp(config.engine->name, "bt"), 0);
     CHECK_EQ(strcmp(config.cpu, "host"), 0);
     CHECK_EQ(strcmp(config.append, ""), 0);
     CHECK_EQ(config.serial[0].kind, CONSOLE_STDIO);
