@@ -200,6 +200,13 @@ static void add_tsc_adjust(struct cpu_model *m)
         m->word[WORD_7_EBX] |= 1u << BIT_TSC_ADJUST;
 }
 
+/* A kernel leaves alone what a CPU of this model has and a virtual one has not: performance counters
+ * of the uncore, microcode, thermal MSRs. */
+static void add_hypervisor(struct cpu_model *m)
+{
+    m->word[WORD_1_ECX] |= 1u << BIT_HYPERVISOR;
+}
+
 static void make_host(struct cpu_model *m)
 {
     uint32_t r[4], can[WORD_COUNT], max_leaf, max_extended;
@@ -220,6 +227,7 @@ static void make_host(struct cpu_model *m)
         m->word[i] &= can[i];
     drop_states(m);
     add_tsc_adjust(m);
+    add_hypervisor(m);
     if (!is_amd(m->vendor)) /* SYSCALL exists on Intel's CPUs in 64-bit mode only */
         m->word[WORD_X1_EDX] &= ~(1u << BIT_SYSCALL);
     host_cpuid(1, 0, r);
@@ -362,7 +370,8 @@ static bool host_has(const struct feature *f)
 /* These the interpreter does itself, whatever the host has. */
 static bool needs_host(const struct feature *f)
 {
-    return f->word != WORD_1_EDX && f->word != WORD_X1_EDX && f->word != WORD_7_EDX;
+    return f->word != WORD_1_EDX && f->word != WORD_X1_EDX && f->word != WORD_7_EDX &&
+           f != &features[CPUID_HYPERVISOR];
 }
 
 /* Without the first there is no second. */

@@ -64,6 +64,10 @@ static void test_leaves(void)
     CHECK_EQ(r[0], 0x480);
     read_leaf("qemu32", 0x80000001, 0, r);
     CHECK_EQ(r[3] >> 20 & 1, 1); /* NX */
+    read_leaf("host,-hypervisor", 1, 0, r);
+    CHECK_EQ(r[2] >> 31, 0);
+    read_leaf("qemu32,+hypervisor", 1, 0, r);
+    CHECK_EQ(r[2] >> 31, 1);
     read_leaf("pentium,+nx", 0x80000000, 0, r);
     CHECK_EQ(r[0], 0x80000001);
 }
@@ -78,9 +82,9 @@ static void test_promises(void)
         read_leaf(specs[i], 1, 0, r);
         /* VME, MCE, MCA, HTT */
         CHECK_EQ(r[3] & (1 << 1 | 1 << 7 | 1 << 14 | 1 << 28), 0);
-        /* MONITOR, VMX, CX16, PCID, X2APIC, TSC deadline, hypervisor */
-        CHECK_EQ(r[2] & (1u << 3 | 1u << 5 | 1u << 13 | 1u << 17 | 1u << 21 | 1u << 24 | 1u << 31),
-                 0);
+        /* MONITOR, VMX, CX16, PCID, X2APIC, TSC deadline */
+        CHECK_EQ(r[2] & (1u << 3 | 1u << 5 | 1u << 13 | 1u << 17 | 1u << 21 | 1u << 24), 0);
+        CHECK_EQ(r[2] >> 31, i == 0); /* a hypervisor is there */
         read_leaf(specs[i], 7, 0, r);
         if (i == 0) /* FSGSBASE, SMEP, INVPCID, SMAP */
             CHECK_EQ(r[1] & (1 << 0 | 1 << 7 | 1 << 10 | 1 << 20), 0);
