@@ -42,8 +42,15 @@ def memory_mib(what="MemTotal"):
     return int(got.group(1)) // 1024 if got else 0
 
 
+def tsc_hz():
+    """Of the time stamp counter: Linux takes its BogoMIPS from it."""
+    got = re.search(r"^bogomips\s*: ([0-9.]+)", text_of("/proc/cpuinfo"), re.M)
+    return float(got.group(1)) / 2 * 1e6 if got else 0
+
+
 def describe():
     return {"cpu": cpu_model(), "cpus": os.cpu_count(), "memory_mib": memory_mib(),
+            "tsc_mhz": tsc_hz() / 1e6,
             "kernel": f"{platform.system()} {platform.release()}",
             "hypervisor": hypervisor(), "virtualization": hardware_virtualization(),
             "mitigations": mitigations(), "load": os.getloadavg()[0]}

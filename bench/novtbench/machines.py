@@ -33,6 +33,7 @@ MACHINES = {
     "novt-kvm": Machine("novt", "novt kvm", ("-engine", "kvm")),
     "qemu": Machine("qemu", "QEMU TCG", ("-accel", "tcg", "-no-reboot")),
     "qemu-kvm": Machine("qemu", "QEMU KVM", ("-accel", "kvm", "-no-reboot")),
+    "bochs": Machine("bochs", "Bochs", (), slow=True),
 }
 
 
@@ -94,12 +95,24 @@ def probe(args, name):
 def missing(args, name):
     """None, or why this column cannot be had on this host."""
     kind = MACHINES[name].kind
+    if kind == "bochs":
+        return "not with --quick: it takes half a minute to boot" if args.quick else bochs_missing()
     program = {"novt": str(args.novt), "qemu": args.qemu}.get(kind)
     if program and not shutil.which(program):
         return f"{program} is not here"
     if name == "qemu-kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "/dev/kvm cannot be opened"
     return probe(args, name) if kind in ("novt", "qemu") else None
+
+
+def bochs_missing():
+    """None, or what of it is not installed."""
+    if not shutil.which("bochs"):
+        return "bochs is not here (apt-get install bochs bochs-term vgabios)"
+    for tool in ("grub-mkrescue", "xorriso", "mformat"):
+        if not shutil.which(tool):
+            return f"{tool} is not here, which its boot medium is made with"
+    return None
 
 
 def find(args):

@@ -1,24 +1,26 @@
 """novt bench, all of it."""
-import json
 import os
 import sys
-from pathlib import Path
 
-from novtbench import machines, options, results, schedule, table
-from novtbench.rows import GROUPS, ROWS
+from novtbench import (counters, differences, machines, options, outputs, results, schedule,
+                       table)
+from novtbench.rows import GROUPS, NANOS, ROWS
 
 
 def show_list():
     print("Rows:")
     for name, row in ROWS.items():
-        print(f"  {name:14} {row.what}")
-    print("  nano-NAME      one nanobenchmark, in cycles; nano: all of them\n"
-          "  processes-N    N processes in one guest\nGroups:")
-    for name, rows in GROUPS.items():
-        print(f"  {name:14} {','.join(rows)}")
+        print(f"  {name:20} {row.what}")
+    for name, what in NANOS.items():
+        print(f"  nano-{name:15} {what}")
+    print("  processes-N          N processes in one guest\n"
+          "  crowd-N              N guests at once\n"
+          "  counters             what does not vary from run to run\nGroups:")
+    for name, rows in {**GROUPS, "nano": ["nano-..."]}.items():
+        print(f"  {name:20} {','.join(rows)}")
     print("Columns:")
     for name, machine in machines.MACHINES.items():
-        print(f"  {name:14} {machine.title}")
+        print(f"  {name:20} {machine.title}")
 
 
 def warn_if_busy(progress):
@@ -27,22 +29,38 @@ def warn_if_busy(progress):
         progress.note(f"this host is busy (load {load:.1f}): the numbers will be worth little")
 
 
-def main(words):
-    args, work = options.parse(words)
-    if args.list:
-        return show_list()
-    progress = table.Progress()
-    warn_if_busy(progress)
+def find_columns(args, progress):
     found = machines.find(args)
     for name, why in found.items():
         if why:
             progress.note(f"without {machines.MACHINES[name].title}: {why}")
-    samples = schedule.measure(args, work, found, progress)
+    if all(found.values()):
+        options.fail("there is nothing to measure on", os.EX_UNAVAILABLE)
+    return found
+
+
+def measure(args, work):
+    progress = table.Progress()
+    warn_if_busy(progress)
+    found = find_columns(args, progress)
+    samples, breakdown = schedule.measure(args, work, found, progress)
+    its = counters.measure(args) if work.counters and "novt" in found else {}
     progress.clear()
-    document = results.document(args, found, samples)
+    return results.document(args, found, samples, breakdown, its)
+
+
+def main(words):
+    if words[2:3] == ["compare"]:  # after --novt PROGRAM
+        words = words[2:]
+    if words[:1] == ["compare"]:
+        return differences.main(words[1:])
+    args, work = options.parse(words)
+    if args.list:
+        show_list()
+        return 0
+    document = measure(args, work)
     table.show(document)
-    if args.json:
-        Path(args.json).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    outputs.write(args, document)
     return 0
 
 

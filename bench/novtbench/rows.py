@@ -63,8 +63,44 @@ ROWS = {
        for name, (what, unit, against) in io_rows.ROWS.items()},
 }
 
-# Names with a number in them: how many processes in one guest.
+# Names with a number in them: how many processes in one guest, how many guests at once.
 PROCESSES = re.compile("processes-([1-9][0-9]*)")
+CROWD = re.compile("crowd-([1-9][0-9]*)")
+CROWD_NEED = {"one": (1.08, 1.02)}  # "one": novt's own crowd-1
+
+# Adams and Agesen, ASPLOS 2006, figure 4: cycles of a 3.8 GHz Pentium 4.
+PUBLISHED_TITLE = "Adams and Agesen 2006 (3.8 GHz Pentium 4)"
+PUBLISHED_COLUMNS = ("native", "software VMM", "hardware VMM")
+PUBLISHED = {
+    "nano-syscall": (242, 2308, 246),
+    "nano-in": (3209, 216, 15826),
+    "nano-cr0ts": (150, 35, 177),  # cr8wr there
+    "nano-callret": (11, 51, 11),
+    "nano-pgfault": (1093, 3927, 11242),
+    "nano-divzero": (889, 3223, 1014),
+    "nano-ptemod_same": (1, 391, 12733),
+    "nano-ptemod_p_np": (4, 17, 9154),
+    "nano-ptemod_np_p": (5, 2121, 17020),
+}
+PUBLISHED_NEED = (1.0, 0.5)  # of the software VMM's cycles
+
+
+# What guests/nanobench.c does.
+NANOS = {
+    "syscall": "int 0x80 and iret", "sysenter": "sysenter and sysexit",
+    "in": "in from port 0x80", "in_pic": "in from the 8259", "mmio": "read of the local APIC",
+    "cr3wr": "CR3 written, the same", "cr4wr": "CR4 written, the same", "cr0ts": "CR0.TS changed",
+    "ctxsw": "another address space, a page of it", "callret": "call and ret",
+    "indcall": "indirect call and ret", "pgfault": "page fault and iret",
+    "divzero": "divide error and iret", "ptemod": "PTE's P changed each time",
+    "ptemod_invlpg": "the same with invlpg", "ptemod_same": "PTE unchanged",
+    "ptemod_same_invlpg": "the same with invlpg", "ptemod_p_np": "PTE present to not present",
+    "ptemod_p_np_invlpg": "the same with invlpg", "ptemod_np_p": "PTE not present to present",
+    "ptemod_np_p_invlpg": "the same with invlpg",
+    "ptemod_map_touch": "page mapped, read, unmapped", "ptemod_map_write": "16 of them, written",
+    "pushf_popf": "pushf and popf", "cli_sti": "cli and sti", "int_iret": "int and iret, ring 0",
+    "hlt": "hlt until the timer, beyond the wait", "repmovs": "rep movs of 1 KiB",
+}
 
 
 def names_of(group):
@@ -81,6 +117,7 @@ GROUPS = {
     "io": names_of("io"),
     "system": [name for name, row in ROWS.items() if "tiers" in row.against],
     "mixed": ["gcc", "groups"],
+    "crowd": [f"crowd-{n}" for n in (1, 2, 5, 10, 20, 50, 100)],
     "processes": [f"processes-{n}" for n in (1, 2, 5, 10, 20, 50, 100, 200, 500)],
 }
 
@@ -88,7 +125,10 @@ GROUPS = {
 def row_of(name):
     """The table's row, or one made for a name that is not in it."""
     if name.startswith("nano-"):
-        return Row(name[5:], NANO, "cycles", "nano", light=True)
+        return Row(NANOS.get(name[5:], name[5:]), NANO, "cycles", "nano", light=True)
+    if CROWD.fullmatch(name):
+        return Row(f"{CROWD.fullmatch(name).group(1)} guests at once, each", CROWD_NEED,
+                   group="crowd")
     return ROWS.get(name) or Row(name, {})
 
 

@@ -2,15 +2,16 @@
 import contextlib
 import time
 
-from novtbench import boots, machines, nano, setups
+from novtbench import boots, breakdown, crowd, machines, nano, setups
 from novtbench.rows import GROUPS, row_of
 
 
 class Work:
-    """What was asked for: rows that run in Debian, and nanobenchmarks (True: all, or a set)."""
+    """What was asked for: rows that run in Debian, nanobenchmarks (True: all, or a set of names),
+    how many guests at once, and whether counters."""
 
-    def __init__(self, names, nanos):
-        self.names, self.nanos = names, nanos
+    def __init__(self, names, nanos, crowds, counters):
+        self.names, self.nanos, self.crowds, self.counters = names, nanos, crowds, counters
 
 
 class Samples:
@@ -28,52 +29,79 @@ class Samples:
 
 def names_for(machine, names):
     """The rows a column is measured with: each as it is asked for, slow ones with less."""
+    its = machines.MACHINES[machine]
+    if its.kind == "bochs":
+        return []  # nanobenchmarks alone: a Debian would take it many minutes to boot
     if machine in machines.TIERS:
         return [name for name in names if name in GROUPS["system"]]
-    if machines.MACHINES[machine].kind == "qemu":
+    if its.kind == "qemu":
         return [name for name in names if "qemu" in row_of(name).against]
-    if machines.MACHINES[machine].slow:
+    if its.slow:
         return [name for name in names if row_of(name).light]
     return names
+
+
+def crowds_for(machine, counts):
+    if machine in ("novt", "novt-kvm"):
+        return counts
+    return [count for count in counts if count <= 10] if machine.startswith("qemu") else []
 
 
 def turn(args, machine, work, guest, samples, note):
     """One column's part of a pair."""
     names = names_for(machine, work.names)
-    if machine == "native":
-        samples.add(machine, boots.native(args, guest, names) if names else {})
-        return
-    if names:
+    if names and machine == "native":
+        samples.add(machine, boots.native(args, guest, names))
+    elif names:
         results, its = boots.measure(args, machine, guest, names, note)
         samples.add(machine, results)
         samples.processes.update(its if machine == "novt" else {})
-    if work.nanos and machine not in machines.TIERS:
-        results = nano.measure(args, machine, note)
+    if work.nanos and not (args.quick and machine in machines.TIERS):
+        results = nano.measure(args, machine, work.nanos, note)
         samples.add(machine, {name: value for name, value in results.items()
                               if work.nanos is True or name in work.nanos})
+    samples.add(machine, crowd.measure(args, machine, crowds_for(machine, work.crowds), note))
+
+
+class Clock:
+    """When there is no time left."""
+
+    def __init__(self, args):
+        self.limit, self.start, self.longest = args.minutes * 60, time.monotonic(), 0
+
+    def passed(self):
+        return time.monotonic() - self.start
+
+    def allows_pair(self):
+        return self.passed() + self.longest <= self.limit
 
 
 def pairs(args, work, columns, guest, progress):
-    samples = Samples()
-    start = time.monotonic()
-    longest = 0
+    samples, clock = Samples(), Clock(args)
     for pair in range(args.pairs):
-        began = time.monotonic()
-        if pair and began - start + longest > args.minutes * 60:
-            progress.note(f"{args.minutes:g} minutes are over: {pair} of {args.pairs} pairs")
+        began = clock.passed()
+        if pair and not clock.allows_pair():
+            progress.note(f"{pair} of {args.pairs} pairs: {args.minutes:g} minutes would be over")
             break
         for machine in columns:
-            progress.step(f"pair {pair + 1} of {args.pairs}: {machines.MACHINES[machine].title}")
+            title = machines.MACHINES[machine].title
+            if clock.passed() > clock.limit:
+                progress.note(f"without {title}: {args.minutes:g} minutes are over")
+                continue
+            progress.step(f"pair {pair + 1} of {args.pairs}: {title}")
             turn(args, machine, work, guest, samples, progress.note)
         samples.pairs = pair + 1
-        longest = max(longest, time.monotonic() - began)
+        clock.longest = max(clock.longest, clock.passed() - began)
     return samples
 
 
 def measure(args, work, found, progress):
+    """(Samples, breakdown)"""
     columns = [name for name in args.machines if not found[name]]
     guest = boots.fetch(args, work.names) if work.names else None
     with contextlib.ExitStack() as stack:
         for setup, _ in setups.used(work.names):
             stack.enter_context(setup.open(args, guest))
-        return pairs(args, work, columns, guest, progress)
+        samples = pairs(args, work, columns, guest, progress)
+        its = breakdown.measure(args, work, guest, progress) if "novt" in columns else {}
+        return samples, its

@@ -5,6 +5,13 @@ import sys
 from novtbench import host
 
 
+GROUP_TITLES = {
+    "boot": "Boot to init", "kernel": "Kernel-heavy", "compute": "Compute", "memory": "Memory",
+    "io": "Disk, network, screen", "nano": "Nanobenchmarks",
+    "crowd": "Many guests at once, time for each",
+}
+
+
 class Progress:
     """One line that is written over on a terminal, else a line for each step; on stderr."""
 
@@ -38,7 +45,7 @@ def spread(values):
     return f"{(max(values) - min(values)) / middle:.0%}" if middle and len(values) > 1 else ""
 
 
-def print_cells(rows, out):
+def print_cells(rows, out=None):
     """The first row is the heading."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for i, row in enumerate(rows):
@@ -56,18 +63,48 @@ def cell(row, column):
 
 
 def verdicts(row):
-    """Against whom, how much, what is required, and whether it holds."""
+    """How much of whose time novt takes; what misses its requirement stands out."""
     judged = [j for j in row["judged"] if j["ratio"] is not None]
     return "; ".join(f"{number(j['ratio'])} x {j['against']}"
-                     + (f" NOT {j['required']:g}" if not j["holds"] else "") for j in judged)
+                     + ("" if j["holds"] else f" (MISSES {j['required']:g})") for j in judged)
+
+
+def published(row):
+    its = row.get("published")
+    return " / ".join(number(value) for value in its.values()) if its else ""
 
 
 def print_rows(rows, columns, out):
+    """Of one group."""
     used = [c for c in columns if any(c in row["samples"] for row in rows)]
+    with_published = any("published" in row for row in rows)
     head = ["benchmark", "what", "unit", *(columns[c]["title"] for c in used), "novt is"]
-    print_cells([head] + [[row["name"], row["what"] if row["what"] not in row["name"] else "",
-                           row["unit"], *(cell(row, c) for c in used), verdicts(row)]
-                          for row in rows], out)
+    cells = [head] + [[row["name"], row["what"], row["unit"], *(cell(row, c) for c in used),
+                       verdicts(row)] for row in rows]
+    if with_published:
+        cells = [line + [published(row) if row else "A&A 2006: native / software / hardware VMM"]
+                 for line, row in zip(cells, [None, *rows])]
+    print_cells(cells, out)
+
+
+def grouped(rows):
+    """(title, rows) by group, in the order of the rows."""
+    groups = {}
+    for row in rows:
+        groups.setdefault(row["group"], []).append(row)
+    return [(GROUP_TITLES.get(group, group), its) for group, its in groups.items()]
+
+
+def print_breakdown(breakdown, out):
+    """Shares of novt's host time."""
+    parts = list(next(iter(breakdown.values()))["parts"])
+    rows = [["where novt's time goes", *parts, "all, s", "in the host's kernel, s"]]
+    for group, its in breakdown.items():
+        total = sum(its["parts"].values())
+        shares = [its["parts"][part] / total if total else 0 for part in parts]
+        rows.append([group, *(f"{share:.0%}" for share in shares), number(total),
+                     number(its["system"])])
+    print_cells(rows, out)
 
 
 def print_processes(rows, out):
@@ -88,8 +125,12 @@ def show(document, out=sys.stdout):
         if column["skipped"]:
             print(f"Skipped: {column['title']} (`{name}`): {column['skipped']}", file=out)
     print(file=out)
-    if document["rows"]:
-        print_rows(document["rows"], document["columns"], out)
-    if document["processes"]:
+    for title, rows in grouped(document["rows"]):
+        print(f"{title}:\n", file=out)
+        print_rows(rows, document["columns"], out)
         print(file=out)
+    if document["processes"]:
         print_processes(document["processes"], out)
+        print(file=out)
+    if document["breakdown"]:
+        print_breakdown(document["breakdown"], out)

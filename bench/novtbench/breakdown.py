@@ -1,0 +1,80 @@
+"""Where host time went: novt's own account (-stats-json), by kinds of work.
+
+One more run for each group of rows, for the account costs time itself. Of those that run in Debian
+the boot's own part is taken off, so that each group shows what is its own.
+"""
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+from novtbench import boots, machines, setups
+from novtbench.rows import row_of
+
+# What is shown: the parts of base/spent.def in it.
+PARTS = {
+    "guest code": ("translated_tlb", "translated_window", "direct", "interpreter"),
+    "translation": ("translation", "exits"),
+    "callouts": ("callouts", "exceptions", "interrupts"),
+    "faults": ("hidden_faults", "traces", "views", "evictions"),
+    "host kernel": ("signals", "maps"),
+    "devices": ("ports", "mmio", "service"),
+    "idle": ("asleep",),
+    "monitor": ("boot", "monitor"),
+}
+KNOWN = {name for names in PARTS.values() for name in names}
+
+
+def sums(statistics):
+    """Seconds by part; what is not known here counts as the monitor's."""
+    seconds = {name: row["seconds"] for name, row in statistics["time"].items()}
+    parts = {part: sum(seconds.get(name, 0) for name in names) for part, names in PARTS.items()}
+    parts["monitor"] += sum(its for name, its in seconds.items() if name not in KNOWN)
+    return {"parts": parts, "system": statistics["host"]["system_s"]}
+
+
+def without(its, boot):
+    """The difference, never less than nothing."""
+    return {"parts": {part: max(0, value - boot["parts"][part])
+                      for part, value in its["parts"].items()},
+            "system": max(0, its["system"] - boot["system"])}
+
+
+def of_boot(args, guest, names, note):
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        for setup, its in setups.used(names):
+            boots.boot(args, "novt", guest, its, setup, note, ("-stats-json", out.name))
+            return sums(json.loads(Path(out.name).read_text(encoding="utf-8")))
+
+
+def of_nano(args):
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        subprocess.run([*machines.nano_command(args, "novt", "fast"), "-stats-json", out.name],
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, preexec_fn=machines.on_one_cpu(args))
+        return sums(json.loads(Path(out.name).read_text(encoding="utf-8")))
+
+
+def groups_of(names):
+    """The plain setup's rows, by group."""
+    groups = {}
+    for name in names:
+        row = row_of(name)
+        if row.setup == "plain" and row.group in ("kernel", "compute", "memory"):
+            groups.setdefault(row.group, []).append(name)
+    return groups
+
+
+def measure(args, work, guest, progress):
+    """{group: {"parts": seconds by part, "system": seconds}}"""
+    found = {}
+    if work.names:
+        progress.step("where the time goes: boot")
+        found["boot"] = of_boot(args, guest, ["boot"], progress.note)
+    for group, names in groups_of(work.names).items():
+        progress.step(f"where the time goes: {group}")
+        found[group] = without(of_boot(args, guest, names, progress.note), found["boot"])
+    if work.nanos:
+        progress.step("where the time goes: nano")
+        found["nano"] = of_nano(args)
+    return found

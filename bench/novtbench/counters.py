@@ -1,0 +1,37 @@
+"""What does not vary from run to run: novt's counters for a fixed guest, by form of access.
+
+nanobench.elf does each of its operations so many times, with interrupts masked; which form of
+access to memory an address space has is forced, for the choice depends on times.
+"""
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from novtbench import machines
+
+FORMS = ("tlb", "window")
+COUNT = 4096
+ENGINE = ("units", "insns_translated", "bytes_guest", "bytes_host", "callouts", "slow_fills",
+          "window_faults", "trace_faults", "trace_callouts", "table_syncs", "windows_made")
+CPU = ("cr3_writes", "fault_de", "fault_pf", "port_reads", "mmio_reads", "tlb_fills")
+
+
+def chosen(statistics):
+    its = {name: statistics["engine"].get(name, 0) for name in ENGINE}
+    its.update({name: statistics["cpu"].get(name, 0) for name in CPU})
+    return its
+
+
+def of_form(args, form):
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        command = machines.nano_command(args, "novt", f"count={COUNT}")
+        subprocess.run([*command, "-stats-json", out.name], stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                       env=dict(os.environ, NOVT_ACCESS=form), timeout=args.timeout)
+        return chosen(json.loads(Path(out.name).read_text(encoding="utf-8")))
+
+
+def measure(args):
+    return {form: of_form(args, form) for form in FORMS}
