@@ -127,7 +127,7 @@ def row_of(name):
     if name.startswith("nano-"):
         return Row(NANOS.get(name[5:], name[5:]), NANO, "cycles", "nano", light=True)
     if CROWD.fullmatch(name):
-        return Row(f"{CROWD.fullmatch(name).group(1)} guests at once, each", CROWD_NEED,
+        return Row(f"{CROWD.fullmatch(name).group(1)} at once, each", CROWD_NEED,
                    group="crowd")
     return ROWS.get(name) or Row(name, {})
 

@@ -8,7 +8,7 @@ from novtbench import host
 GROUP_TITLES = {
     "boot": "Boot to init", "kernel": "Kernel-heavy", "compute": "Compute", "memory": "Memory",
     "io": "Disk, network, screen", "nano": "Nanobenchmarks",
-    "crowd": "Many guests at once, time for each",
+    "crowd": "Many guests at once",
 }
 
 
