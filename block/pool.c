@@ -23,6 +23,7 @@ struct drive {
     struct disk *image; /* changed only when nothing is queued or busy */
     struct block_request *queue, **queue_end, *busy;
     bool unsettled; /* written since the last flush */
+    bool batch;     /* of the vcpu's thread: more is coming */
     struct pool_stats stats;
 };
 
@@ -152,8 +153,6 @@ static bool finish(struct pool *pool, struct drive *d, struct block_request *r)
     *at = r->next;
     count(&d->stats, r);
     pthread_cond_broadcast(&pool->idle);
-    if (d->queue)
-        pthread_cond_broadcast(&pool->work); /* somebody may have waited for this one */
     return put_done(pool, r);
 }
 
@@ -210,6 +209,14 @@ static void wait_for_work(struct pool *pool)
             ;
 }
 
+static bool anything_queued(const struct pool *pool)
+{
+    for (const struct drive *d = pool->drives; d; d = d->next)
+        if (d->queue)
+            return true;
+    return false;
+}
+
 static bool anything_unsettled(const struct pool *pool)
 {
     for (const struct drive *d = pool->drives; d; d = d->next)
@@ -218,11 +225,14 @@ static bool anything_unsettled(const struct pool *pool)
     return false;
 }
 
-/* In the lock, which it gives up. */
+/* In the lock, which it gives up. What is queued behind r is for the next worker, if it can be done
+ * meanwhile; what waits for r this one finds afterwards. */
 static void do_request(struct pool *pool, struct drive *d, struct block_request *r)
 {
     bool first;
 
+    if (anything_queued(pool))
+        pthread_cond_signal(&pool->work);
     if (r->op == BLOCK_FLUSH)
         d->unsettled = false;
     else if (changes(r))
@@ -305,11 +315,28 @@ static void submit(void *medium, struct block_request *r)
             start_worker(pool);
         *d->queue_end = r;
         d->queue_end = &r->next;
-        pthread_cond_signal(&pool->work);
+        if (!d->batch)
+            pthread_cond_signal(&pool->work);
     }
     pthread_mutex_unlock(&pool->lock);
     if (first)
         pool->wake(pool->wake_arg);
+}
+
+/* One worker is woken, which wakes the next. */
+static void batch(void *medium, bool on)
+{
+    struct drive *d = medium;
+    bool any;
+
+    d->batch = on;
+    if (on)
+        return;
+    pthread_mutex_lock(&d->pool->lock);
+    any = d->queue;
+    pthread_mutex_unlock(&d->pool->lock);
+    if (any)
+        pthread_cond_signal(&d->pool->work);
 }
 
 /* In the lock: no write to that place, or flush of one, is on its way. */
@@ -359,9 +386,10 @@ void pool_dispatch(struct pool *pool)
     }
 }
 
-/* In the lock: until the drive has nothing to do. */
+/* In the lock: until the drive has nothing to do. Nobody may have been woken yet for a batch. */
 static void wait_idle(struct pool *pool, const struct drive *d)
 {
+    pthread_cond_signal(&pool->work);
     while (d->queue || d->busy)
         pthread_cond_wait(&pool->idle, &pool->lock);
 }
@@ -421,6 +449,7 @@ struct blockdev *pool_add(struct pool *pool, struct disk *image, bool cdrom, con
         return NULL;
     d->dev.submit = submit;
     d->dev.try_now = try_now;
+    d->dev.batch = batch;
     d->dev.drain = drain;
     d->dev.medium = d;
     d->dev.cdrom = cdrom;

@@ -157,29 +157,58 @@ int map_read(struct disk *image, uint64_t offset, struct cursor *to, uint64_t si
     return err;
 }
 
-/* What lies in one piece, or in a backing image in one piece, with its table in memory. */
-bool map_read_now(struct disk *image, uint64_t offset, struct cursor *to, uint64_t size)
+/* look_up() if that waits for nothing: the table is in memory, and nobody has the lock. */
+static bool look_up_now(struct qcow2 *q, const struct place *p, struct mapping *m, uint64_t *run)
 {
-    struct qcow2 *q = qcow2_of(image);
-    struct place p = place_of(q, offset, size);
-    struct disk *backing = image->backing;
-    struct mapping m = { 0 };
-    uint64_t run = 0;
+    bool found = false;
 
     if (pthread_mutex_trylock(&q->lock))
         return false;
-    if (q->l2[p.l1] || !(q->l1[p.l1] & QCOW2_OFFSET))
-        if (look_up(q, &p, &m, &run))
-            run = 0;
+    if (q->l2[p->l1] || !(q->l1[p->l1] & QCOW2_OFFSET))
+        found = !look_up(q, p, m, run);
     pthread_mutex_unlock(&q->lock);
-    if (run < size || m.kind == CLUSTER_PACKED)
-        return false;
-    if (m.kind == CLUSTER_DATA)
-        return file_read_now(&image->file, m.host + p.in, to, size);
-    if (m.kind == CLUSTER_NONE && backing && offset < backing->size)
+    return found;
+}
+
+static bool read_backing_now(struct disk *backing, uint64_t offset, struct cursor *to,
+                             uint64_t size)
+{
+    if (backing && offset < backing->size)
         return size <= backing->size - offset &&
                backing->ops->read_now(backing, offset, to, size);
     cursor_fill_zero(to, size);
+    return true;
+}
+
+static bool read_mapped_now(struct qcow2 *q, uint64_t offset, const struct mapping *m,
+                            struct cursor *to, uint64_t size)
+{
+    uint64_t in = offset & (q->cluster_size - 1);
+
+    switch (m->kind) {
+    case CLUSTER_DATA: return file_read_now(&q->image.file, m->host + in, to, size);
+    case CLUSTER_NONE: return read_backing_now(q->image.backing, offset, to, size);
+    case CLUSTER_PACKED: return false;
+    case CLUSTER_ZERO: break;
+    }
+    cursor_fill_zero(to, size);
+    return true;
+}
+
+bool map_read_now(struct disk *image, uint64_t offset, struct cursor *to, uint64_t size)
+{
+    struct qcow2 *q = qcow2_of(image);
+
+    while (size) {
+        struct place p = place_of(q, offset, size);
+        struct mapping m;
+        uint64_t run;
+
+        if (!look_up_now(q, &p, &m, &run) || !read_mapped_now(q, offset, &m, to, run))
+            return false;
+        offset += run;
+        size -= run;
+    }
     return true;
 }
 

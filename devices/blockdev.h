@@ -36,6 +36,8 @@ struct blockdev {
      * memory (RWF_NOWAIT) and no write to that place is on its way: true, with request->err set
      * and done() not called. False: submit() it. */
     bool (*try_now)(void *medium, struct block_request *request);
+    /* May be NULL. on: more requests follow, so that nobody need be woken for each; until off. */
+    void (*batch)(void *medium, bool on);
     /* May be NULL. Waits until nothing is in flight, having called done() of all. For resets: the
      * guest's memory will have another owner. */
     void (*drain)(void *medium);
@@ -66,6 +68,12 @@ static inline void blockdev_submit(struct blockdev *b, struct block_request *req
 static inline bool blockdev_try_now(struct blockdev *b, struct block_request *request)
 {
     return b->try_now && b->try_now(b->medium, request);
+}
+
+static inline void blockdev_batch(struct blockdev *b, bool on)
+{
+    if (b->batch)
+        b->batch(b->medium, on);
 }
 
 static inline void blockdev_drain(struct blockdev *b)

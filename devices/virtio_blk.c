@@ -340,7 +340,9 @@ static void notify(void *dev, unsigned queue)
     struct virtio_blk *blk = dev;
 
     blk->at_once_left = AT_ONCE_MAX;
+    blockdev_batch(blk->medium, true);
     take_requests(blk);
+    blockdev_batch(blk->medium, false);
     virtio_pci_signal(&blk->virtio, queue);
 }
 

@@ -156,9 +156,11 @@ static void test_order(enum disk_format format)
     while (run.submitted < REQUESTS) {
         bool any = false;
 
+        blockdev_batch(run.drive, draw(2));
         for (unsigned i = 0; i < DEPTH; i++)
             if (!run.slot[i].busy && run.submitted < REQUESTS)
                 start(&run.slot[i]);
+        blockdev_batch(run.drive, false);
         for (unsigned i = 0; i < DEPTH; i++)
             any |= run.slot[i].busy;
         if (any)
