@@ -8,5 +8,6 @@ target=$1 seconds=${NOVT_FUZZ_SECONDS:-$2}
 [ -x "$target" ] || { echo "SKIPPED: $target was not built"; exit 77; }
 mkdir -p "$target.corpus" "$target.crashes"
 # detect_leaks wants ptrace, which some containers forbid: libFuzzer says so and goes on.
-exec "$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
-    -verbosity=1 -artifact_prefix="$target.crashes/" "$target.corpus"
+# Other tests beside it go first, but do not starve it: -timeout is an input's limit by the clock.
+exec nice -n 5 "$target" -max_total_time="$seconds" -timeout=100 -rss_limit_mb=2048 \
+    -print_final_stats=1 -verbosity=1 -artifact_prefix="$target.crashes/" "$target.corpus"
