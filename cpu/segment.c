@@ -44,21 +44,40 @@ bool segment_descriptor(struct vcpu *vcpu, uint16_t selector, uint8_t vector, ui
 
 static bool has_segment(const struct vcpu *vcpu, uint16_t selector)
 {
-    uint64_t d = 0;
+    bool ldt = selector & SELECTOR_TI;
+    uint64_t d = 0, base = ldt ? vcpu->ldtr.base : vcpu->gdtr.base;
+    uint32_t limit = ldt ? vcpu->ldtr.limit : vcpu->gdtr.limit;
 
-    return (selector | SELECTOR_RPL | SELECTOR_TI) <= vcpu->gdtr.limit &&
-           mem_debug_read((struct vcpu *)vcpu, vcpu->gdtr.base + (selector & 0xfff8), &d, 8) &&
+    return !(ldt && vcpu->ldtr.attr & SEG_UNUSABLE) &&
+           (selector | SELECTOR_RPL | SELECTOR_TI) <= limit &&
+           mem_debug_read((struct vcpu *)vcpu, base + (selector & 0xfff8), &d, 8) &&
            descriptor_attr(d) & SEG_S && descriptor_present(d);
+}
+
+static bool is_bare(uint16_t selector)
+{
+    return selector == SEGMENT_BARE_CODE || selector == SEGMENT_BARE_DATA ||
+           (selector >= SEGMENT_BARE_TLS(6) && selector <= SEGMENT_BARE_TLS(8) &&
+            (selector & 7) == 7);
+}
+
+/* With an LDT of its own, code may well name an entry that is not there. */
+static uint16_t bare_tls(const struct vcpu *vcpu, uint16_t own)
+{
+    bool has_ldt = !(vcpu->ldtr.attr & SEG_UNUSABLE);
+
+    return has_ldt && own != vcpu->bare[SEG_FS] && own != vcpu->bare[SEG_GS] ? own | SELECTOR_TI
+                                                                              : own;
 }
 
 uint16_t segment_meant(const struct vcpu *vcpu, unsigned seg, uint16_t selector)
 {
-    bool code = selector == SEGMENT_BARE_CODE;
-
-    if (__builtin_expect(!code && selector != SEGMENT_BARE_DATA, 1) || !vcpu->bare[SEG_SS] ||
+    if (__builtin_expect(!is_bare(selector), 1) || !vcpu->bare[SEG_SS] ||
         has_segment(vcpu, selector))
         return selector;
-    if (code)
+    if (selector & SELECTOR_TI)
+        return bare_tls(vcpu, selector & (uint16_t)~SELECTOR_TI);
+    if (selector == SEGMENT_BARE_CODE)
         return vcpu->bare[SEG_CS];
     return vcpu->bare[selector_null(vcpu->bare[seg]) ? SEG_SS : seg];
 }

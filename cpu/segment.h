@@ -120,6 +120,7 @@ MUST_CHECK bool segment_descriptor(struct vcpu *vcpu, uint16_t selector, uint8_t
  */
 #define SEGMENT_BARE_CODE 0x23
 #define SEGMENT_BARE_DATA 0x2b
+#define SEGMENT_BARE_TLS(n) ((n) * 8 + 7) /* for the guest's n * 8 + 3, n from 6 to 8 */
 uint16_t segment_meant(const struct vcpu *vcpu, unsigned seg, uint16_t selector);
 
 /* vector(selector + ext); always true. */

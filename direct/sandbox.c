@@ -57,37 +57,69 @@ static uint64_t now_ns(void)
 
 static uint16_t data_selector(uint16_t selector)
 {
-    if (!selector || ((selector & 7) == 7 && selector < LDT_SELECTOR(LDT_FS)))
+    if (!selector || ((selector & 7) == 7 && selector < SANDBOX_TLS(SANDBOX_TLS_FIRST)))
         return selector;
     return SANDBOX_DS;
 }
 
-/* A selector for FS or GS and the base that goes with it; without FSGSBASE, by an LDT entry. */
-static int base_order(struct sandbox *s, uint16_t *selector, uint64_t *base, unsigned entry,
-                      uint64_t *loaded)
+static bool is_tls(const struct sandbox *s, uint16_t selector)
 {
-    if (*selector & 4)
-        *base = s->ldt_base[*selector >> 3];
-    if (*selector != SANDBOX_DS || s->host->stub_flags & STUB_FSGSBASE)
+    return s->host->caps.ldt && (selector & 7) == 7 && selector >> 3 >= SANDBOX_TLS_FIRST &&
+           selector >> 3 <= SANDBOX_TLS_LAST;
+}
+
+static int flat_entry(struct sandbox *s, unsigned entry, uint64_t base)
+{
+    if (s->ldt_flat & 1u << entry && s->ldt_base[entry] == base)
         return 0;
-    *selector = LDT_SELECTOR(entry);
-    if (*loaded == *base)
-        return 0;
-    *loaded = *base;
-    return sandbox_queue_ldt(s, entry, (uint32_t)*base, 0xfffff, true);
+    s->ldt_flat |= 1u << entry;
+    return sandbox_queue_ldt(s, entry, (uint32_t)base, 0xfffff, true);
+}
+
+/* A selector for FS or GS and the base that goes with it; without FSGSBASE, by an LDT entry. */
+static int base_order(struct sandbox *s, uint16_t *selector, uint64_t *base, unsigned entry)
+{
+    bool by_ldt = !(s->host->stub_flags & STUB_FSGSBASE);
+
+    if (!is_tls(s, *selector)) {
+        *selector = data_selector(*selector);
+        if (*selector & 4)
+            *base = s->ldt_base[*selector >> 3];
+        if (*selector != SANDBOX_DS || !by_ldt)
+            return 0;
+        *selector = LDT_SELECTOR(entry);
+    }
+    return flat_entry(s, *selector >> 3, by_ldt ? *base : 0);
+}
+
+/* Code that loads a selector of no thread area of its own must fault. */
+static int drop_others(struct sandbox *s, uint16_t fs, uint16_t gs)
+{
+    int error = 0;
+
+    for (unsigned n = SANDBOX_TLS_FIRST; n <= SANDBOX_TLS_LAST && !error; n++) {
+        if (!(s->ldt_flat & 1u << n) || fs == SANDBOX_TLS(n) || gs == SANDBOX_TLS(n))
+            continue;
+        s->ldt_flat &= ~(1u << n);
+        error = sandbox_queue_ldt(s, n, 0, 0, false);
+    }
+    return error;
 }
 
 static int order_segments(struct sandbox *s, const struct sandbox_regs *io)
 {
     struct stub_orders *o = s->orders;
-    uint16_t fs = data_selector(io->fs), gs = data_selector(io->gs);
+    bool both = io->fs == io->gs && io->fs_base != io->gs_base; /* one entry, two bases */
+    uint16_t fs = both ? SANDBOX_DS : io->fs, gs = io->gs;
     int error;
 
     o->fs_base = io->fs_base;
     o->gs_base = io->gs_base;
-    error = base_order(s, &fs, &o->fs_base, LDT_FS, &s->fs_base);
+    error = base_order(s, &fs, &o->fs_base, LDT_FS);
     if (!error)
-        error = base_order(s, &gs, &o->gs_base, LDT_GS, &s->gs_base);
+        error = base_order(s, &gs, &o->gs_base, LDT_GS);
+    if (!error)
+        error = drop_others(s, fs, gs);
     o->ds = data_selector(io->ds);
     o->es = data_selector(io->es);
     o->fs = fs;
@@ -129,22 +161,16 @@ static void read_registers(const struct stub_frame *f, bool code32, struct sandb
     io->ss = (uint16_t)(f->reg[FRAME_SELECTORS] >> 48);
 }
 
-/* The selectors that stand for a base are shown as what was asked for. */
-static uint16_t seen_selector(const struct sandbox *s, uint16_t selector, unsigned entry)
-{
-    if (!(s->host->stub_flags & STUB_FSGSBASE) && selector == LDT_SELECTOR(entry))
-        return SANDBOX_DS;
-    return selector;
-}
-
 static void read_segments(const struct sandbox *s, struct sandbox_regs *io)
 {
     const volatile struct stub_report *r = s->report;
 
     io->ds = r->ds;
     io->es = r->es;
-    io->fs = seen_selector(s, r->fs, LDT_FS);
-    io->gs = seen_selector(s, r->gs, LDT_GS);
+    if (r->fs != s->orders->fs)
+        io->fs = r->fs;
+    if (r->gs != s->orders->gs)
+        io->gs = r->gs;
     if (s->host->stub_flags & STUB_FSGSBASE) {
         io->fs_base = r->fs_base;
         io->gs_base = r->gs_base;
@@ -447,12 +473,15 @@ bool sandbox_reset(struct sandbox *s)
         return false;
     if (sandbox_unmap(s, caps->min_gva, (caps->max_gva - caps->min_gva) / PAGE))
         return false;
-    for (unsigned i = 0; caps->ldt && i < 8; i++)
-        if (s->ldt_base[i] && sandbox_queue_ldt(s, i, 0, 0, false))
+    for (unsigned i = 0; caps->ldt && i < LDT_USED; i++) {
+        if (!s->ldt_base[i])
+            continue;
+        s->ldt_flat &= ~(1u << i);
+        if (sandbox_queue_ldt(s, i, 0, 0, false))
             return false;
+    }
     if (sandbox_flush(s))
         return false;
-    s->fs_base = s->gs_base = 0;
     sandbox_zero((uint8_t *)s->shared + STUB_ORDERS_SIZE + STUB_ALTSTACK, STUB_ALTSTACK_SIZE);
     initial_xstate(s);
     s->orders->flags |= STUB_ALTSTACK_AGAIN;

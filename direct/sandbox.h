@@ -133,6 +133,11 @@ int sandbox_set_ldt(struct sandbox *s, unsigned entry, uint32_t base, uint32_t l
 #define SANDBOX_CS32 0x23
 #define SANDBOX_CS64 0x33
 #define SANDBOX_DS 0x2b
+/* In FS or GS, n from 6 to 8: as SANDBOX_DS, but code that reads it finds entry n, as in Linux's
+ * selectors for thread areas (C libraries make a new thread's from it). Where caps.ldt is. */
+#define SANDBOX_TLS(n) ((n) * 8 + 7)
+#define SANDBOX_TLS_FIRST 6
+#define SANDBOX_TLS_LAST 8
 
 struct sandbox_regs {
     uint64_t gpr[16];  /* in the order of their encoding: rax rcx rdx rbx rsp rbp rsi rdi ... */
@@ -141,7 +146,7 @@ struct sandbox_regs {
     uint16_t cs;       /* in: SANDBOX_CS32 (0 means that too). Out, these are what is visible, */
     uint16_t ss;       /* so that selectors loaded by the guest are noticed. In: SANDBOX_DS, */
     uint16_t ds, es;   /* 0 or an LDT selector; other values are taken as SANDBOX_DS. FS, GS: a */
-    uint16_t fs, gs;   /* null selector has no usable base. */
+    uint16_t fs, gs;   /* null selector has no usable base. Out: as In where not loaded. */
     uint64_t fs_base, gs_base;
 };
 

@@ -176,7 +176,7 @@ int sandbox_set_ldt(struct sandbox *s, unsigned entry, uint32_t base, uint32_t l
 {
     if (!s->host->caps.ldt)
         return -ENOSYS;
-    if (entry >= LDT_FS)
+    if (entry >= SANDBOX_TLS_FIRST)
         return -EINVAL;
     return sandbox_queue_ldt(s, entry, base, limit, limit_in_pages);
 }

@@ -6,8 +6,9 @@
 #include "direct/stub.h"
 
 #define PAGE 4096ull
-#define LDT_FS 6 /* entries for the bases where FSGSBASE is missing */
-#define LDT_GS 7
+#define LDT_FS 9 /* entries for the bases where FSGSBASE is missing */
+#define LDT_GS 10
+#define LDT_USED 11
 #define LDT_SELECTOR(entry) ((uint16_t)((entry) * 8 + 7))
 
 struct sandbox_host {
@@ -47,8 +48,8 @@ struct sandbox {
     uint8_t xstate_software[48];   /* bytes 464-511, the kernel's */
     uint32_t xstate_end;           /* the 4 bytes behind it */
 
-    uint64_t fs_base, gs_base;     /* in the LDT, where that is used */
-    uint64_t ldt_base[8];
+    uint64_t ldt_base[LDT_USED];
+    uint32_t ldt_flat;             /* a bit for each entry that is one for FS or GS */
     struct sandbox_stats stats;
 };
 

@@ -65,9 +65,18 @@ bool direct_wanted(const struct translator *t, uint32_t key)
 
 /* --- The state, in and out ------------------------------------------------------------------- */
 
+/* Where its selector is one of Linux's for thread areas, one that shows the same number. */
+static uint16_t whole_selector(const struct segment *s)
+{
+    unsigned n = s->selector >> 3;
+
+    return (s->selector & 7) == 3 && n >= SANDBOX_TLS_FIRST && n <= SANDBOX_TLS_LAST
+               ? SANDBOX_TLS(n) : SANDBOX_DS;
+}
+
 static void put_base(const struct segment *s, uint16_t *selector, uint64_t *base)
 {
-    *selector = segment_whole(s) ? SANDBOX_DS : 0;
+    *selector = segment_whole(s) ? whole_selector(s) : 0;
     *base = segment_whole(s) ? s->base : 0;
 }
 

@@ -63,6 +63,11 @@ static void case_tls(void)
     for (unsigned i = 0; i < 3; i++)
         s[i] = thread_area(area + i * 500, 0xfffff, DESC_32BIT | DESC_PAGES | DESC_USABLE);
     see("apart", (s[1] - s[0]) << 8 | (s[2] - s[1]));
+    for (unsigned i = 0; i < 3; i++) { /* as C libraries name a new thread's area */
+        SEG_LOAD(gs, s[i]);
+        sys0(SYS_getppid);
+        expect("number", SEG_GET(gs) >> 3, s[i] >> 3);
+    }
     for (unsigned round = 0; round < 400; round++) {
         uint32_t sel = s[round % 3];
 

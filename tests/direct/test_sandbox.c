@@ -233,6 +233,34 @@ static void test_segments(void)
     CHECK_EQ(r.gs, 0x33);
 }
 
+/* The number that code finds in its selector, and the base, whichever of them has it. */
+static void test_thread_areas(void)
+{
+    struct sandbox_regs r;
+    bool ldt = sandbox_host_caps(host)->ldt;
+
+    *(uint32_t *)(ram + 4096 + 0x100) = 0x01234567;
+    *(uint32_t *)(ram + 4096 + 0x200) = 0x23456789;
+    for (unsigned round = 0; round < 12; round++) {
+        uint16_t gs = (uint16_t)SANDBOX_TLS(SANDBOX_TLS_FIRST + round % 3);
+        uint16_t fs = (uint16_t)SANDBOX_TLS(SANDBOX_TLS_FIRST + round / 3 % 3);
+        uint64_t swap = round & 1 ? 0x100 : 0;
+
+        r = fixture_regs();
+        r.gs = gs, r.gs_base = DATA + 0x100 + swap;
+        r.fs = fs, r.fs_base = DATA + 0x200 - swap;
+        /* mov eax,gs; mov ebx,gs:[0]; mov ecx,fs:[0]; hlt */
+        RUN(&r, 0x8c, 0xe8, 0x65, 0x8b, 0x1d, 0, 0, 0, 0, 0x64, 0x8b, 0x0d, 0, 0, 0, 0, 0xf4);
+        CHECK_EQ(r.gpr[0], ldt ? gs : SANDBOX_DS);
+        CHECK_EQ(r.gpr[3], swap ? 0x23456789 : 0x01234567);
+        CHECK_EQ(r.gpr[1], swap ? 0x01234567 : 0x23456789);
+        CHECK_EQ(r.gs, gs);
+        CHECK_EQ(r.fs, fs);
+        CHECK_EQ(r.gs_base, DATA + 0x100 + swap);
+    }
+    FAULTS(13, 0x3c, 5, 0x202, 0xb8, 0x3f, 0, 0, 0, 0x8e, 0xe8); /* mov gs,0x3f: no area now */
+}
+
 static void test_ldt(void)
 {
     struct sandbox_regs r = fixture_regs();
@@ -443,6 +471,7 @@ int main(void)
         fixture_box();
         test_segments();
         test_ldt();
+        test_thread_areas();
     }
     fixture_close();
     fixture_open(SANDBOX_FAULT_TSC | SANDBOX_FAULT_CPUID);
@@ -462,6 +491,7 @@ int main(void)
     test_xstate();
     test_flags();
     test_segments();
+    test_thread_areas();
     test_ldt();
     test_kicks();
     test_reset();
