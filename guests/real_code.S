@@ -4,6 +4,8 @@
  */
         .set    REAL_AT, 0x10000
         .set    REAL_CS, 0x1000
+        .set    WANTED, 0xfff0          # words in the same segment, not in the code's pages
+        .set    PROTECTED, 0xfff2
 
 /* --- uint32_t real_run(uint32_t offset, uint32_t rounds, bool protected_mode) --------------- */
         .text
@@ -18,8 +20,8 @@ real_run:
         movl    24(%esp), %eax
         movl    28(%esp), %ecx
         movl    32(%esp), %edx
-        movw    %ax, REAL_AT + (wanted - real_blob)
-        movw    %dx, REAL_AT + (protected - real_blob)
+        movw    %ax, REAL_AT + WANTED
+        movw    %dx, REAL_AT + PROTECTED
         sgdt    saved_gdt
         sidt    saved_idt
         movl    %esp, saved_esp
@@ -94,10 +96,6 @@ saved_esp:
         .balign 64
         .globl  real_blob, real_blob_end
 real_blob:
-wanted:
-        .word   0
-protected:
-        .word   0
 enter:
         movw    $0x20, %ax
         movw    %ax, %ds
@@ -105,7 +103,7 @@ enter:
         movw    %ax, %ss
         movw    %ax, %fs
         movw    %ax, %gs
-        cmpw    $0, %ds:protected - real_blob
+        cmpw    $0, %ds:PROTECTED
         jnz     1f
         movl    %cr0, %eax
         andb    $0xfe, %al
@@ -119,7 +117,7 @@ enter:
         movw    $0x4000, %ax
         movw    %ax, %es
         cld
-        callw   *%cs:wanted - real_blob
+        callw   *%cs:WANTED
         movl    %eax, %ebx
         movl    %cr0, %eax
         orb     $1, %al

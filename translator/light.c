@@ -51,6 +51,23 @@ static struct run run_of(uint32_t argument)
     return (struct run){ argument & 0xff, addrsize == 2 ? 0xffff : UINT32_MAX };
 }
 
+/* Bytes from the element at offset on, in the direction of DF, that are in the segment; gla: its
+ * linear address. Less than an element: ask the interpreter. */
+static uint64_t room_at(const struct vcpu *vcpu, const struct run *run, uint64_t offset,
+                        uint32_t gla, int64_t limit)
+{
+    uint64_t in_page_left = PAGE_SIZE - (gla & PAGE_MASK), below = gla & PAGE_MASK;
+    uint64_t room = run->mask - offset + 1 < in_page_left ? run->mask - offset + 1 : in_page_left;
+
+    if (limit < (int64_t)offset)
+        return 0;
+    if ((uint64_t)limit - offset + 1 < room)
+        room = (uint64_t)limit - offset + 1;
+    if (!vcpu->bt.flag_df || room < run->size)
+        return room;
+    return run->size + (below < offset ? below : offset);
+}
+
 /*
  * How many elements at seg:reg lie in one page and in the segment; *at: the host address of the
  * first. 0: ask the interpreter.
@@ -61,44 +78,53 @@ static uint64_t span(const struct vcpu *vcpu, const struct run *run, unsigned se
     const struct bt_segment *s = &vcpu->bt_seg[seg];
     uint64_t offset = vcpu->gpr[reg] & run->mask;
     uint32_t gla = (uint32_t)(s->base + offset);
-    uint64_t room = PAGE_SIZE - (gla & PAGE_MASK);
-    int64_t inside = s->limit[access == MEM_WRITE] - (int64_t)offset + 1;
+    uint64_t fit = room_at(vcpu, run, offset, gla, s->limit[access == MEM_WRITE]) / run->size;
 
-    if (inside <= 0)
-        return 0;
-    if ((uint64_t)inside < room)
-        room = (uint64_t)inside;
-    if (run->mask - offset + 1 < room)
-        room = run->mask - offset + 1;
     *at = in_page(vcpu, gla, 1, access);
-    return !*at ? 0 : room / run->size < count ? room / run->size : count;
+    return !*at ? 0 : fit < count ? fit : count;
 }
 
-static void advance(struct vcpu *vcpu, const struct run *run, unsigned reg, uint64_t by)
+/* By count elements in the direction of DF. */
+static void advance(struct vcpu *vcpu, const struct run *run, unsigned reg, uint64_t count)
 {
-    uint64_t *gpr = &vcpu->gpr[reg];
+    uint64_t *gpr = &vcpu->gpr[reg], by = count * run->size;
 
-    *gpr = (*gpr & ~run->mask) | ((*gpr + by) & run->mask);
+    *gpr = (*gpr & ~run->mask) | ((*gpr + (vcpu->bt.flag_df ? -by : by)) & run->mask);
 }
 
-static void store(uint8_t *to, uint64_t value, uint64_t count, unsigned size)
+static void take(struct vcpu *vcpu, const struct run *run, uint64_t count)
 {
-    if (size == 4)
-        __asm__ volatile("rep stosl" : "+D"(to), "+c"(count) : "a"(value) : "memory");
-    else if (size == 2)
-        __asm__ volatile("rep stosw" : "+D"(to), "+c"(count) : "a"(value) : "memory");
-    else
-        __asm__ volatile("rep stosb" : "+D"(to), "+c"(count) : "a"(value) : "memory");
+    vcpu->gpr[RCX] = (vcpu->gpr[RCX] & ~run->mask) | ((vcpu->gpr[RCX] - count) & run->mask);
 }
 
-static void move(uint8_t *to, const uint8_t *from, uint64_t count, unsigned size)
+#define STORE(text)                                                                                \
+    __asm__ volatile(text : "+D"(to), "+c"(count) : "a"(value) : "memory")
+
+static void store(uint8_t *to, uint64_t value, uint64_t count, unsigned size, bool back)
 {
-    if (size == 4)
-        __asm__ volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
-    else if (size == 2)
-        __asm__ volatile("rep movsw" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
-    else
-        __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+    switch (size << 1 | back) {
+    case 2: STORE("rep stosb"); break;
+    case 3: STORE("std; rep stosb; cld"); break;
+    case 4: STORE("rep stosw"); break;
+    case 5: STORE("std; rep stosw; cld"); break;
+    case 8: STORE("rep stosl"); break;
+    default: STORE("std; rep stosl; cld"); break;
+    }
+}
+
+#define MOVE(text)                                                                                 \
+    __asm__ volatile(text : "+D"(to), "+S"(from), "+c"(count) : : "memory")
+
+static void move(uint8_t *to, const uint8_t *from, uint64_t count, unsigned size, bool back)
+{
+    switch (size << 1 | back) {
+    case 2: MOVE("rep movsb"); break;
+    case 3: MOVE("std; rep movsb; cld"); break;
+    case 4: MOVE("rep movsw"); break;
+    case 5: MOVE("std; rep movsw; cld"); break;
+    case 8: MOVE("rep movsl"); break;
+    default: MOVE("std; rep movsl; cld"); break;
+    }
 }
 
 /* What is left when these return false, the interpreter does, from where they came to. */
@@ -108,15 +134,15 @@ static bool segmented_stos(struct vcpu *vcpu, uint32_t argument)
     uint64_t count = vcpu->gpr[RCX] & run.mask, done;
     uint8_t *to;
 
-    if (vcpu->bt.flag_df || count > RUN_MAX)
+    if (count > RUN_MAX)
         return false;
     for (; count; count -= done) {
         done = span(vcpu, &run, SEG_ES, RDI, MEM_WRITE, count, &to);
         if (!done)
             return false;
-        store(to, vcpu->gpr[RAX], done, run.size);
-        advance(vcpu, &run, RDI, done * run.size);
-        advance(vcpu, &run, RCX, -done);
+        store(to, vcpu->gpr[RAX], done, run.size, vcpu->bt.flag_df);
+        advance(vcpu, &run, RDI, done);
+        take(vcpu, &run, done);
     }
     return true;
 }
@@ -127,7 +153,7 @@ static bool segmented_movs(struct vcpu *vcpu, uint32_t argument)
     uint64_t count = vcpu->gpr[RCX] & run.mask, done;
     uint8_t *to, *from;
 
-    if (vcpu->bt.flag_df || count > RUN_MAX)
+    if (count > RUN_MAX)
         return false;
     for (; count; count -= done) {
         done = span(vcpu, &run, SEG_ES, RDI, MEM_WRITE, count, &to);
@@ -135,10 +161,10 @@ static bool segmented_movs(struct vcpu *vcpu, uint32_t argument)
             done = span(vcpu, &run, argument >> 8 & 0xff, RSI, MEM_READ, done, &from);
         if (!done)
             return false;
-        move(to, from, done, run.size);
-        advance(vcpu, &run, RSI, done * run.size);
-        advance(vcpu, &run, RDI, done * run.size);
-        advance(vcpu, &run, RCX, -done);
+        move(to, from, done, run.size, vcpu->bt.flag_df);
+        advance(vcpu, &run, RSI, done);
+        advance(vcpu, &run, RDI, done);
+        take(vcpu, &run, done);
     }
     return true;
 }
@@ -166,7 +192,7 @@ bool bt_rep_stos(struct vcpu *vcpu, uint32_t size)
         to = done ? in_page(vcpu, (uint32_t)vcpu->gpr[RDI], done * size, MEM_WRITE) : NULL;
         if (!to)
             return false;
-        store(to, vcpu->gpr[RAX], done, size);
+        store(to, vcpu->gpr[RAX], done, size, false);
         vcpu->gpr[RDI] = (uint32_t)(vcpu->gpr[RDI] + done * size);
         vcpu->gpr[RCX] = count - done;
     }
@@ -190,7 +216,7 @@ bool bt_rep_movs(struct vcpu *vcpu, uint32_t size)
         from = to ? in_page(vcpu, (uint32_t)vcpu->gpr[RSI], done * size, MEM_READ) : NULL;
         if (!from)
             return false;
-        move(to, from, done, size);
+        move(to, from, done, size, false);
         vcpu->gpr[RDI] = (uint32_t)(vcpu->gpr[RDI] + done * size);
         vcpu->gpr[RSI] = (uint32_t)(vcpu->gpr[RSI] + done * size);
         vcpu->gpr[RCX] = count - done;

@@ -38,5 +38,9 @@ static inline bool rule_is_real(const struct builder *b)
 rule_fn rule_mov_from_seg, rule_mov_to_seg, rule_pop_seg, rule_push_seg, rule_les;
 /* --- rules_string.c --- */
 rule_fn rule_lods, rule_stos, rule_movs, rule_scas, rule_cmps;
+/* --- rules_repeat.c --- */
+/* A repeated STOS, MOVS, SCAS or CMPS of segmented code. What follows is emitted by the caller for
+ * the case that nothing has been done; the rel32 at what this returns leads behind that. */
+uint32_t rule_repeat(struct builder *b, const struct insn *in);
 
 #endif

@@ -1,4 +1,4 @@
-/* PUSH, POP and LEAVE; ENTER, PUSHA and POPA of segmented code. Flat code's have 32-bit operands. */
+/* PUSH, POP, LEAVE; ENTER, PUSHA, POPA of segmented code. Flat code's have 32-bit operands. */
 #include "translator/rules.h"
 
 /* Operands of 16 bits are left to the interpreter in flat code, where they are rare. */

@@ -1,6 +1,6 @@
 /*
- * String instructions. One iteration is translated in line; REP MOVS and REP STOS inside one page
- * are light calls of the host's own.
+ * String instructions. One iteration is translated in line, as are repeated ones of segmented code
+ * (rules_repeat.c); other REP MOVS and REP STOS are light calls of the host's own.
  */
 #include "translator/rules.h"
 
@@ -52,15 +52,26 @@ bool rule_lods(struct builder *b, const struct insn *in)
     return true;
 }
 
-static bool rep_light(struct builder *b, const struct insn *in, light_fn *fn)
+/* Without fn the interpreter has what rule_repeat() leaves. */
+static bool repeat(struct builder *b, const struct insn *in, light_fn *fn)
 {
-    uint32_t slow, argument = size_of(in);
+    uint32_t slow, done = 0, argument = size_of(in);
 
-    if (b->key & KEY_SEG)
+    if (b->key & KEY_SEG) {
         argument |= (uint32_t)in->seg << 8 | (uint32_t)in->addrsize << 16 | LIGHT_SEGMENTED;
-    emit_mov_r8d_imm(b, argument);
-    slow = light_call(b, fn);
-    light_end(b, in, slow);
+        done = rule_repeat(b, in);
+    } else if (!fn) {
+        return false;
+    }
+    if (fn) {
+        emit_mov_r8d_imm(b, argument);
+        slow = light_call(b, fn);
+        light_end(b, in, slow);
+    } else {
+        rule_callout(b, in, SITE_EXECUTE, true);
+    }
+    if (done)
+        emit_patch(b, done, here(b));
     return true;
 }
 
@@ -71,7 +82,7 @@ bool rule_stos(struct builder *b, const struct insn *in)
     if (!plain(b, in))
         return false;
     if (repeated(in))
-        return rep_light(b, in, bt_rep_stos);
+        return repeat(b, in, bt_rep_stos);
     access_string(b, in, SEG_ES, RDI, MEM_WRITE, size);
     access_store_sized_at(b, RAX, size);
     load_step(b);
@@ -86,7 +97,7 @@ bool rule_movs(struct builder *b, const struct insn *in)
     if (!plain(b, in))
         return false;
     if (repeated(in))
-        return rep_light(b, in, bt_rep_movs);
+        return repeat(b, in, bt_rep_movs);
     access_string(b, in, in->seg, RSI, MEM_READ, size);
     access_load_sized_at(b, R9, size);
     emit_vcpu(b, 0x89, R9, OFF_SCRATCH);
@@ -103,8 +114,10 @@ bool rule_scas(struct builder *b, const struct insn *in)
 {
     unsigned size = size_of(in);
 
-    if (!plain(b, in) || repeated(in))
+    if (!plain(b, in))
         return false;
+    if (repeated(in))
+        return repeat(b, in, NULL);
     access_string(b, in, SEG_ES, RDI, MEM_READ, size);
     access_compare_at(b, RAX, size);
     load_step(b);
@@ -117,8 +130,10 @@ bool rule_cmps(struct builder *b, const struct insn *in)
 {
     unsigned size = size_of(in);
 
-    if (!plain(b, in) || repeated(in))
+    if (!plain(b, in))
         return false;
+    if (repeated(in))
+        return repeat(b, in, NULL);
     access_string(b, in, SEG_ES, RDI, MEM_READ, size);
     access_load_sized_at(b, R9, size);
     emit_vcpu(b, 0x89, R9, OFF_SCRATCH);
