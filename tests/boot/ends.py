@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""How a run of a real kernel ends: ends.py NOVT CASE, CASE being
+"""How a run of a real kernel ends: ends.py NOVT CASE [MODULE], CASE being
 
   expect    the serial output holds the string: 0
   reset     the kernel reboots under -no-reboot: 83
   timeout   124
   panic     the kernel panics and says so to the pvpanic device: 81
   term      SIGTERM: 128 + 15, with the terminal as it was
-  gnumach   a multiboot kernel that is not Linux asks for its bootstrap modules
+  gnumach   a multiboot kernel that is not Linux asks for its bootstrap modules, and
+  modules   runs two of them (guests/mach.c, given after CASE), with what its script language makes
+            of their arguments
 
 Exit status 77: the guests are not there (ctest: skipped).
 """
@@ -69,6 +71,23 @@ def case_gnumach(novt):
     want(status, 0)
 
 
+def case_modules(novt, module):
+    guest = fetch("gnumach")
+    script = ",".join((f"{module} first --host=${{host-port}} $(task-create) $(task-resume)",
+                       f"{module} second $(task-create) $(task-resume)"))
+    console = Console([novt, "run", "-kernel", str(guest / "gnumach"), "-append", "console=com0",
+                       "-serial", "stdio", "-m", "64", "-initrd", script])
+    try:
+        for line in ("module first: --host=1\n", "module first: memory is whole\n",
+                     "module second: memory is whole\n"):
+            console.expect(line, 150)
+    except Failure:
+        console.show()
+        raise
+    finally:
+        console.kill()
+
+
 def at_shell(command, work):
     console = Console(command)
     try:
@@ -109,10 +128,10 @@ def case_term(novt):
 
 def main():
     cases = {name[5:]: run for name, run in globals().items() if name.startswith("case_")}
-    if len(sys.argv) != 3 or sys.argv[2] not in cases:
+    if len(sys.argv) < 3 or sys.argv[2] not in cases:
         sys.exit(__doc__)
     try:
-        cases[sys.argv[2]](sys.argv[1])
+        cases[sys.argv[2]](sys.argv[1], *sys.argv[3:])
     except Failure as failure:
         print(f"FAILED: {failure}")
         sys.exit(1)
