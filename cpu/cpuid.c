@@ -200,8 +200,8 @@ static void add_tsc_adjust(struct cpu_model *m)
         m->word[WORD_7_EBX] |= 1u << BIT_TSC_ADJUST;
 }
 
-/* A kernel leaves alone what a CPU of this model has and a virtual one has not: performance counters
- * of the uncore, microcode, thermal MSRs. */
+/* A kernel leaves alone what a CPU of this model has and a virtual one has not: counters of the
+ * uncore, microcode, thermal MSRs. */
 static void add_hypervisor(struct cpu_model *m)
 {
     m->word[WORD_1_ECX] |= 1u << BIT_HYPERVISOR;

@@ -515,6 +515,7 @@ void config_help(void)
 {
     printf("novt runs a 32-bit x86 guest in an ordinary process, without VT-x or KVM.\n\n"
            "  novt run [options] [KERNEL]  boot a kernel\n"
+           "  novt exec -- COMMAND...      run a command in a fresh Debian guest (novt exec -h)\n"
            "  novt image COMMAND           make, describe, check, convert disk images\n"
            "  novt ctl -s SOCKET COMMAND   control a running guest (run -monitor unix:SOCKET)\n"
            "  novt bench [options]         measure what virtualization costs on this host\n"
@@ -660,8 +661,8 @@ static int parse_words(struct config *config, char **argv, int argc, unsigned co
 
 int config_parse(struct config *config, int argc, char **argv, struct error *error)
 {
-    static const char *const commands[] = { "run",    "image", "ctl",    "bench",
-                                            "doctor", "help",  "version" };
+    static const char *const commands[] = { "run",    "exec", "image",  "ctl",
+                                            "bench",  "doctor", "help", "version" };
     const char *word = argc > 1 ? argv[1] : "";
 
     set_defaults(config);

@@ -21,6 +21,7 @@
 #include "frontend/drives.h"
 #include "frontend/engines.h"
 #include "frontend/error.h"
+#include "frontend/exec.h"
 #include "frontend/expect.h"
 #include "frontend/image.h"
 #include "frontend/image_tool.h"
@@ -197,6 +198,8 @@ int main(int argc, char **argv)
         return flush_output(image_tool(argc - 2, argv + 2));
     if (argc > 1 && !strcmp(argv[1], "ctl"))
         return flush_output(ctl_tool(argc - 2, argv + 2));
+    if (argc > 1 && !strcmp(argv[1], "exec"))
+        return flush_output(exec_tool(argc - 2, argv + 2));
     if (argc > 1 && !strcmp(argv[1], "bench"))
         return bench_tool(argc - 2, argv + 2);
     return work(&config, argc, argv);
