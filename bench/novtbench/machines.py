@@ -4,6 +4,7 @@ A column that is not here is skipped, and says why: the program is missing, or a
 (nanobench.elf with one operation) did not come to its end under it.
 """
 import os
+import re
 import resource
 import shlex
 import shutil
@@ -26,12 +27,12 @@ class Machine(NamedTuple):
 MACHINES = {
     "native": Machine("native", "native", ()),
     "novt": Machine("novt", "novt", ()),
+    "qemu": Machine("qemu", "QEMU TCG", ("-accel", "tcg", "-no-reboot")),
     "tlb": Machine("novt", "novt -user tlb", ("-user", "tlb")),
     "window": Machine("novt", "novt -user window", ("-user", "window")),
     "direct": Machine("novt", "novt -user direct", ("-user", "direct")),
     "interp": Machine("novt", "novt interp", ("-engine", "interp"), slow=True),
     "novt-kvm": Machine("novt", "novt kvm", ("-engine", "kvm")),
-    "qemu": Machine("qemu", "QEMU TCG", ("-accel", "tcg", "-no-reboot")),
     "qemu-kvm": Machine("qemu", "QEMU KVM", ("-accel", "kvm", "-no-reboot")),
     "bochs": Machine("bochs", "Bochs", (), slow=True),
 }
@@ -92,6 +93,17 @@ def probe(args, name):
     return last_words(got.stdout, got.stderr)
 
 
+def doctor_on_kvm(args):
+    """What novt doctor says of this host's KVM, if anything."""
+    try:
+        got = subprocess.run([str(args.novt), "doctor"], stdin=subprocess.DEVNULL, text=True,
+                             capture_output=True, timeout=PATIENCE)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    line = re.search(r"^ *engine kvm +(.*)$", got.stdout, re.M)
+    return line.group(1) + "; " if line else ""
+
+
 def missing(args, name):
     """None, or why this column cannot be had on this host."""
     kind = MACHINES[name].kind
@@ -102,7 +114,10 @@ def missing(args, name):
         return f"{program} is not here"
     if name == "qemu-kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "/dev/kvm cannot be opened"
-    return probe(args, name) if kind in ("novt", "qemu") else None
+    if kind not in ("novt", "qemu"):
+        return None
+    why = probe(args, name)
+    return f"{doctor_on_kvm(args)}{why}" if why and name.endswith("-kvm") else why
 
 
 def bochs_missing():
