@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct audit_find;
 struct tenure;
 struct vcpu;
 
@@ -23,9 +24,15 @@ enum exit_reason {
 /* How guest user code runs: -user. */
 enum user_tier { USER_AUTO, USER_TLB, USER_WINDOW, USER_DIRECT };
 
+/* What the trap engine looks for: -audit. */
+enum audit_mode { AUDIT_OFF, AUDIT_FIRST, AUDIT_ALL };
+
 /* What create() is asked for, and what it says when that cannot be had. */
 struct engine_request {
     enum user_tier user; /* for engines that have several tiers */
+    enum audit_mode audit; /* for the trap engine, and who hears of what it finds (trap/trap.h) */
+    void (*audit_found)(void *arg, const struct audit_find *find);
+    void *audit_arg;
     const char *error;   /* a sentence for the user */
     int err;             /* the errno that belongs to it, or 0 */
 };
@@ -56,5 +63,6 @@ struct engine {
 extern const struct engine engine_translator; /* translator/: bt */
 extern const struct engine engine_interp;     /* cpu/interp.c */
 extern const struct engine engine_kvm;        /* kvm/ */
+extern const struct engine engine_trap;       /* trap/ */
 
 #endif

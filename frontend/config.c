@@ -129,17 +129,16 @@ static int take_engine(struct config *config, const char *value, struct error *e
     return 0;
 }
 
+static int take_audit(struct config *config, const char *value, struct error *error)
+{
+    (void)error;
+    config->audit = value ? AUDIT_ALL : AUDIT_FIRST;
+    return 0;
+}
+
 static int take_user(struct config *config, const char *value, struct error *error)
 {
-    static const char *const names[] = { "auto", "tlb", "window", "direct" };
-
-    for (size_t i = 0; i < COUNT(names); i++) {
-        if (!strcmp(value, names[i])) {
-            config->user = (enum user_tier)i;
-            return 0;
-        }
-    }
-    return unknown("-user", value, strlen(value), names, COUNT(names), error);
+    return config_engine_take_user(&config->user, value, error);
 }
 
 static int take_cpu(struct config *config, const char *value, struct error *error)
@@ -478,6 +477,15 @@ static int unknown_option(const char *arg, const char *name, unsigned command, s
                      arg, nearest_name(name, strlen(name), names, count));
 }
 
+/* A value that is one word in brackets may be left out: is the next word that? */
+static bool is_left_out(const char *value, const char *next)
+{
+    size_t len = strcspn(value, "]");
+
+    return *value == '[' && !value[len + 1] &&
+           (!next || strlen(next) != len - 1 || memcmp(next, value + 1, len - 1));
+}
+
 /* Takes argv[0] and, where it has one, its value; returns how many words that was, or -1. */
 static int take_option(struct config *config, char **argv, int argc, unsigned command,
                        struct error *error)
@@ -487,7 +495,7 @@ static int take_option(struct config *config, char **argv, int argc, unsigned co
 
     if (!row)
         return unknown_option(argv[0], name, command, error);
-    if (!row->value)
+    if (!row->value || is_left_out(row->value, argc > 1 ? argv[1] : NULL))
         return row->take(config, NULL, error) ? -1 : 1;
     if (argc < 2)
         return error_set(error, EX_USAGE, "-%s: its value is missing: -%s %s", row->name, row->name,
@@ -627,7 +635,8 @@ static int check_together(struct config *config, struct error *error)
             (config->virtio.console.kind == CONSOLE_STDIO) > 1)
         return error_set(error, EX_USAGE, "-serial stdio: only one line can be on the terminal; "
                                           "write -serial none for the other");
-    if (config_drive_check(&config->drives, error))
+    if (config_drive_check(&config->drives, error) ||
+        config_engine_check(config->engine, config->audit, error))
         return -1;
     if (config->expect && serial[0].kind == CONSOLE_NONE)
         return error_set(error, EX_USAGE,

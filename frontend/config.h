@@ -42,6 +42,7 @@ struct config {
     uint64_t memory; /* bytes */
     const char *cpu;
     const struct engine *engine;
+    enum audit_mode audit;
     enum user_tier user;
     bool debug_exit;
     uint16_t debug_exit_base, debug_exit_size;

@@ -1,11 +1,16 @@
-/* -engine: how guest code runs. */
+/* -engine, -user, -audit: how guest code runs. */
 #ifndef FRONTEND_CONFIG_ENGINE_H
 #define FRONTEND_CONFIG_ENGINE_H
 
-struct engine;
+#include "cpu/engine.h"
+
 struct error;
 
 /* 0, or -1 with *error. */
 int config_engine_take(const struct engine **engine, const char *value, struct error *error);
+int config_engine_take_user(enum user_tier *user, const char *value, struct error *error);
+
+/* After all options: do they go together? */
+int config_engine_check(const struct engine *engine, enum audit_mode audit, struct error *error);
 
 #endif

@@ -11,9 +11,6 @@ struct engine;
 /* The n-th; the first is the default. NULL: there are no more. */
 const struct engine *engines_at(size_t n);
 
-/* NULL: none has that name. */
-const struct engine *engines_find(const char *name);
-
 /* Calls put for each engine's name and what it does, for -engine help. */
 void engines_list(void (*put)(void *arg, const char *name, const char *text), void *arg);
 

@@ -12,6 +12,7 @@
 #include "cpu/engine.h"
 #include "cpu/mem.h"
 #include "cpu/vcpu.h"
+#include "frontend/audit.h"
 #include "frontend/boot.h"
 #include "frontend/control.h"
 #include "frontend/drives.h"
@@ -126,7 +127,8 @@ static int create_cpu(struct machine *m, struct error *error)
 
 static int create_engine(struct machine *m, struct error *error)
 {
-    struct engine_request request = { .user = m->config->user };
+    struct engine_request request = { .user = m->config->user, .audit = m->config->audit,
+                                      .audit_found = audit_print, .audit_arg = m };
     int err;
 
     m->engine = m->config->engine;

@@ -40,7 +40,7 @@ static void host_failed(struct kvm *k)
     host_error(k, k->host.failed, k->host.err);
 }
 
-/* --- Exits that the board answers ---------------------------------------------------------- */
+/* --- Exits that the board answers ---------------------------------------------------- */
 
 static void exit_io(struct kvm *k)
 {
@@ -142,7 +142,7 @@ static void exit_nothing(struct kvm *k)
     (void)k;
 }
 
-/* --- Exits that end the guest, or nearly ---------------------------------------------------- */
+/* --- Exits that end the guest, or nearly --------------------------------------------- */
 
 static void exit_shutdown(struct kvm *k)
 {
@@ -195,7 +195,7 @@ static void exit_internal(struct kvm *k)
         host_failed(k);
 }
 
-/* --- The table of exits --------------------------------------------------------------------- */
+/* --- The table of exits -------------------------------------------------------------- */
 
 static const struct exit_kind {
     uint32_t reason;
@@ -245,7 +245,7 @@ static void act(struct kvm *k)
             "novt does not know", reason);
 }
 
-/* --- Interrupts ----------------------------------------------------------------------------- */
+/* --- Interrupts ---------------------------------------------------------------------- */
 
 static bool may_interrupt(const struct kvm *k)
 {
@@ -282,7 +282,7 @@ static bool inject(struct kvm *k)
     return true;
 }
 
-/* --- Running -------------------------------------------------------------------------------- */
+/* --- Running ------------------------------------------------------------------------- */
 
 /* False: an interrupt of ours, or a failure that vcpu->stop knows. */
 static bool enter(struct kvm *k)
@@ -368,7 +368,7 @@ static void on_kick(struct vcpu *vcpu, void *ucontext)
         k->host.run->immediate_exit = 1;
 }
 
-/* --- What the monitor changes ---------------------------------------------------------------- */
+/* --- What the monitor changes -------------------------------------------------------- */
 
 /* A reset, or A20. */
 static void mode_changed(struct vcpu *vcpu)
@@ -402,7 +402,7 @@ static const struct mmu_ops mmu = {
     .invlpg = drop_page,
 };
 
-/* --- Life ------------------------------------------------------------------------------------- */
+/* --- Life ---------------------------------------------------------------------------- */
 
 static void destroy(struct vcpu *vcpu)
 {

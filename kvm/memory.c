@@ -21,7 +21,7 @@ uint64_t memory_address(const struct kvm *k, uint64_t gpa)
     return k->vcpu->a20_masked ? gpa & ~A20 : gpa;
 }
 
-/* --- What there should be --------------------------------------------------------------- */
+/* --- What there should be ------------------------------------------------------------ */
 
 static uint32_t flags_of(const struct physmem *mem, uint64_t gpa)
 {
@@ -69,7 +69,7 @@ static bool same(const struct slot *a, const struct slot *b)
            a->flags == b->flags;
 }
 
-/* --- Telling the kernel ------------------------------------------------------------------ */
+/* --- Telling the kernel -------------------------------------------------------------- */
 
 static bool set_slot(struct kvm *k, unsigned number, const struct slot *slot)
 {
@@ -149,7 +149,7 @@ bool memory_update(struct kvm *k)
     return each_slot(k, make_new, &count);
 }
 
-/* --- Who writes what is shown -------------------------------------------------------------- */
+/* --- Who writes what is shown -------------------------------------------------------- */
 
 static bool get_log(struct kvm *k, unsigned number)
 {
@@ -199,7 +199,7 @@ static void on_watch(void *arg, uint64_t gfn, uint64_t count)
     ((struct kvm *)arg)->shown = true;
 }
 
-/* --- Life ------------------------------------------------------------------------------- */
+/* --- Life ---------------------------------------------------------------------------- */
 
 bool memory_create(struct kvm *k)
 {

@@ -14,7 +14,7 @@
 #include "cpu/segment.h"
 #include "kvm/engine.h"
 
-/* --- General registers -------------------------------------------------------------------- */
+/* --- General registers --------------------------------------------------------------- */
 
 static void put_regs(const struct vcpu *vcpu, struct kvm_regs *r)
 {
@@ -35,7 +35,7 @@ static void get_regs(struct vcpu *vcpu, const struct kvm_regs *r)
     vcpu->eflags = ((uint32_t)r->rflags & EFLAGS_ALL) | EFLAGS_R1;
 }
 
-/* --- Segments and control registers ------------------------------------------------------- */
+/* --- Segments and control registers -------------------------------------------------- */
 
 static struct kvm_segment pack(const struct segment *s)
 {
@@ -110,7 +110,7 @@ static void get_sregs(struct vcpu *vcpu, const struct kvm_sregs *s)
     vcpu->cpl = (uint8_t)privilege(vcpu);
 }
 
-/* --- What is pending ----------------------------------------------------------------------- */
+/* --- What is pending ----------------------------------------------------------------- */
 
 static void put_events(const struct vcpu *vcpu, struct kvm_vcpu_events *e)
 {
@@ -130,7 +130,7 @@ static void get_events(struct vcpu *vcpu, const struct kvm_vcpu_events *e)
     vcpu->debug_shadow = e->interrupt.shadow & KVM_X86_SHADOW_INT_MOV_SS;
 }
 
-/* --- FPU ------------------------------------------------------------------------------------ */
+/* --- FPU ----------------------------------------------------------------------------- */
 
 static uint64_t pointer(const uint8_t *image, unsigned at)
 {
@@ -172,7 +172,7 @@ static bool get_fpu(struct kvm *k)
     return true;
 }
 
-/* --- Debug registers ----------------------------------------------------------------------- */
+/* --- Debug registers ----------------------------------------------------------------- */
 
 static bool put_debug(struct kvm *k)
 {
@@ -194,7 +194,7 @@ static bool get_debug(struct kvm *k)
     return true;
 }
 
-/* --- MSRs ---------------------------------------------------------------------------------- */
+/* --- MSRs ---------------------------------------------------------------------------- */
 
 enum { MSR_TSC = 0x10, TSC_NOISE = 1 << 24 /* cycles: some milliseconds */ };
 
@@ -288,7 +288,7 @@ static void move_tsc(struct kvm *k)
     k->tsc_offset = k->vcpu->tsc_offset;
 }
 
-/* --- All of it ----------------------------------------------------------------------------- */
+/* --- All of it ----------------------------------------------------------------------- */
 
 bool state_put(struct kvm *k)
 {
@@ -357,7 +357,7 @@ bool state_get(struct kvm *k)
     return true;
 }
 
-/* --- CPUID --------------------------------------------------------------------------------- */
+/* --- CPUID --------------------------------------------------------------------------- */
 
 #define LEAVES 128
 

@@ -91,6 +91,8 @@ static const struct {
     { "run -m 17179869183G k", "too large" },
     { "run -engine tcg k", "bt, interp" },
     { "run -engine '' k", "bt, interp" },
+    { "run -audit k", "-engine trap" },
+    { "run -engine kvm -audit all k", "-engine trap" },
     { "run -smp 2 k", "-smp 1" },
     { "run -smp x k", "-smp 1" },
     { "run -serial stdoi k", "did you mean stdio?" },
@@ -232,6 +234,9 @@ static void test_commands(void)
         { "-version", COMMAND_VERSION },     { "--version", COMMAND_VERSION },
         { "run -h", COMMAND_HELP },          { "doctor --help", COMMAND_HELP },
         { "run -cpu help", COMMAND_CPU_LIST }, { "run -d help", COMMAND_LOG_LIST },
+        { "run -engine trap -audit k", COMMAND_RUN },
+        { "run -engine trap -audit all k", COMMAND_RUN },
+        { "run -engine help", COMMAND_ENGINE_LIST },
         { "run -enable-kvm -machine pc -M pc -accel tcg k", COMMAND_RUN },
     };
 
