@@ -83,11 +83,11 @@ struct bt_registers {
     uint64_t saved[2];     /* of a light call: where it goes on */
     /* FS, GS: the TLB, or one that never hits while the segment is not whole */
     uint64_t seg_tlb[2];
-    uint32_t x87_data;     /* the guest's offset of the last x87 operand reached through the TLB */
+    uint32_t x87_data;     /* the guest's offset of the last x87 operand reached through the TLB, */
     uint8_t leave;         /* a callout changed something: look before going on in the unit */
     uint8_t fpu_loaded;    /* the guest's FPU and vector state is in the host's registers */
     bool fault_write;      /* the fault in the window: was it a write? */
-    uint8_t spare;
+    uint8_t x87_seg;       /* ... and its segment, in segmented code */
     uint64_t light_flags;  /* during a light call: the host's flags, as switch.S says */
     int32_t step[2];       /* of string instructions: 1 while DF is clear, -1 */
 };

@@ -3,8 +3,8 @@
  * a 286 has it, and in virtual-8086 mode with IOPL 3. Prints "REAL mode name cycles" with the TSC
  * cycles of a round, and checks the answers.
  *
- * A run is calibrated to 5 ms ("fast" on the command line: 0.3 ms, which a busy host interrupts less
- * often); the quickest of sixty counts.
+ * A run is calibrated to 5 ms ("fast" on the command line: 0.3 ms, which a busy host interrupts
+ * less often); the quickest of sixty counts.
  * "only NAME..." leaves out other routines; "check" does not measure.
  */
 #include "guests/lib/boot.h"

@@ -47,11 +47,6 @@ static bool segment_flat(const struct builder *b, unsigned seg)
     return bent[seg] && !(b->key & bent[seg]);
 }
 
-bool access_flat(const struct builder *b, const struct insn *in)
-{
-    return segment_flat(b, in->seg);
-}
-
 /* Goes through bt_seg? */
 static bool segmented(const struct builder *b, unsigned seg)
 {

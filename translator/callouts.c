@@ -16,9 +16,12 @@ static void guest_pointers(struct vcpu *vcpu, const struct fpu_last *last)
 {
     struct translator *t = translator_of(vcpu);
     const void *host = (const void *)(uintptr_t)last->ip;
-    struct unit *unit = cache_holds(t, last->ip) ? cache_find(t, host) : NULL;
+    struct unit *unit = last->ip && cache_holds(t, last->ip) ? cache_find(t, host) : NULL;
     const struct unit_insn *insn;
 
+    if (last->data)
+        fpu_set_data(vcpu, vcpu->bt.x87_data,
+                     unit && unit->key & KEY_SEG ? vcpu->bt.x87_seg : SEG_DS);
     if (!unit)
         return;
     insn = &unit->insn[unit_insn_at(unit, host)];
@@ -32,10 +35,7 @@ void bt_fpu_out(struct vcpu *vcpu)
     if (!vcpu->bt.fpu_loaded)
         return;
     last = fpu_save(vcpu);
-    if (last.ip)
-        guest_pointers(vcpu, &last);
-    if (last.data)
-        fpu_set_data(vcpu, vcpu->bt.x87_data, SEG_DS);
+    guest_pointers(vcpu, &last);
 }
 
 void bt_fpu_in(struct vcpu *vcpu)
@@ -130,7 +130,7 @@ static const void *go_on(struct vcpu *vcpu)
     segments_refresh(vcpu, key);
     if (must_leave(vcpu) || key & KEY_DIRECT) /* after the table: a later kick poisons it */
         return NULL;
-    if (key & KEY_FPU)
+    if (key & KEY_NATIVE)
         bt_fpu_in(vcpu);
     place = unit_place((uint32_t)vcpu->seg[SEG_CS].base, (uint32_t)vcpu->rip);
     slot = place & (JUMP_SLOT_COUNT - 1);
@@ -209,7 +209,7 @@ static const void *after_insn(struct vcpu *vcpu, struct unit *unit, unsigned i)
         vcpu->rip != unit->eip + unit->insn[i + 1].guest || i + 1 == unit->insn_count)
         return go_on(vcpu);
     segments_refresh(vcpu, unit->key);
-    if (unit->key & KEY_FPU)
+    if (unit->key & KEY_NATIVE)
         bt_fpu_in(vcpu);
     count_resumed(vcpu, unit, i);
     return unit->host + unit->insn[i + 1].host;
@@ -385,7 +385,7 @@ static const void *call_site(struct vcpu *vcpu, struct unit_site *site)
         other_mode(vcpu, unit) || vcpu->rip != (uint32_t)(site->eip + site->in.len))
         return go_on(vcpu);
     segments_refresh(vcpu, unit->key);
-    if (unit->key & KEY_FPU)
+    if (unit->key & KEY_NATIVE)
         bt_fpu_in(vcpu);
     count_resumed_site(vcpu, site);
     return unit->host + site->resume;

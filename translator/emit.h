@@ -131,8 +131,6 @@ void access_set_esp(struct builder *b);
 void access_move_sp(struct builder *b, unsigned base, int32_t disp);
 /* The offset of the memory operand in its segment into r8d. */
 void access_offset(struct builder *b, const struct insn *in);
-/* Is its segment's base 0 and its limit 4 GiB? */
-bool access_flat(const struct builder *b, const struct insn *in);
 /* Can the memory operand of in be reached by access_operand in this key? */
 bool access_possible(const struct builder *b, const struct insn *in, enum mem_access access);
 /* Is it the window's, at the guest's own address? */

@@ -65,6 +65,23 @@ static bool sets_fdp(const struct insn *in)
            in->id != M_FNSTSW && in->id != M_FLDCW;
 }
 
+/* The host's FDP is not the guest's. r8d: the operand's linear address. */
+static void store_fdp(struct builder *b, const struct insn *in)
+{
+    uint32_t segment = (uint32_t)(offsetof(struct vcpu, bt_seg) + in->seg *
+                                  sizeof(struct bt_segment));
+
+    if (b->key & KEY_SEG) {
+        EMIT(b, 0x4d, 0x8b, 0x8f), emit32(b, segment); /* mov r9, [base] */
+        EMIT(b, 0x49, 0xf7, 0xd1);             /* not r9 */
+        EMIT(b, 0x47, 0x8d, 0x44, 0x08, 1);    /* lea r8d, [r8 + r9 + 1] */
+        EMIT(b, 0x41, 0xc6, 0x87);             /* mov byte [x87_seg], seg */
+        emit32(b, offsetof(struct vcpu, bt.x87_seg));
+        emit8(b, in->seg);
+    }
+    emit_vcpu(b, 0x89, R8, OFF_X87_DATA);
+}
+
 static bool same_memory(struct builder *b, const struct insn *in)
 {
     enum mem_access access = in->info->attr & A_WRITES_MEM ? MEM_WRITE : MEM_READ;
@@ -82,7 +99,7 @@ static bool same_memory(struct builder *b, const struct insn *in)
     else
         access_emit_insn(b, in, in->has_modrm ? in->reg : 0);
     if (b->form == FORM_TLB && sets_fdp(in))
-        emit_vcpu(b, 0x89, R8, OFF_X87_DATA); /* the host's FDP is not the guest's */
+        store_fdp(b, in);
     return true;
 }
 
@@ -202,16 +219,18 @@ bool rule_fence(struct builder *b, const struct insn *in)
  * natively. */
 static bool native_form(const struct builder *b, const struct insn *in)
 {
-    if (!(b->key & KEY_FPU) ||
+    bool x87 = (in->info->attr & A_ANY_FPU) == A_X87;
+
+    if (!(b->key & KEY_FPU || (b->key & KEY_X87 && x87)) ||
         in->info->attr & (A_IMPLICIT_MEM | A_UNDEFINED | A_PRIVILEGED) || !in->info->interp)
         return false;
     return !in->has_mem || in->memsize;
 }
 
-/* Through a segment that is not flat, FDP would not be the offset. */
+/* Through a segment that is not flat, FDP would not be the offset; segmented code says which. */
 static bool odd_fdp(const struct builder *b, const struct insn *in)
 {
-    return in->seg >= SEG_FS || (b->key & KEY_SEG && (!access_flat(b, in) || in->addrsize == 2));
+    return !(b->key & KEY_SEG) && in->seg >= SEG_FS;
 }
 
 static bool rule_fpu(struct builder *b, const struct insn *in)
@@ -224,8 +243,10 @@ static bool rule_fpu(struct builder *b, const struct insn *in)
     case M_XGETBV: case M_XSETBV: case M_FLDENV: case M_FNSTENV: case M_FNSAVE: case M_FRSTOR:
         return false;
     default:
-        return native_form(b, in) && !(in->has_mem && odd_fdp(b, in) && sets_fdp(in)) &&
-               rule_same(b, in);
+        if (!native_form(b, in) || (in->has_mem && odd_fdp(b, in) && sets_fdp(in)))
+            return false;
+        b->adapted |= b->key & KEY_SEG && in->has_mem && sets_fdp(in);
+        return rule_same(b, in);
     }
 }
 

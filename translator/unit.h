@@ -65,10 +65,12 @@ enum {
     KEY_SS = 0x10000,
     KEY_ODD = 0x20000, /* KEY_REAL, but a limit, the IDT's or EFLAGS.AC is unusual */
     KEY_RING = 0x40000, /* CPL 1 or 2 */
+    KEY_X87 = 0x100000, /* KEY_FPU but for CR4.OSFXSR: x87 code runs natively */
     KEY_IOPL = 0x80000, /* virtual-8086 mode with IOPL 3: PUSHF, IRET, ... are as in real mode */
 };
 
-#define KEY_VECTORS (KEY_FPU | KEY_AVX | KEY_AVX512) /* what does not depend on the privilege */
+#define KEY_NATIVE (KEY_FPU | KEY_X87) /* the FPU state is in the host's registers */
+#define KEY_VECTORS (KEY_NATIVE | KEY_AVX | KEY_AVX512) /* what does not depend on the privilege */
 
 /* Which of a view's jump tables has the code of a mode. */
 static inline unsigned key_set(uint32_t key)

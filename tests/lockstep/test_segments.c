@@ -36,7 +36,7 @@ struct scene {
     enum mode mode;
     unsigned cpl;
     uint32_t gpr[8], eflags, eip, start; /* start: gla of eip */
-    uint32_t idt_limit, cr0;
+    uint32_t idt_limit, cr0, no_cr4;
     struct segment seg[SEG_COUNT];
     uint8_t data[0x8000];
 };
@@ -239,7 +239,8 @@ static void put_rare(void)
         PUT((const uint8_t[]){ 0x26, 0x2e, 0x36, 0x64, 0x65 }[rnd() % 5]);
     if (one_in(6))
         PUT(0x66 + rnd() % 2);
-    switch (rnd() % 4) {
+    switch (rnd() % 6) {
+    case 4: case 5: PUT(0xd8 | (rnd() & 7), rnd() & 0xbf, rnd() & 0xff, rnd() & 3); break;
     case 0: PUT(0xd7); break;                             /* xlat */
     case 1: PUT(0xc8, rnd() & 0xff, rnd() & 7, one_in(4) ? rnd() & 0xff : 0); break; /* enter */
     case 2: PUT(0x8f, 0x40 | (rnd() & 7), 0x24); break;   /* pop [..] */
@@ -559,6 +560,8 @@ static void make_scene(void)
         protected_segments();
     if (one_in(16))
         scene.cr0 = CR0_TS;
+    if (one_in(4))
+        scene.no_cr4 = CR4_OSFXSR;
 }
 
 static unsigned pieces_wanted = 1000; /* fewer: to find out which is wrong */
@@ -648,6 +651,7 @@ static void load(struct machine *m)
     v->rip = scene.eip;
     v->cpl = (uint8_t)scene.cpl;
     v->cr0 |= scene.cr0;
+    v->cr4 &= ~(uint64_t)scene.no_cr4;
     if (scene.mode == REAL) {
         v->cr0 &= ~(uint64_t)(CR0_PE | CR0_PG);
         v->idtr.base = 0;
