@@ -125,13 +125,15 @@ def ratio_chart(rows, document):
     groups, values = [], []
     for row in rows:
         base = base_column(row)
-        if not base:
+        if not base or len(row["median"]) < 2:
             continue
         ratios = {c: row["median"][c] / row["median"][base] for c in row["median"] if c != base}
         its = [charts.Bar(c, document["columns"][c]["title"], ratios[c], number(ratios[c]))
                for c in columns_in([row], document) if c != base]
         values += [one.value for one in its]
         groups.append((row["what"] + ("" if base == "native" else f" (to {base})"), its))
+    if not groups:
+        return ""
     scale = charts.linear_scale(values, "times native", RATIO_SHOWN)
     return legend_of(rows, document) + charts.bars(groups, scale, "ratios to native")
 
@@ -173,6 +175,10 @@ NOTES = {
 }
 
 
+NOTE_RATIOS = ("Times relative to the host's own, less is better; what the host does not do itself, "
+               "relative to QEMU's.")
+
+
 def section(title, body, note=""):
     its = f'<p class="note">{escape(note)}</p>' if note else ""
     return f"<section><h2>{escape(title)}</h2>{its}{body}</section>"
@@ -184,7 +190,7 @@ def rows_sections(document):
         groups.setdefault(row["group"], []).append(row)
     draw = {"nano": nano_chart, "crowd": crowd_chart}
     for group, rows in groups.items():
-        note = NOTES.get(group, "Times relative to the host's own, less is better.")
+        note = NOTES.get(group, NOTE_RATIOS)
         if group == "nano":
             note += document["published"] + "."
         body = (draw.get(group, ratio_chart)(rows, document)
