@@ -175,7 +175,7 @@ NOTES = {
 }
 
 
-NOTE_RATIOS = ("Times relative to the host's own, less is better; what the host does not do itself, "
+NOTE_RATIOS = ("Times relative to the host's own, less is better; what it does not do itself, "
                "relative to QEMU's.")
 
 
