@@ -6,6 +6,9 @@
  *            edge and level interrupts, legacy replacement.
  * Not:       FSB (MSI) delivery.
  *
+ * Where comparator 0 stands in for the PIT the ticks that a busy host misses are owed (owed.h);
+ * elsewhere several matches that come late are one.
+ *
  * A comparator that matches every few counts would leave the host no time for anything else: such
  * interrupts come MIN_PERIOD_NS apart.
  */
@@ -17,6 +20,7 @@
 #include "base/clock.h"
 #include "base/snap.h"
 #include "devices/bus.h"
+#include "devices/owed.h"
 
 /* --- Registers ---------------------------------------------------------- */
 
@@ -63,6 +67,7 @@ struct hpet {
     uint64_t counter;    /* while it stands still, */
     uint64_t started_ns; /* and when it was 0, otherwise */
     struct comparator comparator[TIMERS];
+    struct owed owed; /* of comparator 0 as IRQ 0 */
 };
 
 static unsigned number_of(const struct comparator *c)
@@ -145,14 +150,37 @@ static void arm(struct comparator *c)
     timer_arm(&c->timer, h->config.clock, clock_now_ns(h->config.clock) + ns);
 }
 
+static bool is_irq0(const struct comparator *c)
+{
+    return c->hpet->control & CONFIG_LEGACY && number_of(c) == 0;
+}
+
+static void tick(void *comparator)
+{
+    match(comparator);
+}
+
+/* Matches that have come: at least one. */
+static void match_all(struct comparator *c, uint64_t matches)
+{
+    uint64_t period_ns = c->period < UINT64_MAX / TICK_NS ? c->period * TICK_NS : UINT64_MAX;
+
+    if (is_irq0(c))
+        owed_deliver(&c->hpet->owed, matches, period_ns);
+    else
+        match(c);
+}
+
 static void timer_fire(void *arg)
 {
     struct comparator *c = arg;
     uint64_t passed = (counter_now(c->hpet) - c->at) & mask_of(c);
 
     if (is_periodic(c)) {
-        c->at = (c->at + (passed / c->period + 1) * c->period) & mask_of(c);
-        match(c);
+        uint64_t matches = passed / c->period + 1;
+
+        c->at = (c->at + matches * c->period) & mask_of(c);
+        match_all(c, matches);
         arm(c);
         return;
     }
@@ -160,6 +188,17 @@ static void timer_fire(void *arg)
     if (c->config & T_32) /* once round */
         timer_arm(&c->timer, c->hpet->config.clock,
                   clock_now_ns(c->hpet->config.clock) + (1ull << 32) * TICK_NS);
+}
+
+void hpet_taken(struct hpet *h)
+{
+    owed_taken(&h->owed);
+}
+
+static void forget(struct comparator *c)
+{
+    if (number_of(c) == 0)
+        owed_forget(&c->hpet->owed);
 }
 
 static void arm_all(struct hpet *h)
@@ -182,6 +221,7 @@ static void config_write(struct hpet *h, uint64_t value)
     h->started_ns = clock_now_ns(h->config.clock) - now * TICK_NS;
     if ((old ^ h->control) & CONFIG_LEGACY)
         h->config.replaces(h->config.arg, h->control & CONFIG_LEGACY);
+    owed_forget(&h->owed);
     arm_all(h);
 }
 
@@ -209,6 +249,7 @@ static void timer_config_write(struct comparator *c, uint64_t value)
         c->at &= UINT32_MAX;
         c->period &= UINT32_MAX;
     }
+    forget(c);
     arm(c);
 }
 
@@ -222,6 +263,7 @@ static void comparator_write(struct comparator *c, uint64_t value)
     if (c->config & T_PERIODIC)
         c->period = value;
     c->config &= ~T_SET_VALUE;
+    forget(c);
     arm(c);
 }
 
@@ -309,6 +351,7 @@ void hpet_reset(struct hpet *h)
     bool replaced = h->control & CONFIG_LEGACY;
 
     h->control = h->status = h->counter = h->started_ns = 0;
+    owed_forget(&h->owed);
     for (unsigned i = 0; i < TIMERS; i++) {
         struct comparator *c = &h->comparator[i];
 
@@ -332,6 +375,7 @@ void hpet_snapshot(struct hpet *h, struct snap *snap)
         snap_bytes(snap, &h->comparator[i].at, sizeof(h->comparator[i].at));
         snap_bytes(snap, &h->comparator[i].period, sizeof(h->comparator[i].period));
     }
+    owed_snapshot(&h->owed, snap);
     if (!snap->loading)
         return;
     h->config.replaces(h->config.arg, h->control & CONFIG_LEGACY);
@@ -351,6 +395,8 @@ struct hpet *hpet_create(const struct hpet_config *config)
         h->comparator[i].timer.fire = timer_fire;
         h->comparator[i].timer.arg = &h->comparator[i];
     }
+    owed_init(&h->owed, &(struct owed_config){ config->clock, tick, &h->comparator[0],
+                                               config->waiting, config->arg });
     err = bus_claim(config->memory, HPET_BASE, REG_SIZE, &memory_ops, h);
     if (err) {
         free(h);
@@ -365,5 +411,6 @@ void hpet_destroy(struct hpet *h)
 {
     for (unsigned i = 0; i < TIMERS; i++)
         timer_cancel(&h->comparator[i].timer);
+    owed_forget(&h->owed);
     free(h);
 }

@@ -24,6 +24,8 @@ struct hpet_config {
     /* With legacy replacement comparators 0 and 1 are IRQ 0 and 8, and nobody else is. */
     struct irq irq0, irq8;
     void (*replaces)(void *arg, bool on); /* PIT and RTC are cut off, or back */
+    /* Does the last edge of IRQ 0 still wait for a guest that wants it? NULL: never. */
+    bool (*waiting)(void *arg);
     void *arg;
 };
 
@@ -33,5 +35,8 @@ void hpet_destroy(struct hpet *hpet);
 
 void hpet_reset(struct hpet *hpet);
 void hpet_snapshot(struct hpet *hpet, struct snap *snap);
+
+/* The guest has taken IRQ 0: a missed tick may follow. */
+void hpet_taken(struct hpet *hpet);
 
 #endif

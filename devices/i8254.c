@@ -12,10 +12,7 @@
  * rising edge.
  *
  * Missed ticks. In the periodic modes, an edge that comes while the one before it still waits for
- * the guest is owed, not lost: the guest may count its time by them, and it was the host that was
- * busy. Owed ticks follow each taken one after a quarter of a period, or much less when many are
- * owed, since a busy host lets the guest run for a few milliseconds at a time. So the guest catches
- * up and still gets to run. More than OWED_NS of ticks are forgiven.
+ * the guest is owed, not lost (owed.h).
  */
 #include "devices/i8254.h"
 
@@ -26,6 +23,7 @@
 #include "base/snap.h"
 #include "devices/bus.h"
 #include "devices/crystal.h"
+#include "devices/owed.h"
 
 /* --- Registers ---------------------------------------------------------- */
 
@@ -46,8 +44,6 @@ enum { RW_LATCH, RW_LOW, RW_HIGH, RW_BOTH };
 #define PB_OUT2    0x20
 
 #define REFRESH_TICKS   18                  /* channel 1's count, 15 us */
-#define OWED_NS         (10 * NS_PER_SEC)   /* of missed ticks, at most */
-#define HURRY_MOST      14                  /* owed ticks: 1/200 period between two */
 #define SHORTEST_NS     50000               /* a shorter period costs the host too much to follow */
 
 /* --- State -------------------------------------------------------------- */
@@ -75,8 +71,8 @@ struct channel {
 struct i8254 {
     struct i8254_config config;
     struct channel channel[CHANNELS];
-    struct timer edge, catch_up;
-    uint64_t owed;
+    struct timer edge;
+    struct owed owed;
     uint8_t port_b;
 };
 
@@ -269,22 +265,12 @@ static void arm_edge(struct i8254 *pit)
     timer_arm(&pit->edge, pit->config.clock, due);
 }
 
-static void pulse(struct i8254 *pit)
+static void pulse(void *dev)
 {
+    struct i8254 *pit = dev;
+
     irq_set(&pit->config.irq, false);
     irq_set(&pit->config.irq, true);
-}
-
-static bool waiting(struct i8254 *pit)
-{
-    return pit->config.waiting && pit->config.waiting(pit->config.waiting_arg);
-}
-
-static void owe(struct i8254 *pit, uint64_t ticks)
-{
-    uint64_t most = OWED_NS / period_ns(&pit->channel[0]);
-
-    pit->owed = ticks < most && pit->owed < most - ticks ? pit->owed + ticks : most;
 }
 
 /* Tells the guest of edges that have come since the last call. */
@@ -293,14 +279,10 @@ static void deliver(struct i8254 *pit)
     struct channel *ch = &pit->channel[0];
     uint64_t ticks = new_edges(ch, now_tick(pit));
 
-    if (!ticks)
-        return;
-    if (!waiting(pit)) {
+    if (ticks && is_periodic(ch))
+        owed_deliver(&pit->owed, ticks, period_ns(ch));
+    else if (ticks)
         pulse(pit);
-        ticks--;
-    }
-    if (is_periodic(ch) && pit->config.waiting)
-        owe(pit, ticks);
 }
 
 static void edge_fire(void *dev)
@@ -311,25 +293,9 @@ static void edge_fire(void *dev)
     arm_edge(pit);
 }
 
-static void catch_up_fire(void *dev)
-{
-    struct i8254 *pit = dev;
-
-    if (!pit->owed || waiting(pit))
-        return;
-    pit->owed--;
-    pulse(pit);
-}
-
 void i8254_taken(struct i8254 *pit)
 {
-    struct clock *clock = pit->config.clock;
-    uint64_t hurry = pit->owed < HURRY_MOST ? pit->owed : HURRY_MOST, gap;
-
-    if (!pit->owed || pit->catch_up.clock)
-        return;
-    gap = period_ns(&pit->channel[0]) / (4 + hurry * hurry);
-    timer_arm(&pit->catch_up, clock, clock_now_ns(clock) + (gap > SHORTEST_NS ? gap : SHORTEST_NS));
+    owed_taken(&pit->owed);
 }
 
 /* Brings a channel up to now before the guest looks at it or changes it. */
@@ -410,8 +376,7 @@ static void control_write(struct i8254 *pit, uint8_t value)
     }
     program(ch, value);
     if (select == 0) {
-        pit->owed = 0;
-        timer_cancel(&pit->catch_up);
+        owed_forget(&pit->owed);
         timer_cancel(&pit->edge);
         irq_set(&pit->config.irq, ch->mode != 0);
     }
@@ -538,8 +503,7 @@ void i8254_reset(struct i8254 *pit)
     uint64_t now = now_tick(pit);
 
     pit->port_b = 0;
-    pit->owed = 0;
-    timer_cancel(&pit->catch_up);
+    owed_forget(&pit->owed);
     for (unsigned i = 0; i < CHANNELS; i++) {
         pit->channel[i] = (struct channel){ .gate = i != 2, .count = 0x10000, .next = 0x10000 };
         program(&pit->channel[i], control[i]);
@@ -582,13 +546,10 @@ void i8254_snapshot(struct i8254 *pit, struct snap *snap)
 {
     for (unsigned i = 0; i < CHANNELS; i++)
         snapshot_channel(&pit->channel[i], snap);
-    snap_bytes(snap, &pit->owed, sizeof(pit->owed));
+    owed_snapshot(&pit->owed, snap);
     snap_u8(snap, &pit->port_b);
-    if (!snap->loading)
-        return;
-    arm_edge(pit);
-    timer_cancel(&pit->catch_up);
-    i8254_taken(pit);
+    if (snap->loading)
+        arm_edge(pit);
 }
 
 struct i8254 *i8254_create(const struct i8254_config *config)
@@ -601,8 +562,8 @@ struct i8254 *i8254_create(const struct i8254_config *config)
     pit->config = *config;
     pit->edge.fire = edge_fire;
     pit->edge.arg = pit;
-    pit->catch_up.fire = catch_up_fire;
-    pit->catch_up.arg = pit;
+    owed_init(&pit->owed, &(struct owed_config){ config->clock, pulse, pit, config->waiting,
+                                                 config->waiting_arg });
     err = bus_claim(config->ports, config->base, PORT_COUNT, &port_ops, pit);
     if (!err)
         err = bus_claim(config->ports, config->port_b, 1, &port_b_ops, pit);
@@ -618,6 +579,6 @@ struct i8254 *i8254_create(const struct i8254_config *config)
 void i8254_destroy(struct i8254 *pit)
 {
     timer_cancel(&pit->edge);
-    timer_cancel(&pit->catch_up);
+    owed_forget(&pit->owed);
     free(pit);
 }

@@ -66,12 +66,22 @@ struct irq pc_irq_wire(struct pc_irq *irqs, unsigned irq)
 
 /* --- Between the chips -------------------------------------------------- */
 
+static void tick_taken(struct pc_irq *irqs)
+{
+    irqs->config.pit_taken(irqs->config.arg);
+    if (irqs->hpet)
+        hpet_taken(irqs->hpet);
+}
+
+static bool tick_waits(void *arg)
+{
+    return pc_irq_tick_waits(arg);
+}
+
 static void pic_taken(void *arg, unsigned irq)
 {
-    struct pc_irq *irqs = arg;
-
     if (irq == IRQ_PIT)
-        irqs->config.pit_taken(irqs->config.arg);
+        tick_taken(arg);
 }
 
 static void apic_taken(void *arg, uint8_t vector)
@@ -79,7 +89,7 @@ static void apic_taken(void *arg, uint8_t vector)
     struct pc_irq *irqs = arg;
 
     if (ioapic_vector(irqs->ioapic, PIN_IRQ0) == vector)
-        irqs->config.pit_taken(irqs->config.arg);
+        tick_taken(irqs);
 }
 
 static void apic_eoi(void *arg, uint8_t vector)
@@ -148,6 +158,7 @@ static bool create_hpet(struct pc_irq *irqs)
         .irq0 = { both_set, irqs, IRQ_PIT },
         .irq8 = { both_set, irqs, IRQ_RTC },
         .replaces = replaces,
+        .waiting = tick_waits,
         .arg = irqs,
     };
 
