@@ -1,9 +1,9 @@
 /*
  * Missed ticks. Owed ticks follow each taken one after a quarter of a period, or much less when
  * many are owed, since a busy host lets the guest run for a few milliseconds at a time. When very
- * many are, some follow at once: a guest that compares a few ticks with its TSC (Linux looks in this
- * way whether its timer works, and panics) then has them before it looks. So the guest catches up
- * and still gets to run. More than OWED_NS of ticks are forgiven.
+ * many are, some follow at once: a guest that compares a few ticks with its TSC (so Linux looks
+ * whether its timer works, and panics) then has them before it looks. So the guest catches up and
+ * still gets to run. More than OWED_NS of ticks are forgiven.
  */
 #include "devices/owed.h"
 
