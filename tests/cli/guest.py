@@ -2,14 +2,25 @@
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import time
 
+WAIT = 120  # seconds, for what takes less than one: the host may be very busy
 LOAD = 0x100000
 HEADER = 32
 
 DEBUG_EXIT = ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+
+# novt leaves a signal ignored that is ignored where it starts, as in a shell's background job.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def wait_for(condition):
+    end = time.monotonic() + WAIT
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
 
 
 def kernel(code):
@@ -73,7 +84,7 @@ class Novt:
     def command(self, *options):
         return [self.program, "run", "-m", "16", "-engine", self.engine, *options]
 
-    def run(self, *options, code=None, stdin=subprocess.DEVNULL, timeout=60, **more):
+    def run(self, *options, code=None, stdin=subprocess.DEVNULL, timeout=WAIT, **more):
         """(status, standard output, standard error)"""
         words = self.command(*options)
         if code is not None:
@@ -107,7 +118,7 @@ class Terminal:
         self.text += data
         return bool(data)
 
-    def expect(self, wanted, seconds=30):
+    def expect(self, wanted, seconds=WAIT):
         end = time.monotonic() + seconds
         while wanted not in self.text and time.monotonic() < end:
             self.read(0.1)
@@ -116,7 +127,7 @@ class Terminal:
     def type(self, data):
         os.write(self.fd, data)
 
-    def status(self, seconds=30):
+    def status(self, seconds=WAIT):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.read(0.05)
