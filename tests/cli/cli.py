@@ -120,7 +120,7 @@ def case_serial(novt):
 
 def case_pipe(novt):
     """Input through a pipe, all of it and no more than is read; a slow reader."""
-    data = bytes(range(1, 113)) * 40
+    data = bytes(range(1, 113)) * 8
     got = subprocess.run(novt.command(novt.path("kernel", guest.kernel(ECHO))),
                          input=data.replace(b"q", b"Q") + b"q", stdout=subprocess.PIPE, timeout=WAIT,
                          check=False)
