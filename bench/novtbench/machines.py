@@ -3,6 +3,8 @@
 A column that is not here is skipped, and says why: the program is missing, or a small guest of ours
 (nanobench.elf with one operation) did not come to its end under it.
 """
+import contextlib
+import functools
 import os
 import re
 import resource
@@ -48,7 +50,11 @@ def command(args, name):
 
 def on_one_cpu(args):
     """For subprocess's preexec_fn: everything that is compared has the same one CPU."""
-    return None if args.cpu is None else lambda: os.sched_setaffinity(0, {args.cpu})
+    def place():
+        with contextlib.suppress(OSError):  # somebody may have taken that CPU from us since
+            os.sched_setaffinity(0, {args.cpu})
+
+    return None if args.cpu is None else place
 
 
 def nano_command(args, name, append):
@@ -93,10 +99,11 @@ def probe(args, name):
     return last_words(got.stdout, got.stderr)
 
 
-def doctor_on_kvm(args):
+@functools.cache
+def doctor_on_kvm(novt):
     """What novt doctor says of this host's KVM, if anything."""
     try:
-        got = subprocess.run([str(args.novt), "doctor"], stdin=subprocess.DEVNULL, text=True,
+        got = subprocess.run([str(novt), "doctor"], stdin=subprocess.DEVNULL, text=True,
                              capture_output=True, timeout=PATIENCE)
     except (OSError, subprocess.TimeoutExpired):
         return ""
@@ -117,7 +124,7 @@ def missing(args, name):
     if kind not in ("novt", "qemu"):
         return None
     why = probe(args, name)
-    return f"{doctor_on_kvm(args)}{why}" if why and name.endswith("-kvm") else why
+    return f"{doctor_on_kvm(args.novt)}{why}" if why and name.endswith("-kvm") else why
 
 
 def bochs_missing():

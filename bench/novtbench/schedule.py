@@ -27,11 +27,11 @@ class Samples:
             self.values.setdefault(name, {}).setdefault(machine, []).append(value)
 
 
-def names_for(machine, names):
+def names_for(args, machine, names):
     """The rows a column is measured with: each as it is asked for, slow ones with less."""
     its = machines.MACHINES[machine]
-    if its.kind == "bochs":
-        return []  # nanobenchmarks alone: a Debian would take it many minutes to boot
+    if its.kind == "bochs" or (its.slow and args.quick):
+        return []  # nanobenchmarks alone: a Debian would take it long to boot
     if machine in machines.TIERS:
         return [name for name in names if name in GROUPS["system"]]
     if its.kind == "qemu":
@@ -49,7 +49,7 @@ def crowds_for(machine, counts):
 
 def turn(args, machine, work, guest, samples, note):
     """One column's part of a pair."""
-    names = names_for(machine, work.names)
+    names = names_for(args, machine, work.names)
     if names and machine == "native":
         samples.add(machine, boots.native(args, guest, names))
     elif names:
@@ -72,12 +72,15 @@ class Clock:
     def passed(self):
         return time.monotonic() - self.start
 
+    def over(self):
+        return self.passed() > self.limit
+
     def allows_pair(self):
         return self.passed() + self.longest <= self.limit
 
 
-def pairs(args, work, columns, guest, progress):
-    samples, clock = Samples(), Clock(args)
+def pairs(args, clock, work, columns, guest, progress):
+    samples = Samples()
     for pair in range(args.pairs):
         began = clock.passed()
         if pair and not clock.allows_pair():
@@ -85,7 +88,7 @@ def pairs(args, work, columns, guest, progress):
             break
         for machine in columns:
             title = machines.MACHINES[machine].title
-            if clock.passed() > clock.limit:
+            if clock.over():
                 progress.note(f"without {title}: {args.minutes:g} minutes are over")
                 continue
             progress.step(f"pair {pair + 1} of {args.pairs}: {title}")
@@ -98,10 +101,12 @@ def pairs(args, work, columns, guest, progress):
 def measure(args, work, found, progress):
     """(Samples, breakdown)"""
     columns = [name for name in args.machines if not found[name]]
+    clock = Clock(args)
     guest = boots.fetch(args, work.names) if work.names else None
     with contextlib.ExitStack() as stack:
         for setup, _ in setups.used(work.names):
             stack.enter_context(setup.open(args, guest))
-        samples = pairs(args, work, columns, guest, progress)
-        its = breakdown.measure(args, work, guest, progress) if "novt" in columns else {}
-        return samples, its
+        samples = pairs(args, clock, work, columns, guest, progress)
+        if "novt" not in columns or (args.quick and clock.over()):
+            return samples, {}
+        return samples, breakdown.measure(args, work, guest, progress)
