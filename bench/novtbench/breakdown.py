@@ -1,7 +1,8 @@
 """Where host time went: novt's own account (-stats-json), by kinds of work.
 
 One more run for each group of rows, for the account costs time itself. Of those that run in Debian
-the boot's own part is taken off, so that each group shows what is its own.
+the boot's own part is taken off, so that each group shows what is its own; what is little beside a
+boot is not shown, for boots differ.
 """
 import json
 import subprocess
@@ -22,6 +23,7 @@ PARTS = {
     "idle": ("asleep",),
     "monitor": ("boot", "monitor"),
 }
+LITTLE = 0.2  # of a boot's time
 KNOWN = {name for names in PARTS.values() for name in names}
 
 
@@ -31,6 +33,10 @@ def sums(statistics):
     parts = {part: sum(seconds.get(name, 0) for name in names) for part, names in PARTS.items()}
     parts["monitor"] += sum(its for name, its in seconds.items() if name not in KNOWN)
     return {"parts": parts, "system": statistics["host"]["system_s"]}
+
+
+def total(its):
+    return sum(its["parts"].values())
 
 
 def without(its, boot):
@@ -73,7 +79,9 @@ def measure(args, work, guest, progress):
         found["boot"] = of_boot(args, guest, ["boot"], progress.note)
     for group, names in groups_of(work.names).items():
         progress.step(f"where the time goes: {group}")
-        found[group] = without(of_boot(args, guest, names, progress.note), found["boot"])
+        its = without(of_boot(args, guest, names, progress.note), found["boot"])
+        if total(its) > LITTLE * total(found["boot"]):
+            found[group] = its
     if work.nanos:
         progress.step("where the time goes: nano")
         found["nano"] = of_nano(args)

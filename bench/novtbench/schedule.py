@@ -72,6 +72,9 @@ class Clock:
     def passed(self):
         return time.monotonic() - self.start
 
+    def words(self):
+        return f"{int(self.passed()) // 60}:{int(self.passed()) % 60:02}"
+
     def over(self):
         return self.passed() > self.limit
 
@@ -91,7 +94,7 @@ def pairs(args, clock, work, columns, guest, progress):
             if clock.over():
                 progress.note(f"without {title}: {args.minutes:g} minutes are over")
                 continue
-            progress.step(f"pair {pair + 1} of {args.pairs}: {title}")
+            progress.step(f"{clock.words()}, pair {pair + 1} of {args.pairs}: {title}")
             turn(args, machine, work, guest, samples, progress.note)
         samples.pairs = pair + 1
         clock.longest = max(clock.longest, clock.passed() - began)

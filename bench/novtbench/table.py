@@ -121,6 +121,8 @@ def show(document, out=sys.stdout):
     print(f"Host: {host.sentence(document['host'])}. Guest: Debian {document['kernel']}, "
           f"{document['memory_mib']} MiB. {document['pairs']} pairs, medians (and spread).",
           file=out)
+    print("Mitigations: " + "; ".join(f"{name}: {text}" for name, text in
+                                      document["host"]["mitigations"].items()), file=out)
     for name, column in document["columns"].items():
         if column["skipped"]:
             print(f"Skipped: {column['title']} (`{name}`): {column['skipped']}", file=out)

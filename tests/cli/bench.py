@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 
-SMALL = ["--quick", "--machines", "novt", "--only", "nano-callret,nano-in,crowd-1,crowd-2,counters"]
+SMALL = ["--quick", "--minutes", "30", "--machines", "novt", "--only",
+         "nano-callret,nano-in,crowd-1,crowd-2,counters"]
 COUNTERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench/counters.json")
 FAILURES = []
 
