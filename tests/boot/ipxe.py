@@ -67,8 +67,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         picture = Path.cwd() / f"ipxe-{how}-{model}.png"
         run = subprocess.Popen([novt, "run", "-m", "96", *options(how, model, server, Path(folder)),
-                                "-serial", "null", "-display", "none", "-timeout", "150",
-                                "-screenshot", f"{picture},at=140"], stdin=subprocess.DEVNULL)
+                                "-serial", "null", "-display", "none", "-timeout", "500",
+                                "-screenshot", f"{picture},at=490"], stdin=subprocess.DEVNULL)
         while run.poll() is None and server.fetched != WANTED:
             time.sleep(0.1)
         good = server.fetched == WANTED

@@ -1,0 +1,115 @@
+"""A guest that is driven by novt ctl and seen by its screenshots."""
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+import picture
+
+PATIENCE = 600 # seconds until a screen must be there; the host may be busy
+
+
+class Failure(Exception):
+    """The guest did not show what was expected."""
+
+
+class Driven:
+    """name begins the names of the pictures that a failure leaves in the current folder."""
+
+    def __init__(self, program, name, *options):
+        self.program, self.name = program, name
+        self.folder = tempfile.TemporaryDirectory(prefix="novt-driven-")
+        self.socket = os.path.join(self.folder.name, "monitor")
+        self.file = os.path.join(self.folder.name, "screen.png")
+        self.process = subprocess.Popen(
+            [program, "run", "-display", "none", "-vga", "std", "-serial", "null", "-monitor",
+             "unix:" + self.socket, *options], stdin=subprocess.DEVNULL)
+        while self.process.poll() is None and not os.path.exists(self.socket):
+            time.sleep(0.05)
+        self.data, self.shown = b"", None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.folder.cleanup()
+
+    def ctl(self, *words):
+        got = subprocess.run([self.program, "ctl", "-s", self.socket, *map(str, words)],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if got.returncode:
+            raise Failure(f"ctl {words}: {got.returncode}, {got.stderr}")
+        return got.stdout
+
+    def keys(self, *keys):
+        for key in keys:
+            self.ctl("sendkey", key)
+
+    def look(self):
+        """The screen as it is now."""
+        self.ctl("screenshot", self.file)
+        with open(self.file, "rb") as file:
+            data = file.read()
+        if data != self.data:
+            self.data, self.shown = data, picture.read_png(self.file)
+        return self.shown
+
+    def wait(self, what, seen):
+        """Until seen(picture) is true, which it returns. Else the last picture stays."""
+        end = time.monotonic() + PATIENCE
+        began, last = time.monotonic(), None
+        while time.monotonic() < end:
+            shown = self.look()
+            found = shown is not last and seen(shown)
+            if found:
+                print(f"{what}: {time.monotonic() - began:.1f} s", flush=True)
+                return found
+            last = shown
+            time.sleep(0.3)
+        self.leave(what)
+        raise Failure(f"{what}: not seen within {PATIENCE} s")
+
+    def leave(self, what):
+        """Keeps the last picture."""
+        path = os.path.abspath(f"{self.name}-{what}.png")
+        with open(path, "wb") as file:
+            file.write(self.data)
+        print(f"the screen is in {path}")
+
+    def end(self):
+        self.ctl("quit")
+        status = self.process.wait()
+        if status != 130:
+            raise Failure(f"status {status} after quit")
+
+
+def part(shown, left, top, right, bottom):
+    """A part of a picture."""
+    return picture.Picture(right - left, bottom - top,
+                           [row[3 * left:3 * right] for row in shown.rows[top:bottom]])
+
+
+def same_part(golden, left, top):
+    """Does a screen show what the file golden shows, at that place? As wait() wants it."""
+    wanted = picture.read_png(golden)
+    right, bottom = left + wanted.width, top + wanted.height
+
+    def seen(shown):
+        return (shown.width >= right and shown.height >= bottom and
+                part(shown, left, top, right, bottom).rows == wanted.rows)
+    return seen
+
+
+def run(cases, wanted):
+    """The exit status of a script with these cases: functions without arguments, by name."""
+    for name in wanted or cases:
+        try:
+            cases[name]()
+        except (Failure, OSError) as failure:
+            print(f"FAILED: {name}: {failure}")
+            return 1
+    print("ok")
+    return 0
