@@ -241,6 +241,7 @@ static void do_request(struct pool *pool, struct drive *d, struct block_request 
     r->err = carry_out(d->image, r);
     pthread_mutex_lock(&pool->lock);
     first = finish(pool, d, r);
+    d->stats.wakes += first;
     if (!first)
         return;
     pthread_mutex_unlock(&pool->lock);
@@ -367,6 +368,7 @@ static bool try_now(void *medium, struct block_request *r)
     r->err = 0;
     pthread_mutex_lock(&d->pool->lock);
     count(&d->stats, r);
+    d->stats.reads_at_once++;
     pthread_mutex_unlock(&d->pool->lock);
     return true;
 }

@@ -47,6 +47,8 @@ struct disk *pool_image(const struct blockdev *drive);
 struct pool_stats {
     uint64_t reads, writes, flushes, errors; /* requests done */
     uint64_t read_bytes, written_bytes;
+    uint64_t reads_at_once; /* of the reads, those that no thread was needed for */
+    uint64_t wakes;         /* calls of wake() for its requests */
 };
 
 struct pool_stats pool_stats(const struct blockdev *drive);

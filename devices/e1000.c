@@ -343,7 +343,11 @@ static void write_register(struct e1000 *dev, unsigned offset, uint32_t value)
     case IMC: *e1000_reg(dev, IMS) &= ~value; update_pin(dev); break;
     case RCTL: *e1000_reg(dev, RCTL) = value; wake_receiver(dev); break;
     case RDT: *e1000_reg(dev, RDT) = value & 0xffff; wake_receiver(dev); break;
-    case TDT: *e1000_reg(dev, TDT) = value & 0xffff; e1000_transmit(dev); break;
+    case TDT:
+        *e1000_reg(dev, TDT) = value & 0xffff;
+        dev->function.kicks++;
+        e1000_transmit(dev);
+        break;
     default: write_plain(dev, offset, value); break;
     }
 }

@@ -186,6 +186,7 @@ void pci_set_irq(struct pci_function *f, bool level)
     if (f->asserted == level)
         return;
     f->asserted = level;
+    f->interrupts += level;
     f->config[PCI_STATUS] = (f->config[PCI_STATUS] & ~STATUS_INTERRUPT) |
                             (level ? STATUS_INTERRUPT : 0);
     update_pins(f->bus, f->slot);
@@ -203,6 +204,16 @@ static struct pci_function *selected(struct pci_bus *bus, uint32_t address)
     if (address >> 16 & 0xff)
         return NULL;
     return bus->at[address >> 11 & 31][address >> 8 & 7];
+}
+
+const struct pci_function *pci_next(const struct pci_bus *bus, const struct pci_function *f)
+{
+    unsigned i = f ? f->slot * FUNCTION_COUNT + f->function + 1u : 0;
+
+    for (; i < PCI_SLOT_COUNT * FUNCTION_COUNT; i++)
+        if (bus->at[i / FUNCTION_COUNT][i % FUNCTION_COUNT])
+            return bus->at[i / FUNCTION_COUNT][i % FUNCTION_COUNT];
+    return NULL;
 }
 
 /* Systems look for further functions of a slot only when the first one says that there are. */

@@ -83,6 +83,9 @@ struct pci_function {
     struct pci_bus *bus;
     uint8_t slot, function;
     bool asserted;
+    uint64_t interrupts; /* asserted so many times */
+
+    uint64_t kicks;      /* the chip counts: notifications of a driver that work waits */
 };
 
 struct pci_bus_config {
@@ -102,6 +105,10 @@ void pci_destroy(struct pci_bus *bus); /* the functions are their chips' */
  * pci_detach(). */
 int pci_attach(struct pci_bus *bus, unsigned slot, unsigned function, struct pci_function *f);
 void pci_detach(struct pci_function *f);
+
+/* The functions in the order of their places; the first one after f, or of all (NULL). NULL: no
+ * more. */
+const struct pci_function *pci_next(const struct pci_bus *bus, const struct pci_function *f);
 
 /* Power-on state of the function's configuration space: BARs away, pin low. */
 void pci_reset(struct pci_function *f);

@@ -502,6 +502,6 @@ void virtio_blk_snapshot(struct virtio_blk *blk, struct snap *snap)
 
 void virtio_blk_stats(const struct virtio_blk *blk, struct virtio_blk_stats *stats)
 {
-    *stats = (struct virtio_blk_stats){ blk->virtio.kicks, blk->virtio.signals, blk->requests,
-                                        blk->at_once };
+    *stats = (struct virtio_blk_stats){ blk->virtio.function.kicks, blk->virtio.signals,
+                                        blk->requests, blk->at_once };
 }

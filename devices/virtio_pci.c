@@ -230,7 +230,7 @@ static void notify(struct virtio_pci *v, unsigned queue)
 {
     if (queue >= v->setup.class->queues || !v->queue[queue].started || !virtio_pci_is_live(v))
         return;
-    v->kicks++;
+    v->function.kicks++;
     v->setup.class->notify(v->setup.dev, queue);
 }
 

@@ -110,7 +110,7 @@ struct virtio_pci {
     uint8_t status, isr, generation;
     unsigned epoch;         /* counts resets */
     unsigned held, stale;   /* chains in flight of this epoch, and of those before */
-    uint64_t signals, kicks; /* interrupts raised, notifications taken */
+    uint64_t signals;       /* interrupts raised, also while the last one is not taken yet */
 };
 
 /* Puts the device on the bus. Fill config[] before the guest runs. 0, or pci_attach()'s error. */

@@ -68,7 +68,7 @@ int control_stats(struct control_call *call)
 {
     struct machine *m = call->machine;
     bool accounted = m->vcpu->spent == &m->spent;
-    struct stats_source source = { &m->stats, m->vcpu, m->engine, "", 0 };
+    struct stats_source source = { &m->stats, m->vcpu, m->engine, "", 0, m };
     json_t *all;
 
     if (accounted)

@@ -96,7 +96,7 @@ static int finish(struct machine *m, struct error *error)
     status = report_status(&m->stop, unmet(m));
     report_end(stderr, &m->stop, m->vcpu, config->kernel, unmet(m));
     stats = (struct stats_source){ &m->stats, m->vcpu, m->engine, report_end_name(m->stop.end),
-                                   status };
+                                   status, m };
     spent_back(m->vcpu->spent, SPENT_MONITOR); /* brings the account up to now */
     if (config->stats)
         stats_print(stderr, &stats);

@@ -154,6 +154,14 @@ unsigned nics_fill(const struct nics *nics, struct pc_nic card[PC_NIC_COUNT])
     return nics->count;
 }
 
+bool nics_count(const struct nics *nics, unsigned n, struct net_counts *counts)
+{
+    if (n >= nics->count)
+        return false;
+    *counts = net_count(nics->card[n].net);
+    return true;
+}
+
 void nics_reset(struct nics *nics)
 {
     for (unsigned i = 0; i < nics->count; i++)

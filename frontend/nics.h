@@ -6,6 +6,7 @@
 
 struct confine_wants;
 struct error;
+struct net_counts;
 struct nic_specs;
 struct nics;
 struct poller;
@@ -20,6 +21,9 @@ void nics_destroy(struct nics *nics);
 
 /* What the board needs to know of each card; returns how many there are. */
 unsigned nics_fill(const struct nics *nics, struct pc_nic card[PC_NIC_COUNT]);
+
+/* What has gone over the cable of card n. False: there is none with that number. */
+bool nics_count(const struct nics *nics, unsigned n, struct net_counts *counts);
 
 /* Power-on of the guest: what was on its way to it is dropped. */
 void nics_reset(struct nics *nics);

@@ -19,6 +19,7 @@
 #include "cpu/engine.h"
 #include "cpu/vcpu.h"
 #include "frontend/error.h"
+#include "frontend/stats_devices.h"
 #include "shadowmm/shadowmm.h"
 
 static const char *const spent_name[] = {
@@ -253,6 +254,7 @@ json_t *stats_now(const struct stats_source *source, bool accounted)
     if (source->engine->stats && source->vcpu->engine_state)
         source->engine->stats(source->vcpu, put, engine);
     json_object_set_new(all, "engine", engine);
+    json_object_set_new(all, "devices", stats_devices(source->machine));
     if (accounted)
         json_object_set_new(all, "address_spaces", tenure_array(source, wall));
     return all;
@@ -344,6 +346,21 @@ static void print_tenures(FILE *out, const json_t *array)
                 json_string_value(json_object_get(row, "why")));
 }
 
+/* A value, or a device's. */
+static void print_member(FILE *out, const char *name, const json_t *value)
+{
+    const json_t *inner;
+    const char *inner_name;
+
+    if (!json_is_object(value)) {
+        print_value(out, name, value);
+        return;
+    }
+    fprintf(out, "  %s\n", name);
+    json_object_foreach((json_t *)value, inner_name, inner)
+        print_value(out, inner_name, inner);
+}
+
 static void print_group(FILE *out, const char *group_name, const json_t *all,
                         const struct stats_source *source)
 {
@@ -364,7 +381,7 @@ static void print_group(FILE *out, const char *group_name, const json_t *all,
     } else if (json_object_size(group)) {
         fprintf(out, " %s\n", group_name);
         json_object_foreach(group, name, value)
-            print_value(out, name, value);
+            print_member(out, name, value);
     }
 }
 

@@ -11,6 +11,7 @@
 struct engine;
 struct error;
 struct json_t;
+struct machine;
 struct vcpu;
 
 /* What the run loop counts. */
@@ -26,6 +27,7 @@ struct stats_source {
     const struct engine *engine;
     const char *end; /* why it ended, in words */
     int status;
+    const struct machine *machine; /* for what its devices did */
 };
 
 /* The same as JSON while the guest runs; a new object. Not accounted (no -stats: what costs time to

@@ -195,10 +195,11 @@ class Disk:
     size = 24 * MIB
 
     def __init__(self, folder):
-        self.path = folder / "disk.img"
+        self.path, self.stats = folder / "disk.img", folder / "stats.json"
         self.before = noise(self.size, 2)
         self.path.write_bytes(self.before)
-        self.options = ["-drive", f"file={self.path},format=raw,if=virtio"]
+        self.options = ["-drive", f"file={self.path},format=raw,if=virtio",
+                        "-stats-json", self.stats]
 
     def meanwhile(self, process):
         pass
@@ -213,6 +214,28 @@ class Disk:
         want(text, f"disk sum now {sha256(bytes(after))}")
         if self.path.read_bytes() != after:
             raise Wrong("the image holds something else")
+        self.check_counters(json.loads(self.stats.read_text())["devices"])
+
+    def check_counters(self, devices):
+        """What the host has in memory is read while the driver notifies; an interrupt is for what
+        a notification found done, or a thread."""
+        drive = devices["drive virtio0"]
+        chip = next(its for name, its in devices.items() if name.startswith("virtio-blk@"))
+        if drive["read_bytes"] < self.size or drive["written_bytes"] < MIB or drive["errors"]:
+            raise Wrong(f"the drive says {drive}")
+        if chip["interrupts"] > chip["kicks"] + drive["wakes"] + 1:
+            raise Wrong(f"an interrupt for nothing: {chip}, {drive}")
+        if reads_without_waiting(self.path) and 2 * drive["reads_at_once"] < drive["reads"]:
+            raise Wrong(f"reads waited for threads: {drive}")
+
+
+def reads_without_waiting(path):
+    """Whether this host's files can be read so: not all file systems know it."""
+    with open(path, "rb") as file:
+        try:
+            return os.preadv(file.fileno(), [bytearray(4096)], 0, os.RWF_NOWAIT) == 4096
+        except OSError:
+            return False
 
 
 def md5(data):
