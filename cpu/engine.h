@@ -19,6 +19,7 @@ enum exit_reason {
     EXIT_HALT,    /* vcpu->halted: wait for an interrupt */
     EXIT_MODE,    /* the guest is in a mode that this engine does not run */
     EXIT_STOP,    /* vcpu->stop says why: triple fault, poweroff, ... */
+    EXIT_DEBUG,   /* a debugger's stop (cpu/stops.h), or its step is done */
 };
 
 /* How guest user code runs: -user. */
@@ -41,6 +42,7 @@ struct engine {
     const char *name;
     const char *help; /* a line for -engine help */
     bool uncounted;   /* nobody counts the instructions it executes */
+    bool undebugged;  /* it does not look at cpu/stops.h */
     /* Called once, after vcpu_reset. The engine's state for vcpu->engine_state, or NULL with
      * request->error. */
     void *(*create)(struct vcpu *vcpu, struct engine_request *request);

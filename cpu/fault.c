@@ -10,6 +10,7 @@
 #include "base/spent.h"
 #include "cpu/debug.h"
 #include "cpu/segment.h"
+#include "cpu/stops.h"
 #include "cpu/task.h"
 
 /* What is being delivered. */
@@ -304,6 +305,8 @@ void fault_deliver(struct vcpu *vcpu)
 {
     enum spent_on before = spent_begin(vcpu->spent, SPENT_EXCEPTION);
 
+    if (__builtin_expect(vcpu->stops != NULL, 0))
+        stops_faulted(vcpu);
     deliver_fault(vcpu);
     spent_back(vcpu->spent, before);
 }

@@ -17,6 +17,7 @@
 #include "cpu/feature.h"
 #include "cpu/interp_cache.h"
 #include "cpu/mem.h"
+#include "cpu/stops.h"
 #include "cpu/tlb.h"
 
 /* --- The decode cache ----------------------------------------------------- */
@@ -275,6 +276,8 @@ static void engine_destroy(struct vcpu *vcpu)
 
 static enum exit_reason interpret(struct vcpu *vcpu)
 {
+    enum stops_found found;
+
     for (;;) {
         if (__builtin_expect(vcpu->exit_request, 0)) {
             vcpu->exit_request = false;
@@ -282,6 +285,11 @@ static enum exit_reason interpret(struct vcpu *vcpu)
         }
         if (__builtin_expect(vcpu->stop->end != VM_RUNNING, 0))
             return EXIT_STOP;
+        found = stops_now(vcpu);
+        if (__builtin_expect(found == STOPS_DUE, 0))
+            return EXIT_DEBUG;
+        if (__builtin_expect(found == STOPS_PASSED, 0))
+            continue;
         step(vcpu);
         if (__builtin_expect(vcpu->halted, 0) && !vcpu_can_interrupt(vcpu) &&
             !(vcpu->nmi_pending && !vcpu->nmi_blocked))

@@ -13,6 +13,7 @@
 #include "cpu/env.h"
 #include "cpu/fault.h"
 #include "cpu/mem.h"
+#include "cpu/stops.h"
 #include "cpu/task.h"
 
 static uint64_t port_read(struct vcpu *vcpu, uint16_t port, unsigned size)
@@ -109,7 +110,8 @@ static bool runs_allowed(struct vcpu *vcpu, int64_t step)
 {
     bool checks_alignment = vcpu->eflags & EFLAGS_AC && vcpu->cr0 & CR0_AM && vcpu->cpl == 3;
 
-    return step > 0 && !checks_alignment && !(vcpu->eflags & EFLAGS_TF) && !debug_armed(vcpu);
+    return step > 0 && !checks_alignment && !(vcpu->eflags & EFLAGS_TF) && !debug_armed(vcpu) &&
+           !stops_stepping(vcpu);
 }
 
 /* Host memory of up to *count elements; NULL where element by element has to say what is there. */
@@ -176,7 +178,7 @@ static uint64_t some(struct vcpu *vcpu, const struct insn *in, const struct stri
 static bool interrupted(const struct vcpu *vcpu)
 {
     return vcpu->exit_request || vcpu_can_interrupt(vcpu) || vcpu->nmi_pending ||
-           vcpu->eflags & EFLAGS_TF || vcpu->debug_pending;
+           vcpu->eflags & EFLAGS_TF || vcpu->debug_pending || stops_stepping(vcpu);
 }
 
 static enum step string(struct vcpu *vcpu, const struct insn *in, const struct string_ops *ops)

@@ -13,6 +13,7 @@
 #include "cpu/fault.h"
 #include "cpu/host_ops.h"
 #include "cpu/operand.h"
+#include "cpu/stops.h"
 
 /* A string instruction under way. */
 struct string {
@@ -88,7 +89,8 @@ static void commit_flags(struct vcpu *vcpu, const struct string *s)
 static bool must_yield(const struct vcpu *vcpu)
 {
     return vcpu->exit_request || vcpu->debug_pending || vcpu->eflags & EFLAGS_TF ||
-           vcpu_can_interrupt(vcpu) || (vcpu->nmi_pending && !vcpu->nmi_blocked);
+           stops_stepping(vcpu) || vcpu_can_interrupt(vcpu) ||
+           (vcpu->nmi_pending && !vcpu->nmi_blocked);
 }
 
 /* Runs check neither alignment nor, one element at a time, the trap flag. */
@@ -97,7 +99,8 @@ static bool runs_allowed(const struct vcpu *vcpu, const struct string *s)
     bool checks_alignment =
         vcpu->eflags & EFLAGS_AC && vcpu->cr0 & CR0_AM && vcpu->cpl == 3;
 
-    return s->step == s->size && !checks_alignment && !(vcpu->eflags & EFLAGS_TF);
+    return s->step == s->size && !checks_alignment && !(vcpu->eflags & EFLAGS_TF) &&
+           !stops_stepping(vcpu);
 }
 
 /*

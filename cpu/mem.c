@@ -11,6 +11,7 @@
 #include "cpu/debug.h"
 #include "cpu/fault.h"
 #include "cpu/paging.h"
+#include "cpu/stops.h"
 #include "cpu/tlb.h"
 
 /* Where a byte range of one page is. */
@@ -19,7 +20,7 @@ struct place {
     uint64_t gpa;
     bool watched;  /* writes must be told to physmem_written() */
     bool rom;      /* host is for reading */
-    bool debug;    /* a data breakpoint is in this page: accesses are told to debug.c */
+    bool debug;    /* a data breakpoint or stop is in this page: accesses are told of */
     uint64_t gla;  /* when debug */
 };
 
@@ -123,6 +124,21 @@ static unsigned fill_rights(const struct vcpu *vcpu, const struct walk *w, enum 
     return rights;
 }
 
+/* The guest's breakpoints, and a debugger's. */
+static bool page_watched(const struct vcpu *vcpu, uint64_t gla)
+{
+    return (debug_armed(vcpu) && debug_page_watched(vcpu, gla)) ||
+           (stops_data(vcpu) && stops_data_page(vcpu, gla));
+}
+
+static void tell_access(struct vcpu *vcpu, uint64_t gla, unsigned size, bool write)
+{
+    if (debug_armed(vcpu))
+        debug_data_access(vcpu, gla, size, write);
+    if (stops_data(vcpu))
+        stops_data_access(vcpu, gla, size, write);
+}
+
 static void touch(struct physmem *mem, uint64_t gfn)
 {
     uint64_t first;
@@ -146,21 +162,22 @@ static bool walk_page(struct vcpu *vcpu, uint64_t gla, enum mem_access access, b
     out->host = NULL;
     out->watched = out->rom = false;
     out->gla = gla;
-    out->debug = debug_armed(vcpu) && debug_page_watched(vcpu, gla);
+    out->debug = page_watched(vcpu, gla);
     if (!physmem_is_ram(vcpu->mem, w.gpa))
         return false;
     out->host = physmem_ptr(vcpu->mem, w.gpa);
     out->rom = !physmem_is_writable(vcpu->mem, w.gpa);
     if (access == MEM_WRITE)
         touch(vcpu->mem, w.gpa >> PAGE_SHIFT);
-    if (out->debug) { /* never enters a TLB or a view */
+    if (out->debug && access != MEM_EXEC) { /* never enters a TLB or a view */
         out->watched = vcpu->mem->watch[w.gpa >> PAGE_SHIFT];
         return false;
     }
     if (vcpu->mmu->filled)
         vcpu->mmu->filled(vcpu, gla, &w, user);
     out->watched = vcpu->mem->watch[w.gpa >> PAGE_SHIFT];
-    tlb_fill(vcpu->tlb[user], gla, out->host, fill_rights(vcpu, &w, access, user));
+    tlb_fill(vcpu->tlb[user], gla, out->host,
+             out->debug ? 1u << MEM_EXEC : fill_rights(vcpu, &w, access, user));
     vcpu->stats.tlb_fills++;
     return false;
 }
@@ -206,7 +223,7 @@ static inline void store(uint8_t *host, unsigned size, uint64_t value)
 static uint64_t place_read(struct vcpu *vcpu, const struct place *at, unsigned size)
 {
     if (__builtin_expect(at->debug, 0))
-        debug_data_access(vcpu, at->gla, size, false);
+        tell_access(vcpu, at->gla, size, false);
     if (at->host)
         return load(at->host, size);
     vcpu->stats.mmio_reads++;
@@ -216,7 +233,7 @@ static uint64_t place_read(struct vcpu *vcpu, const struct place *at, unsigned s
 static void place_write(struct vcpu *vcpu, const struct place *at, unsigned size, uint64_t value)
 {
     if (__builtin_expect(at->debug, 0))
-        debug_data_access(vcpu, at->gla, size, true);
+        tell_access(vcpu, at->gla, size, true);
     if (at->host && __builtin_expect(at->rom, 0)) {
         physmem_rom_store(vcpu->mem, at->gpa, value, size);
         return;
@@ -397,7 +414,7 @@ static void copy(uint8_t *to, const uint8_t *from, uint64_t size)
 static void place_read_bytes(struct vcpu *vcpu, struct place at, uint8_t *to, unsigned size)
 {
     if (__builtin_expect(at.debug, 0))
-        debug_data_access(vcpu, at.gla, size, false);
+        tell_access(vcpu, at.gla, size, false);
     if (at.host) {
         copy(to, at.host, size);
         return;
@@ -410,7 +427,7 @@ static void place_write_bytes(struct vcpu *vcpu, struct place at, const uint8_t 
                               unsigned size)
 {
     if (__builtin_expect(at.debug, 0))
-        debug_data_access(vcpu, at.gla, size, true);
+        tell_access(vcpu, at.gla, size, true);
     if (at.host && !at.rom) {
         copy(at.host, from, size);
         if (at.watched)

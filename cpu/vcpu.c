@@ -37,6 +37,7 @@ void vcpu_destroy(struct vcpu *vcpu)
         return;
     fpu_destroy(vcpu);
     interp_cache_destroy(vcpu);
+    free(vcpu->stops);
     free(vcpu);
 }
 

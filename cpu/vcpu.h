@@ -25,6 +25,7 @@ struct tlb;
 struct cpu_model;
 struct mmu_ops;
 struct spent;
+struct stops;
 
 /* A segment register with its hidden part. limit in bytes, already scaled by G. */
 struct segment {
@@ -164,6 +165,7 @@ struct vcpu {
     uint32_t debug_pending;        /* DR6 bits of the #DB trap due after this instruction */
     struct vcpu_stats stats;
     uint64_t tsc_paused;           /* how far the counter stood still; it is in tsc_offset */
+    struct stops *stops; /* a debugger's (cpu/stops.h); NULL: there is none */
     struct spent *spent; /* NULL, or set before the engine is created: -stats */
 };
 

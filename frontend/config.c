@@ -312,6 +312,7 @@ TAKE_FLAG(take_no_reboot, no_reboot, true)
 TAKE_FLAG(take_snapshot, drives.snapshot, true)
 TAKE_FLAG(take_nographic, nographic, true)
 TAKE_FLAG(take_stats, stats, true)
+TAKE_FLAG(take_stopped, debug.stopped, true)
 TAKE_FLAG(take_help, command, COMMAND_HELP)
 TAKE_FLAG(take_version, command, COMMAND_VERSION)
 #undef TAKE_FLAG
@@ -413,6 +414,17 @@ TAKE_DRIVE(fda)
 static int take_nic(struct config *config, const char *value, struct error *error)
 {
     return config_nic_take(&config->nics, value, error);
+}
+
+static int take_gdb(struct config *config, const char *value, struct error *error)
+{
+    return config_debug_take(&config->debug, value, error);
+}
+
+static int take_gdb_port(struct config *config, const char *value, struct error *error)
+{
+    (void)value;
+    return config_debug_take(&config->debug, "tcp::1234", error);
 }
 
 static int note_kvm(struct config *config, const char *value, struct error *error)
@@ -641,6 +653,8 @@ static int check_together(struct config *config, struct error *error)
     if (config->expect && serial[0].kind == CONSOLE_NONE)
         return error_set(error, EX_USAGE,
                          "-expect: there is no serial line to watch; leave out -serial none");
+    if (config_debug_check(&config->debug, config->control.given, error))
+        return -1;
     return check_start(config, error) || settle_display(config, error) ? -1 : 0;
 }
 

@@ -11,6 +11,7 @@
 #include "cpu/engine.h"
 #include "frontend/config_boot.h"
 #include "frontend/config_control.h"
+#include "frontend/config_debug.h"
 #include "frontend/config_display.h"
 #include "frontend/config_drive.h"
 #include "frontend/config_engine.h"
@@ -56,6 +57,7 @@ struct config {
     struct virtio_specs virtio;
     struct display_spec display;
     struct control_spec control;
+    struct debug_spec debug;
 
     const char *expect;  /* NULL: nothing */
     uint64_t timeout_ns; /* 0: none */

@@ -503,6 +503,14 @@ struct control *control_create(struct machine *machine)
     return control;
 }
 
+int control_begin(struct control **made, struct machine *machine, struct error *error)
+{
+    *made = control_create(machine);
+    if (!*made)
+        return error_set(error, EX_OSERR, "no host memory for commands; free some");
+    return take_keyboard(*made, error);
+}
+
 int control_open(struct control **made, const struct control_spec *spec, struct machine *machine,
                  struct error *error)
 {
@@ -518,11 +526,9 @@ int control_open(struct control **made, const struct control_spec *spec, struct 
     *made = NULL;
     if (!spec->given)
         return 0;
-    config.arg = *made = control_create(machine);
-    if (!*made)
-        return error_set(error, EX_OSERR, "-monitor: no host memory; free some");
-    if (take_keyboard(*made, error))
+    if (control_begin(made, machine, error))
         return -1;
+    config.arg = *made;
     (*made)->lines = control_lines_open(&config, error);
     return (*made)->lines ? 0 : -1;
 }

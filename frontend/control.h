@@ -29,6 +29,9 @@ struct machine;
 int control_open(struct control **control, const struct control_spec *spec,
                  struct machine *machine, struct error *error);
 
+/* The same that listens nowhere: for whoever has words of their own. */
+int control_begin(struct control **control, struct machine *machine, struct error *error);
+
 /* While the board and the poller are there. */
 void control_close(struct control *control);
 

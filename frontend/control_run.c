@@ -12,6 +12,7 @@
 #include "cpu/vcpu.h"
 #include "devices/display.h"
 #include "frontend/control_command.h"
+#include "frontend/debugger.h"
 #include "frontend/drives.h"
 #include "frontend/input.h"
 #include "frontend/machine.h"
@@ -42,6 +43,9 @@ int control_pause(struct control_call *call)
 
 int control_continue(struct control_call *call)
 {
+    if (debugger_holds(call->machine->debugger))
+        return error_set(&call->error, EX_UNAVAILABLE,
+                         "continue: the debugger has stopped the guest; go on there");
     pause_end(call->machine);
     return 0;
 }

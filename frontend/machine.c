@@ -15,6 +15,7 @@
 #include "frontend/audit.h"
 #include "frontend/boot.h"
 #include "frontend/control.h"
+#include "frontend/debugger.h"
 #include "frontend/drives.h"
 #include "frontend/error.h"
 #include "frontend/expect.h"
@@ -312,7 +313,9 @@ int machine_open(struct machine *m, struct error *error)
             return -1;
     if (screen_open(m->screen, m, error))
         return -1;
-    return control_open(&m->control, &m->config->control, m, error);
+    if (control_open(&m->control, &m->config->control, m, error))
+        return -1;
+    return debugger_open(&m->debugger, &m->config->debug, m, error);
 }
 
 static bool in_a_hurry(const struct machine *m)
@@ -341,6 +344,8 @@ int machine_close(struct machine *m, struct error *error)
     int err = 0;
 
     pc_idle(m->pc);
+    debugger_close(m->debugger);
+    m->debugger = NULL;
     control_close(m->control);
     m->control = NULL;
     if (drives_close(m->drives, error))
@@ -362,6 +367,7 @@ int machine_close(struct machine *m, struct error *error)
 void machine_destroy(struct machine *m)
 {
     timer_cancel(&m->timeout);
+    debugger_close(m->debugger);
     control_close(m->control);
     screen_stop(m->screen);
     if (m->pc)

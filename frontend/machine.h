@@ -19,6 +19,7 @@
 
 struct control;
 struct cpu_model;
+struct debugger;
 struct engine;
 struct error;
 struct expect;
@@ -53,6 +54,7 @@ struct machine {
     struct console *virtcon;
     struct screen *screen; /* NULL: no VGA */
     struct control *control; /* NULL: no -monitor */
+    struct debugger *debugger; /* NULL: no -gdb */
     bool paused;             /* pause.h */
     uint64_t paused_ns, paused_tsc; /* CLOCK_MONOTONIC and the host's counter when it began */
     struct expect *expect; /* NULL: nothing to wait for */

@@ -16,6 +16,7 @@
 #include "frontend/config.h"
 #include "frontend/confine.h"
 #include "frontend/ctl.h"
+#include "frontend/debugger.h"
 #include "frontend/disasm.h"
 #include "frontend/doctor.h"
 #include "frontend/drives.h"
@@ -90,9 +91,11 @@ static bool unmet(const struct machine *m)
 static int finish(struct machine *m, struct error *error)
 {
     const struct config *config = m->config;
-    int status, err = machine_close(m, error);
     struct stats_source stats;
+    int status, err;
 
+    debugger_ended(m->debugger, report_status(&m->stop, unmet(m)));
+    err = machine_close(m, error);
     status = report_status(&m->stop, unmet(m));
     report_end(stderr, &m->stop, m->vcpu, config->kernel, unmet(m));
     stats = (struct stats_source){ &m->stats, m->vcpu, m->engine, report_end_name(m->stop.end),
@@ -120,7 +123,8 @@ static void confine(const struct config *config)
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         wants.remove_files |= config->serial[i].kind == CONSOLE_UNIX;
     wants.remove_files |= config->virtio.console.kind == CONSOLE_UNIX;
-    wants.write_files |= config->control.given; /* pictures, dumps, media that are put in */
+    /* pictures, dumps, media that are put in */
+    wants.write_files |= config->control.given || config->debug.given;
     drives_confine(&config->drives, &wants);
     nics_confine(&config->nics, &wants);
     shares_confine(&config->virtio, &wants);

@@ -32,8 +32,10 @@ void pause_end(struct machine *m)
         return;
     m->paused = false;
     m->base_ns += machine_host_ns() - m->paused_ns;
-    m->vcpu->tsc_offset -= cycles;
-    m->vcpu->tsc_paused += cycles;
+    if (m->stats.engine_exits) { /* else it has not begun, and its counter may begin anywhere */
+        m->vcpu->tsc_offset -= cycles;
+        m->vcpu->tsc_paused += cycles;
+    }
     if (m->config->timeout_ns)
         timer_arm(&m->timeout, &m->clock,
                   deadline_ns(m) > m->base_ns ? deadline_ns(m) - m->base_ns : 0);

@@ -6,6 +6,8 @@
  *      engine->run() --EXIT_REQUEST--> service(): timers that are due, input ------+
  *            |                                                                     |
  *            +---------EXIT_HALT-----> sleep_until_needed() --an interrupt waits---+
+ *            |                                                                     |
+ *            +---------EXIT_DEBUG----> paused, for a debugger ---------------------+
  *            |
  *            +---------EXIT_STOP-----> reboot or the end
  *
@@ -26,7 +28,9 @@
 
 #include "base/spent.h"
 #include "cpu/engine.h"
+#include "cpu/stops.h"
 #include "cpu/vcpu.h"
+#include "frontend/debugger.h"
 #include "frontend/error.h"
 #include "frontend/kick.h"
 #include "frontend/machine.h"
@@ -123,6 +127,7 @@ static void stay_paused(struct machine *m)
     enum spent_on before = spent_begin(m->vcpu->spent, SPENT_ASLEEP);
     sigset_t old;
 
+    debugger_paused(m->debugger);
     block_signals(&old);
     for (;;) {
         look_for_signal(m);
@@ -171,14 +176,19 @@ static void reboot(struct machine *m)
 
 /* --- The loop --------------------------------------------------------------------------- */
 
+static enum exit_reason run_cpu(struct machine *m)
+{
+    m->stats.engine_exits++;
+    return stops_stepping(m->vcpu) ? stops_step(m->vcpu) : m->engine->run(m->vcpu);
+}
+
 static void run_once(struct machine *m)
 {
     if (m->paused) {
         stay_paused(m);
         return;
     }
-    m->stats.engine_exits++;
-    switch (m->engine->run(m->vcpu)) {
+    switch (run_cpu(m)) {
     case EXIT_REQUEST: service(m); break;
     case EXIT_HALT: sleep_until_needed(m); break;
     case EXIT_MODE:
@@ -186,8 +196,23 @@ static void run_once(struct machine *m)
                 "engine %s does not run the mode the guest is in; use -engine interp",
                 m->engine->name);
         break;
+    case EXIT_DEBUG: debugger_stopped(m->debugger); break;
     case EXIT_STOP: break;
     }
+}
+
+/* The end is put off until the debugger has seen it. */
+static void show_crash(struct machine *m)
+{
+    struct vm_stop end = m->stop;
+
+    if (!debugger_crashed(m->debugger, &end))
+        return;
+    m->stop = (struct vm_stop){ 0 };
+    while (m->paused && is_running(m))
+        stay_paused(m);
+    if (is_running(m))
+        m->stop = end;
 }
 
 void run_machine(struct machine *m)
@@ -195,10 +220,14 @@ void run_machine(struct machine *m)
     bool told = false;
 
     spent_begin(m->vcpu->spent, SPENT_MONITOR);
-    service(m);
+    if (m->config->debug.stopped)
+        pause_begin(m);
+    else
+        service(m);
     for (;;) {
         while (is_running(m))
             run_once(m);
+        show_crash(m);
         if (!is_reboot(m))
             return;
         tell_triple_fault(m, &told);

@@ -489,6 +489,7 @@ const struct engine engine_kvm = {
     .name = "kvm",
     .help = "the host's KVM runs guest code: for comparison, where there is VT-x or SVM",
     .uncounted = true,
+    .undebugged = true,
     .create = create,
     .destroy = destroy,
     .run = run,

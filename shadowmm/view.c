@@ -7,6 +7,7 @@
 
 #include "base/bug.h"
 #include "base/spent.h"
+#include "cpu/stops.h"
 
 /* Control bits that change what a cached translation means. CR4.PGE does not: setting or clearing
  * it only invalidates. */
@@ -24,7 +25,7 @@ static uint64_t breakpoints(const struct vcpu *vcpu)
 
 static uint64_t mode_bits(const struct vcpu *vcpu)
 {
-    return breakpoints(vcpu) ^
+    return breakpoints(vcpu) ^ stops_sum(vcpu) ^
            ((vcpu->cr0 & (CR0_PG | CR0_WP)) | (vcpu->cr4 & (CR4_PSE | CR4_PAE)) << 32 |
             (uint64_t)!!(vcpu->efer & EFER_NXE) << 1 | (uint64_t)vcpu->a20_masked << 2);
 }

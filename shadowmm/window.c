@@ -10,6 +10,7 @@
 
 #include "base/bug.h"
 #include "cpu/fault.h"
+#include "cpu/stops.h"
 #include "shadowmm/view.h"
 
 #define STEPS_MAX 64       /* guest pages (of any size) looked at on each side of a fault */
@@ -521,5 +522,5 @@ uint8_t *shadowmm_window(const struct shadowmm *sm, bool user)
 {
     const struct window *w = current_window(sm, user ? SLOT_USER : SLOT_KERNEL);
 
-    return w ? w->base : NULL;
+    return w && !stops_data(sm->vcpu) ? w->base : NULL; /* cpu/stops.h, X2 */
 }

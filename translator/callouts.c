@@ -252,8 +252,9 @@ static bool fill_line(struct translator *t, uint64_t gla, unsigned size)
     const uint64_t bytes = 1u << TLB_LINE_SHIFT;
     uint64_t line = gla & ~(bytes - 1), gpa;
 
-    if (gla + size > line + bytes || !mem_debug_translate(t->vcpu, line, &gpa) ||
-        smc_has_code(t, gpa, bytes) || !shadowmm_line(t->sm, line, gpa))
+    if (gla + size > line + bytes || stops_data(t->vcpu) || /* cpu/stops.h, X2 */
+        !mem_debug_translate(t->vcpu, line, &gpa) || smc_has_code(t, gpa, bytes) ||
+        !shadowmm_line(t->sm, line, gpa))
         return false;
     t->lines = true;
     return true;

@@ -60,7 +60,8 @@ bool direct_allowed(const struct vcpu *vcpu, uint32_t key)
 
 bool direct_wanted(const struct translator *t, uint32_t key)
 {
-    return t->direct && key & KEY_USER && shadowmm_sandbox(t->sm) && direct_allowed(t->vcpu, key);
+    return t->direct && key & KEY_USER && shadowmm_sandbox(t->sm) &&
+           direct_allowed(t->vcpu, key) && !(t->vcpu->stops && stops_in_user(t->vcpu));
 }
 
 /* --- The state, in and out ------------------------------------------------------------------- */

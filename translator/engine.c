@@ -164,6 +164,10 @@ static bool leave_for(struct vcpu *vcpu, enum exit_reason *why)
         *why = EXIT_REQUEST;
         return true;
     }
+    if (stops_hit(vcpu)) {
+        *why = EXIT_DEBUG;
+        return true;
+    }
     if (vcpu_can_interrupt(vcpu)) {
         bt_fpu_out(vcpu);
         fault_interrupt(vcpu, vcpu->env->intr_ack(vcpu->env->board));
@@ -302,15 +306,34 @@ static void run_once(struct translator *t)
     translate_here(t, shadowmm_window(t->sm, key & KEY_USER) ? key | KEY_WINDOW : key);
 }
 
+/* A debugger's stops. What it passes is interpreted: there is no unit of it. */
+static enum stops_found look_for_stop(struct vcpu *vcpu)
+{
+    if (__builtin_expect(!vcpu->stops, 1) || !vcpu->stops->code_count)
+        return STOPS_NONE;
+    bt_fpu_out(vcpu);
+    return stops_look(vcpu);
+}
+
 static enum exit_reason run(struct vcpu *vcpu)
 {
     struct translator *t = translator_of(vcpu);
     enum exit_reason why;
 
     shadowmm_resume(t->sm);
+    if (vcpu->stops)
+        unit_drop_stopped(t);
     while (!leave_for(vcpu, &why)) {
-        const void *host = bt_lookup(vcpu);
+        enum stops_found found = look_for_stop(vcpu);
+        const void *host;
 
+        if (found == STOPS_DUE) {
+            why = EXIT_DEBUG;
+            break;
+        }
+        if (found == STOPS_PASSED)
+            continue;
+        host = bt_lookup(vcpu);
         if (host) {
             t->stats.enters++;
             bt_enter(vcpu, host);

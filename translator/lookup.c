@@ -163,6 +163,28 @@ void unit_drop_all(struct translator *t)
     unit_bury(t);
 }
 
+/* A unit of an instruction that is fetched each time has no length. */
+static bool is_stopped(const struct vcpu *vcpu, const struct unit *unit)
+{
+    return stops_code_in(vcpu->stops, unit->base + unit->eip,
+                         unit->guest_len ? unit->guest_len : 1);
+}
+
+void unit_drop_stopped(struct translator *t)
+{
+    if (t->stops_version == t->vcpu->stops->version)
+        return;
+    t->stops_version = t->vcpu->stops->version;
+    for (unsigned i = 0; i < CACHE_REGIONS; i++) {
+        const struct cache_region *r = &t->region[i];
+
+        for (size_t k = 0; k < r->unit_count; k++)
+            if (!r->units[k]->dead && is_stopped(t->vcpu, r->units[k]))
+                unit_drop(t, r->units[k]);
+    }
+    unit_bury(t);
+}
+
 /* The guest instruction whose code holds the executable address. */
 unsigned unit_insn_at(const struct unit *unit, const void *host)
 {

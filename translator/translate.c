@@ -15,6 +15,14 @@ static void fetched_instruction(struct builder *b)
     rule_callout(b, &none, SITE_FETCH, false);
 }
 
+/* cpu/stops.h, X1. At a unit's entry there is none: engine.c has looked. */
+static bool is_stop(const struct builder *b)
+{
+    const struct stops *stops = b->t->vcpu->stops;
+
+    return stops && stops_code_at(stops, b->cs_base + b->at);
+}
+
 static void scan(struct builder *b, const uint8_t *code, unsigned room)
 {
     enum cpu_mode mode = b->key & KEY_CODE16 ? MODE_16 : MODE_32;
@@ -27,7 +35,8 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
 
         b->at = b->eip + used;
         if (b->insns == UNIT_INSNS || here(b) > UNIT_SOFT || used == room ||
-            (b->insns && (b->gpa2 != NO_GPA || adapt_fetches(b->t, b->gpa + used)))) {
+            (b->insns && (b->gpa2 != NO_GPA || adapt_fetches(b->t, b->gpa + used) ||
+                          is_stop(b)))) {
             count_emit_insns(b);
             exit_direct(b, b->at);
             break;

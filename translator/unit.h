@@ -40,6 +40,7 @@
 #include "cpu/decode.h"
 #include "cpu/engine.h"
 #include "cpu/mem.h"
+#include "cpu/stops.h"
 #include "cpu/vcpu.h"
 #include "shadowmm/shadowmm.h"
 
@@ -208,6 +209,7 @@ struct translator {
     bool bmi, bmi2, fsgsbase; /* bmi: BMI1 and BMI2 */
     bool counting;              /* count.c */
     bool lines;                 /* some TLB had a line beside code (cpu/tlb.h, T4) */
+    uint32_t stops_version;     /* the code stops that no unit holds (cpu/stops.h, X1) */
     struct translator_stats stats;
     struct {
         uint32_t base, limit;
@@ -264,6 +266,7 @@ bool lookup_publish(struct translator *t, const struct unit *unit);
 void unit_drop(struct translator *t, struct unit *unit);
 void unit_bury(struct translator *t);
 void unit_drop_all(struct translator *t);
+void unit_drop_stopped(struct translator *t); /* those with a debugger's code stop */
 unsigned unit_insn_at(const struct unit *unit, const void *host);
 
 /* --- chain.c --- */

@@ -381,6 +381,7 @@ static void stats(const struct vcpu *vcpu, void (*put)(void *arg, const char *na
 const struct engine engine_trap = {
     .name = "trap",
     .uncounted = true,
+    .undebugged = true,
     .help = "runs the guest's kernel deprivileged and untranslated: fails, with -audit shows where",
     .create = create,
     .destroy = destroy,

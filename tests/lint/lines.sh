@@ -5,8 +5,8 @@
 set -u
 bad=0
 files=$(find CMakeLists.txt CMakePresets.json quickstart ARCHITECTURE.md README.md layers.txt \
-    .ci base bench cmake cpu devices docs frontend guests kvm share shadowmm tests translator trap \
-    -type f ! -name '*.txt' ! -path '*/golden/*' ! -name '*.def' 2>/dev/null)
+    .ci base bench cmake cpu devices docs frontend gdb guests kvm share shadowmm tests \
+    translator trap -type f ! -name '*.txt' ! -path '*/golden/*' ! -name '*.def' 2>/dev/null)
 report() { # TEXT LINES
     [ -z "$2" ] || { echo "$1:"; echo "$2"; bad=1; }
 }

@@ -1,0 +1,23 @@
+/* -gdb, -s, -S: where a debugger may come from, and whether the guest waits for it. */
+#ifndef FRONTEND_CONFIG_DEBUG_H
+#define FRONTEND_CONFIG_DEBUG_H
+
+#include <stdbool.h>
+
+struct error;
+
+struct debug_spec {
+    bool given;       /* -gdb or -s */
+    const char *path; /* of a unix socket; NULL: */
+    char host[128];   /* a name or an address; "": from this machine alone */
+    char port[16];
+    bool stopped;     /* -S */
+};
+
+/* 0, or -1 with *error. */
+int config_debug_take(struct debug_spec *spec, const char *value, struct error *error);
+
+/* -S needs somebody who lets the guest go on. */
+int config_debug_check(const struct debug_spec *spec, bool monitor, struct error *error);
+
+#endif
