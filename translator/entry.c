@@ -17,6 +17,8 @@ static const void *known(struct vcpu *vcpu, uint32_t rip, bool user, uint32_t ke
     unsigned slot = rip & (JUMP_SLOT_COUNT - 1);
     const struct jump_table *jumps;
 
+    if (vcpu->exit_request) /* U4 */
+        return NULL;
     if (shadowmm_window(t->sm, user)) {
         if ((uint64_t)(uintptr_t)shadowmm_window(t->sm, user) != t->gs_base)
             translator_window(t, user);
@@ -133,7 +135,7 @@ static bool software_gate(const struct vcpu *vcpu, unsigned vector, uint64_t *ga
 }
 
 /* CPL 0's stack, from a 32-bit TSS. */
-static bool kernel_stack(const struct vcpu *vcpu, struct segment *ss, uint32_t *esp)
+bool entry_kernel_stack(const struct vcpu *vcpu, struct segment *ss, uint32_t *esp)
 {
     unsigned type = descriptor_system_type((uint64_t)vcpu->tr.attr << 40);
     uint64_t stack;
@@ -147,7 +149,7 @@ static bool kernel_stack(const struct vcpu *vcpu, struct segment *ss, uint32_t *
 }
 
 /* As SAVE_GUEST composes it. */
-static uint32_t eflags_now(const struct vcpu *vcpu)
+uint32_t entry_eflags(const struct vcpu *vcpu)
 {
     uint32_t flags = (uint32_t)vcpu->bt.light_flags;
 
@@ -168,7 +170,7 @@ bool bt_int(struct vcpu *vcpu, uint32_t argument)
 {
     struct segment cs, ss = vcpu->seg[SEG_SS];
     uint32_t esp = (uint32_t)vcpu->gpr[RSP], size = vcpu->cpl ? 20 : 12, key = argument >> 8;
-    uint32_t frame[5] = { (uint32_t)vcpu->rip, vcpu->seg[SEG_CS].selector, eflags_now(vcpu), esp,
+    uint32_t frame[5] = { (uint32_t)vcpu->rip, vcpu->seg[SEG_CS].selector, entry_eflags(vcpu), esp,
                           ss.selector };
     const void *host;
     uint64_t gate;
@@ -176,7 +178,7 @@ bool bt_int(struct vcpu *vcpu, uint32_t argument)
 
     if (novt_log.topics || !software_gate(vcpu, argument & 0xff, &gate) ||
         !flat_segment(vcpu, gate >> 16 & 0xfffc, ATTR_FLAT_CODE(0), &cs) ||
-        (vcpu->cpl && !kernel_stack(vcpu, &ss, &esp)))
+        (vcpu->cpl && !entry_kernel_stack(vcpu, &ss, &esp)))
         return false;
     to = system_bytes(vcpu, esp - size, size, MEM_WRITE);
     if (!to)
@@ -235,6 +237,8 @@ bool bt_iret(struct vcpu *vcpu, uint32_t key)
         return false;
     __builtin_memcpy(frame, from, 12);
     flags = frame[2];
+    if (flags & EFLAGS_VM)
+        return bt_iret_v86(vcpu, key);
     cpl = frame[1] & SELECTOR_RPL;
     if ((cpl && cpl != 3) || !plain_flags(vcpu, flags) ||
         !flat_segment(vcpu, (uint16_t)frame[1], ATTR_FLAT_CODE(cpl), &cs))

@@ -20,6 +20,9 @@
 #define OFF_LIGHT_FLAGS 248
 #define OFF_CS_BASE 304
 
+/* bit 1, the arithmetic flags, IF, DF, RF and VM: all that bt.system_flags leaves out of EFLAGS */
+#define UNIT_FLAGS 0x30ed7
+
 /* struct jump_table (view.h): tags, then host addresses. */
 #define JUMP_SLOTS 65536
 #define JUMP_HOST (JUMP_SLOTS * 8)

@@ -22,6 +22,10 @@ rule_fn rule_pushf, rule_popf, rule_cli, rule_sti, rule_cld, rule_std, rule_rdts
     rule_sysexit, rule_int, rule_iret, rule_mov_to_cr;
 /* IF's or DF's offset in struct vcpu: 0 or its bit. No flag of the host's changes. */
 void rule_store_flag(struct builder *b, uint32_t offset, uint32_t value);
+/* A light call that goes on somewhere else, where far.c or entry.c says; its argument is in r8d. */
+bool rule_transfer(struct builder *b, const struct insn *in, light_fn *fn);
+/* The next instruction's offset into vcpu.rip, for those; r9 is used. */
+void rule_store_next(struct builder *b, const struct insn *in);
 /* EFLAGS into r9d; from r9d (size bytes), and where they cannot be: rules_system.c says how. */
 void rule_compose_flags(struct builder *b);
 void rule_load_flags(struct builder *b, unsigned size, uint32_t ways[2]);

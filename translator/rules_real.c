@@ -1,8 +1,8 @@
 /*
- * Real mode, and what virtual-8086 mode shares with it: a segment register's base is its selector
- * times 16, so that loads and far transfers need no descriptor and are translated in line. INT and
- * IRET as well in real mode, IRET in virtual-8086 mode with IOPL 3. Reference: SDM 3, 20.1; SDM 2,
- * INT n, IRET.
+ * Far transfers. In real and virtual-8086 mode a segment register's base is its selector times 16,
+ * so that loads and far transfers need no descriptor and are in line. INT and IRET as well in real
+ * mode, IRET in virtual-8086 mode with IOPL 3. In protected mode they are light calls (far.c).
+ * Reference: SDM 3, 20.1; SDM 2, INT n, IRET.
  *
  * Only with KEY_ODD clear (rule_is_real()): limits are 64 KiB at least and CS's is that, the
  * interrupt vector table is whole, EFLAGS.AC is clear.
@@ -38,6 +38,13 @@ static bool plain(const struct builder *b, const struct insn *in)
     return rule_is_real(b) && in->opsize == 2 && !(in->prefixes & PREFIX_LOCK);
 }
 
+/* Light calls, in far.c. */
+static bool protected_mode(const struct builder *b, const struct insn *in)
+{
+    return (b->key & (KEY_SEG | KEY_REAL)) == KEY_SEG && in->opsize == 2 &&
+           !(in->prefixes & PREFIX_LOCK);
+}
+
 /* To the far pointer in r8d. */
 static void go(struct builder *b)
 {
@@ -55,15 +62,18 @@ static void load_pointer(struct builder *b, const struct insn *in)
         emit_mov_r8d_imm(b, ((uint32_t)in->imm & 0xffff) | (uint32_t)in->imm2 << 16);
         return;
     }
+    b->adapted = true; /* the TLB form */
     access_operand(b, in, MEM_READ, 4);
     access_load_sized_at(b, R8, 4);
 }
 
 bool rule_jmp_far(struct builder *b, const struct insn *in)
 {
-    if (!plain(b, in))
+    if (!plain(b, in) && !protected_mode(b, in))
         return false;
     load_pointer(b, in);
+    if (!plain(b, in))
+        return rule_transfer(b, in, bt_jmp_far);
     go(b);
     return true;
 }
@@ -85,6 +95,11 @@ static void store_return(struct builder *b, const struct insn *in)
 
 bool rule_call_far(struct builder *b, const struct insn *in)
 {
+    if (protected_mode(b, in)) {
+        rule_store_next(b, in);
+        load_pointer(b, in);
+        return rule_transfer(b, in, bt_call_far);
+    }
     if (!plain(b, in))
         return false;
     if (in->has_mem) {
@@ -103,6 +118,10 @@ bool rule_call_far(struct builder *b, const struct insn *in)
 
 bool rule_ret_far(struct builder *b, const struct insn *in)
 {
+    if (protected_mode(b, in)) {
+        emit_mov_r8d_imm(b, in->imm_len ? (uint16_t)in->imm : 0);
+        return rule_transfer(b, in, bt_ret_far);
+    }
     if (!plain(b, in))
         return false;
     access_at(b, RSP, 0, MEM_READ, 4);

@@ -42,7 +42,7 @@ bool rule_mov_from_seg(struct builder *b, const struct insn *in)
 
 /*
  * May it be loaded without the interpreter? Not CS. SS has a shadow over the next instruction,
- * which in line is kept by itself, as nothing is let in before the unit is left; but a light call
+ * which is kept by itself, as nothing is let in before the unit is left; flat code's light call
  * does not look at what SS needs.
  */
 static bool loadable(const struct builder *b, const struct insn *in, unsigned seg)
@@ -53,7 +53,9 @@ static bool loadable(const struct builder *b, const struct insn *in, unsigned se
         return seg != SEG_SS || !b->last;
     if (b->key & KEY_ODD)
         return false;
-    return (b->key & KEY_SEG || !(b->key & KEY_USER)) && seg != SEG_SS;
+    if (b->key & KEY_SEG)
+        return seg != SEG_SS || !b->last;
+    return !(b->key & KEY_USER) && seg != SEG_SS;
 }
 
 /* From the selector in r8d. What follows is emitted by the caller, then end_load() with this. */

@@ -195,17 +195,42 @@ bool rule_rdtsc(struct builder *b, const struct insn *in)
     return true;
 }
 
-/* A light call that goes on somewhere else (entry.c has put the address in bt.saved[1]). */
-static bool light_transfer(struct builder *b, const struct insn *in, light_fn *fn,
-                           uint32_t argument)
+bool rule_transfer(struct builder *b, const struct insn *in, light_fn *fn)
 {
     uint32_t slow;
 
-    emit_mov_r8d_imm(b, argument);
+    if (b->key & KEY_SEG) {
+        EMIT(b, 0x49, 0xc7, 0x87);             /* mov qword [scratch], key */
+        emit32(b, OFF_SCRATCH), emit32(b, b->key);
+    }
     slow = light_call(b, fn);
     emit_patch(b, slow, here(b));
     rule_callout(b, in, SITE_EXECUTE, false);
     return true;
+}
+
+static bool light_transfer(struct builder *b, const struct insn *in, light_fn *fn,
+                           uint32_t argument)
+{
+    emit_mov_r8d_imm(b, argument);
+    return rule_transfer(b, in, fn);
+}
+
+void rule_store_next(struct builder *b, const struct insn *in)
+{
+    EMIT(b, 0x41, 0xb9), emit32(b, b->at + in->len); /* mov r9d, next eip */
+    EMIT(b, 0x4d, 0x89, 0x8f), emit32(b, OFF_RIP); /* mov [rip], r9 */
+}
+
+/* From virtual-8086 mode or segmented code of protected mode. */
+static bool int_segmented(struct builder *b, const struct insn *in)
+{
+    bool v86 = (b->key & (KEY_REAL | KEY_ODD | KEY_IOPL)) == (KEY_REAL | KEY_IOPL);
+
+    if (in->prefixes & PREFIX_LOCK || (b->key & KEY_REAL && !v86))
+        return false;
+    rule_store_next(b, in);
+    return light_transfer(b, in, v86 ? bt_int_v86 : bt_int_same, (uint8_t)in->imm);
 }
 
 bool rule_sysenter(struct builder *b, const struct insn *in)
@@ -217,18 +242,20 @@ bool rule_sysenter(struct builder *b, const struct insn *in)
 bool rule_int(struct builder *b, const struct insn *in)
 {
     if (b->key & KEY_SEG)
-        return rule_int_real(b, in);
+        return rule_int_real(b, in) || int_segmented(b, in);
     if (in->prefixes & PREFIX_LOCK)
         return false;
-    emit_mov_r8d_imm(b, b->at + in->len);
-    EMIT(b, 0x4d, 0x89, 0x87), emit32(b, OFF_RIP); /* mov [rip], r8 */
+    rule_store_next(b, in);
     return light_transfer(b, in, bt_int, (uint32_t)(uint8_t)in->imm | b->key << 8);
 }
 
 bool rule_iret(struct builder *b, const struct insn *in)
 {
+    if (b->key & KEY_SEG && rule_iret_real(b, in))
+        return true;
     if (b->key & KEY_SEG)
-        return rule_iret_real(b, in);
+        return !(b->key & KEY_REAL) && !(in->prefixes & PREFIX_LOCK) &&
+               light_transfer(b, in, in->opsize == 2 ? bt_iret_same : bt_iret_v86, 0);
     return kernel(b, in) && in->opsize == 4 && light_transfer(b, in, bt_iret, b->key);
 }
 

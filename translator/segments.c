@@ -162,8 +162,7 @@ bool bt_load_segment(struct vcpu *vcpu, uint32_t argument)
     return true;
 }
 
-/* As descriptor_of(), in either table. */
-static uint64_t descriptor_in(const struct vcpu *vcpu, uint16_t selector)
+uint64_t segments_descriptor(const struct vcpu *vcpu, uint16_t selector)
 {
     const struct segment *ldt = &vcpu->ldtr;
     const struct tlb *tlb = vcpu->tlb[0];
@@ -191,6 +190,18 @@ static bool usable_data(const struct vcpu *vcpu, uint16_t selector, uint64_t d)
            (descriptor_dpl(d) >= vcpu->cpl && descriptor_dpl(d) >= (selector & SELECTOR_RPL));
 }
 
+static bool usable_stack(const struct vcpu *vcpu, const struct segment *s)
+{
+    return (s->attr & (SEG_UNUSABLE | SEG_CODE | SEG_WRITABLE | SEG_DPL)) ==
+               (SEG_WRITABLE | (uint32_t)vcpu->cpl << 5) &&
+           (s->selector & SELECTOR_RPL) == vcpu->cpl;
+}
+
+static bool same_width(const struct segment *a, const struct segment *b)
+{
+    return !((a->attr ^ b->attr) & SEG_DB);
+}
+
 bool bt_load_segment_any(struct vcpu *vcpu, uint32_t argument)
 {
     unsigned seg = argument >> 16;
@@ -198,13 +209,15 @@ bool bt_load_segment_any(struct vcpu *vcpu, uint32_t argument)
     struct segment new = { .selector = selector, .attr = SEG_UNUSABLE };
 
     if (!selector_null(selector)) {
-        uint64_t d = descriptor_in(vcpu, selector);
+        uint64_t d = segments_descriptor(vcpu, selector);
 
         if (!usable_data(vcpu, selector, d))
             return false;
         new = segment_unpack(selector, d);
     }
-    if ((seg == SEG_DS || seg == SEG_ES) && flat(&new) != flat(&vcpu->seg[seg]))
+    if (seg == SEG_SS && (!usable_stack(vcpu, &new) || !same_width(&new, &vcpu->seg[SEG_SS])))
+        return false;
+    if (seg <= SEG_DS && flat(&new) != flat(&vcpu->seg[seg]))
         return false; /* the mode key changes */
     vcpu->seg[seg] = new;
     segments_refresh_one(vcpu, seg);

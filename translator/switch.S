@@ -42,7 +42,7 @@
 .macro LOAD_GUEST_AND_JUMP label
     mov     OFF_TLB(%r15), %r13
     mov     OFF_EFLAGS(%r15), %ecx
-    and     $~0x30ed7, %ecx         /* all but bit 1, the arithmetic flags, IF, DF, RF and VM */
+    and     $~UNIT_FLAGS, %ecx
     mov     %ecx, OFF_SYSTEM_FLAGS(%r15)
     mov     OFF_EFLAGS(%r15), %ecx
     mov     %ecx, %edx
@@ -168,7 +168,8 @@ bt_exit_window:
 /*
  * A light call: only the registers that C may clobber are saved, in gpr[], and the flags, in
  * light_flags (AL: OF, AH: as LAHF has them); C may change them there.
- * r9 = the function, r8d = its argument; on to r11 when it returns true, to r10 when not.
+ * r9 = the function, r8d = its argument; on to r11 when it returns true, to r10 when not. r8 is
+ * what it has left in bt.scratch.
  */
     .globl  bt_light_call
 bt_light_call:
@@ -198,6 +199,7 @@ bt_light_call:
     mov     GPR(6), %rsi
     mov     GPR(7), %rdi
     mov     GPR(4), %rsp
+    mov     OFF_SCRATCH(%r15), %r8
     mov     OFF_TLB(%r15), %r13
     mov     OFF_JUMP_TABLE(%r15), %r14
     .globl  bt_jump_3

@@ -346,7 +346,14 @@ void affinity_left(struct affinity *p, const struct sandbox *sandbox);
 /* Now and then: nothing may have run directly for a while. */
 void affinity_idle(struct affinity *p);
 
+/* --- entry.c --- */
+/* In a light call: EFLAGS; and CPL 0's stack, from the TSS, if it is flat. */
+uint32_t entry_eflags(const struct vcpu *vcpu);
+bool entry_kernel_stack(const struct vcpu *vcpu, struct segment *ss, uint32_t *esp);
+
 /* --- segments.c --- */
+/* The descriptor that selector names, if the TLB has its page; else 0. */
+uint64_t segments_descriptor(const struct vcpu *vcpu, uint16_t selector);
 #define DATA_MASK (SEG_S | SEG_CODE | SEG_P | SEG_EXPDOWN | SEG_WRITABLE | SEG_UNUSABLE)
 #define DATA_WHOLE (SEG_S | SEG_P | SEG_WRITABLE)
 
@@ -380,6 +387,12 @@ light_fn bt_sysenter;     /* the unit's key */
 light_fn bt_sysexit;
 light_fn bt_int;          /* the vector and the unit's key << 8; rip: of the next instruction */
 light_fn bt_iret;         /* the unit's key */
+/* far.c's, of segmented code in protected mode; rip: of the next instruction */
+light_fn bt_jmp_far, bt_call_far; /* the far pointer */
+light_fn bt_ret_far;      /* bytes to drop */
+light_fn bt_int_same, bt_int_v86; /* the vector; from virtual-8086 mode */
+light_fn bt_iret_same;    /* operands of 16 bits */
+light_fn bt_iret_v86;     /* to virtual-8086 mode */
 
 /* In bt_access's info, beside the access and its size: the instruction uses the FPU or vector
  * registers. */

@@ -349,18 +349,6 @@ static void put_jump(void)
         stream[at + 1] = (uint8_t)(stream_len - at - 2);
 }
 
-static void put_loop(void)
-{
-    unsigned top;
-
-    put_mov(RCX, 1 + rnd() % 40);
-    top = stream_len;
-    PUT(0x13, 0xc2, 0x01, 0xc3); /* adc ax, dx; add bx, ax */
-    if (one_in(2))
-        put_plain();
-    PUT(0xe2, (uint8_t)(top - (stream_len + 2)));
-}
-
 /* call over a block that ends in ret; also by a register, and with 66h */
 static void put_call(void)
 {
@@ -395,7 +383,12 @@ static void put_far(void)
     switch (rnd() % 7) {
     case 0: PUT(0xea), put_imm(here() + size + 2), PUT(cs & 0xff, cs >> 8); break;
     case 1: PUT(0x9a), put_imm(here() + size + 2), PUT(cs & 0xff, cs >> 8); break;
-    case 2: PUT(0x0e, 0x68), put_imm(here() + size + 1), PUT(0xcb); break; /* push cs; push; retf */
+    case 2: /* push cs; push; retf or retf imm16 */
+        if (one_in(2))
+            PUT(0x0e, 0x68), put_imm(here() + size + 1), PUT(0xcb);
+        else
+            PUT(0x0e, 0x68), put_imm(here() + size + 3), PUT(0xca, rnd() & 0xe, 0);
+        break;
     case 3: PUT(0x9c, 0x0e, 0x68), put_imm(here() + size + 1), PUT(0xcf); break; /* iret */
     case 4: PUT(0xcd, one_in(4) ? rnd() & 0xff : 0x21); break;
     case 5: PUT(one_in(2) ? 0xcc : 0xce); break;
@@ -404,6 +397,20 @@ static void put_far(void)
         PUT(0xff, one_in(2) ? 0x6e : 0x5e, 0);
         break;
     }
+}
+
+static void put_loop(void)
+{
+    unsigned top;
+
+    put_mov(RCX, 1 + rnd() % 40);
+    top = stream_len;
+    PUT(0x13, 0xc2, 0x01, 0xc3); /* adc ax, dx; add bx, ax */
+    if (one_in(2))
+        put_plain();
+    else if (one_in(2))
+        put_far();
+    PUT(0xe2, (uint8_t)(top - (stream_len + 2)));
 }
 
 /* A store to the immediate of an instruction that comes soon: mov byte cs:[], imm; #GP in protected
