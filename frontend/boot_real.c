@@ -15,6 +15,7 @@
 /* Offsets in the setup header */
 enum {
     SETUP_SECTS = 0x1f1,
+    SYSSIZE = 0x1f4,
     BOOT_FLAG = 0x1fe,
     MAGIC = 0x202,
     VERSION = 0x206,
@@ -48,11 +49,12 @@ static void put(uint8_t *bytes, unsigned offset, uint32_t value, unsigned size)
     memcpy(bytes + offset, &value, size);
 }
 
+/* No entry point, or no size: the setup code itself works out what else there is (memdisk). */
 static bool is_real(const uint8_t *head)
 {
     return get(head, BOOT_FLAG, 2) == 0xaa55 && !memcmp(head + MAGIC, "HdrS", 4) &&
            get(head, VERSION, 2) >= VERSION_MIN && head[LOADFLAGS] & LOADED_HIGH &&
-           !get(head, CODE32_START, 4);
+           (!get(head, CODE32_START, 4) || !get(head, SYSSIZE, 4));
 }
 
 /* A pipe is left alone: what is read from it would be gone. */

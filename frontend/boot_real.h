@@ -1,6 +1,7 @@
 /*
- * Images of the Linux boot protocol that have no 32-bit entry point (iPXE's ipxe.lkrn, memtest
- * loaders): they start in real mode and call the BIOS, so firmware runs first and starts them.
+ * Images of the Linux boot protocol that have no 32-bit entry point of use to others (iPXE's
+ * ipxe.lkrn, memdisk): they start in real mode and call the BIOS, so firmware runs first and starts
+ * them.
  */
 #ifndef FRONTEND_BOOT_REAL_H
 #define FRONTEND_BOOT_REAL_H

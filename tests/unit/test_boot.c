@@ -8,6 +8,7 @@
 
 #include "base/physmem.h"
 #include "frontend/boot.h"
+#include "frontend/boot_real.h"
 #include "frontend/error.h"
 #include "tests/check.h"
 
@@ -443,6 +444,26 @@ static void test_bad_linux(void)
     CHECK_EQ(boot(image, sizeof(image) - 15, NULL, ""), 0); /* memtest86+ is like this */
 }
 
+/* Those that firmware has to start. */
+static void test_real(void)
+{
+    uint8_t image[LINUX_SIZE];
+
+    make_linux(image);
+    write_file(kernel_path, image, sizeof(image));
+    CHECK_EQ(boot_real_is(kernel_path), false);
+    put(image, 0x214, 0, 4); /* ipxe.lkrn: no entry point */
+    write_file(kernel_path, image, sizeof(image));
+    CHECK_EQ(boot_real_is(kernel_path), true);
+    put(image, 0x214, MIB, 4);
+    put(image, 0x1f4, 0, 4); /* memdisk: an entry point for its own setup code alone */
+    write_file(kernel_path, image, sizeof(image));
+    CHECK_EQ(boot_real_is(kernel_path), true);
+    put(image, 0x206, 0x0201, 2);
+    write_file(kernel_path, image, sizeof(image));
+    CHECK_EQ(boot_real_is(kernel_path), false);
+}
+
 /* --- Files --------------------------------------------------------------------------- */
 
 static void test_gzip(void)
@@ -538,6 +559,7 @@ int main(void)
     test_linux();
     test_linux_places();
     test_bad_linux();
+    test_real();
     test_gzip();
     test_bomb();
     test_garbage();
