@@ -2,7 +2,8 @@
  * ACPI fixed hardware.
  *
  * Reference: ACPI Specification 6.4, chapter 4.8.3 (fixed hardware registers) and 4.8.2.1 (timer).
- * Modelled:  24-bit timer with its carry, power button, S5, the event and control registers.
+ * Modelled:  24-bit timer with its carry, power and sleep buttons, S5, the event and control
+ *            registers.
  * Not:       legacy mode (SCI_EN is wired to 1), sleep states but S5, general purpose events.
  */
 #include "devices/acpi_pm.h"
@@ -24,8 +25,9 @@ enum { REG_STATUS = 0, REG_ENABLE = 2, REG_CONTROL = 4, REG_TIMER = 8, PORT_COUN
 #define EVENT_TIMER    0x0001 /* status and enable have the same bits */
 #define EVENT_GLOBAL   0x0020
 #define EVENT_BUTTON   0x0100
+#define EVENT_SLEEP    0x0200
 #define EVENT_RTC      0x0400
-#define ENABLE_MASK    (EVENT_TIMER | EVENT_GLOBAL | EVENT_BUTTON | EVENT_RTC)
+#define ENABLE_MASK    (EVENT_TIMER | EVENT_GLOBAL | EVENT_BUTTON | EVENT_SLEEP | EVENT_RTC)
 #define CONTROL_SCI_EN 0x0001
 #define CONTROL_KEPT   0x1c02 /* BM_RLD, SLP_TYP */
 #define CONTROL_TYPE   10
@@ -74,6 +76,12 @@ static void carry_fire(void *dev)
 void acpi_pm_power_button(struct acpi_pm *pm)
 {
     pm->status |= EVENT_BUTTON;
+    update(pm);
+}
+
+void acpi_pm_sleep_button(struct acpi_pm *pm)
+{
+    pm->status |= EVENT_SLEEP;
     update(pm);
 }
 

@@ -38,7 +38,8 @@ void acpi_pm_destroy(struct acpi_pm *pm);
 void acpi_pm_reset(struct acpi_pm *pm);
 void acpi_pm_snapshot(struct acpi_pm *pm, struct snap *snap);
 
-/* Somebody presses the power button. */
+/* Somebody presses a button. */
 void acpi_pm_power_button(struct acpi_pm *pm);
+void acpi_pm_sleep_button(struct acpi_pm *pm);
 
 #endif

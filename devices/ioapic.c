@@ -177,6 +177,12 @@ void ioapic_reset(struct ioapic *a)
         a->entry[pin] = ENTRY_MASKED;
 }
 
+void ioapic_look(const struct ioapic *io, struct ioapic_view *view)
+{
+    *view = (struct ioapic_view){ .id = io->id, .levels = io->levels };
+    memcpy(view->entry, io->entry, sizeof(view->entry));
+}
+
 void ioapic_snapshot(struct ioapic *a, struct snap *snap)
 {
     snap_bytes(snap, &a->select, sizeof(a->select));

@@ -36,6 +36,15 @@ struct irq ioapic_irq(struct ioapic *ioapic, unsigned pin);
 /* A local APIC's end of a level-triggered interrupt. */
 void ioapic_eoi(struct ioapic *ioapic, uint8_t vector);
 
+/* Registers, for people: levels has a bit for each pin's wire. */
+struct ioapic_view {
+    uint8_t id;
+    uint32_t levels;
+    uint64_t entry[IOAPIC_PINS];
+};
+
+void ioapic_look(const struct ioapic *ioapic, struct ioapic_view *view);
+
 /* The vector that edges of this pin are sent with, or -1: it is masked, or sends something else. */
 int ioapic_vector(const struct ioapic *ioapic, unsigned pin);
 

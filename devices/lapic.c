@@ -46,7 +46,8 @@ enum {
     REG_SIZE = 0x1000,
 };
 
-enum { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_COUNT };
+enum { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR,
+       LVT_COUNT = LAPIC_LVT_COUNT };
 
 #define VERSION (0x14u | (LVT_COUNT - 1) << 16)
 #define SVR_ENABLED 0x100u
@@ -461,6 +462,19 @@ void lapic_reset(struct lapic *l)
     memset(l->tmr, 0, sizeof(l->tmr));
     memset(l->irr, 0, sizeof(l->irr));
     update(l);
+}
+
+void lapic_look(const struct lapic *l, struct lapic_view *view)
+{
+    *view = (struct lapic_view){
+        .enabled = l->enabled, .id = l->id, .tpr = l->tpr, .ldr = (uint32_t)l->ldr << 24,
+        .dfr = l->dfr, .svr = l->svr, .esr = l->esr, .initial = l->initial,
+        .current = current_count(l), .divide = l->divide,
+    };
+    memcpy(view->lvt, l->lvt, sizeof(view->lvt));
+    memcpy(view->irr, l->irr, sizeof(view->irr));
+    memcpy(view->isr, l->isr, sizeof(view->isr));
+    memcpy(view->tmr, l->tmr, sizeof(view->tmr));
 }
 
 void lapic_snapshot(struct lapic *l, struct snap *snap)

@@ -61,6 +61,17 @@ void lapic_message(struct lapic *lapic, uint8_t destination, bool logical, unsig
 int lapic_ack(struct lapic *lapic);
 uint8_t lapic_spurious(const struct lapic *lapic);
 
+/* Registers, for people. */
+enum { LAPIC_LVT_COUNT = 6 }; /* timer, thermal, performance, LINT0, LINT1, error */
+struct lapic_view {
+    bool enabled; /* by IA32_APIC_BASE */
+    uint8_t id, tpr;
+    uint32_t ldr, dfr, svr, esr, lvt[LAPIC_LVT_COUNT], initial, current, divide;
+    uint32_t irr[8], isr[8], tmr[8]; /* a bit for each vector */
+};
+
+void lapic_look(const struct lapic *lapic, struct lapic_view *view);
+
 /* Is this vector requested and not served yet? */
 bool lapic_requested(const struct lapic *lapic, uint8_t vector);
 

@@ -48,8 +48,7 @@ static void generic_address(struct aml *a, size_t at, uint16_t port, unsigned by
 #define BOOT_NO_VGA      0x0004
 #define FLAG_WBINVD      (1u << 0)
 #define FLAG_PROC_C1     (1u << 2)
-#define FLAG_SLP_BUTTON  (1u << 5) /* there is none in the fixed registers */
-#define FLAG_FIX_RTC     (1u << 6) /* nor a clock that wakes */
+#define FLAG_FIX_RTC     (1u << 6) /* no clock that wakes in the fixed registers */
 #define FLAG_RESET_REG   (1u << 10)
 #define LATENCY_NO_C2    0x0fff
 #define LATENCY_NO_C3    0xffff
@@ -75,8 +74,7 @@ static size_t fadt(struct aml *a, const struct acpi_config *c, size_t facs_at, s
     aml_put_at(a, t + 98, LATENCY_NO_C3, 2);
     aml_put_at(a, t + 108, c->century, 1);
     aml_put_at(a, t + 109, BOOT_LEGACY | BOOT_8042 | (c->vga ? 0 : BOOT_NO_VGA), 2);
-    aml_put_at(a, t + 112,
-               FLAG_WBINVD | FLAG_PROC_C1 | FLAG_SLP_BUTTON | FLAG_FIX_RTC | FLAG_RESET_REG, 4);
+    aml_put_at(a, t + 112, FLAG_WBINVD | FLAG_PROC_C1 | FLAG_FIX_RTC | FLAG_RESET_REG, 4);
     generic_address(a, t + 116, c->reset_port, 1);
     aml_put_at(a, t + 128, c->reset_value, 1);
     aml_pointer_at(a, t + 140, dsdt_at, 8);

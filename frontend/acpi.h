@@ -30,6 +30,8 @@ struct acpi_config {
     uint8_t rtc_irq;
     uint16_t keyboard_data, keyboard_command;
     uint8_t keyboard_irq, mouse_irq;
+    uint16_t fdc_base; /* 0: there is no floppy controller */
+    uint8_t fdc_irq, fdc_dma;
     uint16_t serial_base[ACPI_SERIAL_MAX];
     uint8_t serial_irq[ACPI_SERIAL_MAX];
     uint16_t pvpanic_base;

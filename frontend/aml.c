@@ -183,7 +183,7 @@ size_t aml_package_begin(struct aml *a, unsigned elements)
 enum { RES_WORD_SPACE = 0x88, RES_DWORD_SPACE = 0x87, RES_INTERRUPTS = 0x89 };
 enum { INTERRUPT_SHARED_LEVEL_HIGH = 0x09 }; /* consumer, level, active high, shared */
 enum { SPACE_FIXED = 0x0c };
-enum { RES_IRQ = 0x22, RES_IO = 0x47, RES_IO_DECODE16 = 1, RES_END = 0x79 };
+enum { RES_IRQ = 0x22, RES_DMA = 0x2a, RES_IO = 0x47, RES_IO_DECODE16 = 1, RES_END = 0x79 };
 
 struct aml_resources aml_resources_begin(struct aml *a, const char *name)
 {
@@ -220,6 +220,13 @@ void aml_irq(struct aml *a, unsigned irq)
 {
     aml_put(a, RES_IRQ, 1);
     aml_put(a, 1u << irq, 2);
+}
+
+void aml_dma(struct aml *a, unsigned channel)
+{
+    aml_put(a, RES_DMA, 1);
+    aml_put(a, 1u << channel, 1);
+    aml_put(a, 0, 1);
 }
 
 void aml_interrupts(struct aml *a, const uint8_t *irqs, unsigned count)

@@ -86,6 +86,7 @@ void aml_resources_end(struct aml *a, const struct aml_resources *resources);
 
 void aml_io(struct aml *a, uint16_t base, uint8_t size);
 void aml_irq(struct aml *a, unsigned irq); /* an edge of an ISA IRQ */
+void aml_dma(struct aml *a, unsigned channel); /* of 8 bits, compatible timing */
 /* One of these: level-triggered, active high, shared. */
 enum { AML_INTERRUPT_NUMBER = 5 }; /* where a first one's number is in its resources */
 void aml_interrupts(struct aml *a, const uint8_t *irqs, unsigned count);

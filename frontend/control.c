@@ -42,6 +42,7 @@ static const struct control_row commands[] = {
     { "reset", control_reset, { { 0 } }, "", "as the reset button does" },
     { "powerdown", control_powerdown, { { 0 } }, "",
       "press the power button: the guest shuts down" },
+    { "sleepbutton", control_sleepbutton, { { 0 } }, "", "press the sleep button" },
     { "quit", control_quit, { { 0 } }, "", "end novt at once, with status 130" },
     { "screenshot", control_screenshot, { { "file", FILE_NAME, false } }, "FILE.png",
       "a picture of the screen" },

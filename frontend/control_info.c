@@ -4,12 +4,12 @@
 
 #include "cpu/paging.h"
 #include "cpu/vcpu.h"
-#include "devices/i8259.h"
 #include "devices/pci.h"
 #include "frontend/control_command.h"
 #include "frontend/drives.h"
 #include "frontend/machine.h"
 #include "frontend/nearest.h"
+#include "frontend/pc_irq.h"
 
 enum { ROWS_MAX = 1024 };
 
@@ -158,21 +158,75 @@ static int tlb(struct control_call *call)
 
 /* --- The board ------------------------------------------------------------------------------ */
 
+/* The numbers of the bits that are set. */
+static json_t *vectors(const uint32_t bits[8])
+{
+    json_t *to = json_array();
+
+    for (int i = 0; i < 256; i++)
+        if (bits[i / 32] >> i % 32 & 1)
+            json_array_append_new(to, json_sprintf("0x%02x", i));
+    return to;
+}
+
+static json_t *lapic(const struct lapic_view *view)
+{
+    static const char *const names[LAPIC_LVT_COUNT] = { "timer", "thermal", "performance", "lint0",
+                                                        "lint1", "error" };
+    json_t *to = json_object(), *lvt = json_object();
+
+    json_object_set_new(to, "enabled", json_boolean(view->enabled));
+    put_hex(to, "id", view->id, 2);
+    put_hex(to, "task_priority", view->tpr, 2);
+    put_hex(to, "logical", view->ldr, 8);
+    put_hex(to, "format", view->dfr, 8);
+    put_hex(to, "spurious", view->svr, 8);
+    put_hex(to, "errors", view->esr, 8);
+    for (unsigned i = 0; i < LAPIC_LVT_COUNT; i++)
+        put_hex(lvt, names[i], view->lvt[i], 8);
+    json_object_set_new(to, "lvt", lvt);
+    put_hex(to, "timer_initial", view->initial, 8);
+    put_hex(to, "timer_current", view->current, 8);
+    put_hex(to, "timer_divide", view->divide, 8);
+    json_object_set_new(to, "requested", vectors(view->irr));
+    json_object_set_new(to, "in_service", vectors(view->isr));
+    json_object_set_new(to, "level_triggered", vectors(view->tmr));
+    return to;
+}
+
+/* Redirection entries as they are; the wires' levels a bit each. */
+static json_t *ioapic(const struct ioapic_view *view)
+{
+    json_t *to = json_object(), *entries = json_array();
+
+    put_hex(to, "id", view->id, 2);
+    put_hex(to, "levels", view->levels, 6);
+    for (unsigned i = 0; i < IOAPIC_PINS; i++)
+        json_array_append_new(entries, json_sprintf("0x%016llx",
+                                                    (unsigned long long)view->entry[i]));
+    json_object_set_new(to, "entries", entries);
+    return to;
+}
+
 static int pic(struct control_call *call)
 {
     static const char *const names[] = { "master", "slave" };
-    struct i8259_view view[2];
+    struct pc_irq_view view;
 
-    pc_look_at_pic(call->machine->pc, view);
+    pc_look_at_irqs(call->machine->pc, &view);
     for (unsigned i = 0; i < 2; i++) {
         json_t *chip = json_object();
 
-        put_hex(chip, "requested", view[i].irr, 2);
-        put_hex(chip, "in_service", view[i].isr, 2);
-        put_hex(chip, "masked", view[i].imr, 2);
-        put_hex(chip, "levels", view[i].elcr, 2);
-        put_hex(chip, "vector", view[i].base, 2);
+        put_hex(chip, "requested", view.pic[i].irr, 2);
+        put_hex(chip, "in_service", view.pic[i].isr, 2);
+        put_hex(chip, "masked", view.pic[i].imr, 2);
+        put_hex(chip, "levels", view.pic[i].elcr, 2);
+        put_hex(chip, "vector", view.pic[i].base, 2);
         json_object_set_new(call->result, names[i], chip);
+    }
+    if (view.apic) {
+        json_object_set_new(call->result, "lapic", lapic(&view.lapic));
+        json_object_set_new(call->result, "ioapic", ioapic(&view.ioapic));
     }
     json_object_set_new(call->result, "intr", json_boolean(call->machine->vcpu->intr_line));
     return 0;

@@ -68,6 +68,12 @@ int control_powerdown(struct control_call *call)
     return 0;
 }
 
+int control_sleepbutton(struct control_call *call)
+{
+    pc_sleep_button(call->machine->pc);
+    return 0;
+}
+
 int control_stats(struct control_call *call)
 {
     struct machine *m = call->machine;

@@ -231,6 +231,22 @@ static void mouse(struct aml *a, const struct acpi_config *c)
     aml_length_end(a, device);
 }
 
+/* Registers 2 to 5 and 7: 6 is an IDE channel's. */
+static void floppy(struct aml *a, const struct acpi_config *c)
+{
+    size_t device = aml_device_begin(a, "FDC0");
+    struct aml_resources crs;
+
+    aml_hid_eisa(a, "PNP0700");
+    crs = aml_resources_begin(a, "_CRS");
+    aml_io(a, c->fdc_base + 2, 4);
+    aml_io(a, c->fdc_base + 7, 1);
+    aml_irq(a, c->fdc_irq);
+    aml_dma(a, c->fdc_dma);
+    aml_resources_end(a, &crs);
+    aml_length_end(a, device);
+}
+
 static void serial(struct aml *a, const struct acpi_config *c, unsigned i)
 {
     const char segment[] = { 'C', 'O', 'M', (char)('1' + i), 0 };
@@ -288,6 +304,8 @@ size_t dsdt_build(struct aml *a, const struct acpi_config *c)
     rtc(a, c);
     keyboard(a, c);
     mouse(a, c);
+    if (c->fdc_base)
+        floppy(a, c);
     for (unsigned i = 0; i < ACPI_SERIAL_MAX; i++)
         if (c->serial_base[i])
             serial(a, c, i);

@@ -597,7 +597,7 @@ uint64_t pc_balloon(struct pc *pc)
     return balloon ? virtio_balloon_memory(balloon) : pc->config.mem->size;
 }
 
-void pc_look_at_pic(const struct pc *pc, struct i8259_view *view)
+void pc_look_at_irqs(const struct pc *pc, struct pc_irq_view *view)
 {
     pc_irq_look(pc->irqs, view);
 }
@@ -610,6 +610,11 @@ struct pci_bus *pc_bus(struct pc *pc)
 void pc_power_button(struct pc *pc)
 {
     acpi_pm_power_button(pc->pm);
+}
+
+void pc_sleep_button(struct pc *pc)
+{
+    acpi_pm_sleep_button(pc->pm);
 }
 
 void pc_snapshot(struct pc *pc, struct snap *snap)

@@ -14,7 +14,7 @@ struct boot_real;
 struct chardev;
 struct clock;
 struct display;
-struct i8259_view;
+struct pc_irq_view;
 struct latency;
 struct netdev;
 struct pc;
@@ -136,6 +136,8 @@ void pc_pointer(struct pc *pc, int dx, int dy, int dz, unsigned buttons);
 
 /* Presses the power button (ACPI): the guest is asked to shut down. */
 void pc_power_button(struct pc *pc);
+/* The sleep button: there is no sleep, what it means is the guest's to say. */
+void pc_sleep_button(struct pc *pc);
 
 /* The guest is to keep so much memory, in bytes, and to give the rest back. False: there is no
  * balloon. */
@@ -144,8 +146,8 @@ bool pc_set_balloon(struct pc *pc, uint64_t memory);
 /* How much it has kept. */
 uint64_t pc_balloon(struct pc *pc);
 
-/* For people to look at: two chips of 8259 registers, the PCI bus. */
-void pc_look_at_pic(const struct pc *pc, struct i8259_view *view);
+/* For people to look at: interrupt controllers (pc_irq.h), the PCI bus. */
+void pc_look_at_irqs(const struct pc *pc, struct pc_irq_view *view);
 struct pci_bus *pc_bus(struct pc *pc);
 
 void pc_snapshot(struct pc *pc, struct snap *snap);

@@ -228,9 +228,14 @@ void pc_irq_reset(struct pc_irq *irqs)
         lapic_reset(irqs->lapic);
 }
 
-void pc_irq_look(const struct pc_irq *irqs, struct i8259_view *view)
+void pc_irq_look(const struct pc_irq *irqs, struct pc_irq_view *view)
 {
-    i8259_look(irqs->pic, view);
+    *view = (struct pc_irq_view){ .apic = irqs->lapic };
+    i8259_look(irqs->pic, view->pic);
+    if (!view->apic)
+        return;
+    lapic_look(irqs->lapic, &view->lapic);
+    ioapic_look(irqs->ioapic, &view->ioapic);
 }
 
 void pc_irq_snapshot(struct pc_irq *irqs, struct snap *snap)

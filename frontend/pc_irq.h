@@ -7,10 +7,12 @@
 #include <stdint.h>
 
 #include "base/irq.h"
+#include "devices/i8259.h"
+#include "devices/ioapic.h"
+#include "devices/lapic.h"
 
 struct bus;
 struct clock;
-struct i8259_view;
 struct pc_irq;
 struct snap;
 
@@ -42,8 +44,15 @@ uint8_t pc_irq_ack(struct pc_irq *irqs);
 /* Does the last edge of IRQ 0 still wait for a guest that wants it? */
 bool pc_irq_tick_waits(const struct pc_irq *irqs);
 
-/* The registers of both 8259s, for people. */
-void pc_irq_look(const struct pc_irq *irqs, struct i8259_view *view);
+/* All registers, for people. */
+struct pc_irq_view {
+    struct i8259_view pic[2]; /* master, slave */
+    bool apic;                /* there are these: */
+    struct lapic_view lapic;
+    struct ioapic_view ioapic;
+};
+
+void pc_irq_look(const struct pc_irq *irqs, struct pc_irq_view *view);
 
 /* IA32_APIC_BASE's enable bit was written. */
 void pc_irq_enable_apic(struct pc_irq *irqs, bool enabled);

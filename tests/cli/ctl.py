@@ -31,6 +31,7 @@ CLOCKS += b"\xe9" + struct.pack("<i", -len(CLOCKS) - 5)
 
 # Powers off when the power button has been pressed.
 BUTTON = b"\x66\xba\x00\x06\x66\xed\xf6\xc4\x01\x74\xf9" + POWER_OFF
+SLEEP_BUTTON = BUTTON.replace(b"\xf6\xc4\x01", b"\xf6\xc4\x02")
 
 
 def check(condition, *what):
@@ -180,9 +181,10 @@ def case_paused_end(novt):
     guest = Guest(novt, "-no-reboot", code=SPIN)
     guest.ok("reset")
     guest.end(83)
-    guest = Guest(novt, code=BUTTON)
-    guest.ok("powerdown")
-    guest.end(0)
+    for code, button in ((BUTTON, "powerdown"), (SLEEP_BUTTON, "sleepbutton")):
+        guest = Guest(novt, code=code)
+        guest.ok(button)
+        guest.end(0)
 
 
 def case_keys(novt):
@@ -223,7 +225,9 @@ def case_look(novt):
     check(registers["eip"] == "0x00100020" and registers["cr0"].endswith("1"), registers)
     check(guest.ok("info", "mem")["paging"] is False, "paging")
     check(guest.ok("info", "tlb")["pages"] == [], "tlb")
-    check("master" in guest.ok("info", "pic"), "pic")
+    pic = guest.ok("info", "pic")
+    check("master" in pic and pic["lapic"]["lvt"]["lint0"] and len(pic["ioapic"]["entries"]) == 24,
+          pic)
     check(guest.ok("info", "pci")["functions"][0]["vendor"] == "0x8086", "pci")
     stats = guest.ok("stats")
     check(stats["instructions"]["total"] > 0 and "time" in stats, stats)

@@ -32,6 +32,9 @@ static const struct acpi_config config = {
     .keyboard_command = 0x64,
     .keyboard_irq = 1,
     .mouse_irq = 12,
+    .fdc_base = 0x3f0,
+    .fdc_irq = 6,
+    .fdc_dma = 2,
     .serial_base = { 0x3f8, 0, 0x3e8 },
     .serial_irq = { 4, 3, 4 },
     .pvpanic_base = 0x505,
@@ -105,6 +108,7 @@ static void test_fadt(const uint8_t *fadt)
     CHECK_EQ(at(fadt, 76, 4), 0x608);
     CHECK_EQ(at(fadt, 109, 2) & 3, 3);
     CHECK_EQ(at(fadt, 112, 4) >> 10 & 1, 1);
+    CHECK_EQ(at(fadt, 112, 4) >> 4 & 3, 0); /* both buttons are fixed */
     CHECK_EQ(at(fadt, 120, 8), 0xcf9);
     CHECK_EQ(fadt[128], 6);
     /* each extended address says the same as the old one, width included */

@@ -55,7 +55,7 @@ static void test_button(void)
     CHECK_EQ(sci.level, 0);
     CHECK_EQ(in(0, 2), 0x0100);
     out(2, 2, 0xffff);
-    CHECK_EQ(in(2, 2), 0x0521);
+    CHECK_EQ(in(2, 2), 0x0721);
     CHECK_EQ(sci.level, 1);
     out(0, 1, 0xff); /* the other byte */
     CHECK_EQ(sci.level, 1);
@@ -68,6 +68,14 @@ static void test_button(void)
     CHECK_EQ(sci.level, 0);
     out(0, 4, 0x01000100); /* both words at once */
     CHECK_EQ(in(0, 4), 0x01000000);
+    acpi_pm_sleep_button(pm);
+    CHECK_EQ(in(0, 2), 0x0200);
+    CHECK_EQ(sci.level, 0);
+    out(2, 2, 0x0200);
+    CHECK_EQ(sci.level, 1);
+    out(0, 2, 0x0200);
+    CHECK_EQ(sci.level, 0);
+    out(2, 2, 0x0100);
 }
 
 static void test_sleep(void)
