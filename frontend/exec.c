@@ -367,10 +367,10 @@ static int lost(const struct exec *exec, struct exec_result *result, struct erro
     waitpid(exec->guest, &raw, 0);
     close(exec->console);
     status = WIFEXITED(raw) && WEXITSTATUS(raw) ? WEXITSTATUS(raw) : EX_SOFTWARE;
-    if (!exec->verbose)
-        fputs(result->text, stderr);
     if (status == 124)
         return error_set(error, status, "exec: not ended within %s s (-timeout)", exec->timeout);
+    if (!exec->verbose)
+        fputs(result->text, stderr);
     return error_set(error, status, "exec: the guest ended before the command; above is the last "
                                     "that it said (-v shows all of it)");
 }
