@@ -7,19 +7,19 @@
 #include "frontend/error.h"
 
 /* The letters of QEMU's and of the PC: a and c are the first floppy and hard disk. */
-static int take_order(struct config_boot *boot, const char *order, size_t size,
+static int take_order(char to[BOOT_PLACES + 1], const char *order, size_t size,
                       struct error *error)
 {
     if (!size || size > BOOT_PLACES)
-        return error_set(error, EX_USAGE, "-boot: order takes 1 to %d letters", BOOT_PLACES);
+        return error_set(error, EX_USAGE, "-boot: an order is 1 to %d letters", BOOT_PLACES);
     for (size_t i = 0; i < size; i++)
         if (!strchr("acdn", order[i]) || memchr(order, order[i], i))
             return error_set(error, EX_USAGE,
                              "-boot %.*s: letters are a (floppy), c (disk), d (CD-ROM) and "
                              "n (network), each once",
                              (int)size, order);
-    memset(boot->order, 0, sizeof(boot->order));
-    memcpy(boot->order, order, size);
+    memcpy(to, order, size);
+    to[size] = 0;
     return 0;
 }
 
@@ -34,16 +34,18 @@ static int take_part(struct config_boot *boot, const char *part, size_t size, st
     size_t key = equals ? (size_t)(equals - part) : 0, left = equals ? size - key - 1 : 0;
 
     if (!equals)
-        return take_order(boot, part, size, error);
+        return take_order(boot->order, part, size, error);
     if (is_value(part, key, "order"))
-        return take_order(boot, equals + 1, left, error);
+        return take_order(boot->order, equals + 1, left, error);
+    if (is_value(part, key, "once"))
+        return take_order(boot->once, equals + 1, left, error);
     if (is_value(part, key, "menu") && (is_value(equals + 1, left, "on") ||
                                         is_value(equals + 1, left, "off"))) {
         boot->menu = left == 2;
         return 0;
     }
-    return error_set(error, EX_USAGE, "-boot %.*s: write order=LETTERS or menu=on|off", (int)size,
-                     part);
+    return error_set(error, EX_USAGE, "-boot %.*s: write order=LETTERS, once=LETTERS or"
+                     " menu=on|off", (int)size, part);
 }
 
 int config_boot_take(struct config_boot *boot, const char *value, struct error *error)

@@ -11,6 +11,7 @@ enum { BOOT_PLACES = 3 }; /* as CMOS has them */
 struct config_boot {
     bool given;
     char order[BOOT_PLACES + 1]; /* letters, of a c d n; "" when not given */
+    char once[BOOT_PLACES + 1];  /* likewise, for the first boot alone */
     bool menu;
 };
 

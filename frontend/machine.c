@@ -216,7 +216,6 @@ static int create_board(struct machine *m, struct error *error)
         .apic = cpuid_has(m->model, CPUID_APIC),
         .latency = m->vcpu->spent ? &m->stats.latency : NULL,
         .debugcon = m->debugcon ? console_line(m->debugcon) : NULL,
-        .boot_order = *m->config->boot.order ? m->config->boot.order : "cad",
         .boot_menu = m->config->boot.menu,
         .debug_exit = m->config->debug_exit,
         .debug_exit_base = m->config->debug_exit_base,
@@ -259,6 +258,16 @@ static int create_board(struct machine *m, struct error *error)
 
 /* --- Booting -------------------------------------------------------------------------------- */
 
+/* What the firmware tries, this time. */
+static const char *boot_order(const struct machine *m)
+{
+    const struct config_boot *boot = &m->config->boot;
+
+    if (*boot->once && !m->stats.resets)
+        return boot->once;
+    return *boot->order ? boot->order : "cad";
+}
+
 int machine_boot(struct machine *m, struct error *error)
 {
     const struct config *config = m->config;
@@ -269,6 +278,7 @@ int machine_boot(struct machine *m, struct error *error)
     m->stop = (struct vm_stop){ 0 };
     vcpu_reset(m->vcpu);
     nics_reset(m->nics);
+    pc_set_boot_order(m->pc, boot_order(m));
     pc_reset(m->pc);
     if (!config->firmware) {
         target.map_count = pc_e820_map(m->pc, target.map);

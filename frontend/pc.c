@@ -519,6 +519,11 @@ static void set_up_pci(struct pc *pc)
 }
 
 /* The interrupt controllers come last: the other chips' wires move while they are reset. */
+void pc_set_boot_order(struct pc *pc, const char *letters)
+{
+    pc->config.boot_order = letters;
+}
+
 void pc_reset(struct pc *pc)
 {
     pc_pci_quiet(pc->pci);

@@ -86,7 +86,7 @@ struct pc_config {
     struct blockdev *ide[PC_IDE_COUNT];
     struct blockdev *floppy;    /* drive A; NULL: none, and no controller */
     const struct boot_real *kernel; /* what firmware is to start; NULL: nothing of ours */
-    const char *boot_order;     /* letters of a c d n for the firmware; NULL: cad */
+    const char *boot_order;     /* pc_set_boot_order(); NULL: cad */
 
     bool debug_exit;            /* -device isa-debug-exit */
     uint16_t debug_exit_base;   /* QEMU's default is 0x501 */
@@ -109,6 +109,9 @@ void pc_destroy(struct pc *pc);
 
 /* --- For the boot code --------------------------------------------------
  * At power-on and at each reset: vcpu_reset(), pc_reset(), then load the kernel. */
+
+/* What firmware tries from the next pc_reset() on: letters of a c d n; kept by the caller. */
+void pc_set_boot_order(struct pc *pc, const char *letters);
 
 /* Clears RAM, resets every chip, opens A20. Without firmware: sets up PCI and writes the BIOS data
  * area and the ACPI tables into RAM. */

@@ -63,6 +63,8 @@ static const struct {
     { "run -boot order=", "1 to 3 letters" },
     { "run -boot acdn", "1 to 3 letters" },
     { "run -boot d,menu=maybe", "-boot menu=maybe" },
+    { "run -boot d,once=", "1 to 3 letters" },
+    { "run -boot once=ax", "letters are" },
     { "run -kernel k l", "two kernels" },
     { "run -kernle k", "did you mean -kernel?" },
     { "run --kernle k", "did you mean -kernel?" },

@@ -189,7 +189,10 @@ static void test_a20(void)
     CHECK_EQ(vcpu.a20_masked, 0);
     out(0x64, 1, 0xdd);
     CHECK_EQ(vcpu.a20_masked, 1);
+    CHECK_EQ(cmos(0x3d), 0x12); /* c, a, d */
+    pc_set_boot_order(pc, "nd");
     pc_reset(pc);
+    CHECK_EQ(cmos(0x3d), 0x34);
     CHECK_EQ(vcpu.a20_masked, 0);
     CHECK_EQ(mode_changes, 4);
 }
