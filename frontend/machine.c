@@ -20,6 +20,7 @@
 #include "frontend/error.h"
 #include "frontend/expect.h"
 #include "frontend/firmware.h"
+#include "frontend/kallsyms.h"
 #include "frontend/kick.h"
 #include "frontend/nics.h"
 #include "frontend/poller.h"
@@ -403,6 +404,7 @@ void machine_destroy(struct machine *m)
         cpu_model_destroy(m->model);
     if (m->mem.fd >= 0)
         physmem_destroy(&m->mem);
+    kallsyms_free(m->kallsyms);
     image_free(&m->firmware);
     boot_real_free(&m->real);
 }

@@ -257,8 +257,11 @@ static void layout_changed(struct vcpu *vcpu)
 
 static void invlpg(struct vcpu *vcpu, uint64_t gla)
 {
-    go_stale(vcpu);
-    ((struct trap *)vcpu->engine_state)->plain->invlpg(vcpu, gla);
+    struct trap *t = vcpu->engine_state;
+
+    for (unsigned i = 0; i < SPACES; i++)
+        space_drop(&t->space[i], gla & UINT32_MAX);
+    t->plain->invlpg(vcpu, gla);
 }
 
 /* Somebody wants to hear of writes to frames: nothing of them may be writable. */

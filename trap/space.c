@@ -13,6 +13,7 @@
 #define PAGES_MAX 16384u
 #define AREAS_SPARE 64 /* of the process's own */
 #define PAGES_4G (1u << 20)
+#define LARGE_PAGE (4ull << 20) /* the largest there is */
 
 /* --- Life ---------------------------------------------------------------------------- */
 
@@ -61,6 +62,20 @@ void space_empty(struct space *space)
                       (space->max_gva - space->min_gva) / PAGE_SIZE);
     space->pages = 0;
     space->stale = false;
+}
+
+void space_drop(struct space *space, uint64_t gla)
+{
+    uint64_t from = gla & ~(LARGE_PAGE - 1), to = from + LARGE_PAGE;
+
+    if (from < space->min_gva)
+        from = space->min_gva;
+    if (to > space->max_gva)
+        to = space->max_gva;
+    if (from >= to)
+        return;
+    memset(space->rights + (from >> PAGE_SHIFT), 0, (to - from) >> PAGE_SHIFT);
+    sandbox_unmap(space->sandbox, from, (to - from) / PAGE_SIZE);
 }
 
 bool space_map(struct space *space, uint64_t gla, uint64_t gpa, unsigned rights)

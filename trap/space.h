@@ -17,7 +17,7 @@ struct space {
     struct sandbox *sandbox;
     uint64_t min_gva, max_gva; /* what can be mapped */
     unsigned pages, pages_max;
-    uint32_t *page;            /* those that are mapped: gla >> PAGE_SHIFT */
+    uint32_t *page;            /* those that have been mapped: gla >> PAGE_SHIFT */
     uint8_t *rights;           /* of each page below 4 GiB: SANDBOX_ bits */
     bool stale;                /* to be emptied before it runs */
 };
@@ -32,8 +32,9 @@ bool space_revive(struct space *space, struct sandbox_host *host);
 /* Maps the page of gla to that of gpa. False: it cannot be had there. */
 bool space_map(struct space *space, uint64_t gla, uint64_t gpa, unsigned rights);
 
-/* Unmaps everything now. */
+/* Unmaps everything; what a large page around gla may have held. */
 void space_empty(struct space *space);
+void space_drop(struct space *space, uint64_t gla);
 
 /* The guest's rights to gla for this access, at its CPL: maps them. MEM_FAULTED: vcpu->fault is
  * filled in. MEM_SPECIAL, MEM_DEVICE: interpret. */

@@ -2,6 +2,7 @@
 """How a run of a real kernel ends: ends.py NOVT CASE [MODULE], CASE being
 
   expect    the serial output holds the string: 0
+  audit     -engine trap -audit finds an instruction: 0
   reset     the kernel reboots under -no-reboot: 83
   timeout   124
   panic     the kernel panics and says so to the pvpanic device: 81
@@ -106,6 +107,15 @@ def case_panic(novt):
         want(console.status(60), 81)
 
     at_shell(linux(novt, "-nographic"), work)
+
+
+def case_audit(novt):
+    """What a kernel does first that does not trap: its loader asks by EFLAGS for a CPUID."""
+    status, text = run_plain(linux(novt, "-serial", "stdio", "-timeout", "120", "-engine", "trap",
+                                   "-audit"))
+    want(status, 0)
+    if text.count("novt: audit: ") != 1 or "audit: pushf at " not in text:
+        raise Failure("the audit has not found the loader's PUSHF")
 
 
 def case_reset(novt):

@@ -1,0 +1,18 @@
+/* The names in a Linux kernel that has booted, from the table it keeps of itself (kallsyms). */
+#ifndef FRONTEND_KALLSYMS_H
+#define FRONTEND_KALLSYMS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct kallsyms;
+struct physmem;
+
+/* Looks for the table in guest memory, and copies it. NULL: there is none (yet). */
+struct kallsyms *kallsyms_find(const struct physmem *mem);
+void kallsyms_free(struct kallsyms *k);
+
+/* Writes "name+0x12" of the function at gla into text; "" where there is none. */
+void kallsyms_name(const struct kallsyms *k, uint32_t gla, char *text, size_t size);
+
+#endif

@@ -1,0 +1,145 @@
+/* A kernel's own symbols: tables of each layout, and tables that are broken. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/physmem.h"
+#include "frontend/kallsyms.h"
+#include "tests/check.h"
+
+enum { RAM = 4 << 20, AT = 0x123000, SYMBOLS = 1300, STEP = 16, BASE = 0xc1000000u };
+enum layout { PLAIN, ORDERED, LATER, LAYOUTS }; /* nothing, 3 bytes each before the tokens; 6.4 */
+
+struct maker {
+    uint8_t *ram;
+    size_t at;
+};
+
+static void put32(struct maker *m, uint32_t value)
+{
+    memcpy(m->ram + m->at, &value, 4);
+    m->at += 4;
+}
+
+static void align(struct maker *m)
+{
+    m->at = (m->at + 3) & ~(size_t)3;
+}
+
+static void put_offsets(struct maker *m)
+{
+    for (uint32_t i = 0; i < SYMBOLS; i++)
+        put32(m, i * STEP);
+    put32(m, BASE);
+}
+
+/* Every token is a character; 0 and 1 stand for what comes often. */
+static void put_tokens(struct maker *m)
+{
+    uint16_t index[256];
+    size_t start = m->at;
+
+    for (unsigned i = 0; i < 256; i++) {
+        index[i] = (uint16_t)(m->at - start);
+        if (i == 1)
+            m->at += (size_t)sprintf((char *)m->ram + m->at, "symbol_") + 1;
+        else
+            m->ram[m->at] = (uint8_t)(i ? i : 'x'), m->at += 2;
+    }
+    align(m);
+    memcpy(m->ram + m->at, index, sizeof(index));
+    m->at += sizeof(index);
+}
+
+static void put_names(struct maker *m, uint32_t *markers)
+{
+    size_t start = m->at;
+
+    put32(m, SYMBOLS);
+    for (uint32_t i = 0; i < SYMBOLS; i++) {
+        if (i % 256 == 0)
+            markers[i / 256] = (uint32_t)(m->at - start - 4);
+        m->at += (size_t)sprintf((char *)m->ram + m->at, "\006T\001%04u", i);
+    }
+    align(m);
+}
+
+static void make(struct physmem *mem, enum layout layout)
+{
+    struct maker m = { mem->ram, AT };
+    uint32_t markers[SYMBOLS / 256 + 1];
+
+    memset(mem->ram, 0, RAM);
+    if (layout != LATER)
+        put_offsets(&m);
+    put_names(&m, markers);
+    for (unsigned i = 0; i < SYMBOLS / 256 + 1; i++)
+        put32(&m, markers[i]);
+    if (layout == ORDERED) {
+        memset(m.ram + m.at, 0x5a, 3 * SYMBOLS - 1);
+        m.at += 3 * SYMBOLS;
+        align(&m);
+    }
+    put_tokens(&m);
+    if (layout == LATER)
+        put_offsets(&m);
+}
+
+static void check_name(const struct kallsyms *k, uint32_t gla, const char *want)
+{
+    char text[64];
+
+    kallsyms_name(k, gla, text, sizeof(text));
+    if (strcmp(text, want))
+        printf("%08x is '%s', want '%s'\n", gla, text, want);
+    CHECK_EQ(strcmp(text, want), 0);
+}
+
+static void test_layout(struct physmem *mem, enum layout layout)
+{
+    struct kallsyms *k;
+
+    make(mem, layout);
+    k = kallsyms_find(mem);
+    CHECK_EQ(k != NULL, 1);
+    if (!k)
+        return;
+    check_name(k, BASE, "symbol_0000+0x0");
+    check_name(k, BASE + STEP * 700 + 5, "symbol_0700+0x5");
+    check_name(k, BASE + STEP * 1299, "symbol_1299+0x0");
+    check_name(k, BASE - 0xc0000000 + STEP * 3, "symbol_0003+0x0"); /* before there is paging */
+    check_name(k, BASE + (4u << 20), "");
+    kallsyms_free(k);
+}
+
+/* A guest may write anything: the sanitizers judge. */
+static void test_broken(struct physmem *mem)
+{
+    char text[64];
+
+    for (unsigned i = 0; i < 300; i++) {
+        struct kallsyms *k;
+
+        make(mem, i % LAYOUTS);
+        for (unsigned n = 0; n < 1 + i % 5; n++)
+            mem->ram[AT + (unsigned)rand() % 40000] = (uint8_t)rand();
+        k = kallsyms_find(mem);
+        for (unsigned n = 0; k && n < 50; n++)
+            kallsyms_name(k, BASE + (unsigned)rand() % (SYMBOLS * STEP * 2), text, sizeof(text));
+        kallsyms_free(k);
+    }
+}
+
+int main(void)
+{
+    struct physmem mem;
+
+    if (physmem_init(&mem, RAM))
+        return 1;
+    CHECK_EQ(kallsyms_find(&mem) == NULL, 1);
+    for (unsigned i = 0; i < LAYOUTS; i++)
+        test_layout(&mem, i);
+    test_broken(&mem);
+    physmem_destroy(&mem);
+    return CHECK_DONE();
+}
