@@ -24,7 +24,7 @@
 #define KICK_SIGNAL SIGUSR1
 #define GRACE_NS 1000000000ull
 #define SLICE_NS 100000000ull /* looks at the time and at kicks this often */
-#define PARK_NS 200000000ull  /* for the few instructions before it sleeps, on a busy host */
+#define PARK_LOOKS 2500       /* in 200 ms; for the few instructions before it sleeps */
 #define SYS_SECCOMP_CODE 1
 #define LANDING_SIZE 0x100000ull
 #define VECTOR_GP 13
@@ -289,12 +289,13 @@ static void sleep_on(struct sandbox *s, uint32_t seen, uint64_t left)
 }
 
 /*
- * Waits for the end of the run. False: stuck. A kick starts the grace. The clock is read only when
- * the runner did not come back at once.
+ * Waits for the end of the run. False: stuck. A kick starts the grace, of which each look takes a
+ * slice at most: a busy host may have run neither of us in the meantime. The clock is read only
+ * when the runner did not come back at once.
  */
 static bool wait_exit(struct sandbox *s, uint64_t timeout_ns)
 {
-    uint64_t end = NO_DEADLINE, killed = NO_DEADLINE, now;
+    uint64_t end = NO_DEADLINE, grace = GRACE_NS, last = 0, now;
     uint32_t seen;
     bool first = true;
 
@@ -312,11 +313,13 @@ static bool wait_exit(struct sandbox *s, uint64_t timeout_ns)
             end = NO_DEADLINE;
             sandbox_kick(s);
         }
-        if (s->kicked && killed == NO_DEADLINE)
-            killed = now + GRACE_NS;
-        if (now >= killed)
+        if (s->kicked && last)
+            grace -= min64(grace, min64(now - last, SLICE_NS));
+        if (s->kicked)
+            last = now;
+        if (!grace)
             return false;
-        sleep_on(s, seen, min64(end, killed) - now);
+        sleep_on(s, seen, min64(end - now, grace));
     }
     if (!seen)
         sandbox_set_lost(s);
@@ -392,16 +395,13 @@ static bool asleep(struct sandbox *s)
 bool sandbox_parked(struct sandbox *s)
 {
     const struct timespec pause = { 0, 20000 };
-    uint64_t end;
 
-    if (s->lost)
-        return false;
-    if (asleep(s))
-        return true;
-    for (end = now_ns() + PARK_NS; now_ns() < end; nanosleep(&pause, NULL))
+    for (unsigned i = 0; i < PARK_LOOKS && !s->lost; i++) {
         if (asleep(s))
             return true;
-    return asleep(s);
+        nanosleep(&pause, NULL);
+    }
+    return false;
 }
 
 /* --- State -------------------------------------------------------------------------- */

@@ -178,7 +178,8 @@ struct sandbox_exit {
 /*
  * Flushes, then runs guest code from *io until something needs the monitor; *io is then the state
  * (unchanged for LOST and STUCK). timeout_ns: 0 = none; at its end the runner is kicked. A
- * runner that was kicked (by anyone) and does not come back for a second is killed: STUCK. Returns 0, or what sandbox_flush returned (nothing ran, exit not valid).
+ * runner that was kicked (by anyone) and does not come back for a second, and longer on a busy
+ * host, is killed: STUCK. Returns 0, or what sandbox_flush returned (nothing ran, exit not valid).
  *
  * Where only fresh mappings are queued, the mapper starts the runner itself: that saves a change of
  * process. Should one of them fail, the code faults on it, and the next request says why.
@@ -194,7 +195,7 @@ void sandbox_kick(struct sandbox *s);
 
 /*
  * Asks the kernel whether the runner sleeps in the stub (D3). True: its memory rights may be given
- * back lazily. False (after 200 ms): it runs, for reasons of its own, or is lost:
+ * back lazily. False (after 200 ms or more): it runs, for reasons of its own, or is lost:
  * destroy it. Costs one system call, or a short sleep when the runner has hardly come back.
  */
 bool sandbox_parked(struct sandbox *s);

@@ -465,7 +465,7 @@ static void test_orphans(void)
 
 int main(void)
 {
-    alarm(50);
+    alarm(280);
     fixture_open(SANDBOX_USE_LDT);
     if (sandbox_host_caps(host)->ldt) {
         fixture_box();
