@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -126,6 +127,48 @@ static void test_commit(bool sync)
     is_sound_now("f.qcow2");
 }
 
+static off_t size_of(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) ? -1 : st.st_size;
+}
+
+/* What was discarded is used until a commit has come to the disk, also when one before failed, and
+ * then again for what is written: the file does not grow. */
+static void test_freed(bool sync)
+{
+    enum { CLUSTERS = 300, TABLES = 40 };
+    static uint8_t data[CLUSTERS * CLUSTER], back[CLUSTER];
+    struct disk *disk;
+    off_t before;
+
+    make("f.qcow2");
+    disk = open_image("f.qcow2");
+    memset(data, 6, sizeof(data));
+    CHECK_EQ(disk_write(disk, 0, sizeof(data), data), 0);
+    CHECK_EQ(disk_flush(disk), 0);
+    CHECK_EQ(disk_discard(disk, 0, sizeof(data)), 0);
+    fault.write_err = sync ? 0 : EIO;
+    fault.sync_err = sync ? EIO : 0;
+    fault.after = 0;
+    CHECK_EQ(disk_flush(disk), -EIO);
+    fault.write_err = fault.sync_err = 0;
+    before = size_of("f.qcow2");
+    memset(data, 7, sizeof(data));
+    CHECK_EQ(disk_write(disk, SIZE / 2, CLUSTER, data), 0);
+    is_sound_now("f.qcow2"); /* the old tree is still whole */
+    CHECK_EQ(disk_flush(disk), 0);
+    CHECK_EQ(disk_write(disk, SIZE / 2, sizeof(data), data), 0);
+    CHECK_EQ(disk_flush(disk), 0);
+    CHECK_EQ(size_of("f.qcow2") <= before + TABLES * CLUSTER, true);
+    CHECK_EQ(disk_read(disk, 0, CLUSTER, back), 0);
+    CHECK_EQ(back[0], 0);
+    is_sound(disk);
+    CHECK_EQ(disk_close(disk), 0);
+    is_sound_now("f.qcow2");
+}
+
 /* The disk is full in the middle: writes fail, what was flushed stays, and goes on with space. */
 static void test_full(void)
 {
@@ -187,6 +230,8 @@ int main(void)
         return 1;
     test_commit(false);
     test_commit(true);
+    test_freed(false);
+    test_freed(true);
     test_full();
     test_write();
     snprintf(command, sizeof(command), "rm -r '%s'", folder);
