@@ -286,6 +286,19 @@ static void close_all(void)
         CALL(__NR_close, fd, 0, 0, 0);
 }
 
+/*
+ * Being woken does not preempt who wakes it, the monitor. A monitor that is preempted on its way to
+ * sleep is ready to run and not asleep: its timer's signal does not make the host's scheduler look
+ * again, and an interrupt waits for the end of the runner's slice, for milliseconds. A host that
+ * refuses this is only that late.
+ */
+static void be_batch(void)
+{
+    const int priority = 0;
+
+    CALL(__NR_sched_setscheduler, 0, SCHED_BATCH, &priority, 0);
+}
+
 static void finish(void *stack) __attribute__((noreturn));
 static void finish(void *stack)
 {
@@ -305,6 +318,7 @@ static void finish(void *stack)
     CALL(__NR_set_tid_address, &report()->exit, 0, 0, 0);
     for (int fd = STUB_FD_RAM; fd <= STUB_FD_DONE; fd++)
         CALL(__NR_close, fd, 0, 0, 0);
+    be_batch();
     signals();
     if (orders()->flags & STUB_CPUID_FAULT)
         must(STEP_CPUID, CALL(__NR_arch_prctl, ARCH_SET_CPUID, 0, 0, 0));

@@ -317,6 +317,13 @@ static void test_kicks(void)
     CHECK_EQ(sandbox_parked(box), 1);
 }
 
+/* The runner gives way to the monitor that wakes it: see be_batch() in the stub. */
+static void test_policy(void)
+{
+    CHECK_EQ((unsigned)sched_getscheduler(sandbox_pid(box)), SCHED_BATCH);
+    CHECK_EQ((unsigned)sched_getscheduler(0), SCHED_OTHER);
+}
+
 /* --- Life ------------------------------------------------------------------------------ */
 
 static unsigned count_entries(const char *path)
@@ -494,6 +501,7 @@ int main(void)
     test_thread_areas();
     test_ldt();
     test_kicks();
+    test_policy();
     test_reset();
     test_pool();
     test_loss();
