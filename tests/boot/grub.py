@@ -59,7 +59,8 @@ def make_floppy(directory):
     memory = os.path.join(directory, "memdisk.tar")
     tool("tar", "-C", files(directory), "-cf", memory, "boot")
     tool("grub-mkimage", "-O", "i386-pc", "-d", MODULES, "-m", memory, "-o", core,
-         "-p", "(memdisk)/boot/grub", "memdisk", "tar", "normal", "echo", "sleep", "biosdisk", "halt")
+         "-p", "(memdisk)/boot/grub",
+         "memdisk", "tar", "normal", "echo", "sleep", "biosdisk", "halt")
     with open(path, "wb") as image:
         for part in (os.path.join(MODULES, "boot.img"), core):
             with open(part, "rb") as file:
