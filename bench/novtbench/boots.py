@@ -93,7 +93,10 @@ class Run:
             for line in timed_lines(process, self.args.timeout, self.note):
                 last = (last + [line])[-15:]
                 self.line(line, time.monotonic() - start, process.pid)
-            process.wait(30)
+            if self.done:  # what follows is a power off
+                process.wait(self.args.timeout)
+        except subprocess.TimeoutExpired:
+            pass
         finally:
             process.kill()
             process.wait()
