@@ -9,7 +9,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/physmem.h"
-#include "frontend/boot_real.h"
+#include "frontend/config_check.h"
+#include "frontend/config_console.h"
 #include "frontend/engines.h"
 #include "frontend/error.h"
 #include "frontend/nearest.h"
@@ -102,19 +103,6 @@ static bool number16(const char *text, unsigned long *value)
 
 /* --- Words ------------------------------------------------------------------ */
 
-/* The nearest of the names, and all of them. */
-static int unknown(const char *option, const char *value, size_t len, const char *const *names,
-                   size_t count, struct error *error)
-{
-    char list[256] = "";
-    size_t used = 0;
-
-    for (size_t i = 0; i < count && used < sizeof(list); i++)
-        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", names[i]);
-    return error_set(error, EX_USAGE, "%s %s: unknown; did you mean %s? (one of %s)", option, value,
-                     nearest_name(value, len, names, count), list);
-}
-
 static int note(const char *option, const char *text)
 {
     fprintf(stderr, "novt: note: %s: %s\n", option, text);
@@ -177,7 +165,7 @@ static int take_log(struct config *config, const char *value, struct error *erro
         while (i < COUNT(names) && (strlen(names[i]) != len || memcmp(names[i], at, len)))
             i++;
         if (i == COUNT(names) || !strcmp(names[i], "help"))
-            return unknown("-d", value, len, names, COUNT(names), error);
+            return nearest_unknown("-d", value, len, names, COUNT(names), error);
         at += len + (at[len] == ',');
     }
     config->log = value;
@@ -215,7 +203,7 @@ static int take_device(struct config *config, const char *value, struct error *e
     if (!strcmp(value, names[1]))
         return note("-device pvpanic", "it is always on the board");
     if (len != strlen(names[0]) || memcmp(value, names[0], len))
-        return unknown("-device", value, len, names, COUNT(names), error);
+        return nearest_unknown("-device", value, len, names, COUNT(names), error);
     config->debug_exit = true;
     config->debug_exit_base = 0x501;
     config->debug_exit_size = 2;
@@ -232,54 +220,18 @@ static int take_device(struct config *config, const char *value, struct error *e
 
 /* --- Consoles --------------------------------------------------------------- */
 
-static int console_of(struct console_spec *spec, const char *option, const char *value,
-                      bool debugcon, struct error *error)
-{
-    static const struct {
-        const char *name;
-        struct console_spec spec;
-        bool debugcon; /* good for output alone */
-    } words[] = {
-        { "stdio", { .kind = CONSOLE_STDIO }, true },
-        { "mon:stdio", { .kind = CONSOLE_STDIO, .raw = true }, false },
-        { "none", { .kind = CONSOLE_NONE }, true },
-        { "null", { .kind = CONSOLE_NULL }, true },
-        { "pty", { .kind = CONSOLE_PTY }, false },
-    };
-    static const char *const names[] = { "stdio", "file:", "none", "null", "pty", "unix:" };
-    size_t len = strcspn(value, ":");
-
-    for (size_t i = 0; i < COUNT(words); i++) {
-        if (!strcmp(value, words[i].name) && (words[i].debugcon || !debugcon)) {
-            *spec = words[i].spec;
-            return 0;
-        }
-    }
-    spec->path = strchr(value, ':') ? strchr(value, ':') + 1 : "";
-    if (!strncmp(value, "file:", 5))
-        spec->kind = CONSOLE_FILE;
-    else if (!strncmp(value, "unix:", 5) && !debugcon)
-        spec->kind = CONSOLE_UNIX;
-    else
-        return unknown(option, value, len + (value[len] == ':'), names,
-                       debugcon ? 4 : COUNT(names), error);
-    if (!*spec->path)
-        return error_set(error, EX_USAGE, "%s %s: the path is missing after the colon", option,
-                         value);
-    return 0;
-}
-
 static int take_serial(struct config *config, const char *value, struct error *error)
 {
     if (config->serials == PC_SERIAL_COUNT)
         return error_set(error, EX_USAGE, "-serial %s: one too many, the board has %u serial lines",
                          value, PC_SERIAL_COUNT);
-    return console_of(&config->serial[config->serials++], "-serial", value, false, error);
+    return config_console_take(&config->serial[config->serials++], "-serial", value, false,
+                               error);
 }
 
 static int take_debugcon(struct config *config, const char *value, struct error *error)
 {
-    return console_of(&config->debugcon, "-debugcon", value, true, error);
+    return config_console_take(&config->debugcon, "-debugcon", value, true, error);
 }
 
 /* --- The plain ones --------------------------------------------------------- */
@@ -374,7 +326,7 @@ static int take_virtio(struct config *config, const char *value, struct error *e
 
 static int take_virtcon(struct config *config, const char *value, struct error *error)
 {
-    return console_of(&config->virtio.console, "-virtcon", value, false, error);
+    return config_console_take(&config->virtio.console, "-virtcon", value, false, error);
 }
 
 static int take_chardev(struct config *config, const char *value, struct error *error)
@@ -571,93 +523,6 @@ static void set_defaults(struct config *config)
     };
 }
 
-/* A terminal has room for the screen or for the serial line. */
-static int settle_display(struct config *config, struct error *error)
-{
-    struct console_spec *serial = config->serial;
-
-    if (config_display_settle(&config->display, config->firmware, config->nographic, error))
-        return -1;
-    if (config->display.kind != DISPLAY_CURSES)
-        return 0;
-    if (!config->serials && !config->nographic)
-        serial[0].kind = CONSOLE_NULL;
-    if (serial[0].kind == CONSOLE_STDIO || serial[1].kind == CONSOLE_STDIO)
-        return error_set(error, EX_USAGE, "-display curses: the serial line has the terminal; "
-                                          "write -serial none, pty or file:PATH as well");
-    return 0;
-}
-
-/* A kernel starts by itself, everything else by firmware. */
-static int check_start(struct config *config, struct error *error)
-{
-    config->real_mode = config->kernel && boot_real_is(config->kernel);
-    if (config->kernel && !config->real_mode && (config->bios || config->boot.given))
-        return error_set(error, EX_USAGE,
-                         "-%s: a kernel starts without firmware; leave out one of the two",
-                         config->bios ? "bios" : "boot");
-    config->firmware = config->real_mode ||
-                       (!config->kernel && (config->bios || config->boot.given ||
-                                            config->drives.count));
-    if (config->kernel || config->firmware)
-        return 0;
-    return error_set(error, EX_USAGE,
-                     "no kernel and no disk: novt run [options] KERNEL, or -hda IMAGE (novt -h)");
-}
-
-/* On the terminal it takes the place of a serial line that nobody asked for. */
-static int settle_virtcon(struct config *config, struct error *error)
-{
-    if (config_virtio_check(&config->virtio, error))
-        return -1;
-    if (config->virtio.console.kind != CONSOLE_STDIO || config->serials || config->nographic)
-        return 0;
-    config->virtio.console.raw = config->serial[0].raw;
-    config->serial[0].kind = CONSOLE_NULL;
-    return 0;
-}
-
-/* So does a monitor on the terminal. */
-static int settle_monitor(struct config *config, struct error *error)
-{
-    struct console_spec *serial = config->serial;
-
-    if (!config->control.given || config->control.path)
-        return 0;
-    if (!config->serials && !config->nographic && serial[0].kind == CONSOLE_STDIO)
-        serial[0].kind = CONSOLE_NULL;
-    if (serial[0].kind == CONSOLE_STDIO || serial[1].kind == CONSOLE_STDIO ||
-        config->virtio.console.kind == CONSOLE_STDIO || config->display.kind == DISPLAY_CURSES)
-        return error_set(error, EX_USAGE, "-monitor stdio: a console has the terminal already; "
-                                          "write -monitor unix:PATH, and use novt ctl");
-    return 0;
-}
-
-static int check_together(struct config *config, struct error *error)
-{
-    const struct console_spec *serial = config->serial;
-
-    if (config->command != COMMAND_RUN)
-        return 0;
-    if (config->nographic && serial[0].kind == CONSOLE_STDIO)
-        config->serial[0].raw = true;
-    if (settle_virtcon(config, error) || settle_monitor(config, error))
-        return -1;
-    if ((serial[0].kind == CONSOLE_STDIO) + (serial[1].kind == CONSOLE_STDIO) +
-            (config->virtio.console.kind == CONSOLE_STDIO) > 1)
-        return error_set(error, EX_USAGE, "-serial stdio: only one line can be on the terminal; "
-                                          "write -serial none for the other");
-    if (config_drive_check(&config->drives, error) ||
-        config_engine_check(config->engine, config->audit, error))
-        return -1;
-    if (config->expect && serial[0].kind == CONSOLE_NONE)
-        return error_set(error, EX_USAGE,
-                         "-expect: there is no serial line to watch; leave out -serial none");
-    if (config_debug_check(&config->debug, config->control.given, error))
-        return -1;
-    return check_start(config, error) || settle_display(config, error) ? -1 : 0;
-}
-
 static int parse_words(struct config *config, char **argv, int argc, unsigned command,
                        struct error *error)
 {
@@ -703,7 +568,7 @@ int config_parse(struct config *config, int argc, char **argv, struct error *err
     }
     if (!strcmp(word, "run"))
         return parse_words(config, argv + 2, argc - 2, RUN, error) ? -1
-                                                                   : check_together(config, error);
+                                                                   : config_check(config, error);
     if (!*word)
         return error_set(error, EX_USAGE, "no command: novt run KERNEL, novt doctor or novt -h");
     if (word[0] == '-' && find(word + (word[1] == '-' ? 2 : 1), DOCTOR)) {

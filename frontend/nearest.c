@@ -2,7 +2,11 @@
 #include "frontend/nearest.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <sysexits.h>
+
+#include "frontend/error.h"
 
 enum { LONGEST = 63 };
 
@@ -45,4 +49,16 @@ const char *nearest_name(const char *text, size_t len, const char *const *names,
         }
     }
     return best;
+}
+
+int nearest_unknown(const char *option, const char *value, size_t len, const char *const *names,
+                    size_t count, struct error *error)
+{
+    char list[256] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < count && used < sizeof(list); i++)
+        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", names[i]);
+    return error_set(error, EX_USAGE, "%s %s: unknown; did you mean %s? (one of %s)", option, value,
+                     nearest_name(value, len, names, count), list);
 }

@@ -1,0 +1,95 @@
+/* What the options mean together, and what cannot be together. */
+#include "frontend/config_check.h"
+
+#include <sysexits.h>
+
+#include "frontend/boot_real.h"
+#include "frontend/config.h"
+#include "frontend/error.h"
+
+/* A terminal has room for the screen or for the serial line. */
+static int settle_display(struct config *config, struct error *error)
+{
+    struct console_spec *serial = config->serial;
+
+    if (config_display_settle(&config->display, config->firmware, config->nographic, error))
+        return -1;
+    if (config->display.kind != DISPLAY_CURSES)
+        return 0;
+    if (!config->serials && !config->nographic)
+        serial[0].kind = CONSOLE_NULL;
+    if (serial[0].kind == CONSOLE_STDIO || serial[1].kind == CONSOLE_STDIO)
+        return error_set(error, EX_USAGE, "-display curses: the serial line has the terminal; "
+                                          "write -serial none, pty or file:PATH as well");
+    return 0;
+}
+
+/* A kernel starts by itself, everything else by firmware. */
+static int check_start(struct config *config, struct error *error)
+{
+    config->real_mode = config->kernel && boot_real_is(config->kernel);
+    if (config->kernel && !config->real_mode && (config->bios || config->boot.given))
+        return error_set(error, EX_USAGE,
+                         "-%s: a kernel starts without firmware; leave out one of the two",
+                         config->bios ? "bios" : "boot");
+    config->firmware = config->real_mode ||
+                       (!config->kernel && (config->bios || config->boot.given ||
+                                            config->drives.count));
+    if (config->kernel || config->firmware)
+        return 0;
+    return error_set(error, EX_USAGE,
+                     "no kernel and no disk: novt run [options] KERNEL, or -hda IMAGE (novt -h)");
+}
+
+/* On the terminal it takes the place of a serial line that nobody asked for. */
+static int settle_virtcon(struct config *config, struct error *error)
+{
+    if (config_virtio_check(&config->virtio, error))
+        return -1;
+    if (config->virtio.console.kind != CONSOLE_STDIO || config->serials || config->nographic)
+        return 0;
+    config->virtio.console.raw = config->serial[0].raw;
+    config->serial[0].kind = CONSOLE_NULL;
+    return 0;
+}
+
+/* So does a monitor on the terminal. */
+static int settle_monitor(struct config *config, struct error *error)
+{
+    struct console_spec *serial = config->serial;
+
+    if (!config->control.given || config->control.path)
+        return 0;
+    if (!config->serials && !config->nographic && serial[0].kind == CONSOLE_STDIO)
+        serial[0].kind = CONSOLE_NULL;
+    if (serial[0].kind == CONSOLE_STDIO || serial[1].kind == CONSOLE_STDIO ||
+        config->virtio.console.kind == CONSOLE_STDIO || config->display.kind == DISPLAY_CURSES)
+        return error_set(error, EX_USAGE, "-monitor stdio: a console has the terminal already; "
+                                          "write -monitor unix:PATH, and use novt ctl");
+    return 0;
+}
+
+int config_check(struct config *config, struct error *error)
+{
+    const struct console_spec *serial = config->serial;
+
+    if (config->command != COMMAND_RUN)
+        return 0;
+    if (config->nographic && serial[0].kind == CONSOLE_STDIO)
+        config->serial[0].raw = true;
+    if (settle_virtcon(config, error) || settle_monitor(config, error))
+        return -1;
+    if ((serial[0].kind == CONSOLE_STDIO) + (serial[1].kind == CONSOLE_STDIO) +
+            (config->virtio.console.kind == CONSOLE_STDIO) > 1)
+        return error_set(error, EX_USAGE, "-serial stdio: only one line can be on the terminal; "
+                                          "write -serial none for the other");
+    if (config_drive_check(&config->drives, error) ||
+        config_engine_check(config->engine, config->audit, error))
+        return -1;
+    if (config->expect && serial[0].kind == CONSOLE_NONE)
+        return error_set(error, EX_USAGE,
+                         "-expect: there is no serial line to watch; leave out -serial none");
+    if (config_debug_check(&config->debug, config->control.given, error))
+        return -1;
+    return check_start(config, error) || settle_display(config, error) ? -1 : 0;
+}

@@ -1,0 +1,48 @@
+/* -serial, -debugcon, -virtcon: where a console's bytes go. */
+#include "frontend/config_console.h"
+
+#include <string.h>
+#include <sysexits.h>
+
+#include "frontend/console.h"
+#include "frontend/error.h"
+#include "frontend/nearest.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+int config_console_take(struct console_spec *spec, const char *option, const char *value,
+                        bool debugcon, struct error *error)
+{
+    static const struct {
+        const char *name;
+        struct console_spec spec;
+        bool debugcon; /* good for output alone */
+    } words[] = {
+        { "stdio", { .kind = CONSOLE_STDIO }, true },
+        { "mon:stdio", { .kind = CONSOLE_STDIO, .raw = true }, false },
+        { "none", { .kind = CONSOLE_NONE }, true },
+        { "null", { .kind = CONSOLE_NULL }, true },
+        { "pty", { .kind = CONSOLE_PTY }, false },
+    };
+    static const char *const names[] = { "stdio", "file:", "none", "null", "pty", "unix:" };
+    size_t len = strcspn(value, ":");
+
+    for (size_t i = 0; i < COUNT(words); i++) {
+        if (!strcmp(value, words[i].name) && (words[i].debugcon || !debugcon)) {
+            *spec = words[i].spec;
+            return 0;
+        }
+    }
+    spec->path = strchr(value, ':') ? strchr(value, ':') + 1 : "";
+    if (!strncmp(value, "file:", 5))
+        spec->kind = CONSOLE_FILE;
+    else if (!strncmp(value, "unix:", 5) && !debugcon)
+        spec->kind = CONSOLE_UNIX;
+    else
+        return nearest_unknown(option, value, len + (value[len] == ':'), names,
+                               debugcon ? 4 : COUNT(names), error);
+    if (!*spec->path)
+        return error_set(error, EX_USAGE, "%s %s: the path is missing after the colon", option,
+                         value);
+    return 0;
+}
