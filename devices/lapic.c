@@ -264,9 +264,9 @@ static bool is_periodic(const struct lapic *l)
     return l->lvt[LVT_TIMER] & LVT_PERIODIC;
 }
 
-static uint32_t current_count(const struct lapic *l)
+static uint32_t current_count(const struct lapic *l, uint64_t now)
 {
-    uint64_t passed = clock_now_ns(l->config.clock) - l->loaded_ns, period = period_ns(l);
+    uint64_t passed = now - l->loaded_ns, period = period_ns(l);
 
     if (!period)
         return 0;
@@ -275,10 +275,13 @@ static uint32_t current_count(const struct lapic *l)
     return passed >= period ? 0 : (uint32_t)((period - passed) / divider(l));
 }
 
-/* Armed only when somebody wants to know. */
-static void arm(struct lapic *l)
+/*
+ * Armed only when somebody wants to know. now: when the register was written. The clock is read once
+ * for each write: our host may keep us waiting between two readings for longer than the timer runs.
+ */
+static void arm(struct lapic *l, uint64_t now)
 {
-    uint64_t now = clock_now_ns(l->config.clock), period = period_ns(l), due;
+    uint64_t period = period_ns(l), due;
 
     timer_cancel(&l->timer);
     if (!period || l->lvt[LVT_TIMER] & LVT_MASKED)
@@ -299,25 +302,37 @@ static void timer_fire(void *arg)
 
     request(l, l->lvt[LVT_TIMER] & LVT_VECTOR, false);
     if (is_periodic(l))
-        arm(l);
+        arm(l, clock_now_ns(l->config.clock));
+}
+
+/* What is due already happens before a register changes. Returns the time of the change. */
+static uint64_t settle(struct lapic *l)
+{
+    uint64_t now = clock_now_ns(l->config.clock);
+
+    if (l->timer.clock && l->timer.due_ns <= now) {
+        timer_cancel(&l->timer);
+        timer_fire(l);
+    }
+    return now;
 }
 
 static void timer_load(struct lapic *l, uint32_t initial)
 {
+    l->loaded_ns = settle(l);
     l->initial = initial;
-    l->loaded_ns = clock_now_ns(l->config.clock);
-    arm(l);
+    arm(l, l->loaded_ns);
 }
 
 /* The count goes on from where it is with another divider. */
 static void timer_divide(struct lapic *l, uint32_t divide)
 {
-    uint64_t left = current_count(l), old = divider(l);
+    uint64_t now = settle(l), left = current_count(l, now), old = divider(l);
 
     l->divide = divide & 0xb;
     if (divider(l) != old && l->initial)
-        l->loaded_ns = clock_now_ns(l->config.clock) - (l->initial - left) * divider(l);
-    arm(l);
+        l->loaded_ns = now - (l->initial - left) * divider(l);
+    arm(l, now);
 }
 
 /* --- Commands ----------------------------------------------------------- */
@@ -341,21 +356,25 @@ static void send(struct lapic *l, uint32_t command)
 
 static void lvt_write(struct lapic *l, unsigned n, uint32_t value)
 {
+    uint64_t now = settle(l);
+
     value &= lvt_writable[n];
     if (!(l->svr & SVR_ENABLED))
         value |= LVT_MASKED;
     l->lvt[n] = value;
     if (n == LVT_TIMER)
-        arm(l);
+        arm(l, now);
     update(l);
 }
 
 static void svr_write(struct lapic *l, uint32_t value)
 {
+    uint64_t now = settle(l);
+
     l->svr = value & SVR_WRITABLE;
     for (unsigned i = 0; !(value & SVR_ENABLED) && i < LVT_COUNT; i++)
         l->lvt[i] |= LVT_MASKED;
-    arm(l);
+    arm(l, now);
     update(l);
 }
 
@@ -381,7 +400,7 @@ static uint32_t reg_read(struct lapic *l, unsigned reg)
     case REG_ICR: return l->icr;
     case REG_ICR_HIGH: return l->icr_high;
     case REG_INITIAL: return l->initial;
-    case REG_CURRENT: return current_count(l);
+    case REG_CURRENT: return current_count(l, clock_now_ns(l->config.clock));
     case REG_DIVIDE: return l->divide;
     default: error(l, ESR_REGISTER); return 0;
     }
@@ -469,7 +488,7 @@ void lapic_look(const struct lapic *l, struct lapic_view *view)
     *view = (struct lapic_view){
         .enabled = l->enabled, .id = l->id, .tpr = l->tpr, .ldr = (uint32_t)l->ldr << 24,
         .dfr = l->dfr, .svr = l->svr, .esr = l->esr, .initial = l->initial,
-        .current = current_count(l), .divide = l->divide,
+        .current = current_count(l, clock_now_ns(l->config.clock)), .divide = l->divide,
     };
     memcpy(view->lvt, l->lvt, sizeof(view->lvt));
     memcpy(view->irr, l->irr, sizeof(view->irr));
@@ -497,7 +516,7 @@ void lapic_snapshot(struct lapic *l, struct snap *snap)
     snap_bytes(snap, l->tmr, sizeof(l->tmr));
     snap_bytes(snap, l->irr, sizeof(l->irr));
     if (snap->loading) {
-        arm(l);
+        arm(l, clock_now_ns(l->config.clock));
         update(l);
     }
 }

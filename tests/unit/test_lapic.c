@@ -238,6 +238,39 @@ static void timer(void)
     end();
 }
 
+/* A host so busy that much time passes between any two looks at the clock. */
+static uint64_t slow_ns;
+
+static uint64_t read_slowly(void *arg)
+{
+    (void)arg;
+    return slow_ns += 1000000;
+}
+
+/* Each expiry is seen, also one that is overdue when a register changes. */
+static void timer_on_busy_host(void)
+{
+    begin();
+    slow_ns = the_clock.now_ns;
+    the_clock.read_ns = read_slowly;
+    wr(SVR, 0x1ff);
+    wr(DIVIDE, 0xb);
+    wr(LVT_TIMER, 0x50);
+    wr(INITIAL, 700000);
+    clock_run_due(&the_clock);
+    CHECK_EQ(lapic_ack(lapic), 0x50);
+    wr(EOI, 0);
+    wr(INITIAL, 700000);
+    wr(LVT_TIMER, 0x10050); /* masked, when it has come already */
+    CHECK_EQ(lapic_ack(lapic), 0x50);
+    wr(EOI, 0);
+    wr(LVT_TIMER, 0x50); /* it came while it was masked */
+    clock_run_due(&the_clock);
+    CHECK_EQ(intr.level, 0);
+    the_clock.read_ns = NULL;
+    end();
+}
+
 static void io_edges(void)
 {
     begin();
@@ -402,6 +435,7 @@ int main(void)
     priorities();
     commands();
     timer();
+    timer_on_busy_host();
     io_edges();
     io_levels();
     counter();
