@@ -11,7 +11,7 @@ RETURN, SHIFT = 0xFF0D, 0xFFE1
 
 
 class Client:
-    def __init__(self, port, host="127.0.0.1", patience=30):
+    def __init__(self, port, host="127.0.0.1", patience=120):
         end = time.monotonic() + patience
         while True:
             try:
@@ -82,11 +82,15 @@ class Client:
             seen.append((x, y, width, height))
         return seen
 
-    def settle(self, quiet=0.7, seconds=20):
-        """Updates until none comes for a while."""
+    def wait_for(self, condition, seconds=120):
+        """Whole updates until the picture is as wanted; the last one's."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end and self.update(seconds=quiet) is not None:
-            pass
+        while True:
+            self.update(whole=True)
+            shown = self.picture()
+            if condition(shown) or time.monotonic() > end:
+                return shown
+            time.sleep(0.2)
 
     def picture(self):
         """The pixels' order was chosen so that bytes are red, green, blue, none."""
