@@ -15,6 +15,7 @@ DEBUG_EXIT = ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
 
 # novt leaves a signal ignored that is ignored where it starts, as in a shell's background job.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def wait_for(condition):
