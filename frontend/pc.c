@@ -20,7 +20,6 @@
 #include "base/kill.h"
 #include "base/physmem.h"
 #include "base/snap.h"
-#include "base/spent.h"
 #include "cpu/mem.h"
 #include "cpu/vcpu.h"
 #include "devices/acpi_pm.h"
@@ -48,111 +47,7 @@
 #include "frontend/pc_map.h"
 #include "frontend/pc_memory.h"
 #include "frontend/pc_pci.h"
-
-/* --- State -------------------------------------------------------------- */
-
-struct pc {
-    struct pc_config config;
-    struct cpu_env env;
-    struct bus *ports, *memory;
-    struct pc_memory *memory_map;
-    struct bus *pci_ports; /* behind the host bridge: what it does not take at PORT_CONFIG */
-    struct pc_irq *irqs;
-    struct i8254 *pit;
-    struct mc146818 *rtc;
-    struct i8042 *kbc;
-    struct port92 *port92;
-    struct pc_pci *pci;
-    struct cf9 *cf9;
-    struct i8237 *dma;
-    struct fdc *fdc;
-    struct ferr *ferr;
-    struct acpi_pm *pm;
-    struct pvpanic *pvpanic;
-    struct ns16550 *serial[PC_SERIAL_COUNT];
-    struct debugcon *debugcon;
-    struct fw_cfg *fw_cfg; /* with firmware */
-    struct isa_debug_exit *debug_exit;
-};
-
-/* --- What the CPU asks -------------------------------------------------- */
-
-static uint64_t port_read(void *board, uint16_t port, unsigned size)
-{
-    struct pc *pc = board;
-    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_PORT);
-    uint64_t value = bus_read(pc->ports, port, size);
-
-    spent_back(pc->config.vcpu->spent, before);
-    return value;
-}
-
-static void port_write(void *board, uint16_t port, unsigned size, uint64_t value)
-{
-    struct pc *pc = board;
-    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_PORT);
-
-    bus_write(pc->ports, port, size, value);
-    spent_back(pc->config.vcpu->spent, before);
-}
-
-static uint64_t port_read_string(void *board, uint16_t port, unsigned size, void *to,
-                                 uint64_t count)
-{
-    struct pc *pc = board;
-    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_PORT);
-    uint64_t done = bus_read_string(pc->ports, port, size, to, count);
-
-    spent_back(pc->config.vcpu->spent, before);
-    return done;
-}
-
-static uint64_t port_write_string(void *board, uint16_t port, unsigned size, const void *from,
-                                  uint64_t count)
-{
-    struct pc *pc = board;
-    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_PORT);
-    uint64_t done = bus_write_string(pc->ports, port, size, from, count);
-
-    spent_back(pc->config.vcpu->spent, before);
-    return done;
-}
-
-static uint64_t mmio_read(void *board, uint64_t gpa, unsigned size)
-{
-    struct pc *pc = board;
-    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_MMIO);
-    uint64_t value = bus_read(pc->memory, gpa, size);
-
-    spent_back(pc->config.vcpu->spent, before);
-    return value;
-}
-
-static void mmio_write(void *board, uint64_t gpa, unsigned size, uint64_t value)
-{
-    struct pc *pc = board;
-    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_MMIO);
-
-    bus_write(pc->memory, gpa, size, value);
-    spent_back(pc->config.vcpu->spent, before);
-}
-
-static uint8_t intr_ack(void *board)
-{
-    struct pc *pc = board;
-    const struct spent *spent = pc->config.vcpu->spent;
-
-    if (pc->config.latency && pc->config.latency->waiting)
-        latency_taken(pc->config.latency, clock_now_ns(pc->config.clock), spent->code);
-    return pc_irq_ack(pc->irqs);
-}
-
-static void ferr(void *board)
-{
-    struct pc *pc = board;
-
-    ferr_raise(pc->ferr);
-}
+#include "frontend/pc_state.h"
 
 /* --- Wires -------------------------------------------------------------- */
 
@@ -244,11 +139,6 @@ static void nmi(void *arg)
 
     vcpu->nmi_pending = true;
     vcpu_kick(vcpu);
-}
-
-static void apic_enabled(void *board, bool enabled)
-{
-    pc_irq_enable_apic(((struct pc *)board)->irqs, enabled);
 }
 
 /* --- For the boot code --------------------------------------------------- */
@@ -415,23 +305,6 @@ static const char *create_chips(struct pc *pc)
     return error ? error : create_pci(pc);
 }
 
-static void connect_cpu(struct pc *pc)
-{
-    pc->env = (struct cpu_env){
-        .board = pc,
-        .port_read = port_read,
-        .port_write = port_write,
-        .port_read_string = port_read_string,
-        .port_write_string = port_write_string,
-        .mmio_read = mmio_read,
-        .mmio_write = mmio_write,
-        .intr_ack = intr_ack,
-        .ferr = ferr,
-        .apic_enabled = apic_enabled,
-    };
-    pc->config.vcpu->env = &pc->env;
-}
-
 struct pc *pc_create(const struct pc_config *config, const char **error)
 {
     struct pc *pc;
@@ -450,7 +323,7 @@ struct pc *pc_create(const struct pc_config *config, const char **error)
         pc_destroy(pc);
         return NULL;
     }
-    connect_cpu(pc);
+    pc_cpu_connect(pc);
     pc_reset(pc);
     return pc;
 }
