@@ -440,6 +440,11 @@ void mc146818_set_ram(struct mc146818 *rtc, uint8_t index, uint8_t value)
     rtc->reg[index % REG_COUNT] = value;
 }
 
+uint8_t mc146818_ram(const struct mc146818 *rtc, uint8_t index)
+{
+    return rtc->reg[index % REG_COUNT];
+}
+
 struct mc146818 *mc146818_create(const struct mc146818_config *config)
 {
     struct mc146818 *rtc = calloc(1, sizeof(*rtc));

@@ -29,5 +29,6 @@ void mc146818_snapshot(struct mc146818 *rtc, struct snap *snap);
 
 /* For the board, before power-on: memory size, boot order and the like. */
 void mc146818_set_ram(struct mc146818 *rtc, uint8_t index, uint8_t value);
+uint8_t mc146818_ram(const struct mc146818 *rtc, uint8_t index);
 
 #endif

@@ -294,6 +294,15 @@ int machine_boot(struct machine *m, struct error *error)
     return 0;
 }
 
+int machine_restart(struct machine *m, struct error *error)
+{
+    if (!m->config->firmware || !pc_resumes(m->pc))
+        return machine_boot(m, error);
+    m->stop = (struct vm_stop){ 0 };
+    vcpu_reset(m->vcpu);
+    return 0;
+}
+
 /* --- Life ---------------------------------------------------------------------------------- */
 
 int machine_create(struct machine *m, const struct config *config, struct error *error)

@@ -76,6 +76,9 @@ void machine_destroy(struct machine *machine);
 /* Power-on again: memory cleared, everything reset, the kernel loaded anew. */
 int machine_boot(struct machine *machine, struct error *error);
 
+/* After a reset that the guest asked for: that, or (pc_resumes()) the processor alone. */
+int machine_restart(struct machine *machine, struct error *error);
+
 /* Writes out what the guest has printed and gives the terminal back. 0, or -1 with *error. */
 int machine_close(struct machine *machine, struct error *error);
 

@@ -391,6 +391,15 @@ static void set_up_pci(struct pc *pc)
     pc_irq_set_levels(pc->irqs, 1u << IRQ_PIRQ_AB | 1u << IRQ_PIRQ_CD);
 }
 
+/* IBM PC AT Technical Reference, BIOS, shutdown: jumps through 0040:0067 (5, 0Ah), the end of INT
+ * 15h AH=87h (9), IRET and RETF by that pointer (0Bh, 0Ch). */
+bool pc_resumes(const struct pc *pc)
+{
+    uint8_t status = mc146818_ram(pc->rtc, 0x0f);
+
+    return status == 5 || (status >= 9 && status <= 0xc);
+}
+
 /* The interrupt controllers come last: the other chips' wires move while they are reset. */
 void pc_set_boot_order(struct pc *pc, const char *letters)
 {

@@ -117,6 +117,10 @@ void pc_set_boot_order(struct pc *pc, const char *letters);
  * area and the ACPI tables into RAM. */
 void pc_reset(struct pc *pc);
 
+/* Does the CMOS RAM's shutdown status ask the firmware to go on where a program says? A reset is
+ * then the processor's alone, as code of 286s leaves protected mode. */
+bool pc_resumes(const struct pc *pc);
+
 /* Fills map, ascending; returns the number of entries, at most PC_E820_MAX. */
 unsigned pc_e820_map(const struct pc *pc, struct pc_e820 map[PC_E820_MAX]);
 

@@ -123,7 +123,7 @@ static void put_memory(uint8_t *cmos, uint64_t size)
     put16(cmos + AT_ABOVE_16M, at_most(above_16m >> 16, 0xffff)); /* in 64 KiB */
 }
 
-/* Unset: shutdown status power-on. */
+/* Unset: the shutdown status (pc_resumes()) is power-on. */
 void pc_cmos_fill(struct mc146818 *rtc, const struct pc_config *config, uint8_t equipment)
 {
     uint8_t cmos[SIZE] = { [AT_EQUIPMENT] = equipment };

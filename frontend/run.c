@@ -169,7 +169,7 @@ static void reboot(struct machine *m)
     struct error error = { 0 };
 
     m->stats.resets++;
-    if (machine_boot(m, &error))
+    if (machine_restart(m, &error))
         vm_stop(&m->stop, VM_HOST_ERROR, 0, "the guest rebooted, and then: %.200s", error.text);
     look_for_signal(m);
 }

@@ -18,6 +18,12 @@ RESET_ONCE = bytes.fromhex("b050 e670 e471 3ca5 740f"   # the byte is a5: on
                            "b050 e670 b0a5 e671 b0fe e664 f4 ebfd")
 
 
+# Comes back by the BIOS behind a reset of the processor, memory kept, as code of 286s leaves
+# protected mode: CMOS RAM's shutdown status (0fh) is 0ah, 0040:0067 the address.
+RESUME = bytes.fromhex("c7066704 1f7c c70669040000 b00f e670 b00a e671 b0fe e664 f4 ebfd")
+RESUME += bytes.fromhex("31c0 8ed8")
+
+
 def sector(name, before=b""):
     """Code that prints name, then out 0xf4, 0."""
     code = SEGMENT_0 + before + b"\xbe"
@@ -79,6 +85,7 @@ def main():
             ("floppy", ["-boot", "a", *both]),
             ("disk", ["-boot", "order=ca", *both]),
             ("reset", media.disk("reset", RESET_ONCE)),
+            ("resume", media.disk("resume", RESUME)),
         ]
         for want, options in rows:
             got = boots(novt, engine, media, options)
