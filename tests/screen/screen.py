@@ -273,8 +273,40 @@ def focus(process, window, environment):
     check(False, "no key arrives")
 
 
+def window_title(window, environment):
+    return subprocess.run(["xdotool", "getwindowname", window], env=environment,
+                          capture_output=True, text=True).stdout
+
+
+def paste(process, text, environment):
+    """Ctrl-Alt-V types what another program has put on the clipboard."""
+    other = subprocess.Popen([sys.executable, Path(__file__).with_name("clipboard.py"), text],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    try:
+        check(other.stdout.readline() == b"ready\n", "no clipboard")
+        subprocess.run(["xdotool", "key", "ctrl+alt+v"], env=environment)
+        wait_for(process, text.encode())
+    finally:
+        other.stdin.close()
+        other.wait(200)
+
+
+def grab(window, environment):
+    """Ctrl-Alt-G takes the mouse, which the title says, and gives it back."""
+    for wanted in (True, False):
+        subprocess.run(["xdotool", "key", "ctrl+alt+g"], env=environment)
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            if ("gives the mouse back" in window_title(window, environment)) == wanted:
+                break
+            time.sleep(0.2)
+        else:
+            check(False, "the mouse was not", "taken" if wanted else "given back")
+
+
 def case_window(novt):
-    """Under Xvfb: a screenshot of the X server shows the picture, and keys arrive."""
+    """Under Xvfb: a screenshot of the X server shows the picture, and keys arrive; what is on the
+    clipboard is typed; the mouse is taken and given back."""
     if not all(map(shutil.which, ("Xvfb", "xdotool", "xwd"))):
         print("no Xvfb, xdotool or xwd here: the window is not tested")
         return
@@ -298,11 +330,11 @@ def case_window(novt):
             time.sleep(0.3)
         check("Keys! [8]" in window_text(window, environment), "the window's text:",
               window_text(window, environment)[:200])
+        paste(process, "Paste (42)", environment)
+        grab(window, environment)
         subprocess.run(["xdotool", "key", "q"], env=environment)
         wait_for(process, b"DONE")
-        title = subprocess.run(["xdotool", "getwindowname", window], env=environment,
-                               capture_output=True, text=True).stdout
-        check("novt - " in title, "title", title)
+        check("novt - " in window_title(window, environment), "the title")
     finally:
         process.terminate()
         process.wait(200)
