@@ -45,9 +45,10 @@ struct audit {
     struct copy copy[PAGES];
     unsigned copies;
     struct known known[CACHE_SIZE];
-    uint64_t site[SITES]; /* eip + 1 */
+    uint64_t site[SITES]; /* gla + 1 */
     uint64_t audited[M_COUNT], trapped[M_COUNT], differs[M_COUNT];
     uint64_t segmented; /* sensitive, but in code that cannot be deprivileged */
+    uint64_t again;     /* at a place that has been reported */
 };
 
 /* --- Which instructions -------------------------------------------------------------- */
@@ -94,22 +95,25 @@ static bool look_at(struct audit *a, struct vcpu *vcpu, struct insn *in)
     return false;
 }
 
-/* True: it has been reported before. */
-static bool mark_site(struct audit *a, uint64_t eip)
+/* Where an address is or would be among those that have been reported; NULL: too many to tell. */
+static uint64_t *site_of(struct audit *a, uint64_t gla)
 {
-    uint64_t at = eip * 0x9e3779b1u >> 7;
+    uint64_t at = gla * 0x9e3779b1u >> 7;
 
     for (unsigned i = 0; i < 64; i++) {
         uint64_t *site = &a->site[(at + i) % SITES];
 
-        if (*site == eip + 1)
-            return true;
-        if (!*site) {
-            *site = eip + 1;
-            return false;
-        }
+        if (!*site || *site == gla + 1)
+            return site;
     }
-    return true; /* too many to tell */
+    return NULL;
+}
+
+static bool is_reported(struct audit *a, uint64_t gla)
+{
+    const uint64_t *site = site_of(a, gla);
+
+    return !site || *site;
 }
 
 /* --- Copies of pages ----------------------------------------------------------------- */
@@ -282,12 +286,16 @@ static void compare_page(struct audit_find *find, const struct vcpu *v, const st
 {
     const uint8_t *real = physmem_ptr(v->mem, gpa);
 
+    if (!memcmp(real, copy->bytes, PAGE_SIZE))
+        return;
     for (unsigned at = 0; at < PAGE_SIZE; at += 4) {
         uint32_t expected, actual;
         char what[24];
 
         memcpy(&expected, real + at, 4);
         memcpy(&actual, copy->bytes + at, 4);
+        if (expected == actual)
+            continue;
         snprintf(what, sizeof(what), "[%08llx]", (unsigned long long)(copy->gla + at));
         differ(find, what, expected, actual);
     }
@@ -309,8 +317,7 @@ static void report(struct trap *t, struct audit_find *find)
     struct audit *a = t->audit;
 
     a->differs[find->insn->id]++;
-    if (mark_site(a, find->eip))
-        return;
+    *site_of(a, find->gla) = find->gla + 1;
     a->found(a->arg, find);
     if (a->mode == AUDIT_FIRST)
         vm_stop(t->vcpu->stop, VM_EXPECTED, 0, "the audit has found its first instruction");
@@ -341,6 +348,11 @@ void audit_step(struct trap *t)
     struct insn in;
 
     if (vcpu->cpl == 3 || vcpu_v86(vcpu) || !vcpu_protected(vcpu) || !look_at(a, vcpu, &in)) {
+        interp_one(vcpu);
+        return;
+    }
+    if (is_reported(a, (vcpu->seg[SEG_CS].base + vcpu->rip) & UINT32_MAX)) {
+        a->again++;
         interp_one(vcpu);
         return;
     }
@@ -398,4 +410,5 @@ void audit_stats(const struct audit *a,
         put_one(trap_insn_name(id), "audit_differs", a->differs[id], put, arg);
     }
     put(arg, "audit_not_possible", a->segmented);
+    put(arg, "audit_reported_before", a->again);
 }
