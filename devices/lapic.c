@@ -276,8 +276,9 @@ static uint32_t current_count(const struct lapic *l, uint64_t now)
 }
 
 /*
- * Armed only when somebody wants to know. now: when the register was written. The clock is read once
- * for each write: our host may keep us waiting between two readings for longer than the timer runs.
+ * Armed only when somebody wants to know. now: when the register was written. The clock is read
+ * once for each write: the host may keep us waiting between two readings for longer than the timer
+ * runs.
  */
 static void arm(struct lapic *l, uint64_t now)
 {

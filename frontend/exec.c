@@ -281,30 +281,31 @@ static void put_value(char *to, const char *value)
 
 static void fill_words(struct exec *exec, const char **words)
 {
-    unsigned n = 0;
+    const char *const fixed[] = {
+        "novt", "run", "-kernel", exec->kernel, "-initrd", exec->initrd,
+        "-append", exec->verbose ? KERNEL_WORDS : KERNEL_WORDS " quiet", "-m", exec->memory,
+        "-drive", exec->drive, "-nic", exec->nic, "-virtcon", "stdio",
+        "-serial", "file:/proc/self/fd/2", "-device", "virtio-rng", "-no-reboot",
+    };
+    const struct {
+        const char *option, *value;
+    } more[] = {
+        { "-share", exec->alone ? NULL : exec->share },
+        { "-timeout", exec->timeout },
+        { "-cpu", exec->cpu },
+    };
+    size_t n = COUNT(fixed);
 
     strcpy(exec->drive, "if=virtio,snapshot=on,cache=unsafe,file=");
     put_value(exec->drive, exec->disk);
     put_value(exec->share, exec->folder);
     strcat(exec->share, exec->readonly ? ",readonly" : "");
-    for (const char *const *word = (const char *const[]){
-             "novt", "run", "-kernel", exec->kernel, "-initrd", exec->initrd, "-append",
-             exec->verbose ? KERNEL_WORDS : KERNEL_WORDS " quiet", "-m",
-             exec->memory, "-drive", exec->drive, "-nic", exec->nic, "-virtcon", "stdio",
-             "-serial", "file:/proc/self/fd/2", "-device", "virtio-rng", "-no-reboot", NULL };
-         *word; word++)
-        words[n++] = *word;
-    if (!exec->alone) {
-        words[n++] = "-share";
-        words[n++] = exec->share;
-    }
-    if (exec->timeout) {
-        words[n++] = "-timeout";
-        words[n++] = exec->timeout;
-    }
-    if (exec->cpu) {
-        words[n++] = "-cpu";
-        words[n++] = exec->cpu;
+    memcpy(words, fixed, sizeof(fixed));
+    for (size_t i = 0; i < COUNT(more); i++) {
+        if (more[i].value) {
+            words[n++] = more[i].option;
+            words[n++] = more[i].value;
+        }
     }
     words[n] = NULL;
 }

@@ -58,8 +58,8 @@ static unsigned take_frame(int fd, uint8_t *payload, uint32_t *size)
 
 typedef void guest_fn(int console);
 
-/* Runs the guest in a process; the link in another, its output a pipe that is read into out, slowly
- * at first. Returns the link's exit status: the result's, or 100 + its end. */
+/* Runs the guest in a process and the link in another, whose output is a pipe that goes into out,
+ * up to room bytes. Returns the link's exit status: the result's, or 100 + its end. */
 static int run(guest_fn *guest, const char *input, char *out, size_t room, size_t *got)
 {
     static char *words[] = { (char *)"word", (char *)"", NULL }, *none[] = { NULL };
