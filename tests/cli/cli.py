@@ -122,8 +122,8 @@ def case_pipe(novt):
     """Input through a pipe, all of it and no more than is read; a slow reader."""
     data = bytes(range(1, 113)) * 8
     got = subprocess.run(novt.command(novt.path("kernel", guest.kernel(ECHO))),
-                         input=data.replace(b"q", b"Q") + b"q", stdout=subprocess.PIPE, timeout=WAIT,
-                         check=False)
+                         input=data.replace(b"q", b"Q") + b"q", stdout=subprocess.PIPE,
+                         timeout=WAIT, check=False)
     check(got.returncode == 0, got.returncode)
     check(got.stdout == data.replace(b"q", b"Q"), "echoed", len(got.stdout))
     lots = b"\xb9\x00\x00\x04\x00" + b"\x66\xba\xf8\x03\xb0A\xee\xe2\xfd"  # 256 Ki times 'A'
