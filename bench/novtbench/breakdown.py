@@ -14,7 +14,7 @@ from novtbench.rows import row_of
 
 # What is shown: the parts of base/spent.def in it.
 PARTS = {
-    "guest code": ("translated_tlb", "translated_window", "direct", "interpreter"),
+    "guest code": ("translated_tlb", "translated_window", "direct", "kvm", "interpreter"),
     "translation": ("translation", "exits"),
     "callouts": ("callouts", "exceptions", "interrupts"),
     "faults": ("hidden_faults", "traces", "views", "evictions"),
@@ -74,7 +74,7 @@ def groups_of(names):
 def measure(args, work, guest, progress):
     """{group: {"parts": seconds by part, "system": seconds}}"""
     found = {}
-    if work.names:
+    if any(row_of(name).setup == "plain" for name in work.names):
         progress.step("where the time goes: boot")
         found["boot"] = of_boot(args, guest, ["boot"], progress.note)
     for group, names in groups_of(work.names).items():
