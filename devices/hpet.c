@@ -133,7 +133,11 @@ static bool is_periodic(const struct comparator *c)
     return c->config & T_PERIODIC && c->period;
 }
 
-/* When the counter next equals the comparator. A 32-bit one comes round again. */
+/*
+ * When the counter next equals the comparator. A 32-bit one comes round again. A periodic one that is
+ * behind the counter was in front of it when the guest, or timer_fire(), looked: the host has kept
+ * us waiting since, and without that match none would ever come.
+ */
 static void arm(struct comparator *c)
 {
     struct hpet *h = c->hpet;
@@ -142,6 +146,8 @@ static void arm(struct comparator *c)
     timer_cancel(&c->timer);
     if (!(h->control & CONFIG_ON) || !(c->config & (T_ENABLED | T_LEVEL)))
         return;
+    if (is_periodic(c) && left > mask_of(c) / 2)
+        left = 0;
     if (left > UINT64_MAX / 2 / TICK_NS)
         return; /* later than anybody will live to see */
     ns = left * TICK_NS;

@@ -23,7 +23,8 @@ SLOW = 5  # times of a busy host
 PASSWORD = "novt"
 # What a kernel warns of when its host is so busy that ticks come much too late.
 BUSY = [r"^\.\.MP-BIOS bug: 8254 timer not connected to IO-APIC", "^hpet: Lost ",
-        "^clocksource: ", "^perf: interrupt took too long", "^rcu: ", "soft lockup", "hogged CPU"]
+        "^clocksource: ", "^perf: interrupt took too long", "^hrtimer: interrupt took ", "^rcu: ",
+        "soft lockup", "hogged CPU"]
 
 
 def skip(why):

@@ -244,7 +244,7 @@ static uint64_t slow_ns;
 static uint64_t read_slowly(void *arg)
 {
     (void)arg;
-    return slow_ns += 1000000;
+    return slow_ns += 5000000;
 }
 
 /* Each expiry is seen, also one that is overdue when a register changes. */
@@ -256,11 +256,11 @@ static void timer_on_busy_host(void)
     wr(SVR, 0x1ff);
     wr(DIVIDE, 0xb);
     wr(LVT_TIMER, 0x50);
-    wr(INITIAL, 700000);
+    wr(INITIAL, 3000000);
     clock_run_due(&the_clock);
     CHECK_EQ(lapic_ack(lapic), 0x50);
     wr(EOI, 0);
-    wr(INITIAL, 700000);
+    wr(INITIAL, 3000000);
     wr(LVT_TIMER, 0x10050); /* masked, when it has come already */
     CHECK_EQ(lapic_ack(lapic), 0x50);
     wr(EOI, 0);
@@ -429,6 +429,23 @@ static void garbage(void)
     end();
 }
 
+/* A periodic comparator that is behind before it is armed goes on all the same. */
+static void comparator_on_busy_host(void)
+{
+    begin();
+    hpet_wr(0x10, 3, 4);
+    hpet_wr(0x100, 0x004c, 4); /* periodic, 64 bits */
+    slow_ns = the_clock.now_ns;
+    the_clock.read_ns = read_slowly;
+    hpet_wr(0x108, hpet_rd(0xf0) + 400000, 8);
+    hpet_wr(0x108, 400000, 8); /* 4 ms */
+    for (unsigned i = 0; i < 20; i++)
+        clock_run_due(&the_clock);
+    CHECK_EQ(irq0.edges > 0, true);
+    the_clock.read_ns = NULL;
+    end();
+}
+
 int main(void)
 {
     after_reset();
@@ -440,6 +457,7 @@ int main(void)
     io_levels();
     counter();
     comparators();
+    comparator_on_busy_host();
     garbage();
     return CHECK_DONE();
 }
