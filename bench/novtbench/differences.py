@@ -9,7 +9,7 @@ import json
 import os
 import statistics
 
-from novtbench import options
+from novtbench.errors import fail
 from novtbench.results import FORMAT
 from novtbench.table import number, print_cells
 
@@ -21,11 +21,11 @@ def load(path):
         with open(path, encoding="utf-8") as file:
             document = json.load(file)
     except OSError as error:
-        options.fail(f"cannot read '{path}': {error.strerror}", os.EX_NOINPUT)
+        fail(f"cannot read '{path}': {error.strerror}", os.EX_NOINPUT)
     except ValueError:
         document = None
     if not isinstance(document, dict) or document.get("novt_bench") != FORMAT:
-        options.fail(f"'{path}' is not what novt bench --json writes", os.EX_DATAERR)
+        fail(f"'{path}' is not what novt bench --json writes", os.EX_DATAERR)
     return document
 
 

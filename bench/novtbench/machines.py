@@ -121,10 +121,20 @@ def missing(args, name):
         return f"{program} is not here"
     if name == "qemu-kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "/dev/kvm cannot be opened"
-    if kind not in ("novt", "qemu"):
-        return None
+    if kind == "native":
+        return native_missing(args)
     why = probe(args, name)
     return f"{doctor_on_kvm(args.novt)}{why}" if why and name.endswith("-kvm") else why
+
+
+def native_missing(args):
+    """None, or why this host runs no i386 programs."""
+    try:
+        got = subprocess.run([str(args.native), "fast"], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+    except OSError as error:
+        return f"this host does not run i386 programs ({args.native.name}: {error.strerror})"
+    return f"{args.native.name} ended with status {got.returncode}" if got.returncode else None
 
 
 def bochs_missing():

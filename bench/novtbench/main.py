@@ -4,6 +4,7 @@ import sys
 
 from novtbench import (counters, differences, machines, options, outputs, results, schedule,
                        table)
+from novtbench.errors import fail
 from novtbench.rows import GROUPS, NANOS, ROWS
 
 
@@ -35,7 +36,7 @@ def find_columns(args, progress):
         if why:
             progress.note(f"without {machines.MACHINES[name].title}: {why}")
     if all(found.values()):
-        options.fail("there is nothing to measure on", os.EX_UNAVAILABLE)
+        fail("there is nothing to measure on", os.EX_UNAVAILABLE)
     return found
 
 

@@ -1,10 +1,10 @@
 """The command line."""
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from novtbench import machines
+from novtbench.errors import fail
 from novtbench.rows import CROWD, GROUPS, NANOS, PROCESSES, ROWS
 from novtbench.schedule import Work
 
@@ -40,12 +40,6 @@ def parser():
                      help="with our own guests; default: those of novt's build")
     its.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="for one boot")
     return its
-
-
-def fail(text, status=os.EX_USAGE):
-    """A mistake of the user's or the host's, as sysexits.h has it."""
-    print(f"novt bench: {text}", file=sys.stderr)
-    sys.exit(status)
 
 
 def check_names(names, known, what):

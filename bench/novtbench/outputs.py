@@ -4,7 +4,8 @@ import json
 import os
 from pathlib import Path
 
-from novtbench import options, report
+from novtbench import report
+from novtbench.errors import fail
 
 CSV_HEAD = ("name", "what", "unit", "group", "column", "sample", "value")
 
@@ -40,4 +41,4 @@ def write(args, document):
         if args.html:
             Path(args.html).write_text(report.page(document), encoding="utf-8")
     except OSError as error:
-        options.fail(f"cannot write '{error.filename}': {error.strerror}", os.EX_IOERR)
+        fail(f"cannot write '{error.filename}': {error.strerror}", os.EX_IOERR)

@@ -134,7 +134,7 @@ def ratio_chart(rows, document):
         groups.append((row["what"] + ("" if base == "native" else f" (to {base})"), its))
     if not groups:
         return ""
-    scale = charts.linear_scale(values, "times native", RATIO_SHOWN)
+    scale = charts.linear_scale(values, "times", RATIO_SHOWN)
     return legend_of(rows, document) + charts.bars(groups, scale, "ratios to native")
 
 

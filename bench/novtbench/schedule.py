@@ -1,8 +1,10 @@
 """Who is measured when: all columns by turns, pair after pair, while there is time."""
 import contextlib
+import os
 import time
 
 from novtbench import boots, breakdown, crowd, machines, nano, setups
+from novtbench.errors import fail
 from novtbench.rows import GROUPS, row_of
 
 
@@ -101,11 +103,22 @@ def pairs(args, clock, work, columns, guest, progress):
     return samples
 
 
+def find_guest(args, work, progress):
+    """The folder with Debian, if it is needed; without one the rows that run in it are left out."""
+    guest = boots.fetch(args, work.names) if work.names else None
+    if work.names and not guest:
+        progress.note("Debian's packages are out of reach: without the rows that run in it")
+        work.names = []
+        if not (work.nanos or work.crowds or work.counters):
+            fail("there is nothing else to measure", os.EX_UNAVAILABLE)
+    return guest
+
+
 def measure(args, work, found, progress):
     """(Samples, breakdown)"""
     columns = [name for name in args.machines if not found[name]]
     clock = Clock(args)
-    guest = boots.fetch(args, work.names) if work.names else None
+    guest = find_guest(args, work, progress)
     with contextlib.ExitStack() as stack:
         for setup, _ in setups.used(work.names):
             stack.enter_context(setup.open(args, guest))

@@ -76,6 +76,15 @@ def case_errors(bench):
     check_error(bench.run("--list", PATH=bench.folder), 69, "apt-get install python3")
 
 
+def case_no_debian(bench):
+    """What needs it is left out, and told."""
+    words = ["--quick", "--machines", "novt", "--only"]
+    check_error(bench.run(*words, "boot", NOVT_CACHE="/proc/none"), 69, "nothing else")
+    got = bench.run(*words, "boot,nano-callret", NOVT_CACHE="/proc/none")
+    check(got.returncode == 0 and "out of reach" in got.stderr and "nano-callret" in got.stdout
+          and "init's first line" not in got.stdout, got.returncode, got.stdout, got.stderr)
+
+
 def case_list(bench):
     got = bench.run("--list")
     check(got.returncode == 0, "--list:", got.returncode, got.stderr)
