@@ -198,7 +198,7 @@ static bool get_debug(struct kvm *k)
 
 enum { MSR_TSC = 0x10, TSC_NOISE = 1 << 24 /* cycles: some milliseconds */ };
 
-/* Those that the vcpu keeps as fields, one by one: K2. False: there is none of this number. */
+/* Those that the vcpu keeps as fields. False: there is none of this number. */
 static bool msr_at(struct vcpu *vcpu, unsigned i, uint32_t *index, uint64_t **field)
 {
     struct {
@@ -224,14 +224,18 @@ static bool msr_at(struct vcpu *vcpu, unsigned i, uint32_t *index, uint64_t **fi
     return false;
 }
 
-struct one_msr {
+struct msr_list {
     struct kvm_msrs head;
-    struct kvm_msr_entry entry;
+    struct kvm_msr_entry entry[KVM_MSRS];
+    unsigned number[KVM_MSRS]; /* as msr_at() counts */
 };
 
 static bool msr_ask(struct kvm *k, unsigned long request, uint32_t index, uint64_t *value)
 {
-    struct one_msr one = { { .nmsrs = 1 }, { .index = index, .data = *value } };
+    struct {
+        struct kvm_msrs head;
+        struct kvm_msr_entry entry;
+    } one = { { .nmsrs = 1 }, { .index = index, .data = *value } };
 
     if (ioctl(k->host.cpu, request, &one) != 1)
         return false;
@@ -239,14 +243,41 @@ static bool msr_ask(struct kvm *k, unsigned long request, uint32_t index, uint64
     return true;
 }
 
-static void put_msrs(struct kvm *k)
+/* Those that have not been refused, with the vcpu's values. */
+static void fill_list(struct kvm *k, struct msr_list *list)
 {
-    uint64_t *field, tsc = __builtin_ia32_rdtsc() + k->vcpu->tsc_offset;
+    uint64_t *field;
     uint32_t index;
 
-    for (unsigned i = 0; i < KVM_MSRS && msr_at(k->vcpu, i, &index, &field); i++)
-        if (!k->refused[i])
-            k->refused[i] = !msr_ask(k, KVM_SET_MSRS, index, field);
+    list->head = (struct kvm_msrs){ 0 };
+    for (unsigned i = 0; i < KVM_MSRS && msr_at(k->vcpu, i, &index, &field); i++) {
+        if (k->refused[i])
+            continue;
+        list->number[list->head.nmsrs] = i;
+        list->entry[list->head.nmsrs++] = (struct kvm_msr_entry){ .index = index, .data = *field };
+    }
+}
+
+/* All at once; the kernel stops at one that it refuses, which is left out from then on. */
+static void ask_list(struct kvm *k, unsigned long request, struct msr_list *list)
+{
+    for (;;) {
+        int done;
+
+        fill_list(k, list);
+        done = list->head.nmsrs ? ioctl(k->host.cpu, request, &list->head) : 0;
+        if (done < 0 || (unsigned)done == list->head.nmsrs)
+            return;
+        k->refused[list->number[done]] = true;
+    }
+}
+
+static void put_msrs(struct kvm *k)
+{
+    uint64_t tsc = __builtin_ia32_rdtsc() + k->vcpu->tsc_offset;
+    struct msr_list list;
+
+    ask_list(k, KVM_SET_MSRS, &list);
     msr_ask(k, KVM_SET_MSRS, MSR_TSC, &tsc);
     k->tsc_offset = k->vcpu->tsc_offset;
 }
@@ -266,14 +297,15 @@ static void get_tsc(struct kvm *k)
 
 static void get_msrs(struct kvm *k)
 {
+    struct msr_list list;
     uint64_t *field;
     uint32_t index;
 
     get_tsc(k);
-
-    for (unsigned i = 0; i < KVM_MSRS && msr_at(k->vcpu, i, &index, &field); i++)
-        if (!k->refused[i])
-            msr_ask(k, KVM_GET_MSRS, index, field);
+    ask_list(k, KVM_GET_MSRS, &list);
+    for (unsigned i = 0; i < list.head.nmsrs; i++)
+        if (msr_at(k->vcpu, list.number[i], &index, &field))
+            *field = list.entry[i].data;
 }
 
 /* The machine was paused: the guest's counter has stood still, wherever the guest had put it. */
