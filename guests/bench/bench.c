@@ -123,43 +123,9 @@ static void work_sse2(unsigned count)
         rt_fail("the product", -1);
 }
 
-struct timespec {
-    long sec, nsec;
-};
-
-static struct timespec now(void)
-{
-    struct timespec ts;
-
-    sys2(SYS_clock_gettime, 1, &ts);
-    return ts;
-}
-
-static void print_seconds(struct timespec from, struct timespec to)
-{
-    long sec = to.sec - from.sec, usec = (to.nsec - from.nsec) / 1000;
-
-    if (usec < 0) {
-        usec += 1000000;
-        sec--;
-    }
-    rt_print_unsigned((unsigned)sec, 10, 1);
-    rt_print(".");
-    rt_print_unsigned((unsigned)usec, 10, 6);
-}
-
-static void report(const char *name, struct timespec start, struct timespec end)
-{
-    rt_print("BENCH ");
-    rt_print(name);
-    rt_print(" ");
-    print_seconds(start, end);
-    rt_print("\n");
-}
-
 static int time_program(const char *name, char **argv, char **envp)
 {
-    struct timespec start = now(), end;
+    struct rt_time start = rt_now(), end;
     int pid = rt_fork();
 
     if (!pid) {
@@ -168,25 +134,25 @@ static int time_program(const char *name, char **argv, char **envp)
         rt_fail(argv[0], result);
     }
     rt_wait(pid);
-    end = now();
-    report(name, start, end);
+    end = rt_now();
+    rt_report(name, start, end);
     return 0;
 }
 
 /* --- Works that time themselves --------------------------------------------------------------- */
 
-static struct timespec self_start;
+static struct rt_time self_start;
 static const char *self_name; /* NULL: it is not asked for, or has been printed */
 
 void loads_clock(void)
 {
-    self_start = now();
+    self_start = rt_now();
 }
 
 void loads_report(void)
 {
     if (self_name)
-        report(self_name, self_start, now());
+        rt_report(self_name, self_start, rt_now());
     self_name = 0;
 }
 

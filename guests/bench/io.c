@@ -25,38 +25,6 @@ enum {
 enum { O_RDWR = 2, O_DIRECT = 0x4000, O_LARGEFILE = 0x8000, O_SYNC = 0x101000 };
 enum { BLOCK = 4096, MIB = 1 << 20, DEPTH_MAX = 64 };
 
-struct timespec {
-    long sec, nsec;
-};
-
-static struct timespec start;
-
-static void begin(void)
-{
-    sys2(SYS_clock_gettime, 1, &start);
-}
-
-static void end(const char *name)
-{
-    struct timespec now;
-    long sec, usec;
-
-    sys2(SYS_clock_gettime, 1, &now);
-    sec = now.sec - start.sec;
-    usec = (now.nsec - start.nsec) / 1000;
-    if (usec < 0) {
-        usec += 1000000;
-        sec--;
-    }
-    rt_print("BENCH ");
-    rt_print(name);
-    rt_print(" ");
-    rt_print_unsigned((unsigned)sec, 10, 1);
-    rt_print(".");
-    rt_print_unsigned((unsigned)usec, 10, 6);
-    rt_print("\n");
-}
-
 static long must(const char *what, long result)
 {
     if (result < 0)
@@ -132,6 +100,7 @@ static void disk(char **argv) /* NAME PATH read|write DEPTH COUNT FROM MIB */
     unsigned depth = rt_parse(argv[3]);
     char *buffer = rt_map(DEPTH_MAX * BLOCK, PROT_READ | PROT_WRITE);
     long fd = must(argv[1], sys3(SYS_open, argv[1], O_RDWR | O_DIRECT | O_LARGEFILE, 0));
+    struct rt_time start;
 
     depth = depth < DEPTH_MAX ? depth : DEPTH_MAX;
     must("io_setup", sys2(SYS_io_setup, DEPTH_MAX, &d.queue));
@@ -140,9 +109,9 @@ static void disk(char **argv) /* NAME PATH read|write DEPTH COUNT FROM MIB */
     for (unsigned i = 0; i < depth; i++)
         d.request[i] = (struct request){ .data = i, .op = argv[2][0] == 'w', .fd = (uint32_t)fd,
                                          .buffer = (uintptr_t)(buffer + i * BLOCK), .size = BLOCK };
-    begin();
+    start = rt_now();
     keep_busy(&d, depth, rt_parse(argv[4]));
-    end(argv[0]);
+    rt_report(argv[0], start, rt_now());
 }
 
 /* --- TCP -------------------------------------------------------------------------------------- */
@@ -156,17 +125,18 @@ static void tcp(char **argv) /* NAME PORT MIB */
     enum { CHUNK = 65536 };
     char *buffer = rt_map(CHUNK, PROT_READ | PROT_WRITE);
     long fd = must("socket", sys3(SYS_socket, 2, 1, 0));
+    struct rt_time start;
 
     to.port = __builtin_bswap16((uint16_t)rt_parse(argv[1]));
     must("connect", sys3(SYS_connect, fd, &to, sizeof(to)));
-    begin();
+    start = rt_now();
     for (unsigned left = rt_parse(argv[2]) * (MIB / CHUNK); left; left--)
         for (long at = 0; at < CHUNK;)
             at += must("write", sys3(SYS_write, fd, buffer + at, CHUNK - at));
     must("shutdown", sys2(SYS_shutdown, fd, 1));
     while (must("read", sys3(SYS_read, fd, buffer, CHUNK)))
         ;
-    end(argv[0]);
+    rt_report(argv[0], start, rt_now());
 }
 
 /* --- The screen ------------------------------------------------------------------------------- */
@@ -192,6 +162,7 @@ static void redraw(char **argv) /* NAME RESOURCE FRAMES */
     long fd = must(argv[1], sys3(SYS_open, argv[1], O_RDWR | O_SYNC, 0));
     void *screen = rt_map_at(0, FRAME, PROT_READ | PROT_WRITE, MAP_SHARED, (int)fd);
     unsigned frames = rt_parse(argv[2]);
+    struct rt_time start;
 
     must("iopl", sys1(SYS_iopl, 3));
     vbe(VBE_ENABLE, 0);
@@ -202,10 +173,10 @@ static void redraw(char **argv) /* NAME RESOURCE FRAMES */
     for (unsigned i = 0; i < 2 * WIDTH * HEIGHT; i++)
         picture[i] = i * 2654435761u;
     copy(screen, picture, FRAME / 4);
-    begin();
+    start = rt_now();
     for (unsigned n = 0; n < frames; n++)
         copy(screen, picture + (n % HEIGHT) * WIDTH, FRAME / 4);
-    end(argv[0]);
+    rt_report(argv[0], start, rt_now());
 }
 
 /* ---------------------------------------------------------------------------------------------- */

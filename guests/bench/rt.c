@@ -113,6 +113,31 @@ unsigned rt_parse(const char *text)
     return value;
 }
 
+struct rt_time rt_now(void)
+{
+    struct rt_time time;
+
+    sys2(SYS_clock_gettime, 1, &time);
+    return time;
+}
+
+void rt_report(const char *name, struct rt_time start, struct rt_time end)
+{
+    long sec = end.sec - start.sec, usec = (end.nsec - start.nsec) / 1000;
+
+    if (usec < 0) {
+        usec += 1000000;
+        sec--;
+    }
+    rt_print("BENCH ");
+    rt_print(name);
+    rt_print(" ");
+    rt_print_unsigned((unsigned)sec, 10, 1);
+    rt_print(".");
+    rt_print_unsigned((unsigned)usec, 10, 6);
+    rt_print("\n");
+}
+
 /* gcc calls these two even when told that there is no library. */
 void *memcpy(void *to, const void *from, size_t size)
 {

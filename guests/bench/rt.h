@@ -64,6 +64,13 @@ void rt_print_unsigned(unsigned value, unsigned base, unsigned min_digits);
 int rt_equal(const char *a, const char *b);
 unsigned rt_parse(const char *text);
 
+/* CLOCK_MONOTONIC; and the line that the benchmarks print: "BENCH NAME SECONDS". */
+struct rt_time {
+    long sec, nsec;
+};
+struct rt_time rt_now(void);
+void rt_report(const char *name, struct rt_time start, struct rt_time end);
+
 /* The program itself. */
 int rt_main(int argc, char **argv, char **envp);
 
