@@ -550,7 +550,8 @@ static int parse_words(struct config *config, char **argv, int argc, unsigned co
 int config_parse(struct config *config, int argc, char **argv, struct error *error)
 {
     static const char *const commands[] = { "run",    "exec", "image",  "ctl",
-                                            "bench",  "doctor", "help", "version" };
+                                            "bench",  "doctor", "explain", "help",
+                                            "version" };
     const char *word = argc > 1 ? argv[1] : "";
 
     set_defaults(config);

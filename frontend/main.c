@@ -24,6 +24,7 @@
 #include "frontend/error.h"
 #include "frontend/exec.h"
 #include "frontend/expect.h"
+#include "frontend/explain.h"
 #include "frontend/image.h"
 #include "frontend/image_tool.h"
 #include "frontend/machine.h"
@@ -204,6 +205,8 @@ int main(int argc, char **argv)
         return flush_output(ctl_tool(argc - 2, argv + 2));
     if (argc > 1 && !strcmp(argv[1], "exec"))
         return flush_output(exec_tool(argc - 2, argv + 2));
+    if (argc > 1 && !strcmp(argv[1], "explain"))
+        return flush_output(explain_tool(argc - 2, argv + 2));
     if (argc > 1 && !strcmp(argv[1], "bench"))
         return bench_tool(argc - 2, argv + 2);
     return work(&config, argc, argv);
