@@ -6,7 +6,7 @@ holds the exact value (data-value); the charts are drawn of the same.
 import time
 from html import escape
 
-from novtbench import charts, host
+from novtbench import charts
 from novtbench.table import GROUP_TITLES, number, spread
 
 RATIO_SHOWN = 12  # bars of ratios are cut there

@@ -8,6 +8,7 @@ import csv
 import html.parser
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -74,6 +75,18 @@ def case_errors(bench):
     check_error(bench.run("--only", "nano", "--machines", "qemu", "--qemu", "no-such-qemu"), 69,
                 "nothing to measure on")
     check_error(bench.run("--list", PATH=bench.folder), 69, "apt-get install python3")
+
+
+def case_installed(bench):
+    """An installed novt takes the benchmarks that are installed with it."""
+    novt, scripts = bench.path("bin/novt"), bench.path("share/novt/bench")
+    for folder in (os.path.dirname(novt), scripts):
+        os.makedirs(folder)
+    shutil.copy(bench.novt, novt)
+    with open(os.path.join(scripts, "compare"), "w", encoding="ascii") as file:
+        file.write("import sys\nprint(*sys.argv[1:])\nsys.exit(3)\n")
+    got = Bench(novt, bench.folder).run("--only", "a b")
+    check(got.returncode == 3 and got.stdout == f"--novt {novt} --only a b\n", got)
 
 
 def case_no_debian(bench):
