@@ -12,6 +12,8 @@ rule_fn rule_same, rule_bit_string, rule_bit_scan, rule_inc_dec, rule_lea, rule_
     rule_fence;
 /* --- rules_vector.c: AVX; BMI --- */
 rule_fn rule_vector, rule_bmi;
+/* --- rules_decimal.c --- */
+rule_fn rule_aam, rule_aad, rule_adjust, rule_salc, rule_into;
 /* --- rules_stack.c --- */
 rule_fn rule_push, rule_pop, rule_enter, rule_leave, rule_pusha, rule_popa;
 /* --- rules_branch.c --- */

@@ -95,7 +95,8 @@ bool rule_leave(struct builder *b, const struct insn *in)
     return true;
 }
 
-/* Of level 0, never in a window: the new top of the stack must be writable too. */
+/* Of level 0, never in a window. The new top of the stack must be writable too, which is looked at
+ * second. */
 bool rule_enter(struct builder *b, const struct insn *in)
 {
     int32_t size = in->opsize, room = size + (uint16_t)in->imm;
@@ -105,6 +106,7 @@ bool rule_enter(struct builder *b, const struct insn *in)
         in->prefixes & PREFIX_LOCK)
         return false;
     b->adapted = true;
+    access_at(b, RSP, -size, MEM_WRITE, in->opsize);
     access_at(b, RSP, -room, MEM_WRITE, in->opsize);
     access_at(b, RSP, -size, MEM_WRITE, in->opsize);
     access_store_sized_at(b, RBP, in->opsize);

@@ -383,6 +383,7 @@ light_fn bt_load_segment_any; /* the same in segmented code of any CPL */
 #define LIGHT_SEGMENTED 0x1000000
 light_fn bt_rep_stos;     /* operand size; in segmented code segment << 8, address size << 16 */
 light_fn bt_rep_movs;
+light_fn bt_adjust;       /* DAA, DAS, AAA or AAS: the opcode */
 light_fn bt_sysenter;     /* the unit's key */
 light_fn bt_sysexit;
 light_fn bt_int;          /* the vector and the unit's key << 8; rip: of the next instruction */

@@ -239,7 +239,9 @@ static void put_rare(void)
         PUT((const uint8_t[]){ 0x26, 0x2e, 0x36, 0x64, 0x65 }[rnd() % 5]);
     if (one_in(6))
         PUT(0x66 + rnd() % 2);
-    switch (rnd() % 6) {
+    switch (rnd() % 8) {
+    case 6: PUT((const uint8_t[]){ 0x27, 0x2f, 0x37, 0x3f, 0xd6, 0x27, 0x3f }[rnd() % 7]); break;
+    case 7: PUT(0xd4 | (rnd() & 1), one_in(8) ? 0 : one_in(2) ? 10 : rnd() & 0xff); break;
     case 4: case 5: PUT(0xd8 | (rnd() & 7), rnd() & 0xbf, rnd() & 0xff, rnd() & 3); break;
     case 0: PUT(0xd7); break;                             /* xlat */
     case 1: PUT(0xc8, rnd() & 0xff, rnd() & 7, one_in(4) ? rnd() & 0xff : 0); break; /* enter */
