@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cpu/segment.h"
 #include "tests/unit/cpu_machine.h"
 
 /* What a load of selector SPARE | rpl must do: the vector, or -1. */
@@ -252,6 +253,33 @@ static void test_real(struct machine *m)
     CHECK_EQ(v->seg[SEG_DS].limit, UINT32_MAX);
 }
 
+/* What the host's selectors mean, which user code has read on the bare CPU. */
+static void test_meant(struct machine *m)
+{
+    enum { AREA = 6 * 8 + 3, FLAT = 0x7b, CODE = 0x73 };
+    struct vcpu *v = m->vcpu;
+
+    m_protected(m, 3);
+    v->gdtr.limit = 0x1f; /* the guest has none of these numbers itself */
+    v->ldtr = (struct segment){ .attr = SEG_UNUSABLE };
+    memset(v->bare, 0, sizeof(v->bare));
+    CHECK_EQ(segment_meant(v, SEG_GS, SEGMENT_BARE_TLS(6)), SEGMENT_BARE_TLS(6));
+    CHECK_EQ(segment_meant(v, SEG_ES, SEGMENT_BARE_DATA), SEGMENT_BARE_DATA);
+    v->bare[SEG_CS] = CODE;
+    v->bare[SEG_SS] = v->bare[SEG_ES] = FLAT;
+    v->bare[SEG_GS] = AREA;
+    CHECK_EQ(segment_meant(v, SEG_GS, SEGMENT_BARE_TLS(6)), AREA);
+    CHECK_EQ(segment_meant(v, SEG_ES, SEGMENT_BARE_TLS(6)), AREA);
+    CHECK_EQ(segment_meant(v, SEG_GS, SEGMENT_BARE_TLS(9)), SEGMENT_BARE_TLS(9));
+    CHECK_EQ(segment_meant(v, SEG_ES, SEGMENT_BARE_DATA), FLAT);
+    CHECK_EQ(segment_meant(v, SEG_ES, SEGMENT_BARE_CODE), CODE);
+    /* With an LDT, code may name entries of it that are not there. */
+    v->ldtr = (struct segment){ .limit = 0x3f, .base = AT_GDT + 0x800 };
+    CHECK_EQ(segment_meant(v, SEG_GS, SEGMENT_BARE_TLS(6)), AREA);
+    CHECK_EQ(segment_meant(v, SEG_GS, SEGMENT_BARE_TLS(8)), SEGMENT_BARE_TLS(8));
+    memset(v->bare, 0, sizeof(v->bare));
+}
+
 int main(void)
 {
     struct machine m;
@@ -262,6 +290,7 @@ int main(void)
     test_straddle(&m);
     test_host(&m);
     test_real(&m);
+    test_meant(&m);
     m_destroy(&m);
     return CHECK_DONE();
 }
