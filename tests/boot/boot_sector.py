@@ -58,9 +58,9 @@ def boots(novt, engine, media, options):
     """What the sector that was started says; "" when none was."""
     log = os.path.join(media.directory, "log")
     got = subprocess.run([novt, "run", "-engine", engine, "-m", "32", *options, "-display", "none",
-                          "-serial", "none", "-debugcon", "file:" + log, "-timeout", "60",
+                          "-serial", "none", "-debugcon", "file:" + log, "-timeout", "400",
                           "-device", "isa-debug-exit,iobase=0xf4"],
-                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=100)
+                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=450)
     with open(log, "rb") as file:
         lines = file.read().decode("latin-1").splitlines()
     if got.returncode != 1:

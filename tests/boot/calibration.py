@@ -25,8 +25,8 @@ def boot(novt, kernel):
     with tempfile.TemporaryDirectory() as directory:
         stats = os.path.join(directory, "stats.json")
         command = [novt, "run", "-m", "128", "-kernel", kernel, "-append", "console=ttyS0",
-                   "-serial", "stdio", "-timeout", "100", "-expect", SEEN, "-stats-json", stats]
-        got = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=110)
+                   "-serial", "stdio", "-timeout", "400", "-expect", SEEN, "-stats-json", stats]
+        got = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=450)
         text = got.stdout.decode("latin-1")
         found = re.search(r"tsc: Detected ([\d.]+) MHz", text)
         if not found:

@@ -72,7 +72,7 @@ def fetch():
 
 
 def run(*words, good=(0,)):
-    done = subprocess.run([str(w) for w in words], text=True, timeout=120,
+    done = subprocess.run([str(w) for w in words], text=True, timeout=500,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode not in good:
         print(f"FAIL {' '.join(map(str, words))}: {done.returncode}\n{done.stdout}")
@@ -91,7 +91,7 @@ def one_round(novt, guest, folder, interface, files, full):
                f"{guest}/initramfs.gz,{guest}/initramfs-drivers,{folder}/init.cpio",
                "-append", f"console=ttyS0 quiet rdinit=/init-kill kill.first={len(files)}",
                "-drive", f"file={folder}/disk.qcow2,format=qcow2,if={interface}",
-               "-serial", "stdio", "-display", "none", "-timeout", "200"]
+               "-serial", "stdio", "-display", "none", "-timeout", "800"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, errors="replace")
     wanted = len(files) + (10000 if full else random.randint(5, 25))

@@ -345,7 +345,7 @@ def run(novt, mode, names, folder):
     command = [novt, "run", "-m", "256", "-kernel", guest / "vmlinuz-686",
                "-initrd", f"{guest}/initramfs.gz,{guest}/initramfs-drivers",
                "-append", "console=ttyS0 quiet rdinit=/init-drivers "
-               f"novt.drivers={','.join(names)}", "-serial", "stdio", "-timeout", "240"]
+               f"novt.drivers={','.join(names)}", "-serial", "stdio", "-timeout", "800"]
     if mode != "none":
         command += ["-virtio", mode]
     for part in parts:
@@ -358,7 +358,7 @@ def run(novt, mode, names, folder):
         thread.start()
     text = process.communicate()[0].decode(errors="replace").replace("\r", "")
     for thread in threads:
-        thread.join(10)
+        thread.join(100)
     return text, process.returncode, parts
 
 

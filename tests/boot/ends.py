@@ -49,14 +49,14 @@ def want(got, status):
 def run_plain(command):
     """No terminal at all; its status and output."""
     got = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                         stderr=subprocess.STDOUT, timeout=150)
+                         stderr=subprocess.STDOUT, timeout=600)
     text = got.stdout.decode("latin-1")
     print(text[-2000:])
     return got.returncode, text
 
 
 def case_expect(novt):
-    want(run_plain(linux(novt, "-serial", "stdio", "-timeout", "120", "-expect",
+    want(run_plain(linux(novt, "-serial", "stdio", "-timeout", "500", "-expect",
                          "the guest's first process runs"))[0], 0)
 
 
@@ -67,7 +67,7 @@ def case_timeout(novt):
 def case_gnumach(novt):
     guest = fetch("gnumach")
     status, _ = run_plain([novt, "run", "-kernel", str(guest / "gnumach"), "-append",
-                           "console=com0", "-serial", "stdio", "-m", "64", "-timeout", "120",
+                           "console=com0", "-serial", "stdio", "-m", "64", "-timeout", "500",
                            "-expect", "No bootstrap code loaded with the kernel!"])
     want(status, 0)
 
@@ -81,7 +81,7 @@ def case_modules(novt, module):
     try:
         for line in ("module first: --host=1\n", "module first: memory is whole\n",
                      "module second: memory is whole\n"):
-            console.expect(line, 150)
+            console.expect(line, 500)
     except Failure:
         console.show()
         raise
@@ -92,7 +92,7 @@ def case_modules(novt, module):
 def at_shell(command, work):
     console = Console(command)
     try:
-        console.expect("# ", 120)
+        console.expect("# ", 500)
         work(console)
     except Failure:
         console.show()
@@ -104,14 +104,14 @@ def at_shell(command, work):
 def case_panic(novt):
     def work(console):
         console.type("echo c > /proc/sysrq-trigger\r")
-        want(console.status(60), 81)
+        want(console.status(300), 81)
 
     at_shell(linux(novt, "-nographic"), work)
 
 
 def case_audit(novt):
     """What a kernel does first that does not trap: its loader asks by EFLAGS for a CPUID."""
-    status, text = run_plain(linux(novt, "-serial", "stdio", "-timeout", "120", "-engine", "trap",
+    status, text = run_plain(linux(novt, "-serial", "stdio", "-timeout", "500", "-engine", "trap",
                                    "-audit"))
     want(status, 0)
     if text.count("novt: audit: ") != 1 or "audit: pushf at " not in text:
@@ -121,7 +121,7 @@ def case_audit(novt):
 def case_reset(novt):
     def work(console):
         console.type("reboot -f\r")
-        want(console.status(60), 83)
+        want(console.status(300), 83)
 
     at_shell(linux(novt, "-nographic", "-no-reboot"), work)
 

@@ -48,7 +48,7 @@ def main():
         log = os.path.join(directory, "log")
         run = subprocess.Popen([novt, "run", "-engine", engine, "-m", "96", "-bios", BIOS,
                                 "-serial", "null", "-debugcon", "file:" + log,
-                                "-timeout", "100"], stdin=subprocess.DEVNULL)
+                                "-timeout", "400"], stdin=subprocess.DEVNULL)
         try:
             text = ""
             while run.poll() is None and LAST not in text:

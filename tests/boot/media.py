@@ -58,7 +58,7 @@ class Test:
         want = [f"BOOT {number}", f"READ {checksum(content[SECTOR:7 * SECTOR])}", f"WRITE {write}"]
         got = subprocess.run([self.novt, "run", "-m", "32", "-bios", BIOS, *options,
                               "-serial", "stdio", "-display", "none",
-                              "-device", "isa-debug-exit,iobase=0xf4", "-timeout", "100"],
+                              "-device", "isa-debug-exit,iobase=0xf4", "-timeout", "400"],
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True, errors="replace")
         said = got.stdout.replace("\r", "").splitlines()[-3:]

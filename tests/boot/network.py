@@ -58,25 +58,29 @@ class Guest:
         self.console = Console([
             novt, "run", "-m", "256", "-kernel", str(files / "vmlinuz-686"),
             "-initrd", f"{files}/initramfs.gz,{files}/initramfs-drivers",
-            "-append", "console=ttyS0 quiet", "-nographic", "-timeout", "250",
+            "-append", "console=ttyS0 quiet", "-nographic", "-timeout", "850",
             "-nic", f"{nic},model={model}"])
         try:
-            self.console.expect("This is a shell", 150)
+            self.console.expect("This is a shell", 400)
             self.run("stty cols 500; for m in " + " ".join(MODULES[model]) +
                      "; do insmod /drivers/$m.ko || echo NO $m; done; ip link set eth0 up")
         except Failure:
             self.end()
             raise
 
-    def run(self, command, seconds=100):
+    def run(self, command, seconds=300):
         """What the command prints."""
         self.turns += 1
         start = len(self.console.text)
         self.console.type(f"{command}; echo turn-$(({self.turns} + 1000))=$?\r")
-        end = self.console.expect(f"turn-{self.turns + 1000}=", seconds, start)
+        try:
+            end = self.console.expect(f"turn-{self.turns + 1000}=", seconds, start)
+        except Failure:
+            self.console.show()
+            raise
         return self.console.text[start:end]
 
-    def want(self, command, wanted, seconds=100):
+    def want(self, command, wanted, seconds=300):
         got = self.run(command, seconds)
         if wanted not in got:
             raise Failure(f"{command}: no {wanted!r} in what it printed")
@@ -86,7 +90,7 @@ class Guest:
 
     def power_off(self):
         self.console.type("poweroff -f\r")
-        if self.console.status(60):
+        if self.console.status(200):
             raise Failure("novt did not end well")
 
 
@@ -112,7 +116,7 @@ class Sink:
 
     def __init__(self, address):
         self.socket = socket.create_server((address, 0))
-        self.socket.settimeout(100)
+        self.socket.settimeout(300)
         self.port = self.socket.getsockname()[1]
         self.sum = None
         self.thread = threading.Thread(target=self.take, daemon=True)
@@ -127,7 +131,7 @@ class Sink:
         self.sum = digest.hexdigest()
 
     def check(self):
-        self.thread.join(60)
+        self.thread.join(300)
         if self.sum != SUM:
             raise Failure("what the guest sent is not what the host got")
 
@@ -151,11 +155,11 @@ def user(novt, model):
                                f"hostfwd=udp:127.0.0.1:{udp}-:53")
     try:
         guest.run(f"printf '{LEASE}' > /tmp/lease; chmod +x /tmp/lease")
-        guest.want("udhcpc -i eth0 -n -q -t 10 -s /tmp/lease", "lease 10.0.2.15 10.0.2.2 10.0.2.3")
+        guest.want("udhcpc -i eth0 -n -q -t 60 -s /tmp/lease", "lease 10.0.2.15 10.0.2.2 10.0.2.3")
         guest.want("ping -c 3 10.0.2.2", "3 packets received")
         there_and_back(guest, "10.0.2.2", "127.0.0.1")
         guest.run("httpd -p 80 -h /tmp")
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/data", timeout=60) as reply:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/data", timeout=300) as reply:
             got = reply.read()
         if got != DATA:
             raise Failure("what the guest's server has is not what comes by hostfwd")

@@ -53,7 +53,7 @@ def lines(text, prefix):
 def host_output(guest):
     try:
         return "".join(subprocess.run([guest / name], stdout=subprocess.PIPE, text=True,
-                                      timeout=120).stdout for name in ("usermode", "selftest-cpu"))
+                                      timeout=300).stdout for name in ("usermode", "selftest-cpu"))
     except OSError as error:
         return skip(f"this host runs no 32-bit programs: {error}")
 
@@ -100,8 +100,8 @@ def main():
     got = subprocess.run(
         [novt, "run", "-m", "256", "-user", tier, "-kernel", guest / f"vmlinuz-{kernel}", "-initrd",
          guest / "initramfs.gz", "-append", f"console=ttyS0 quiet novt.usermode={wanted}",
-         "-serial", "stdio", "-timeout", "280"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, timeout=290, env=dict(os.environ, NOVT_TEST_RUN=mark))
+         "-serial", "stdio", "-timeout", "850"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, timeout=880, env=dict(os.environ, NOVT_TEST_RUN=mark))
     text = got.stdout.decode("latin-1")
     wrong = differences(text, want, "USERMODE") + differences(text, want, "SELFTEST")
     wrong += [f"ESCAPE {name} {rest}" for name, rest in lines(text, "ESCAPE").items()
