@@ -5,7 +5,6 @@ the boot's own part is taken off, so that each group shows what is its own; what
 boot is not shown, for boots differ.
 """
 import json
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -46,19 +45,26 @@ def without(its, boot):
             "system": max(0, its["system"] - boot["system"])}
 
 
+def account(path):
+    """None if the run did not come to its end."""
+    try:
+        return sums(json.loads(Path(path).read_text(encoding="utf-8")))
+    except ValueError:
+        return None
+
+
 def of_boot(args, guest, names, note):
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         for setup, its in setups.used(names):
             boots.boot(args, "novt", guest, its, setup, note, ("-stats-json", out.name))
-            return sums(json.loads(Path(out.name).read_text(encoding="utf-8")))
+            return account(out.name)
 
 
 def of_nano(args):
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        subprocess.run([*machines.nano_command(args, "novt", "fast"), "-stats-json", out.name],
-                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL, preexec_fn=machines.on_one_cpu(args))
-        return sums(json.loads(Path(out.name).read_text(encoding="utf-8")))
+        machines.run_quietly(args, machines.nano_command(args, "novt", "fast")
+                             + ["-stats-json", out.name])
+        return account(out.name)
 
 
 def groups_of(names):
@@ -71,18 +77,27 @@ def groups_of(names):
     return groups
 
 
+def of_debian(args, work, guest, progress):
+    """The groups that run there, and the boot itself."""
+    progress.step("where the time goes: boot")
+    found = {"boot": of_boot(args, guest, ["boot"], progress.note)}
+    for group, names in groups_of(work.names).items():
+        if not found["boot"]:
+            break
+        progress.step(f"where the time goes: {group}")
+        its = of_boot(args, guest, names, progress.note)
+        own = without(its, found["boot"]) if its else None
+        if own and total(own) > LITTLE * total(found["boot"]):
+            found[group] = own
+    return found
+
+
 def measure(args, work, guest, progress):
     """{group: {"parts": seconds by part, "system": seconds}}"""
     found = {}
     if any(row_of(name).setup == "plain" for name in work.names):
-        progress.step("where the time goes: boot")
-        found["boot"] = of_boot(args, guest, ["boot"], progress.note)
-    for group, names in groups_of(work.names).items():
-        progress.step(f"where the time goes: {group}")
-        its = without(of_boot(args, guest, names, progress.note), found["boot"])
-        if total(its) > LITTLE * total(found["boot"]):
-            found[group] = its
+        found = of_debian(args, work, guest, progress)
     if work.nanos:
         progress.step("where the time goes: nano")
         found["nano"] = of_nano(args)
-    return found
+    return {group: its for group, its in found.items() if its}

@@ -5,8 +5,6 @@ access to memory an address space has is forced, for the choice depends on times
 accesses, for the serial line is asked until it has room.
 """
 import json
-import os
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -27,13 +25,16 @@ def chosen(statistics):
 
 
 def of_form(args, form):
+    """None if the guest did not come to its end."""
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        command = machines.nano_command(args, "novt", f"count={COUNT}")
-        subprocess.run([*command, "-stats-json", out.name], stdin=subprocess.DEVNULL,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                       env=dict(os.environ, NOVT_ACCESS=form), timeout=args.timeout)
-        return chosen(json.loads(Path(out.name).read_text(encoding="utf-8")))
+        machines.run_quietly(args, machines.nano_command(args, "novt", f"count={COUNT}")
+                             + ["-stats-json", out.name], NOVT_ACCESS=form)
+        try:
+            return chosen(json.loads(Path(out.name).read_text(encoding="utf-8")))
+        except ValueError:
+            return None
 
 
 def measure(args):
-    return {form: of_form(args, form) for form in FORMS}
+    found = {form: of_form(args, form) for form in FORMS}
+    return {form: its for form, its in found.items() if its}

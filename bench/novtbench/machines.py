@@ -63,6 +63,14 @@ def nano_command(args, name, append):
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
 
 
+def run_quietly(args, words, **environment):
+    """For what it writes to files."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, timeout=args.timeout,
+                       env=dict(os.environ, **environment), preexec_fn=on_one_cpu(args))
+
+
 def last_words(output, errors):
     """What a guest or a program said about its end, as far as one line can tell."""
     lines = [line.strip() for line in (errors + output).decode("latin-1").splitlines()]

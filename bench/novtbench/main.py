@@ -45,7 +45,8 @@ def measure(args, work):
     warn_if_busy(progress)
     found = find_columns(args, progress)
     samples, breakdown = schedule.measure(args, work, found, progress)
-    its = counters.measure(args) if work.counters and "novt" in found else {}
+    with_counters = work.counters and "novt" in found and not found["novt"]
+    its = counters.measure(args) if with_counters else {}
     progress.clear()
     return results.document(args, found, samples, breakdown, its)
 
