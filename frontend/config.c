@@ -269,6 +269,14 @@ TAKE_FLAG(take_help, command, COMMAND_HELP)
 TAKE_FLAG(take_version, command, COMMAND_VERSION)
 #undef TAKE_FLAG
 
+static int take_quick(struct config *config, const char *value, struct error *error)
+{
+    (void)value, (void)error;
+    config->command = COMMAND_DOCTOR;
+    config->quick = true;
+    return 0;
+}
+
 static int take_boot(struct config *config, const char *value, struct error *error)
 {
     return config_boot_take(&config->boot, value, error);

@@ -34,6 +34,7 @@ enum command {
 
 struct config {
     enum command command;
+    bool quick; /* novt doctor: without what takes a second */
 
     const char *kernel, *initrd, *append; /* append "" when not given; the others NULL */
     bool firmware;    /* it runs, and starts the kernel, if there is one */

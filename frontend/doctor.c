@@ -34,6 +34,7 @@
 
 struct host {
     bool fsgsbase, memfd, exec;
+    bool quick;
     bool kvm; /* runs an unmodified guest on the CPU */
     long maps;
     const char *no_direct; /* why there is no direct execution; NULL: it works */
@@ -109,7 +110,8 @@ static void look_at_kvm(struct host *host)
     else
         line("/dev/kvm", "there, but not for VT-x or SVM%s%s",
              kind.module ? ": a paravirtual kind, " : "", kind.module ? kind.module : "");
-    look_into_kvm(host, &kind);
+    if (!host->quick)
+        look_into_kvm(host, &kind);
 }
 
 /* --- The CPU --------------------------------------------------------------------------- */
@@ -294,13 +296,14 @@ static int verdict(const struct host *host)
         line("few maps", "vm.max_map_count is low: sysctl vm.max_map_count=%d is faster",
              MAPS_WANTED);
     line("VT-x, SVM, /dev/kvm", host->kvm ? "not used but for -engine kvm"
-                                          : "not used; -engine kvm is not worth it here");
+                              : host->quick ? "not used; -engine kvm was not tried"
+                                            : "not used; -engine kvm is not worth it here");
     return EX_OK;
 }
 
-int doctor_run(void)
+int doctor_run(bool quick)
 {
-    struct host host = { 0 };
+    struct host host = { .quick = quick };
 
     printf("This host:\n");
     look_at_cpu(&host);

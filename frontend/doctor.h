@@ -2,7 +2,9 @@
 #ifndef FRONTEND_DOCTOR_H
 #define FRONTEND_DOCTOR_H
 
-/* Prints it; 0 when novt can run here, else a status of sysexits.h. */
-int doctor_run(void);
+#include <stdbool.h>
+
+/* Prints it; 0 when novt can run here, else a status of sysexits.h. quick: no guest is tried. */
+int doctor_run(bool quick);
 
 #endif

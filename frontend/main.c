@@ -181,7 +181,7 @@ static int work(struct config *config, int argc, char **argv)
     }
     switch (config->command) {
     case COMMAND_RUN: return run(config, &error);
-    case COMMAND_DOCTOR: return flush_output(doctor_run());
+    case COMMAND_DOCTOR: return flush_output(doctor_run(config->quick));
     case COMMAND_HELP: config_help(); break;
     case COMMAND_VERSION: printf("novt %s\n", NOVT_VERSION); break;
     case COMMAND_CPU_LIST: cpu_model_list(print_name, NULL); break;

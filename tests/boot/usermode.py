@@ -34,7 +34,7 @@ def fetch(kernel):
 
 def no_direct(novt):
     """Why this host has no direct execution; empty: it has."""
-    got = subprocess.run([novt, "doctor"], stdout=subprocess.PIPE, text=True)
+    got = subprocess.run([novt, "doctor", "-quick"], stdout=subprocess.PIPE, text=True)
     why = [line.split(None, 2)[2] for line in got.stdout.splitlines()
            if line.split()[:2] == ["direct", "execution"]]
     return "" if why == ["works"] else (why or ["novt doctor failed"])[0]

@@ -218,8 +218,8 @@ def check_falls_back(novt, what, why, before):
     check(got == (0, "x", ""), what, "-user auto:", got)
     got = novt.run("-d", "unit", code=POWER_OFF, preexec_fn=before)
     check(got[2].count("direct execution cannot be had") == 1, what, "-d:", got[2][:300])
-    got = subprocess.run([novt.program, "doctor"], stdout=subprocess.PIPE, text=True, check=False,
-                         preexec_fn=before)
+    got = subprocess.run([novt.program, "doctor", "-quick"], stdout=subprocess.PIPE, text=True,
+                         check=False, preexec_fn=before)
     check(got.returncode == 0 and why in got.stdout and "-user window, tlb" in got.stdout, what,
           "doctor:", got.stdout)
 
@@ -253,8 +253,8 @@ def case_no_memfd(novt):
 
     got = novt.run("-user", "tlb", code=POWER_OFF, preexec_fn=before)
     check(got[0] == 71 and len(got[2].splitlines()) == 1 and "memfd_create" in got[2], got)
-    got = subprocess.run([novt.program, "doctor"], stdout=subprocess.PIPE, text=True, check=False,
-                         preexec_fn=before)
+    got = subprocess.run([novt.program, "doctor", "-quick"], stdout=subprocess.PIPE, text=True,
+                         check=False, preexec_fn=before)
     check(got.returncode == 69 and "novt needs memfd_create" in got.stdout, got)
 
 
@@ -284,7 +284,8 @@ def case_few_processes(novt):
 
 def main():
     program = os.path.abspath(sys.argv[1])
-    doctor = subprocess.run([program, "doctor"], stdout=subprocess.PIPE, text=True, check=False)
+    doctor = subprocess.run([program, "doctor", "-quick"], stdout=subprocess.PIPE, text=True,
+                            check=False)
     if not any(line.split() == ["direct", "execution", "works"]
                for line in doctor.stdout.splitlines()):
         print(doctor.stdout)

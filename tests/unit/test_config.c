@@ -231,7 +231,8 @@ static void test_commands(void)
         const char *line;
         enum command command;
     } lines[] = {
-        { "doctor", COMMAND_DOCTOR },        { "help", COMMAND_HELP },
+        { "doctor", COMMAND_DOCTOR },        { "doctor -quick", COMMAND_DOCTOR },
+        { "help", COMMAND_HELP },
         { "-h", COMMAND_HELP },              { "--help", COMMAND_HELP },
         { "-version", COMMAND_VERSION },     { "--version", COMMAND_VERSION },
         { "run -h", COMMAND_HELP },          { "doctor --help", COMMAND_HELP },
