@@ -134,9 +134,9 @@ static bool is_periodic(const struct comparator *c)
 }
 
 /*
- * When the counter next equals the comparator. A 32-bit one comes round again. A periodic one that is
- * behind the counter was in front of it when the guest, or timer_fire(), looked: the host has kept
- * us waiting since, and without that match none would ever come.
+ * When the counter next equals the comparator. A 32-bit one comes round again. A periodic one that
+ * is behind the counter was in front of it when the guest, or timer_fire(), looked: the host has
+ * kept us waiting since, and without that match none would ever come.
  */
 static void arm(struct comparator *c)
 {
