@@ -7,7 +7,7 @@
 
 #include "tests/check.h"
 
-enum { BYTES = 1 << 18, FRAMES = 200000 };
+enum { BYTES = 1 << 18, FRAMES = 50000 };
 
 static size_t size_of(unsigned n)
 {
