@@ -78,7 +78,7 @@ enum gdb_input gdb_packet_take(struct gdb_packet *p, uint8_t byte)
     }
     digit = gdb_digit((char)byte);
     p->state = digit < 0 ? GDB_OUTSIDE : GDB_CHECK_LOW;
-    p->wanted = (uint8_t)(digit << 4);
+    p->wanted = (uint8_t)((unsigned)digit << 4);
     return digit < 0 ? GDB_BROKEN : GDB_NOTHING;
 }
 

@@ -280,6 +280,77 @@ def case_packets(guest, gdb, s):
     check(guest.end()[0] == 130, "killed")
 
 
+# What ends a guest, the signal gdb gets, and the status after it.
+TRIPLE_FAULT = b"\x0f\x01\x1d%s\x0f\x0b"  # lidt of zeroes; ud2
+CRASHES = [(TRIPLE_FAULT, "T0b", 80), (b"\x66\xba\x05\x05\xb0\x01\xee", "T06", 81),
+           (b"\xfa\xf4", "T06", 82)]
+
+
+def case_crashes(guest, gdb, s, code=CRASHES[0], alone=False):
+    """A guest that crashes stands still first, for whoever is there or comes."""
+    run_to(gdb, s["inner"])
+    at = s["debug_buffer"]
+    text = code[0] % struct.pack("<I", at + 64) if b"%s" in code[0] else code[0]
+    gdb.ask(f"M{at + 64:x},8:{bytes(8).hex()}")
+    check(gdb.ask(f"M{at:x},{len(text):x}:{text.hex()}") == "OK", "M")
+    gdb.set_register("eip", at)
+    if alone:
+        check(gdb.ask("D") == "OK", "D")
+        gdb.close()
+        gdb = guest.connect()
+        while gdb.ask("?")[:3] != code[1]:  # before it crashed
+            gdb.send("vCont;c")
+            time.sleep(0.05)
+            gdb.interrupt()
+    else:
+        reply = gdb.go()
+        check(reply.startswith(code[1]), reply)
+    check(gdb.register("eip") - at in range(16), hex(gdb.register("eip")))
+    reply = gdb.go()
+    check(reply == f"W{code[2]:02x}", reply)
+    status, err = guest.end()
+    check(status == code[2] and "debugger" in err, status, err)
+
+
+def case_panic(guest, gdb, s):
+    case_crashes(guest, gdb, s, CRASHES[1])
+
+
+def case_halt(guest, gdb, s):
+    case_crashes(guest, gdb, s, CRASHES[2])
+
+
+def case_alone(guest, gdb, s):
+    case_crashes(guest, gdb, s, alone=True)
+
+
+def case_real(guest, gdb, s):
+    """16-bit code, in a segment with a base: from the reset vector of guests/rom.S on."""
+    text = gdb.ask("qXfer:features:read:target.xml:0,200")
+    check("<architecture>i8086</architecture>" in text, text[:200])
+    check(gdb.register("cs") == 0xf000 and gdb.register("eip") == 0xfff0, "not at its reset")
+    path = [gdb.step() for _ in range(3)]
+    check(gdb.register("cs") == 0xf000, hex(gdb.register("cs")))
+    gdb.monitor("reset")
+    at = 0xf0000 + path[2]
+    check(gdb.ask(f"Z0,{at:x},1") == "OK", "Z0")
+    check(gdb.ask(f"Z0,{0xffff0000 + path[2]:x},1") == "OK", "Z0")
+    while gdb.register("eip") != 0xfff0:  # the reset is under way
+        time.sleep(0.01)
+    reply = gdb.go()
+    check(reply.startswith("T05thread:1;08:"), reply)
+    check(gdb.register("eip") == path[2], hex(gdb.register("eip")), hex(path[2]))
+    for _ in range(200):  # and on from there
+        gdb.send("c")
+        time.sleep(0.05)
+        gdb.interrupt()
+        if gdb.register("eip") != path[2]:
+            break
+    check(gdb.register("eip") != path[2], "it has not gone on")
+    gdb.ask("vKill;1")
+    guest.end()
+
+
 CASES = {
     case_steps: [INTERP] + [("", tier) for tier in ("", "window")],
     case_breakpoints: [INTERP] + [("", tier) for tier in TIERS],
@@ -288,15 +359,22 @@ CASES = {
     case_registers: [("", "")],
     case_memory: [INTERP, ("", "")],
     case_packets: [("", "")],
+    case_crashes: [INTERP, ("", "")],
+    case_panic: [("", "")],
+    case_halt: [("", "")],
+    case_alone: [("", "")],
+    case_real: [INTERP, ("", "")],
 }
 
 
 def run(novt, elf, case, how):
     options, access = (how, "") if how is INTERP else ((), how[1])
+    rom = os.path.join(os.path.dirname(elf), "rom.bin")
+    options += ("-bios", rom) if case is case_real else ("-no-reboot", "-kernel", elf)
     environment = {"NOVT_ACCESS": access} if access else {}
     with tempfile.TemporaryDirectory() as directory:
-        guest = Guest(novt, directory, *options, "-device", "isa-debug-exit,iobase=0xf4",
-                      "-kernel", elf, environment=environment)
+        guest = Guest(novt, directory, *options, "-display", "none", "-device",
+                      "isa-debug-exit,iobase=0xf4", environment=environment)
         before = len(FAILURES)
         try:
             gdb = guest.connect()

@@ -133,6 +133,46 @@ static void test_stub(void)
     m_destroy(&m);
 }
 
+/* Whatever comes: commands with random arguments, most of them with meaning. */
+static void test_garbage(void)
+{
+    static const char *const names[] = {
+        "?", "g", "G", "p", "P", "m", "M", "X", "c", "s", "C", "vCont;", "vCont;r", "Z", "z", "H",
+        "T", "qThreadExtraInfo,", "qXfer:features:read:target.xml:", "qRcmd,", "qSupported", "D",
+    };
+    static const char letters[] = "0123456789abcdef,,;:=-rsc";
+    const struct gdb_host host = { NULL, send_bytes, go, halt, leave, command };
+    struct gdb_stub *stub;
+    struct machine m;
+
+    m_create(&m);
+    m_protected(&m, 0);
+    stub = gdb_stub_create(&host, &m.vcpu, 1);
+    gdb_stub_connect(stub, GDB_SIGTRAP);
+    srand(1);
+    for (unsigned round = 0; round < 20000; round++) {
+        char text[64];
+        size_t size;
+
+        snprintf(text, sizeof(text), "%s",
+                 names[(size_t)rand() % (sizeof(names) / sizeof(*names))]);
+        size = strlen(text);
+        for (unsigned n = (unsigned)rand() % 24; n && size + 1 < sizeof(text); n--)
+            text[size++] = letters[(size_t)rand() % (sizeof(letters) - 1)];
+        text[size] = '\0';
+        ask(stub, text);
+        CHECK(strlen(sent) < sizeof(sent) - 1);
+        stops_apply(m.vcpu);
+        if (gdb_stub_is_running(stub))
+            gdb_stub_stopped(stub, rand() % 2 ? GDB_SIGTRAP : GDB_SIGINT);
+        if (gdb_stub_is_running(stub))
+            gdb_stub_stopped(stub, GDB_SIGINT);
+    }
+    gdb_stub_disconnect(stub);
+    gdb_stub_destroy(stub);
+    m_destroy(&m);
+}
+
 /* --- Stops ------------------------------------------------------------------------------ */
 
 static void test_stops(void)
@@ -195,6 +235,7 @@ int main(void)
     test_packets();
     test_long_packet();
     test_stub();
+    test_garbage();
     test_stops();
     test_option();
     return CHECK_DONE();
