@@ -130,8 +130,6 @@ static const void *go_on(struct vcpu *vcpu)
     segments_refresh(vcpu, key);
     if (must_leave(vcpu) || key & KEY_DIRECT) /* after the table: a later kick poisons it */
         return NULL;
-    if (key & KEY_NATIVE)
-        bt_fpu_in(vcpu);
     place = unit_place((uint32_t)vcpu->seg[SEG_CS].base, (uint32_t)vcpu->rip);
     slot = place & (JUMP_SLOT_COUNT - 1);
     if (jumps->tag[slot] + place + 1 == 0)
@@ -209,7 +207,7 @@ static const void *after_insn(struct vcpu *vcpu, struct unit *unit, unsigned i)
         vcpu->rip != unit->eip + unit->insn[i + 1].guest || i + 1 == unit->insn_count)
         return go_on(vcpu);
     segments_refresh(vcpu, unit->key);
-    if (unit->key & KEY_NATIVE)
+    if (unit->native)
         bt_fpu_in(vcpu);
     count_resumed(vcpu, unit, i);
     return unit->host + unit->insn[i + 1].host;
@@ -372,6 +370,11 @@ static const void *call_site(struct vcpu *vcpu, struct unit_site *site)
     const struct unit *unit = site->unit;
     enum step step;
 
+    if (site->kind == SITE_LOAD) {
+        t->stats.fpu_loads++;
+        bt_fpu_in(vcpu);
+        return unit->host + site->resume;
+    }
     t->stats.callouts++;
     t->called[site->in.id]++;
     count_left_site(vcpu, site);
@@ -386,7 +389,7 @@ static const void *call_site(struct vcpu *vcpu, struct unit_site *site)
         other_mode(vcpu, unit) || vcpu->rip != (uint32_t)(site->eip + site->in.len))
         return go_on(vcpu);
     segments_refresh(vcpu, unit->key);
-    if (unit->key & KEY_NATIVE)
+    if (unit->native)
         bt_fpu_in(vcpu);
     count_resumed_site(vcpu, site);
     return unit->host + site->resume;

@@ -42,6 +42,7 @@ struct builder {
     const uint8_t *exec;         /* executable address of start */
     bool full;                   /* sticky: nothing was written past end */
     bool ended;
+    bool native;                 /* U9 */
     bool adapted;                /* this instruction uses the TLB form in a window unit */
     bool parts;                  /* the next operand is more than one to the guest: each wraps */
     uint8_t form;                /* enum access_form of the operand at hand */
@@ -55,8 +56,8 @@ struct builder {
     struct slow_end slow[UNIT_PENDING];
     struct pad pad[UNIT_PENDING];
     struct unit_exit exit[UNIT_PENDING];
-    struct unit_site site[UNIT_INSNS];
-    uint32_t site_field[UNIT_INSNS]; /* imm64 that takes the site's address */
+    struct unit_site site[UNIT_INSNS + 1]; /* one for each, and SITE_LOAD */
+    uint32_t site_field[UNIT_INSNS + 1]; /* imm64 that takes the site's address */
     unsigned insns, slows, pads, exits, sites;
     unsigned counted;            /* of insns, by count_emit_insns() */
 };

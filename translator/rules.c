@@ -250,6 +250,39 @@ static bool rule_fpu(struct builder *b, const struct insn *in)
     }
 }
 
+/* U9, without the flags. */
+static void load_state(struct builder *b, const struct insn *in)
+{
+    uint32_t loaded;
+
+    EMIT(b, 0x49, 0x89, 0xcb);             /* mov r11, rcx */
+    EMIT(b, 0x41, 0x0f, 0xb6, 0x8f);       /* movzx ecx, byte [fpu_loaded] */
+    emit32(b, OFF_FPU_LOADED);
+    EMIT(b, 0x8d, 0x49, 0xff);             /* lea ecx, [rcx - 1] */
+    loaded = emit_jump_short(b, 0xe3);     /* jrcxz */
+    EMIT(b, 0x4c, 0x89, 0xd9);             /* mov rcx, r11 */
+    rule_callout(b, in, SITE_LOAD, true);
+    emit_land(b, loaded);
+    EMIT(b, 0x4c, 0x89, 0xd9);             /* mov rcx, r11 */
+    b->site[b->sites - 1].resume = here(b);
+}
+
+static bool rule_native(struct builder *b, const struct insn *in)
+{
+    uint8_t *before = b->out;
+    unsigned sites = b->sites;
+
+    if (b->native)
+        return rule_fpu(b, in);
+    load_state(b, in);
+    b->native = rule_fpu(b, in);
+    if (!b->native) {
+        b->out = before;
+        b->sites = sites;
+    }
+    return b->native;
+}
+
 void rule_apply(struct builder *b, const struct insn *in)
 {
     const struct rule *rule = &rules[in->id];
@@ -265,7 +298,7 @@ void rule_apply(struct builder *b, const struct insn *in)
         return;
     }
     if (attr & A_ANY_FPU) {
-        if (!rule_fpu(b, in))
+        if (!rule_native(b, in))
             rule_callout(b, in, SITE_FPU, resumes);
         return;
     }

@@ -115,7 +115,7 @@ static struct unit *make_unit(struct builder *b, uint64_t gpa)
         .guest_len = b->insn[b->insns].guest,
         .insn_count = (uint16_t)b->insns, .exit_count = (uint16_t)b->exits,
         .site_count = (uint16_t)b->sites, .host_len = here(b),
-        .host = (uint8_t *)(uintptr_t)b->exec,
+        .host = (uint8_t *)(uintptr_t)b->exec, .native = b->native,
     };
     __builtin_memcpy(unit->insn, b->insn, (b->insns + 1) * sizeof(struct unit_insn));
     unit->sites = copy_array(b->site, b->sites, sizeof(*b->site));
@@ -154,7 +154,7 @@ static void begin(struct translator *t, struct builder *b, const struct origin *
     b->start = b->out = cache_reserve(t, UNIT_ROOM);
     b->end = b->start + UNIT_ROOM;
     b->exec = t->exec + (b->start - t->write);
-    b->full = b->ended = b->parts = false;
+    b->full = b->ended = b->parts = b->native = false;
     b->key = from->key;
     b->eip = from->eip;
     b->gpa = from->gpa;

@@ -28,6 +28,10 @@
  *      (segments_code). So what a table holds is inside CS's limit, and a transfer that finds its
  *      target there needs no check but the one that its own instruction makes.
  *  U6. The cache is written through one mapping and executed through another.
+ *  U9. FPU and vector code that runs natively needs the guest's state in the host's registers
+ *      (bt.fpu_loaded). A unit that has some (native) looks before the first one, and loads the
+ *      state by SITE_LOAD; C that resumes it has loaded it again. Others do not care, so that
+ *      what calls the board from a kernel has nothing to save.
  */
 #ifndef TRANSLATOR_UNIT_H
 #define TRANSLATOR_UNIT_H
@@ -70,7 +74,7 @@ enum {
     KEY_IOPL = 0x80000, /* virtual-8086 mode with IOPL 3: PUSHF, IRET, ... are as in real mode */
 };
 
-#define KEY_NATIVE (KEY_FPU | KEY_X87) /* the FPU state is in the host's registers */
+#define KEY_NATIVE (KEY_FPU | KEY_X87) /* FPU code runs on the host's FPU */
 #define KEY_VECTORS (KEY_NATIVE | KEY_AVX | KEY_AVX512) /* what does not depend on the privilege */
 
 /* Which of a view's jump tables has the code of a mode. */
@@ -116,6 +120,7 @@ enum site_kind {
     SITE_FPU,         /* the same, with the FPU state in struct vcpu */
     SITE_OUTSIDE,     /* the same: may leave for the board's C, which uses vector registers */
     SITE_FETCH,       /* interp_one: fetch it anew each time */
+    SITE_LOAD,        /* only loads the FPU state into the host's registers */
 };
 
 /* Where guest instruction i begins: offsets from the unit's entry. counts: see count.c. */
@@ -134,6 +139,7 @@ struct unit {
     uint32_t host_len;
     uint8_t *host;              /* executable address */
     bool dead;
+    bool native;                /* U9 */
     struct unit *next_hash, *next_dead;
     struct unit *next_frame[2]; /* in the list of gpa's frame, of gpa2's */
     struct unit **held_frame[2]; /* what points to it there: such a list can have thousands */
@@ -179,7 +185,7 @@ struct cache_region {
 struct translator_stats {
     uint64_t units, bytes_guest, bytes_host, units_dropped, insns_translated;
     uint64_t enters, lookups, lookup_found, chains, callouts, slow_fills, slow_specials,
-        slow_faults, trace_callouts, trace_faults;
+        slow_faults, trace_callouts, trace_faults, fpu_loads;
     uint64_t host_faults, window_faults, sites_adapted, polls, interpreted, smc_writes, smc_drops,
         evictions, kicks;
     uint64_t direct_runs, direct_exits[8], direct_violations, directs_refused;

@@ -13,7 +13,8 @@ from novtbench import machines
 FORMS = ("tlb", "window")
 COUNT = 4096
 ENGINE = ("units", "insns_translated", "bytes_guest", "bytes_host", "callouts", "slow_fills",
-          "window_faults", "trace_faults", "trace_callouts", "table_syncs", "windows_made")
+          "window_faults", "trace_faults", "trace_callouts", "table_syncs", "windows_made",
+          "fpu_loads")
 CPU = ("cr3_writes", "fault_de", "fault_pf", "mmio_reads", "tlb_fills")
 
 
