@@ -11,6 +11,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "devices/keys.h"
 #include "display/picture.h"
@@ -272,7 +274,14 @@ static void *watch(void *arg)
     return NULL;
 }
 
-static bool open_window(struct window *w, bool full_screen)
+/* Where SDL finds no desktop it draws into memory that nobody sees: only for who asks for that. */
+static bool is_unseen(void)
+{
+    return !getenv("SDL_VIDEODRIVER") && !strcmp(sdl.SDL_GetCurrentVideoDriver(), "offscreen");
+}
+
+/* What went wrong, or NULL. */
+static const char *open_window(struct window *w, bool full_screen)
 {
     Uint32 flags = SDL_WINDOW_RESIZABLE | (full_screen ? SDL_WINDOW_FULLSCREEN_DESKTOP : 0);
 
@@ -280,28 +289,30 @@ static bool open_window(struct window *w, bool full_screen)
     sdl.SDL_SetHint(SDL_HINT_VIDEO_X11_NET_WM_BYPASS_COMPOSITOR, "0");
     sdl.SDL_SetHint(SDL_HINT_RENDER_SCALE_QUALITY, "linear");
     if (sdl.SDL_Init(SDL_INIT_VIDEO))
-        return false;
+        return sdl.SDL_GetError();
+    if (is_unseen())
+        return "there is no desktop here (neither X11 nor Wayland)";
     w->window = sdl.SDL_CreateWindow(NAME, SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, 720,
                                      400, flags);
     if (w->window)
         w->renderer = sdl.SDL_CreateRenderer(w->window, -1, SDL_RENDERER_SOFTWARE);
     if (!w->renderer)
-        return false;
+        return sdl.SDL_GetError();
     sdl.SDL_StopTextInput();
     w->link_event = sdl.SDL_RegisterEvents(1);
-    return true;
+    return NULL;
 }
 
 int sdl_run(struct picture *picture, bool full_screen)
 {
     struct window w = { .picture = picture };
     char why[LINK_TEXT_MAX];
+    const char *wrong = NULL;
     pthread_t thread;
     SDL_Event event;
 
-    if (!load(why, sizeof(why)) || (!open_window(&w, full_screen) &&
-                                    snprintf(why, sizeof(why), "no window: %.180s",
-                                             sdl.SDL_GetError()))) {
+    if (!load(why, sizeof(why)) || ((wrong = open_window(&w, full_screen)) &&
+                                    snprintf(why, sizeof(why), "no window: %.180s", wrong))) {
         link_say(picture->socket, LINK_FAILED, why);
         return 1;
     }
