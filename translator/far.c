@@ -192,9 +192,9 @@ static void put_frame(uint8_t *to, const uint32_t *value, unsigned count, unsign
 {
     for (unsigned i = 0; i < count; i++, to += size)
         if (size == 2)
-            *(uint16_t *)(void *)to = (uint16_t)value[i];
+            __builtin_memcpy(to, &value[i], 2);
         else
-            *(uint32_t *)(void *)to = value[i];
+            __builtin_memcpy(to, &value[i], 4);
 }
 
 /* The flags that a gate changes; the frame has been pushed. */
