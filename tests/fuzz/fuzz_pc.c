@@ -1,6 +1,6 @@
 /*
  * The whole board with firmware, as a guest reaches it: any port, configuration space, and memory
- * that is RAM, ROM, video memory or nothing while all of these move.
+ * that is RAM, ROM, video memory, a chip's registers or nothing while all of these move.
  */
 #include <string.h>
 
@@ -9,6 +9,9 @@
 #include "base/physmem.h"
 #include "cpu/mem.h"
 #include "cpu/vcpu.h"
+#include "devices/hpet.h"
+#include "devices/ioapic.h"
+#include "devices/lapic.h"
 #include "frontend/pc.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -62,6 +65,22 @@ static void access_memory(struct fuzz *fuzz, const struct cpu_env *env, struct p
     }
 }
 
+/* Registers in memory of chips that only the whole board has: any value, in any order. */
+static void access_chip(struct fuzz *fuzz, const struct vcpu *vcpu)
+{
+    static const uint32_t base[] = { LAPIC_BASE, IOAPIC_BASE, HPET_BASE };
+    uint8_t how = fuzz_byte(fuzz);
+    uint64_t gpa = base[how % 3] + (fuzz_bits(fuzz, 2) & 0x3ff);
+    unsigned size = how & 0x40 ? 8 : how & 0x20 ? 1 : 4;
+
+    if (how & 0x80)
+        vcpu->env->mmio_read(vcpu->env->board, gpa, size);
+    else
+        vcpu->env->mmio_write(vcpu->env->board, gpa, size, fuzz_bits(fuzz, size));
+    if (how & 0x10 && vcpu->intr_line)
+        vcpu->env->intr_ack(vcpu->env->board);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t rom[64 << 10], vga_rom[2048] = { 0x55, 0xaa, 4 };
@@ -89,6 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 2: clock_advance(&clock, fuzz_bits(&fuzz, 3)); break;
         case 3: pc_service(pc); break;
         case 4: access_memory(&fuzz, vcpu.env, &mem); break;
+        case 5: access_chip(&fuzz, &vcpu); break;
         default: configure(&fuzz, vcpu.env); break;
         }
     }

@@ -282,27 +282,38 @@ def window_title(window, environment):
 
 
 def paste(process, text, environment):
-    """Ctrl-Alt-V types what another program has put on the clipboard."""
+    """Ctrl-Alt-V types what another program has put on the clipboard. SDL waits for that program for
+    a second only: on a busy host one has to ask again."""
     other = subprocess.Popen([sys.executable, Path(__file__).with_name("clipboard.py"), text],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
     try:
         check(other.stdout.readline() == b"ready\n", "no clipboard")
-        subprocess.run(["xdotool", "key", "ctrl+alt+v"], env=environment)
+        for _ in range(10):
+            subprocess.run(["xdotool", "key", "ctrl+alt+v"], env=environment)
+            if select.select([process.stdout], [], [], 15)[0]:
+                break
         wait_for(process, text.encode())
     finally:
         other.stdin.close()
         other.wait(200)
 
 
+def wait_for_grab(window, wanted, environment):
+    end = time.monotonic() + 15
+    while time.monotonic() < end:
+        if ("gives the mouse back" in window_title(window, environment)) == wanted:
+            return True
+        time.sleep(0.2)
+    return False
+
+
 def grab(window, environment):
     """Ctrl-Alt-G takes the mouse, which the title says, and gives it back."""
     for wanted in (True, False):
-        subprocess.run(["xdotool", "key", "ctrl+alt+g"], env=environment)
-        end = time.monotonic() + 120
-        while time.monotonic() < end:
-            if ("gives the mouse back" in window_title(window, environment)) == wanted:
+        for _ in range(10):
+            subprocess.run(["xdotool", "key", "ctrl+alt+g"], env=environment)
+            if wait_for_grab(window, wanted, environment):
                 break
-            time.sleep(0.2)
         else:
             check(False, "the mouse was not", "taken" if wanted else "given back")
 
