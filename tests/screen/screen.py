@@ -282,8 +282,8 @@ def window_title(window, environment):
 
 
 def paste(process, text, environment):
-    """Ctrl-Alt-V types what another program has put on the clipboard. SDL waits for that program for
-    a second only: on a busy host one has to ask again."""
+    """Ctrl-Alt-V types what another program has put on the clipboard. SDL waits for that program
+    for a second only: on a busy host one has to ask again."""
     other = subprocess.Popen([sys.executable, Path(__file__).with_name("clipboard.py"), text],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
     try:

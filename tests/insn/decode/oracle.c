@@ -7,6 +7,7 @@
 #include "oracle.h"
 
 #include <asm/ldt.h>
+#include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -236,25 +237,26 @@ struct oracle_case *oracle_cases(struct oracle *oracle)
     return oracle->shared->cases;
 }
 
-/* Waits until the child ends; kills it when it makes no progress. */
+/* Waits until the child ends; kills it when it makes no progress. A signal may be that of an
+ * earlier child, which has been waited for already: only time that has passed tells of a hang. */
 static void wait_child(struct oracle *oracle, pid_t child)
 {
-    struct timespec timeout = {.tv_sec = HANG_SECONDS};
-    unsigned seen;
+    const struct timespec timeout = {.tv_sec = HANG_SECONDS};
+    bool hangs = false;
     sigset_t set;
 
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
-    do {
-        seen = oracle->shared->current;
+    while (!hangs) {
+        unsigned seen = oracle->shared->current;
+
         if (waitpid(child, NULL, WNOHANG) == child)
             return;
-        sigtimedwait(&set, NULL, &timeout);
-    } while (waitpid(child, NULL, WNOHANG) != child && oracle->shared->current != seen);
-    if (waitpid(child, NULL, WNOHANG) == 0) {
-        kill(child, SIGKILL);
-        waitpid(child, NULL, 0);
+        hangs = sigtimedwait(&set, NULL, &timeout) < 0 && errno == EAGAIN &&
+                oracle->shared->current == seen;
     }
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
 }
 
 /* A host short of processes or memory for a moment is not the CPU's answer. */
