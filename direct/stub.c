@@ -290,13 +290,14 @@ static void close_all(void)
  * Being woken does not preempt who wakes it, the monitor. A monitor that is preempted on its way to
  * sleep is ready to run and not asleep: its timer's signal does not make the host's scheduler look
  * again, and an interrupt waits for the end of the runner's slice, for milliseconds. A host that
- * refuses this is only that late.
+ * refuses this is only that late; another policy that novt was started with stays.
  */
 static void be_batch(void)
 {
     const int priority = 0;
 
-    CALL(__NR_sched_setscheduler, 0, SCHED_BATCH, &priority, 0);
+    if (CALL(__NR_sched_getscheduler, 0, 0, 0, 0) == SCHED_NORMAL)
+        CALL(__NR_sched_setscheduler, 0, SCHED_BATCH, &priority, 0);
 }
 
 static void finish(void *stack) __attribute__((noreturn));

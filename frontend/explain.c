@@ -285,9 +285,10 @@ static int explain(const struct words *w, FILE *out, bool colours, struct error 
 /* A pager, where there is somebody to read; standard output else. */
 static FILE *open_pager(void)
 {
+    static const char less[] = "command -v less >/dev/null && exec less -FRX; exec cat";
     const char *pager = getenv("PAGER");
 
-    return isatty(STDOUT_FILENO) ? popen(pager && *pager ? pager : "less -FRX", "w") : NULL;
+    return isatty(STDOUT_FILENO) ? popen(pager && *pager ? pager : less, "w") : NULL;
 }
 
 int explain_tool(int argc, char **argv)
@@ -297,14 +298,11 @@ int explain_tool(int argc, char **argv)
     FILE *pager;
 
     w.names = calloc((size_t)argc + 1, sizeof(*w.names));
-    if (!w.names || parse(&w, argc, argv, &error)) {
-        error_print(stderr, &error);
-        free(w.names);
-        return w.names ? error.status : EX_OSERR;
-    }
-    if (w.help) {
+    if (!w.names)
+        error_set(&error, EX_OSERR, "explain: no host memory; free some");
+    else if (!parse(&w, argc, argv, &error) && w.help)
         fputs(usage, stdout);
-    } else {
+    else if (!error.status) {
         pager = open_pager();
         explain(&w, pager ? pager : stdout, isatty(STDOUT_FILENO), &error);
         if (pager)
