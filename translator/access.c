@@ -322,6 +322,13 @@ void access_offset(struct builder *b, const struct insn *in)
     offset_of(b, in);
 }
 
+/* r8d += the base of FS or GS in flat code. */
+static void add_whole_base(struct builder *b, unsigned seg)
+{
+    emit_vcpu(b, 0x8b, R9, segment_base(seg)); /* mov r9d, [segment base] */
+    EMIT(b, 0x47, 0x8d, 0x04, 0x08);           /* lea r8d, [r8 + r9] */
+}
+
 static void address(struct builder *b, const struct insn *in)
 {
     if (segment_flat(b, in->seg)) {
@@ -329,8 +336,7 @@ static void address(struct builder *b, const struct insn *in)
         return;
     }
     emit_lea(b, R8, in->base, in->index, in->scale, (int32_t)in->disp);
-    emit_vcpu(b, 0x8b, R9, segment_base(in->seg)); /* mov r9d, [segment base] */
-    EMIT(b, 0x47, 0x8d, 0x04, 0x08);           /* lea r8d, [r8 + r9] */
+    add_whole_base(b, in->seg);
 }
 
 static bool windowed(const struct builder *b)
@@ -407,10 +413,13 @@ void access_r8(struct builder *b, const struct insn *in, enum mem_access access,
     if (to.narrow)
         narrow_r8(b);
     b->form = FORM_TLB;
-    if (segmented(b, in->seg))
+    if (segmented(b, in->seg)) {
         segmented_probe(b, &to);
-    else
-        probe(b, access, size, retry, false, in->seg);
+        return;
+    }
+    if (!segment_flat(b, in->seg))
+        add_whole_base(b, in->seg);
+    probe(b, access, size, retry, false, in->seg);
 }
 
 void access_linear(struct builder *b, enum mem_access access, unsigned size, uint32_t retry)
