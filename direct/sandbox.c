@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/futex.h>
+#include <linux/prctl.h>
 #include <sched.h>
 #include <signal.h>
 #include <time.h>
@@ -340,7 +341,7 @@ static void finish(struct sandbox *s, struct sandbox_regs *io, struct sandbox_ex
                    bool came_back)
 {
     __atomic_store_n(&s->running, false, __ATOMIC_SEQ_CST);
-    s->orders->flags &= ~(uint32_t)STUB_ALTSTACK_AGAIN;
+    s->orders->flags &= ~(uint32_t)(STUB_ALTSTACK_AGAIN | STUB_TSC_SET);
     if (!came_back) {
         sandbox_signal(s, SIGKILL);
         sandbox_set_lost(s);
@@ -484,9 +485,19 @@ bool sandbox_reset(struct sandbox *s)
         return false;
     sandbox_zero((uint8_t *)s->shared + STUB_ORDERS_SIZE + STUB_ALTSTACK, STUB_ALTSTACK_SIZE);
     initial_xstate(s);
-    s->orders->flags |= STUB_ALTSTACK_AGAIN;
+    s->orders->flags |= STUB_ALTSTACK_AGAIN | STUB_TSC_SET;
     s->kicked = false;
     return sandbox_parked(s);
+}
+
+void sandbox_fault_tsc(struct sandbox *s, bool faults)
+{
+    uint32_t tsc = faults ? PR_TSC_SIGSEGV : PR_TSC_ENABLE;
+
+    if (s->orders->tsc == tsc)
+        return;
+    s->orders->tsc = tsc;
+    s->orders->flags |= STUB_TSC_SET;
 }
 
 int sandbox_pid(const struct sandbox *s)

@@ -46,6 +46,7 @@ struct sandbox_caps {
     bool fsgsbase;      /* else FS and GS bases go through the LDT */
     bool ldt;           /* modify_ldt works: sandbox_set_ldt */
     bool cpuid_fault;   /* CPUID can be made to come back as #GP; else the guest sees the host's */
+    bool tsc_fault;     /* and RDTSC: sandbox_fault_tsc */
     uint64_t min_gva;   /* lower addresses cannot be mapped (vm.mmap_min_addr) */
     uint64_t max_gva;   /* addresses from here on cannot be mapped: where SYSENTER lands */
     uint32_t max_areas; /* areas one sandbox may have (vm.max_map_count less the stub's own) */
@@ -59,9 +60,8 @@ struct sandbox_caps {
  * known, what forbids it). flags: SANDBOX_ below.
  */
 enum {
-    SANDBOX_FAULT_TSC = 1,  /* RDTSC comes back as #GP */
-    SANDBOX_USE_LDT = 2,    /* as on a host without FSGSBASE: for tests */
-    SANDBOX_FAULT_CPUID = 4, /* where caps.cpuid_fault; can make every run several times as dear */
+    SANDBOX_USE_LDT = 1,    /* as on a host without FSGSBASE: for tests */
+    SANDBOX_FAULT_CPUID = 2, /* where caps.cpuid_fault; can make every run several times as dear */
 };
 struct sandbox_host *sandbox_host_create(int ram_fd, uint64_t ram_size, unsigned flags,
                                          const char **why);
@@ -126,6 +126,10 @@ int sandbox_flush(struct sandbox *s);
  * selector is entry * 8 + 7. */
 int sandbox_set_ldt(struct sandbox *s, unsigned entry, uint32_t base, uint32_t limit,
                     bool limit_in_pages);
+
+/* From the next run on RDTSC and RDTSCP come back as #GP, or are the host's, as at first. Where
+ * caps.tsc_fault is. Costs a system call at that run, nothing when it is so already. */
+void sandbox_fault_tsc(struct sandbox *s, bool faults);
 
 /* --- running -------------------------------------------------------------------------------- */
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -70,7 +71,6 @@ static const char *setup_reason(const volatile struct stub_report *r)
         [STEP_MAPPER] = "the sandboxed process could not start its second task under seccomp",
         [STEP_UNMAP] = "the sandboxed process could not unmap its stack and vDSO",
         [STEP_CPUID] = "CPUID faulting could not be switched on",
-        [STEP_TSC] = "TSC faulting could not be switched on",
         [STEP_SECCOMP] = "seccomp filters are refused or not in this kernel",
         [STEP_READY] = "the sandboxed process was killed while it started",
     };
@@ -103,6 +103,7 @@ static void first_orders(struct sandbox *s)
     s->orders->parent = (uint32_t)getpid();
     s->orders->stack[0] = STUB_REPORT + STUB_ALTSTACK;
     s->orders->stack[2] = STUB_ALTSTACK_SIZE;
+    s->orders->tsc = PR_TSC_ENABLE;
     s->report->exit = ~0u;
 }
 
@@ -267,14 +268,14 @@ static void look_at_host(struct sandbox_host *host, unsigned flags)
 
     caps->fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT && !(flags & SANDBOX_USE_LDT);
     caps->cpuid_fault = !syscall(__NR_arch_prctl, ARCH_SET_CPUID, 1ul);
+    caps->tsc_fault = !prctl(PR_SET_TSC, PR_TSC_ENABLE, 0, 0, 0); /* as it is */
     cpuid = caps->cpuid_fault && flags & SANDBOX_FAULT_CPUID;
     caps->min_gva = read_number("/proc/sys/vm/mmap_min_addr", 65536);
     caps->min_gva = (caps->min_gva + PAGE - 1) & ~(PAGE - 1);
     caps->max_gva = STUB_LANDING & 0xffffffff;
     caps->max_areas = areas > OWN_AREAS ? (uint32_t)(areas - OWN_AREAS) : 0;
     host->stub_flags = (caps->fsgsbase ? STUB_FSGSBASE : 0)
-                       | (cpuid ? STUB_CPUID_FAULT : 0)
-                       | (flags & SANDBOX_FAULT_TSC ? STUB_TSC_FAULT : 0);
+                       | (cpuid ? STUB_CPUID_FAULT : 0);
 }
 
 /* A sandbox that works: an empty address space faults at the first instruction. */

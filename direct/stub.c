@@ -5,7 +5,8 @@
  *
  * In order: die with the parent; map the shared pages; leave the old stack; start the mapper; unmap
  * everything but the stub; each task installs its filter. From then on the runner can do futex (on
- * three words) and rt_sigreturn, sigaltstack at one place, and the mapper what a map request needs.
+ * three words) and rt_sigreturn, sigaltstack and prctl(PR_SET_TSC) at one place each, and the mapper
+ * what a map request needs.
  */
 #include "direct/stub.h"
 
@@ -29,6 +30,7 @@
 #define SA_RESTORER 0x04000000ul
 #define RLIMIT_CORE 4
 
+_Static_assert(STUB_PR_SET_TSC == PR_SET_TSC, "");
 _Static_assert(offsetof(struct stub_orders, run) == ORDERS_RUN, "");
 _Static_assert(offsetof(struct stub_orders, map) == ORDERS_MAP, "");
 _Static_assert(offsetof(struct stub_orders, count) == ORDERS_COUNT, "");
@@ -39,6 +41,7 @@ _Static_assert(offsetof(struct stub_orders, ds) == ORDERS_DS, "");
 _Static_assert(offsetof(struct stub_orders, gs) == ORDERS_GS, "");
 _Static_assert(offsetof(struct stub_orders, rflags) == ORDERS_RFLAGS, "");
 _Static_assert(offsetof(struct stub_orders, start) == ORDERS_START, "");
+_Static_assert(offsetof(struct stub_orders, tsc) == ORDERS_TSC, "");
 _Static_assert(offsetof(struct stub_orders, stack) == ORDERS_STACK, "");
 _Static_assert(offsetof(struct stub_orders, frame) == ORDERS_FRAME, "");
 _Static_assert(offsetof(struct stub_report, exit) == REPORT_EXIT, "");
@@ -54,7 +57,7 @@ void stub_on_stack(void *top, void (*next)(void *), void *arg) __attribute__((no
 long stub_clone(unsigned long flags, void *top, void *child_tid, void (*next)(void));
 void stub_handler(void);
 void stub_mapper(void) __attribute__((noreturn));
-extern const char stub_at_wake[], stub_at_wait[], stub_at_go[], stub_at_altstack[],
+extern const char stub_at_wake[], stub_at_wait[], stub_at_go[], stub_at_altstack[], stub_at_tsc[],
     stub_at_return[];
 #pragma GCC visibility pop
 
@@ -155,7 +158,11 @@ static long filter_runner(void)
         /* sigaltstack at its place */
         NEXT_IF(__NR_sigaltstack, 4),
         LOAD(IP_LOW), NEXT_IF(LOW(stub_at_altstack), 1), VERDICT(ALLOW), VERDICT(TRAP),
-        { BPF_JMP | BPF_JEQ | BPF_K, 1, 0, __NR_futex }, VERDICT(TRAP),
+        { BPF_JMP | BPF_JEQ | BPF_K, 7, 0, __NR_futex },
+        /* prctl of the TSC, at its place */
+        NEXT_IF(__NR_prctl, 5),
+        LOAD(IP_LOW), NEXT_IF(LOW(stub_at_tsc), 3),
+        LOAD(ARG_LOW(0)), NEXT_IF(PR_SET_TSC, 1), VERDICT(ALLOW), VERDICT(TRAP),
         /* futex: wake on the report's word */
         LOAD(IP_LOW), NEXT_IF(LOW(stub_at_wake), 7),
         LOAD(ARG_LOW(1)), NEXT_IF(FUTEX_WAKE, 21),
@@ -323,8 +330,6 @@ static void finish(void *stack)
     signals();
     if (orders()->flags & STUB_CPUID_FAULT)
         must(STEP_CPUID, CALL(__NR_arch_prctl, ARCH_SET_CPUID, 0, 0, 0));
-    if (orders()->flags & STUB_TSC_FAULT)
-        must(STEP_TSC, CALL(__NR_prctl, PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0));
     must(STEP_SECCOMP, filter_runner());
     report()->step = STEP_READY;
     __asm__ volatile("ud2"); /* parks: the kernel's frame goes to the top of the other stack */

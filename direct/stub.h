@@ -31,11 +31,11 @@
 /* stub_orders.flags */
 #define STUB_FSGSBASE 1
 #define STUB_CPUID_FAULT 2
-#define STUB_TSC_FAULT 4
+#define STUB_TSC_SET 4             /* for one run: PR_SET_TSC with what the orders say */
 #define STUB_ALTSTACK_AGAIN 8      /* for one run: a sandbox for another program */
 #define STUB_START 16              /* the mapper starts the runner when the batch is done */
 
-/* Offsets for assembly; stub.c asserts them. */
+#define STUB_PR_SET_TSC 26         /* for assembly; stub.c asserts it, and these offsets: */
 #define ORDERS_RUN 0
 #define ORDERS_MAP 4
 #define ORDERS_COUNT 8
@@ -48,6 +48,7 @@
 #define ORDERS_GS 38
 #define ORDERS_RFLAGS 40
 #define ORDERS_START 52
+#define ORDERS_TSC 56
 #define ORDERS_STACK 64
 #define ORDERS_FRAME 128
 #define REPORT_EXIT 0
@@ -95,7 +96,8 @@ struct stub_orders {
     uint64_t rflags;       /* those that sigreturn does not set: NT, ID */
     uint32_t parent;
     uint32_t start;        /* with STUB_START: the batch that comes before the run */
-    uint64_t spare2;
+    uint32_t tsc;          /* with STUB_TSC_SET: PR_TSC_ENABLE or PR_TSC_SIGSEGV */
+    uint32_t spare2;
     uint64_t stack[3];     /* stack_t: the alternate stack */
     uint64_t spare3[5];
     struct stub_frame frame; /* what the runner "returns" to */
@@ -115,7 +117,7 @@ struct stub_report {
 /* How far setup came: what the user is told. */
 enum stub_step {
     STEP_START, STEP_PARENT, STEP_SHARED, STEP_SIGNALS, STEP_MAPPER, STEP_UNMAP, STEP_CPUID,
-    STEP_TSC, STEP_SECCOMP, STEP_READY
+    STEP_SECCOMP, STEP_READY
 };
 #endif
 #endif

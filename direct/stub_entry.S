@@ -97,6 +97,17 @@ stub_at_go:
         syscall
         .globl stub_at_altstack
 stub_at_altstack:
+4:      testl   $STUB_TSC_SET, ORDERS_FLAGS(%rbp)
+        jz      4f
+        mov     $__NR_prctl, %eax
+        mov     $STUB_PR_SET_TSC, %edi
+        mov     ORDERS_TSC(%rbp), %esi
+        xor     %edx, %edx
+        xor     %r10d, %r10d
+        xor     %r8d, %r8d
+        syscall
+        .globl stub_at_tsc
+stub_at_tsc:
 4:      mov     ORDERS_DS(%rbp), %ds
         mov     ORDERS_ES(%rbp), %es
         mov     ORDERS_FS(%rbp), %fs

@@ -162,6 +162,9 @@ enum mem_fill shadowmm_direct_fault(struct shadowmm *sm, uint64_t gla, enum mem_
 /* The guest was told that gla is missing in the sandbox: maps it, if it has done something about
  * it. Sets no A or D bit, raises nothing. */
 void shadowmm_direct_expect(struct shadowmm *sm, uint64_t gla);
+/* The current view's sandbox came back with an instruction that only the monitor can execute, and
+ * that is no system call: for the policy. */
+void shadowmm_direct_trapped(struct shadowmm *sm);
 
 /* The base of the current view's window for this privilege, or NULL while it has none. */
 uint8_t *shadowmm_window(const struct shadowmm *sm, bool user);

@@ -507,6 +507,14 @@ bool shadowmm_direct_mapped(const struct shadowmm *sm, uint64_t gla)
     return area_any(sm->view[sm->current].window[SLOT_DIRECT], page, page + 1);
 }
 
+void shadowmm_direct_trapped(struct shadowmm *sm)
+{
+    struct window *w = sm->view[sm->current].window[SLOT_DIRECT];
+
+    if (w)
+        w->events++;
+}
+
 enum mem_fill shadowmm_direct_fault(struct shadowmm *sm, uint64_t gla, enum mem_access access)
 {
     sm->stats.direct_faults++;

@@ -36,6 +36,7 @@
 struct direct {
     struct sandbox_host *host;
     struct sandbox *volatile running; /* what a kick must reach */
+    bool tsc_fault;   /* RDTSC can be made to come back */
     unsigned pause;   /* samples before another sandbox is asked for: the host has refused one */
     uint64_t missing; /* the page fault that the guest was given last, 0: none since it ran */
     struct affinity affinity;
@@ -51,17 +52,24 @@ static bool usable(const struct segment *s)
 
 bool direct_allowed(const struct vcpu *vcpu, uint32_t key)
 {
-    const uint32_t needed = KEY_OK | KEY_USER | KEY_FPU | KEY_TSC;
+    const uint32_t needed = KEY_OK | KEY_USER | KEY_FPU;
 
-    return (key & (needed | KEY_SEG)) == needed && !vcpu->tsc_offset && !vcpu_iopl(vcpu) &&
+    return (key & (needed | KEY_SEG)) == needed && !vcpu_iopl(vcpu) &&
            vcpu->eflags & EFLAGS_IF && /* as PUSHF shows it there */
            usable(&vcpu->seg[SEG_FS]) && usable(&vcpu->seg[SEG_GS]);
+}
+
+/* The guest's counter is not the host's (it was paused, or wrote it), or not for its user code. */
+static bool tsc_differs(const struct vcpu *vcpu)
+{
+    return vcpu->tsc_offset || vcpu->cr4 & CR4_TSD;
 }
 
 bool direct_wanted(const struct translator *t, uint32_t key)
 {
     return t->direct && key & KEY_USER && shadowmm_sandbox(t->sm) &&
-           direct_allowed(t->vcpu, key) && !(t->vcpu->stops && stops_in_user(t->vcpu));
+           direct_allowed(t->vcpu, key) && (t->direct->tsc_fault || !tsc_differs(t->vcpu)) &&
+           !(t->vcpu->stops && stops_in_user(t->vcpu));
 }
 
 /* --- The state, in and out ------------------------------------------------------------------- */
@@ -199,7 +207,7 @@ static void fault(struct translator *t, const struct sandbox_exit *exit)
     case VEC_DB: stepped(t); return;
     case VEC_BP: before_trap(t->vcpu, 0xcc); break;
     case VEC_OF: before_trap(t->vcpu, 0xce); break;
-    default: break;
+    default: shadowmm_direct_trapped(t->sm); break;
     }
     interpret(t);
 }
@@ -316,6 +324,8 @@ void direct_run(struct translator *t)
     put_state(vcpu, &in);
     regs = in;
     put_fpu(vcpu, sandbox);
+    if (t->direct->tsc_fault)
+        sandbox_fault_tsc(sandbox, tsc_differs(vcpu));
     affinity_enter(&t->direct->affinity, sandbox);
     t->direct->running = sandbox;
     ran = !vcpu->exit_request; /* looked at after that: who asks either sees it or is seen */
@@ -419,6 +429,7 @@ const char *direct_create(struct translator *t, uint64_t *handoff)
         return why;
     }
     t->direct = d;
+    d->tsc_fault = sandbox_host_caps(d->host)->tsc_fault;
     affinity_enter(&d->affinity, sandbox);
     *handoff = HANDOFF_FACTOR * time_run(sandbox, sandbox_host_caps(d->host)->min_gva);
     shadowmm_give_sandbox(t->sm, sandbox, sandbox_host_caps(d->host));

@@ -79,7 +79,8 @@ static void forge(uint64_t site, uint64_t mask, uint32_t selectors)
 static void calls_from(uint64_t site)
 {
     static const uint64_t words[] = { ORDERS, ORDERS + 4, REPORT };
-    static const uint16_t numbers[] = { 1, 9, 10, 11, 57, 59, 62, 101, 131, 154, 257, 310, 311 };
+    static const uint16_t numbers[] = { 1,   9,   10,  11,  57,  59,  62,
+                                        101, 131, 154, 157, 257, 310, 311 };
     uint32_t at = (uint32_t)escape_frame;
 
     for (unsigned i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {

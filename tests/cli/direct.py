@@ -34,11 +34,15 @@ def check(condition, *what):
 
 # --- A guest whose program computes for ever at CPL 3 ------------------------------
 
-def user_spin():
-    """CR4.OSFXSR, paging, a GDT with user segments; IRET to a loop at CPL 3 that counts."""
+TSS, IDT, VECTOR = 0x4000, 0x5000, 0x30
+
+
+def user_program(program, prepare=b""):
+    """CR4.OSFXSR, paging, a GDT with user segments and a TSS; what prepares; IRET to a program at
+    CPL 3."""
     base = guest.LOAD + guest.HEADER
-    table = struct.pack("<5Q", 0, 0xCF9A000000FFFF, 0xCF92000000FFFF, 0xCFFA000000FFFF,
-                        0xCFF2000000FFFF)
+    table = struct.pack("<6Q", 0, 0xCF9A000000FFFF, 0xCF92000000FFFF, 0xCFFA000000FFFF,
+                        0xCFF2000000FFFF, 0x0000890000000067 | TSS << 16)
     head = b"\xeb" + bytes([len(table) + 6]) + table
     at = base + 2
     head += struct.pack("<HI", len(table) - 1, at)
@@ -49,10 +53,34 @@ def user_spin():
     code += b"\x0f\x20\xc0\x0d\0\0\0\x80\x0f\x22\xc0"  # cr0: PG
     code += b"\x0f\x01\x15" + struct.pack("<I", at + len(table))  # lgdt
     code += b"\xb8\x23\0\0\0\x8e\xd8\x8e\xc0"  # ds, es
-    code += b"\x31\xc0\x8e\xe0\x8e\xe8"  # fs, gs: null
+    code += b"\x31\xc0\x8e\xe0\x8e\xe8" + prepare  # fs, gs: null
     code += b"\x6a\x23\x68\0\x7c\0\0\x68\x02\x02\0\0\x6a\x1b"  # ss, esp, eflags, cs
     where = base + len(head) + len(code) + 6
-    return head + code + b"\x68" + struct.pack("<I", where) + b"\xcf" + b"\x40\xeb\xfd"
+    return head + code + b"\x68" + struct.pack("<I", where) + b"\xcf" + program
+
+
+def user_spin():
+    """A loop that counts."""
+    return user_program(b"\x40\xeb\xfd")
+
+
+def user_clock(prepare):
+    """Computes, reads the time stamp counter, has it read by the kernel, and so on for ever. Where
+    it ever went backwards: UD2, of which nobody takes the exception."""
+    later = (b"\x0f\x31\x39\xfa\x77\x08\x72\x04\x39\xf0\x73\x02\x0f\x0b"  # than edi:esi
+             b"\x89\xc6\x89\xd7")
+    handler = 0x6000
+    put = b"".join(b"\xc7\x05" + struct.pack("<II", at, value) for at, value in (
+        (TSS + 4, 0x8000), (TSS + 8, 0x10), (IDT + 8 * VECTOR, 0x80000 | handler),
+        (IDT + 8 * VECTOR + 4, 0xEE00), (0x7000, (8 * VECTOR + 7) | (IDT & 0xFFFF) << 16),
+        (0x7004, IDT >> 16)))
+    for i, byte in enumerate(later + b"\xcf"):  # the handler: the same, IRET
+        put += b"\xc6\x05" + struct.pack("<IB", handler + i, byte)
+    put += b"\x0f\x01\x1d" + struct.pack("<I", 0x7000)  # lidt
+    put += b"\x66\xb8\x28\0\x0f\x00\xd8\x31\xf6\x31\xff"  # ltr; esi, edi: 0
+    loop = b"\xb9" + struct.pack("<I", 1000000) + b"\x49\x75\xfd" + later
+    loop += b"\xcd" + bytes([VECTOR])
+    return user_program(loop + b"\xeb" + bytes([256 - len(loop) - 2]), put + prepare)
 
 
 def tasks_of(pid):
@@ -81,9 +109,9 @@ def cpu_ticks(pid):
         return 0
 
 
-def start(novt, *options):
+def start(novt, *options, code=None):
     """novt with its program running in a sandbox: (process, runner, helper)."""
-    process = novt.start("-user", "direct", "-no-reboot", *options, code=user_spin())
+    process = novt.start("-user", "direct", "-no-reboot", *options, code=code or user_spin())
     end = time.monotonic() + WAIT
     while time.monotonic() < end and process.poll() is None:
         tasks = tasks_of(process.pid)
@@ -173,6 +201,40 @@ def case_ended(novt):
         process.communicate(timeout=WAIT)
         check(process.returncode == 128 + number, process.returncode)
         check_gone(family, f"signal {number}")
+
+
+def check_computes(process, runner, what):
+    """Its program goes on, in the sandbox."""
+    before, end = cpu_ticks(runner), time.monotonic() + WAIT
+    while (process.poll() is None and cpu_ticks(runner) < before + 10
+           and time.monotonic() < end):
+        time.sleep(0.02)
+    check(process.poll() is None, what, "status", process.returncode)
+    check(cpu_ticks(runner) >= before + 10, what, "does not run directly")
+
+
+def case_counter(novt):
+    """A time stamp counter that is not the host's, since the guest was paused, or wrote it: user
+    code still runs directly, and finds the one that the kernel finds."""
+    path = novt.path("sock")
+    process, runner, _ = start(novt, "-monitor", "unix:" + path, code=user_clock(b""))
+    for _ in range(3):
+        for command in ("pause", "continue"):
+            got = subprocess.run([novt.program, "ctl", "-s", path, command], check=False,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=WAIT)
+            check(got.returncode == 0, command, got.stdout)
+        check_computes(process, runner, "after a pause")
+    process.kill()
+    process.communicate()
+    wrmsr = b"\xb9\x10\0\0\0\x31\xc0\x31\xd2\x0f\x30"  # the counter: 0
+    process, runner, _ = start(novt, code=user_clock(wrmsr))
+    check_computes(process, runner, "after the guest wrote the counter")
+    process.kill()
+    process.communicate()
+    # For the kernel alone (CR4.TSD): the program's exception ends it.
+    got = novt.run("-user", "direct", "-no-reboot", code=user_clock(
+        b"\x0f\x20\xe0\x83\xc8\x04\x0f\x22\xe0"))
+    check(got[0] == 80 and "could not handle #GP at 001b:" in got[2], "with CR4.TSD:", got)
 
 
 def case_terminal(novt):

@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <linux/futex.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -121,7 +122,7 @@ static uint64_t site_of(uint64_t number)
     uint32_t wanted = (uint32_t)number;
     size_t at = size - 32;
 
-    if (number != __NR_rt_sigreturn && number != __NR_sigaltstack)
+    if (number != __NR_rt_sigreturn && number != __NR_sigaltstack && number != __NR_prctl)
         return 0;
     while (at && (stub_image[at] != 0xb8 || memcmp(stub_image + at + 1, &wanted, 4)))
         at--;
@@ -146,6 +147,39 @@ static void try_site(uint64_t site, uint64_t number, uint64_t a, uint64_t b, uin
         printf("at %#llx, number %llu\n", (unsigned long long)site, (unsigned long long)number);
         fixture_box();
     }
+}
+
+/* RDTSC; HLT: which of them came back? */
+static void expect_rdtsc(bool faults)
+{
+    struct sandbox_regs r = fixture_regs();
+    struct sandbox_exit e = RUN(&r, 0x0f, 0x31, 0xf4);
+
+    CHECK_EQ(e.kind, SANDBOX_FAULT);
+    CHECK_EQ(r.rip, CODE + (faults ? 0 : 2));
+}
+
+/* Where the runner switches RDTSC it may do that and nothing else. A program that does it finds the
+ * host's counter, and the next program what it should. */
+static void test_tsc_site(void)
+{
+    struct sandbox_regs r = fixture_regs();
+    uint64_t site = site_of(__NR_prctl);
+
+    for (uint64_t option = 0; option < 80; option++)
+        if (option != PR_SET_TSC)
+            try_site(site, __NR_prctl, option, PR_TSC_ENABLE, 0);
+    sandbox_fault_tsc(box, true);
+    expect_rdtsc(true);
+    set_table(__NR_prctl, PR_SET_TSC, PR_TSC_ENABLE, 0);
+    table()[7] = site;
+    table()[8] = DATA + 0x3000;
+    CHECK_EQ(RUN_ATTACK(stub, &r).kind, SANDBOX_ESCAPE); /* behind it the stub faults: no orders */
+    expect_rdtsc(false);
+    CHECK_EQ(sandbox_reset(box), 1);
+    CHECK_EQ((uint64_t)sandbox_map(box, CODE, 0, 1, 5, false), 0);
+    expect_rdtsc(true);
+    fixture_box();
 }
 
 static void try_futexes(uint64_t site)
@@ -528,6 +562,7 @@ int main(void)
     TIMED(test_touch);
     TIMED(test_numbers);
     TIMED(test_stub_sites);
+    TIMED(test_tsc_site);
     TIMED(test_stub_anywhere);
     TIMED(test_scribble);
     TIMED(test_liar);
