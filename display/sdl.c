@@ -1,9 +1,10 @@
 /*
  * A window by SDL 2, which is loaded here, in the window's process, and nowhere else.
  *
- * Ctrl-Alt-G takes the mouse and gives it back, Ctrl-Alt-F is full screen and back, Ctrl-Alt-V
- * types what is on the clipboard. While the mouse is not taken its movement over the window is
- * passed on, and a click takes it.
+ * Ctrl-Alt-G takes the mouse and gives it back, Ctrl-Alt-F is full screen and back, Ctrl-Alt-plus
+ * and -minus make the picture larger and smaller, Ctrl-Alt-U as large as it is, Ctrl-Alt-V types
+ * what is on the clipboard. The picture is scaled to the window's size in any case. While the mouse
+ * is not taken its movement over the window is passed on, and a click takes it.
  */
 #include <SDL2/SDL.h>
 #include <dlfcn.h>
@@ -21,6 +22,8 @@
 #define NAME "novt"
 #define GRABBED " - Ctrl-Alt-G gives the mouse back"
 
+enum { HALVES_LEAST = 1, HALVES_MOST = 8 }; /* the picture's size: half of it, to four times */
+
 static struct {
 #define SDL_CALL(type, name, arguments) type(*name) arguments;
 #include "display/sdl_calls.def"
@@ -32,6 +35,7 @@ struct window {
     SDL_Renderer *renderer;
     SDL_Texture *texture;
     unsigned width, height; /* of the texture */
+    int halves;             /* of its size that the window should have */
     bool grabbed, dirty, ending;
     char title[LINK_TEXT_MAX];
     Uint32 link_event; /* the watching thread's: there is a message */
@@ -69,23 +73,39 @@ static void set_title(struct window *w)
     sdl.SDL_SetWindowTitle(w->window, text);
 }
 
+/* As the picture's size and the user want it. */
+static void fit_window(struct window *w)
+{
+    if (!(sdl.SDL_GetWindowFlags(w->window) &
+          (SDL_WINDOW_FULLSCREEN_DESKTOP | SDL_WINDOW_MAXIMIZED)))
+        sdl.SDL_SetWindowSize(w->window, (int)w->width * w->halves / 2,
+                              (int)w->height * w->halves / 2);
+    w->dirty = true;
+}
+
+static void zoom(struct window *w, int halves)
+{
+    if (halves >= HALVES_LEAST && halves <= HALVES_MOST)
+        w->halves = halves;
+    fit_window(w);
+}
+
 static bool resize(struct window *w)
 {
     const struct picture *p = w->picture;
+    bool changed = p->width != w->width || p->height != w->height;
 
     if (w->texture)
         sdl.SDL_DestroyTexture(w->texture);
     w->texture = sdl.SDL_CreateTexture(w->renderer, SDL_PIXELFORMAT_RGB888,
                                        SDL_TEXTUREACCESS_STREAMING, (int)p->width,
                                        (int)p->height);
-    if (p->width != w->width || p->height != w->height) {
-        if (!(sdl.SDL_GetWindowFlags(w->window) &
-              (SDL_WINDOW_FULLSCREEN_DESKTOP | SDL_WINDOW_MAXIMIZED)))
-            sdl.SDL_SetWindowSize(w->window, (int)p->width, (int)p->height);
-        sdl.SDL_RenderSetLogicalSize(w->renderer, (int)p->width, (int)p->height);
-    }
     w->width = p->width;
     w->height = p->height;
+    if (changed) {
+        fit_window(w);
+        sdl.SDL_RenderSetLogicalSize(w->renderer, (int)p->width, (int)p->height);
+    }
     return w->texture;
 }
 
@@ -186,6 +206,9 @@ static bool command(struct window *w, SDL_Scancode code)
                                                    : SDL_WINDOW_FULLSCREEN_DESKTOP);
         w->dirty = true;
         break;
+    case SDL_SCANCODE_EQUALS: case SDL_SCANCODE_KP_PLUS: zoom(w, w->halves + 1); break;
+    case SDL_SCANCODE_MINUS: case SDL_SCANCODE_KP_MINUS: zoom(w, w->halves - 1); break;
+    case SDL_SCANCODE_U: zoom(w, 2); break;
     default: return false;
     }
     let_go(w);
@@ -305,7 +328,7 @@ static const char *open_window(struct window *w, bool full_screen)
 
 int sdl_run(struct picture *picture, bool full_screen)
 {
-    struct window w = { .picture = picture };
+    struct window w = { .picture = picture, .halves = 2 };
     char why[LINK_TEXT_MAX];
     const char *wrong = NULL;
     pthread_t thread;

@@ -59,7 +59,8 @@ struct screen {
     atomic_bool by_user;
 
     /* The title. */
-    struct spent account; /* of a short time */
+    struct spent account;         /* of a short time, unless there is one of all the time */
+    uint64_t before[SPENT_COUNT]; /* its cycles at the last sample */
     struct timer sampler;
     uint64_t sampled_ns, sampled_cpu_ns; /* virtual time and the vcpu thread's, at the last one */
     pthread_mutex_t lock; /* of title */
@@ -157,7 +158,7 @@ static void was_closed(void *arg, short revents)
 /* --- The title ----------------------------------------------------------------------------------
  *
  * Once a second the vcpu's thread accounts for SAMPLE_NS of its time: to do it always would make
- * guests slower that call their kernel often. -stats does it always, and then that is used.
+ * guests slower that call their kernel often. -stats does it always: then it is each second's.
  */
 
 static unsigned percent(uint64_t part, uint64_t all)
@@ -165,16 +166,15 @@ static unsigned percent(uint64_t part, uint64_t all)
     return all ? (unsigned)((part * 100 + all / 2) / all) : 0;
 }
 
-static void make_title(struct screen *screen, unsigned busy)
+static void make_title(struct screen *screen, const uint64_t cycles[SPENT_COUNT], unsigned busy)
 {
-    const struct spent *spent = &screen->account;
-    uint64_t direct = spent->cycles[SPENT_CODE_DIRECT], awake = 0;
-    uint64_t translated = spent->cycles[SPENT_CODE_TLB] + spent->cycles[SPENT_CODE_WINDOW];
+    uint64_t direct = cycles[SPENT_CODE_DIRECT] + cycles[SPENT_CODE_KVM], awake = 0;
+    uint64_t translated = cycles[SPENT_CODE_TLB] + cycles[SPENT_CODE_WINDOW];
     char text[TITLE_MAX] = "novt - idle";
 
     for (unsigned i = 0; i < SPENT_COUNT; i++)
         if (i != SPENT_ASLEEP && i != SPENT_MONITOR) /* the latter sleeps, too, when begun so */
-            awake += spent->cycles[i];
+            awake += cycles[i];
     if (busy >= 3 && awake)
         snprintf(text, sizeof(text), "novt - speed %u %% (%u %% direct, %u %% translated), "
                                      "%u %% busy",
@@ -193,31 +193,48 @@ static uint64_t cpu_ns(void)
     return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
+/* What the account has that it did not have before is the title. */
+static void take_sample(struct screen *screen, const struct spent *account, uint64_t now)
+{
+    uint64_t cpu = cpu_ns(), cycles[SPENT_COUNT];
+
+    for (unsigned i = 0; i < SPENT_COUNT; i++)
+        cycles[i] = account->cycles[i] - screen->before[i];
+    memcpy(screen->before, account->cycles, sizeof(screen->before));
+    make_title(screen, cycles, percent(cpu - screen->sampled_cpu_ns, now - screen->sampled_ns));
+    screen->sampled_ns = now;
+    screen->sampled_cpu_ns = cpu;
+}
+
+static void begin_account(struct screen *screen)
+{
+    spent_start(&screen->account, SPENT_SERVICE);
+    memset(screen->before, 0, sizeof(screen->before));
+    screen->machine->vcpu->spent = &screen->account;
+}
+
 static void sample(void *arg)
 {
     struct screen *screen = arg;
     struct vcpu *vcpu = screen->machine->vcpu;
-    uint64_t now = clock_now_ns(&screen->machine->clock), cpu = cpu_ns();
-    bool begins = !vcpu->spent;
+    uint64_t now = clock_now_ns(&screen->machine->clock), next = NS_PER_SEC;
 
-    if (begins) {
-        spent_start(&screen->account, SPENT_SERVICE);
-        vcpu->spent = &screen->account;
+    if (!vcpu->spent) {
+        begin_account(screen);
+        next = SAMPLE_NS;
     } else {
-        spent_back(&screen->account, SPENT_SERVICE);
-        vcpu->spent = NULL;
-        make_title(screen, percent(cpu - screen->sampled_cpu_ns, now - screen->sampled_ns));
-        screen->sampled_ns = now;
-        screen->sampled_cpu_ns = cpu;
+        spent_back(vcpu->spent, SPENT_SERVICE); /* brings it up to now */
+        take_sample(screen, vcpu->spent, now);
+        if (vcpu->spent == &screen->account) {
+            vcpu->spent = NULL;
+            next -= SAMPLE_NS;
+        }
     }
-    timer_arm(&screen->sampler, &screen->machine->clock,
-              now + (begins ? SAMPLE_NS : NS_PER_SEC - SAMPLE_NS));
+    timer_arm(&screen->sampler, &screen->machine->clock, now + next);
 }
 
 static void start_sampling(struct screen *screen)
 {
-    if (screen->machine->vcpu->spent)
-        return; /* somebody else has the account: a plain title */
     screen->sampler = (struct timer){ .fire = sample, .arg = screen };
     sample(screen);
 }

@@ -3,8 +3,8 @@
  *
  * The byte at 0x1f8 of the first sector says what (a test writes it there): 0 text, 1 mode 13h,
  * 2 mode X, 3 mode 12h, 4 1024x768x32 by VBE through banks, 5 what keys are pressed, 6 redraws of
- * that mode's frame buffer for ever. "DONE" on COM1 says that the picture is complete. What it
- * must look like is in tests/cli/screen.py.
+ * that mode's frame buffer for ever, 7 1920x1200x32 in its frame buffer. "DONE" on COM1 says that
+ * the picture is complete. What it must look like is in tests/screen/screen.py.
  */
 #define SECTORS 7 /* behind the first */
 #define WHAT    0x7df8
@@ -79,7 +79,7 @@ main:
     jmp 1b
 
 parts:
-    .word text, mode_13, mode_x, mode_12, vbe, keys, redraw
+    .word text, mode_13, mode_x, mode_12, vbe, keys, redraw, largest
 
 /* Every character, with an attribute that depends on its place. */
 text:
@@ -325,6 +325,52 @@ redraw:
     pop %eax
     jmp 2b
     .code16
+
+/* Pixel n, line by line, is n * 0x10305. The mode is found in the BIOS's list, and ES is given a
+ * limit of 4 GiB on the way through protected mode, which it keeps. */
+largest:
+    movl $0x32454256, 0x9000 /* "VBE2" */
+    mov $0x4f00, %ax
+    mov $0x9000, %di
+    int $0x10
+    cmp $0x004f, %ax
+    jne failed
+    lfs 0x9000 + 0x0e, %si
+1:  mov %fs:(%si), %cx
+    add $2, %si
+    cmp $0xffff, %cx
+    je failed
+    mov $0x4f01, %ax
+    mov $0x9200, %di
+    int $0x10
+    cmpl $1200 << 16 | 1920, 0x9200 + 0x12
+    jne 1b
+    cmpb $32, 0x9200 + 0x19
+    jne 1b
+    mov $0x4f02, %ax
+    mov %cx, %bx
+    or $0x40, %bh
+    int $0x10
+    cmp $0x004f, %ax
+    jne failed
+    cli
+    lgdt gdt_pointer
+    mov %cr0, %eax
+    or $1, %al
+    mov %eax, %cr0
+    mov $16, %bx
+    mov %bx, %es
+    and $0xfe, %al
+    mov %eax, %cr0
+    mov 0x9200 + 0x28, %edi /* where it is */
+    xor %eax, %eax
+    mov $1920 * 1200, %ecx
+2:  mov %eax, %es:(%edi)
+    add $4, %edi
+    add $0x10305, %eax
+    dec %ecx
+    jnz 2b
+    ret
 
     .balign 8
 gdt:

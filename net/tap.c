@@ -7,7 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if.h>
+#include <net/if.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <string.h>
@@ -166,6 +166,13 @@ static int interface_error(char *why, const char *name, int err)
     }
 }
 
+/* For root the kernel would make one, which leads nowhere. */
+static int no_interface(char *why, const char *name)
+{
+    return side_error(why, "-nic tap: there is no interface '%s'; as root: ip tuntap add dev %s "
+                           "mode tap user NAME", name, name);
+}
+
 static int set_up(struct tap *tap, const char *name, char *why)
 {
     struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
@@ -193,6 +200,8 @@ static int tap_open(void *state, const struct net_config *config, char *why)
     if (strlen(config->interface) >= IFNAMSIZ)
         return side_error(why, "-nic tap: '%.100s' is too long for an interface's name",
                           config->interface);
+    if (!if_nametoindex(config->interface))
+        return no_interface(why, config->interface);
     tap->fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
     if (tap->fd < 0)
         return open_error(why, errno);

@@ -24,7 +24,7 @@ import rfb
 VGA_BIOS = "/usr/share/seabios/vgabios-stdvga.bin"
 SKIPPED = 77
 WHAT = 0x1F8
-TEXT, MODE_13, MODE_X, MODE_12, VBE, KEYS, REDRAW = range(7)
+TEXT, MODE_13, MODE_X, MODE_12, VBE, KEYS, REDRAW, LARGEST = range(8)
 FAILURES = []
 
 
@@ -128,14 +128,18 @@ def case_mode_12(novt):
     compare("mode12", picture.read_png(novt.shot(MODE_12)), picture.draw(640, 480, colour))
 
 
-def vbe_want():
+def vbe_want(width=1024, height=768):
     rows = [b"".join((n * 0x10305 & 0xFFFFFF).to_bytes(3, "big")
-                     for n in range(y * 1024, (y + 1) * 1024)) for y in range(768)]
-    return picture.Picture(1024, 768, rows)
+                     for n in range(y * width, (y + 1) * width)) for y in range(height)]
+    return picture.Picture(width, height, rows)
 
 
 def case_vbe(novt):
     compare("vbe", picture.read_png(novt.shot(VBE)), vbe_want())
+
+
+def case_largest(novt):
+    compare("largest", picture.read_png(novt.shot(LARGEST)), vbe_want(1920, 1200))
 
 
 def case_interpreter(novt):
@@ -318,57 +322,160 @@ def grab(window, environment):
             check(False, "the mouse was not", "taken" if wanted else "given back")
 
 
+class Desktop:
+    """An X server of our own with novt's window in it. Full screens are a window manager's: then
+    the window has the focus that the pointer is in."""
+
+    def __init__(self, novt, what, *options, manager=()):
+        read_end, write_end = os.pipe()
+        self.server = subprocess.Popen(
+            ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "1280x1024x24", "-nolisten",
+             "tcp", "-r"], # no key repeats on a busy host
+            pass_fds=(write_end,), stderr=subprocess.DEVNULL)
+        os.close(write_end)
+        number = os.read(read_end, 64).decode().strip()
+        self.environment = dict(os.environ, DISPLAY=f":{number}", SDL_VIDEODRIVER="x11")
+        self.manager = subprocess.Popen(manager, env=self.environment) if manager else None
+        self.process = novt.start(what, "-display", "sdl", *options, env=self.environment)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in filter(None, (self.process, self.manager, self.server)):
+            process.terminate()
+            process.wait(200)
+
+    def do(self, *words):
+        """What xdotool says."""
+        return subprocess.run(["xdotool", *words], env=self.environment, capture_output=True,
+                              text=True).stdout
+
+    def dump(self, *options):
+        """X window dump, 32 bits a pixel: its header says how long it is and where lines begin."""
+        dump = subprocess.run(["xwd", *options], env=self.environment, capture_output=True).stdout
+        header = [int.from_bytes(dump[i:i + 4], "big") for i in range(0, 100, 4)]
+        size, width, height, line, colours = (header[i] for i in (0, 4, 5, 12, 19))
+        at = size + 12 * colours
+        rows = []
+        for y in range(height):
+            part = dump[at + y * line:at + y * line + 4 * width]
+            row = bytearray(3 * width)
+            row[0::3], row[1::3], row[2::3] = part[2::4], part[1::4], part[0::4]
+            rows.append(bytes(row))
+        return picture.Picture(width, height, rows)
+
+
+def desktop_is_here():
+    if all(map(shutil.which, ("Xvfb", "xdotool", "xwd"))):
+        return True
+    print("no Xvfb, xdotool or xwd here: the window is not tested")
+    return False
+
+
+def until(condition, what):
+    """Waits for a state; the last value of condition()."""
+    end = time.monotonic() + 120
+    while not (value := condition()) and time.monotonic() < end:
+        time.sleep(0.2)
+    check(value, "not seen:", what)
+    return value
+
+
 def case_window(novt):
     """Under Xvfb: a screenshot of the X server shows the picture, and keys arrive; what is on the
     clipboard is typed; the mouse is taken and given back."""
-    if not all(map(shutil.which, ("Xvfb", "xdotool", "xwd"))):
-        print("no Xvfb, xdotool or xwd here: the window is not tested")
+    if not desktop_is_here():
         return
-    read_end, write_end = os.pipe()
-    server = subprocess.Popen(["Xvfb", "-displayfd", str(write_end), "-screen", "0", "1280x1024x24",
-                               "-nolisten", "tcp", "-r"], # no key repeats on a busy host
-                              pass_fds=(write_end,), stderr=subprocess.DEVNULL)
-    os.close(write_end)
-    number = os.read(read_end, 64).decode().strip()
-    environment = dict(os.environ, DISPLAY=f":{number}", SDL_VIDEODRIVER="x11")
-    process = novt.start(KEYS, "-display", "sdl", env=environment)
-    try:
+    with Desktop(novt, KEYS) as desktop:
+        process, environment = desktop.process, desktop.environment
         wait_for(process, b"READY")
         window = find_window("novt", environment)
         check(window, "no window")
         focus(process, window, environment)
-        subprocess.run(["xdotool", "type", "--delay", "60", "Keys! [8]"], env=environment)
+        desktop.do("type", "--delay", "60", "Keys! [8]")
         wait_for(process, b"[8]")
-        end = time.monotonic() + 120
-        while "Keys! [8]" not in window_text(window, environment) and time.monotonic() < end:
-            time.sleep(0.3)
-        check("Keys! [8]" in window_text(window, environment), "the window's text:",
-              window_text(window, environment)[:200])
+        until(lambda: "Keys! [8]" in text_of(desktop.dump("-id", window)), "the window's text")
         paste(process, "Paste (42)", environment)
         grab(window, environment)
-        subprocess.run(["xdotool", "key", "q"], env=environment)
+        desktop.do("key", "q")
         wait_for(process, b"DONE")
         check("novt - " in window_title(window, environment), "the title")
-    finally:
-        process.terminate()
-        process.wait(200)
-        server.terminate()
-        server.wait(200)
 
 
-def window_text(window, environment):
-    """X window dump, 32 bits a pixel: its header says how long it is and where lines begin."""
-    dump = subprocess.run(["xwd", "-id", window], env=environment, capture_output=True).stdout
-    header = [int.from_bytes(dump[i:i + 4], "big") for i in range(0, 100, 4)]
-    size, width, height, line, colours = header[0], header[4], header[5], header[12], header[19]
-    at = size + 12 * colours
-    rows = []
-    for y in range(height):
-        part = dump[at + y * line:at + y * line + 4 * width]
-        row = bytearray(3 * width)
-        row[0::3], row[1::3], row[2::3] = part[2::4], part[1::4], part[0::4]
-        rows.append(bytes(row))
-    return text_of(picture.Picture(width, height, rows))
+TITLE = re.compile(r"novt - speed \d+ % \(\d+ % direct, \d+ % translated\), \d+ % busy")
+
+
+def case_title(novt):
+    """What is computed, where: in the title, with -stats too."""
+    if not desktop_is_here():
+        return
+    for options in ((), ("-stats",)):
+        with Desktop(novt, REDRAW, *options) as desktop:
+            until(lambda: TITLE.match(window_title(find_window("novt", desktop.environment),
+                                                   desktop.environment)), options)
+
+
+def shows_mode_12(shown, left, top, width, height):
+    """The picture of case_mode_12 in that part of a dump, black bars around it. It is made of
+    blocks of 8x16 pixels, whose middles no smoothing reaches."""
+    def at(x, y):
+        return tuple(shown.rows[y][3 * x:3 * x + 3])
+    if shown.width < left + width or shown.height < top + height:
+        return False # it is another size yet
+    inside = all(at(left + (8 * i + 4) * width // 640, top + (16 * j + 8) * height // 480) ==
+                 ega(i + j & 15) for i in range(80) for j in range(30) if j != 15)
+    bars = [(x, y) for x in range(0, shown.width, 7) for y in range(0, shown.height, 7)
+            if not (left - 1 <= x <= left + width and top - 1 <= y <= top + height)]
+    return inside and all(at(x, y) == (0, 0, 0) for x, y in bars)
+
+
+def case_sizes(novt):
+    """The window's picture, pixel by pixel: larger, smaller, of another shape."""
+    if not desktop_is_here():
+        return
+    with Desktop(novt, MODE_12) as desktop:
+        wait_for(desktop.process, b"DONE")
+        window = find_window("novt", desktop.environment)
+        desktop.do("windowfocus", window, "windowmove", window, "0", "0")
+        grab(window, desktop.environment)
+
+        def wait(what, size, *part):
+            def seen():
+                shown = desktop.dump("-id", window)
+                return (shown.width, shown.height) == size and shows_mode_12(shown, *part)
+            until(seen, what)
+
+        wait("as it is", (640, 480), 0, 0, 640, 480)
+        desktop.do("key", "ctrl+alt+equal", "ctrl+alt+equal")
+        wait("twice as large", (1280, 960), 0, 0, 1280, 960)
+        desktop.do("key", "ctrl+alt+minus")
+        wait("by a half", (960, 720), 0, 0, 960, 720)
+        desktop.do("key", "ctrl+alt+u")
+        wait("as it is again", (640, 480), 0, 0, 640, 480)
+        desktop.do("windowsize", window, "960", "480")
+        wait("wide", (960, 480), 160, 0, 640, 480)
+
+
+def case_full_screen(novt):
+    """By the keys and back, and by the option; for which a window manager is asked."""
+    if not desktop_is_here() or not shutil.which("evilwm"):
+        print("no evilwm here: full screen is not tested")
+        return
+    manager = ["evilwm", "-fn", "fixed", "-mask1", "mod4", "-mask2", "mod4"] # Ctrl-Alt is novt's
+    full = 0, 32, 1280, 960
+    with Desktop(novt, MODE_12, manager=manager) as desktop:
+        wait_for(desktop.process, b"DONE")
+        window = find_window("novt", desktop.environment)
+        desktop.do("mousemove", "--window", window, "100", "100")
+        grab(window, desktop.environment)
+        until(lambda: shows_mode_12(desktop.dump("-id", window), 0, 0, 640, 480), "a window")
+        desktop.do("key", "ctrl+alt+f")
+        until(lambda: shows_mode_12(desktop.dump("-root"), *full), "full screen")
+        desktop.do("key", "ctrl+alt+f")
+        until(lambda: shows_mode_12(desktop.dump("-id", window), 0, 0, 640, 480), "a window again")
+    with Desktop(novt, MODE_12, "-full-screen", manager=manager) as desktop:
+        until(lambda: shows_mode_12(desktop.dump("-root"), *full), "-full-screen")
 
 
 # --- The terminal ------------------------------------------------------------------------------

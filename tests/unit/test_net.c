@@ -2,6 +2,7 @@
 #include "net/net.h"
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -211,6 +212,7 @@ static void test_wrong(void)
         .kind = NET_LISTEN, .address = htonl(INADDR_LOOPBACK) } };
     struct net_config user = { .kind = NET_USER };
     struct net_config tap = { .kind = NET_TAP, .interface = "a-name-that-is-too-long" };
+    struct net_config absent = { .kind = NET_TAP, .interface = "novt-absent" };
     int door = listener(&line.socket.port);
     char port[32];
 
@@ -226,6 +228,8 @@ static void test_wrong(void)
     user.user.tftp = "/dev/null";
     check_why(&user, "/dev/null", "is not a directory");
     check_why(&tap, "too long", "a-name");
+    check_why(&absent, "no interface 'novt-absent'", "ip tuntap add dev novt-absent");
+    CHECK_EQ(if_nametoindex("novt-absent"), 0u); /* root could have made it */
     line.socket = (struct net_socket){ .kind = NET_PATH, .path = "/nowhere/at/all" };
     check_why(&line, "/nowhere/at/all", "create its directory");
     close(door);
