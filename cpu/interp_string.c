@@ -4,11 +4,11 @@
  *
  * S1. A repeated instruction is restartable: registers always tell how far it has come, rip stays
  *     until it is finished. After a fault the flags are those before the instruction.
- * S2. Forward runs that lie in RAM are done by the host's own string instruction, up to a page at a
- *     time: overlapping copies replicate as the element-wise definition says.
+ * S2. Runs that lie in RAM are done by the host's own string instruction, in the direction of DF and
+ *     up to a page at a time: overlapping copies replicate as the element-wise definition says.
  * S3. Between runs it yields (STEP_JUMPED with rip unchanged) to interrupts, traps and requests.
  *
- * Not yet: 64-bit mode; backward runs go element by element.
+ * Not yet: 64-bit mode; backward comparisons go element by element.
  */
 #include "cpu/fault.h"
 #include "cpu/host_ops.h"
@@ -22,6 +22,7 @@ struct string {
     uint64_t step;      /* plus or minus size */
     unsigned seg;       /* of the source */
     bool repeated, compares;
+    bool back;          /* DF */
     bool stop_zf;       /* REPE stops when ZF is 0, REPNE when it is 1 */
     bool compared;      /* flags hold a result */
     uint16_t flags;     /* as host_flags_pack() makes them */
@@ -30,7 +31,7 @@ struct string {
 /* What one kind of instruction does; both return true when they faulted with nothing done. */
 struct string_ops {
     bool (*element)(struct vcpu *vcpu, struct string *s);
-    /* Up to count elements forward, by host pointers; *done of them: 0 when element() must. */
+    /* Up to count elements by host pointers; *done of them: 0 when element() must. */
     bool (*run)(struct vcpu *vcpu, struct string *s, uint64_t count, uint64_t *done);
     bool compares;
 };
@@ -47,17 +48,39 @@ static void index_add(struct vcpu *vcpu, const struct string *s, unsigned reg, u
     *gpr = (*gpr & ~s->mask) | ((*gpr + by) & s->mask);
 }
 
-/* Host pointer to the elements at seg:reg; *count becomes what it is good for, 0 for none. */
+/* How many of count elements, the first at seg:offset and the others below it, lie in its page. */
+static uint64_t elements_below(const struct vcpu *vcpu, const struct string *s, unsigned seg,
+                               uint64_t offset, uint64_t count)
+{
+    uint64_t in_page = (vcpu->seg[seg].base + offset) & PAGE_MASK;
+    uint64_t fit = (in_page < offset ? in_page : offset) / s->size + 1;
+
+    return count < fit ? count : fit;
+}
+
+/* Host pointer to the first of the elements at seg:reg; *count becomes what it is good for, 0 for
+ * none. */
 MUST_CHECK static bool elements_at(struct vcpu *vcpu, const struct string *s, unsigned seg,
                                    unsigned reg, bool write, uint64_t *count, uint8_t **host)
 {
-    uint64_t offset = index_get(vcpu, s, reg), bytes = *count * s->size;
+    uint64_t offset = index_get(vcpu, s, reg), behind = 0, bytes;
 
+    if (s->back) {
+        *count = elements_below(vcpu, s, seg, offset, *count);
+        behind = (*count - 1) * s->size;
+        offset -= behind;
+    }
+    bytes = *count * s->size;
     if (bytes > s->mask - offset + 1)
         bytes = s->mask - offset + 1;
     if (mem_span(vcpu, seg, offset, write, &bytes, host))
         return true;
-    *count = *host ? bytes / s->size : 0;
+    if (!*host || bytes < behind + s->size)
+        *count = 0;
+    else if (!s->back)
+        *count = bytes / s->size;
+    if (*host)
+        *host += behind;
     return false;
 }
 
@@ -71,6 +94,7 @@ static struct string string_begin(const struct vcpu *vcpu, const struct insn *in
     return (struct string){
         .size = size,
         .mask = operand_mask(in->addrsize),
+        .back = vcpu->eflags & EFLAGS_DF,
         .step = vcpu->eflags & EFLAGS_DF ? -(uint64_t)size : size,
         .seg = in->seg,
         .repeated = in->prefixes & (PREFIX_REP | PREFIX_REPNE),
@@ -99,7 +123,7 @@ static bool runs_allowed(const struct vcpu *vcpu, const struct string *s)
     bool checks_alignment =
         vcpu->eflags & EFLAGS_AC && vcpu->cr0 & CR0_AM && vcpu->cpl == 3;
 
-    return s->step == s->size && !checks_alignment && !(vcpu->eflags & EFLAGS_TF) &&
+    return !(s->back && s->compares) && !checks_alignment && !(vcpu->eflags & EFLAGS_TF) &&
            !stops_stepping(vcpu);
 }
 
@@ -152,21 +176,33 @@ static enum step string_execute(struct vcpu *vcpu, const struct insn *in,
 
 /* --- the host's string instructions, on n > 0 elements ---------------------------------------- */
 
-static void host_movs(unsigned size, uint8_t *to, const uint8_t *from, uint64_t n)
+#define HOST_MOVS(text)                                                                            \
+    __asm__ volatile(text : "+D"(to), "+S"(from), "+c"(n) : : "cc", "memory")
+
+static void host_movs(const struct string *s, uint8_t *to, const uint8_t *from, uint64_t n)
 {
-    switch (size) {
-    case 1: __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory"); break;
-    case 2: __asm__ volatile("rep movsw" : "+D"(to), "+S"(from), "+c"(n) : : "memory"); break;
-    default: __asm__ volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(n) : : "memory"); break;
+    switch (s->size << 1 | s->back) {
+    case 2: HOST_MOVS("rep movsb"); break;
+    case 3: HOST_MOVS("std; rep movsb; cld"); break;
+    case 4: HOST_MOVS("rep movsw"); break;
+    case 5: HOST_MOVS("std; rep movsw; cld"); break;
+    case 8: HOST_MOVS("rep movsl"); break;
+    default: HOST_MOVS("std; rep movsl; cld"); break;
     }
 }
 
-static void host_stos(unsigned size, uint8_t *to, uint64_t value, uint64_t n)
+#define HOST_STOS(text)                                                                            \
+    __asm__ volatile(text : "+D"(to), "+c"(n) : "a"(value) : "cc", "memory")
+
+static void host_stos(const struct string *s, uint8_t *to, uint64_t value, uint64_t n)
 {
-    switch (size) {
-    case 1: __asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(value) : "memory"); break;
-    case 2: __asm__ volatile("rep stosw" : "+D"(to), "+c"(n) : "a"(value) : "memory"); break;
-    default: __asm__ volatile("rep stosl" : "+D"(to), "+c"(n) : "a"(value) : "memory"); break;
+    switch (s->size << 1 | s->back) {
+    case 2: HOST_STOS("rep stosb"); break;
+    case 3: HOST_STOS("std; rep stosb; cld"); break;
+    case 4: HOST_STOS("rep stosw"); break;
+    case 5: HOST_STOS("std; rep stosw; cld"); break;
+    case 8: HOST_STOS("rep stosl"); break;
+    default: HOST_STOS("std; rep stosl; cld"); break;
     }
 }
 
@@ -235,9 +271,9 @@ static bool movs_run(struct vcpu *vcpu, struct string *s, uint64_t count, uint64
         return true;
     if (!count)
         return false;
-    host_movs(s->size, to, from, count);
-    index_add(vcpu, s, RSI, count * s->size);
-    index_add(vcpu, s, RDI, count * s->size);
+    host_movs(s, to, from, count);
+    index_add(vcpu, s, RSI, count * s->step);
+    index_add(vcpu, s, RDI, count * s->step);
     *done = count;
     return false;
 }
@@ -268,8 +304,8 @@ static bool stos_run(struct vcpu *vcpu, struct string *s, uint64_t count, uint64
     if (elements_at(vcpu, s, SEG_ES, RDI, true, &count, &to))
         return true;
     if (count)
-        host_stos(s->size, to, vcpu->gpr[RAX], count);
-    index_add(vcpu, s, RDI, count * s->size);
+        host_stos(s, to, vcpu->gpr[RAX], count);
+    index_add(vcpu, s, RDI, count * s->step);
     *done = count;
     return false;
 }
@@ -303,7 +339,7 @@ static bool lods_run(struct vcpu *vcpu, struct string *s, uint64_t count, uint64
         return true;
     if (count < 2)
         return false;
-    index_add(vcpu, s, RSI, (count - 1) * s->size);
+    index_add(vcpu, s, RSI, (count - 1) * s->step);
     *done = count;
     return lods_element(vcpu, s);
 }

@@ -35,7 +35,7 @@ _Static_assert(sizeof(((struct jump_table *)0)->tag) == JUMP_HOST, "offsets.h");
 _Static_assert(offsetof(struct tlb, line_tag) == TLB_LINE_TAG, "offsets.h");
 _Static_assert(offsetof(struct tlb, line_addend) == TLB_LINE_ADDEND, "offsets.h");
 
-#define CACHE_SIZE (32u << 20)
+#define CACHE_SIZE (128u << 20)
 #define CACHE_SIZE_MIN (512u << 10) /* a region holds a unit of the largest size */
 #define VIEWS 16
 

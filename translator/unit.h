@@ -162,7 +162,7 @@ static inline struct unit ***unit_held_in(struct unit *unit, uint64_t gfn)
 }
 
 #define CACHE_REGIONS 8
-#define HASH_SIZE 65536
+#define HASH_SIZE 262144
 
 /* A guest instruction that faulted in a window. */
 struct adapt_site {

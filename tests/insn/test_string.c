@@ -130,6 +130,42 @@ static void test_fault_midway(void)
     CHECK_EQ(memcmp(area(), model, AREA_SIZE), 0);
 }
 
+/* The same downwards, from above a page that is away. */
+static void test_fault_midway_down(void)
+{
+    const struct insn movsd = decoded("\xf3\xa5");
+
+    fill();
+    set_page(AREA + 0x2000, false);
+    set(0x8001, 0x3009, 0x100, true);
+    CHECK_EQ(interp_execute(m.vcpu, &movsd), STEP_FAULT);
+    CHECK_EQ(m.vcpu->fault.vector, VEC_PF);
+    CHECK_EQ(m.vcpu->fault.cr2, AREA + 0x2ffd);
+    CHECK_EQ(m.vcpu->gpr[RCX], 0x100 - 3);
+    CHECK_EQ(m.vcpu->gpr[RSI], AREA + 0x8001 - 12);
+    CHECK_EQ(m.vcpu->gpr[RDI], AREA + 0x3009 - 12);
+    set_page(AREA + 0x2000, true);
+    finish(&movsd);
+    model_movs(0x8001, 0x3009, 0x100, 4, true);
+    CHECK_EQ(memcmp(area(), model, AREA_SIZE), 0);
+}
+
+/* Backward runs are done a page at a time, not element by element: it yields between them. */
+static void test_down_is_a_run(void)
+{
+    const struct insn movsb = decoded("\xf3\xa4");
+    unsigned yields;
+
+    fill();
+    set(0x5fff, 0x9fff, 0x4000, true);
+    m.vcpu->exit_request = true;
+    yields = finish(&movsb);
+    m.vcpu->exit_request = false;
+    CHECK_EQ(yields, 3);
+    model_movs(0x5fff, 0x9fff, 0x4000, 1, true);
+    CHECK_EQ(memcmp(area(), model, AREA_SIZE), 0);
+}
+
 /* Flags of a comparison that faults midway are those before it. */
 static void test_fault_keeps_flags(void)
 {
@@ -199,6 +235,8 @@ int main(void)
         return 1;
     test_movs();
     test_fault_midway();
+    test_fault_midway_down();
+    test_down_is_a_run();
     test_fault_keeps_flags();
     test_yields();
     test_watched();
