@@ -4,7 +4,7 @@
  *
  * S1. A repeated instruction is restartable: registers always tell how far it has come, rip stays
  *     until it is finished. After a fault the flags are those before the instruction.
- * S2. Runs that lie in RAM are done by the host's own string instruction, in the direction of DF and
+ * S2. Runs that lie in RAM are done by the host's own string instruction, in DF's direction and
  *     up to a page at a time: overlapping copies replicate as the element-wise definition says.
  * S3. Between runs it yields (STEP_JUMPED with rip unchanged) to interrupts, traps and requests.
  *
