@@ -20,8 +20,9 @@ static const struct {
 } classes[LISTING_CLASSES] = {
     [LISTING_IDENTICAL] = { "identical", "32" },
     [LISTING_INLINE] = { "inline", "36" },
+    [LISTING_CALLOUT] = { "callout", "35" },
     [LISTING_CALLED] = { "interpreted", "31" },
-    [LISTING_TRANSFER] = { "control transfer", "33" },
+    [LISTING_TRANSFER] = { "control flow", "33" },
 };
 
 const char *explain_class(enum listing_class class)
@@ -102,7 +103,9 @@ static void print_host(struct explain_out *o, const uint8_t *at, const uint8_t *
     int32_t rel;
 
     memcpy(&rel, at + 1, sizeof(rel));
-    if (at[0] == 0x49 && at[1] == 0xb9)
+    if (at[0] == 0x49 && at[1] == 0xb9 && at[10] == 0x4c)
+        fprintf(o->out, "mov r9, a function for it");
+    else if (at[0] == 0x49 && at[1] == 0xb9 && at[10] == 0xe9)
         fprintf(o->out, "mov r9, this instruction");
     else if (at[0] == 0xe9 && (at + 5 + rel < start || at + 5 + rel > end))
         fprintf(o->out, "jmp monitor");

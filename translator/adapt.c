@@ -18,6 +18,13 @@ static struct adapt_site *site_of(const struct translator *t, uint64_t gpa)
     return &t->adapt[(gpa ^ gpa >> 14) & (ADAPT_SIZE - 1)];
 }
 
+const struct adapt_site *adapt_site(const struct translator *t, uint64_t gpa)
+{
+    const struct adapt_site *site = site_of(t, gpa);
+
+    return site->gpa == gpa ? site : NULL;
+}
+
 bool adapt_uses_tlb(const struct translator *t, uint64_t gpa)
 {
     const struct adapt_site *site = site_of(t, gpa);
@@ -45,13 +52,15 @@ void adapt_forget(struct translator *t, uint64_t gpa)
 }
 
 /* The site of a unit's instruction, taken over from another that shares its slot. */
-static struct adapt_site *claim(struct translator *t, const struct unit *unit, unsigned insn)
+static struct adapt_site *claim(struct translator *t, const struct unit *unit, unsigned insn,
+                                enum adapt_cause cause)
 {
     uint64_t gpa = unit->gpa + unit->insn[insn].guest;
     struct adapt_site *site = site_of(t, gpa);
 
     if (site->gpa != gpa)
         *site = (struct adapt_site){ .gpa = gpa };
+    site->met[cause] += site->met[cause] != UINT16_MAX;
     return site;
 }
 
@@ -71,7 +80,7 @@ static void adapted(struct translator *t, struct unit *unit, unsigned insn, bool
 
 void adapt_trapped(struct translator *t, struct unit *unit, unsigned insn)
 {
-    struct adapt_site *site = claim(t, unit, insn);
+    struct adapt_site *site = claim(t, unit, insn, ADAPT_TRAP);
 
     if (++site->traps < TRAPS_MANY)
         return;
@@ -79,14 +88,14 @@ void adapt_trapped(struct translator *t, struct unit *unit, unsigned insn)
     adapted(t, unit, insn, &site->call, "traps often: callout");
 }
 
-void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, bool special)
+void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, enum adapt_cause cause)
 {
-    struct adapt_site *site = claim(t, unit, insn);
+    struct adapt_site *site = claim(t, unit, insn, cause);
 
-    if (special)
-        site->specials++;
-    else
+    if (cause == ADAPT_OWN || cause == ADAPT_HIDDEN)
         site->fills++;
+    else
+        site->specials++;
     if (site->specials < SPECIALS_MANY && site->fills < FILLS_MANY)
         return;
     site->specials = site->fills = 0;
@@ -102,7 +111,7 @@ void adapt_patched(struct translator *t, const struct unit *unit, uint64_t gpa)
         return;
     while (insn + 1u < unit->insn_count && unit->gpa + unit->insn[insn + 1].guest <= gpa)
         insn++;
-    site = claim(t, unit, insn);
+    site = claim(t, unit, insn, ADAPT_WRITTEN);
     if (++site->patches < PATCHES_MANY)
         return;
     site->patches = site->fetches = 0;

@@ -307,6 +307,18 @@ const void *bt_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void
     return done(vcpu, slow_access(vcpu, gla, info, resume));
 }
 
+/* Why the window did not have bt.fault_gla. */
+static enum adapt_cause cause_of(struct vcpu *vcpu, enum mem_fill fill)
+{
+    uint64_t gpa;
+
+    if (fill == MEM_FILLED)
+        return ADAPT_HIDDEN;
+    if (fill == MEM_DEVICE || !mem_debug_translate(vcpu, vcpu->bt.fault_gla, &gpa))
+        return ADAPT_DEVICE;
+    return physmem_watched(vcpu->mem, gpa >> PAGE_SHIFT) & WATCH_TABLE ? ADAPT_TABLE : ADAPT_CODE;
+}
+
 /*
  * An access to the window faulted; the signal handler has left where in bt.fault_gla and
  * bt.host_rip. What the host's MMU lacks is mapped and the instruction begins anew.
@@ -325,14 +337,14 @@ static const void *window(struct vcpu *vcpu)
                                  vcpu->bt.fault_write);
     if (fill == MEM_FAULTED) {
         count_faulted(vcpu, unit);
-        adapt_faulted(t, unit, i, false);
+        adapt_faulted(t, unit, i, ADAPT_OWN);
         if (novt_log.topics)
             bt_fpu_out(vcpu);
         fault_deliver(vcpu);
         return go_on(vcpu);
     }
     if (!shadowmm_touched(t->sm))
-        adapt_faulted(t, unit, i, fill != MEM_FILLED);
+        adapt_faulted(t, unit, i, cause_of(vcpu, fill));
     if (fill == MEM_FILLED && unit->dead)
         return go_on(vcpu);
     if (fill == MEM_FILLED) {
@@ -377,6 +389,7 @@ static const void *call_site(struct vcpu *vcpu, struct unit_site *site)
     }
     t->stats.callouts++;
     t->called[site->in.id]++;
+    site->calls += unit->counts;
     count_left_site(vcpu, site);
     vcpu->rip = site->eip;
     vcpu->bt.leave = 0;

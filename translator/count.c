@@ -11,6 +11,9 @@
  *   i faults for the guest      + 1                   it counts: the interpreter does the same
  *   resumed behind i            + excess(i) - 1       what is counted further on is right again
  *   i is repeated from its start + what had been counted before it - i
+ *
+ * Apart from that, units that are made while translator.counting_units is set count how often
+ * they are entered, for novt ctl explain.
  */
 #include "translator/emit.h"
 
@@ -50,6 +53,18 @@ void count_emit_looked_up(struct builder *b)
 {
     if (b->t->counting)
         emit_add(b, offsetof(struct vcpu, stats.exits_looked_up), 1);
+}
+
+void count_emit_entry(struct builder *b)
+{
+    if (!b->t->counting_units)
+        return;
+    EMIT(b, 0x49, 0xbb);                           /* mov r11, counter: filled in later */
+    b->executions_field = here(b);
+    emit64(b, 0);
+    EMIT(b, 0x4d, 0x8b, 0x0b);                     /* mov r9, [r11] */
+    EMIT(b, 0x4d, 0x8d, 0x49, 1);                  /* lea r9, [r9 + 1] */
+    EMIT(b, 0x4d, 0x89, 0x0b);                     /* mov [r11], r9 */
 }
 
 /* --- What C corrects ------------------------------------------------------------------ */

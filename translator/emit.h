@@ -60,6 +60,7 @@ struct builder {
     uint32_t site_field[UNIT_INSNS + 1]; /* imm64 that takes the site's address */
     unsigned insns, slows, pads, exits, sites;
     unsigned counted;            /* of insns, by count_emit_insns() */
+    uint32_t executions_field;   /* imm64 that takes the counter's address; 0: none */
 };
 
 static inline uint32_t here(const struct builder *b)
@@ -183,6 +184,8 @@ void exit_finish(struct builder *b);
 void count_emit_insns(struct builder *b);
 void count_emit_direct(struct builder *b);
 void count_emit_looked_up(struct builder *b);
+/* At a unit's beginning: how often it is entered; r9 and r11 are used. */
+void count_emit_entry(struct builder *b);
 
 /* --- light.c: light calls -------------------------------------------------- */
 

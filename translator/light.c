@@ -7,6 +7,7 @@ uint32_t light_call(struct builder *b, light_fn *fn)
 {
     uint32_t slow;
 
+    b->insn[b->insns - 1].how = HOW_CALLED;
     EMIT(b, 0x49, 0xb9);                       /* mov r9, fn */
     emit64(b, (uint64_t)(uintptr_t)fn);
     EMIT(b, 0x4c, 0x8d, 0x15);                 /* lea r10, [slow] */

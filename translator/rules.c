@@ -2,17 +2,17 @@
 #include "translator/rules.h"
 
 
-enum how { HOW_INTERPRET, HOW_SAME, HOW_INLINE, HOW_OUTSIDE };
+enum kind { KIND_INTERPRET, KIND_SAME, KIND_INLINE, KIND_OUTSIDE };
 
 struct rule {
-    uint8_t how;
+    uint8_t kind;
     rule_fn *emit;
 };
 
 static const struct rule rules[M_COUNT] = {
-#define SAME(id) [id] = { HOW_SAME, rule_same },
-#define INLINE(id, fn) [id] = { HOW_INLINE, fn },
-#define OUTSIDE(id) [id] = { HOW_OUTSIDE, NULL },
+#define SAME(id) [id] = { KIND_SAME, rule_same },
+#define INLINE(id, fn) [id] = { KIND_INLINE, fn },
+#define OUTSIDE(id) [id] = { KIND_OUTSIDE, NULL },
 #include "translator/rules.def"
 };
 
@@ -23,6 +23,7 @@ void rule_callout(struct builder *b, const struct insn *in, enum site_kind kind,
     site->in = *in;
     site->eip = b->at;
     site->kind = kind;
+    site->calls = 0;
     site->excess = (int8_t)((int)b->counted - ((int)b->insns - 1));
     b->t->called_name[in->id] = in->info ? in->info->mnemonic : "page end";
     EMIT(b, 0x49, 0xb9);                   /* mov r9, site: filled in when the unit is made */
@@ -283,26 +284,32 @@ static bool rule_native(struct builder *b, const struct insn *in)
     return b->native;
 }
 
+/* All of it is left to the interpreter. */
+static void interpret(struct builder *b, const struct insn *in, enum site_kind kind)
+{
+    b->insn[b->insns - 1].how = HOW_INTERPRETED;
+    rule_callout(b, in, kind, !(in->info->attr & (A_BRANCH | A_FAR | A_ENDS | A_UNDEFINED)));
+}
+
 void rule_apply(struct builder *b, const struct insn *in)
 {
     const struct rule *rule = &rules[in->id];
     uint32_t attr = in->info->attr;
-    bool resumes = !(attr & (A_BRANCH | A_FAR | A_ENDS | A_UNDEFINED));
 
     if (adapt_calls(b->t, b->gpa + (b->at - b->eip))) {
-        rule_callout(b, in, attr & A_ANY_FPU ? SITE_FPU : SITE_EXECUTE, resumes);
+        interpret(b, in, attr & A_ANY_FPU ? SITE_FPU : SITE_EXECUTE);
         return;
     }
     if (b->key & KEY_SEG && in->prefixes & (PREFIX_VEX | PREFIX_EVEX)) {
-        rule_callout(b, in, attr & A_ANY_FPU ? SITE_FPU : SITE_EXECUTE, resumes);
+        interpret(b, in, attr & A_ANY_FPU ? SITE_FPU : SITE_EXECUTE);
         return;
     }
     if (attr & A_ANY_FPU) {
         if (!rule_native(b, in))
-            rule_callout(b, in, SITE_FPU, resumes);
+            interpret(b, in, SITE_FPU);
         return;
     }
     if (rule->emit && !(attr & A_UNDEFINED) && rule->emit(b, in))
         return;
-    rule_callout(b, in, rule->how == HOW_OUTSIDE ? SITE_OUTSIDE : SITE_EXECUTE, resumes);
+    interpret(b, in, rule->kind == KIND_OUTSIDE ? SITE_OUTSIDE : SITE_EXECUTE);
 }

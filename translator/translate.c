@@ -12,6 +12,7 @@ static void fetched_instruction(struct builder *b)
 {
     static const struct insn none;
 
+    b->insn[b->insns - 1].how = HOW_INTERPRETED;
     rule_callout(b, &none, SITE_FETCH, false);
 }
 
@@ -28,6 +29,7 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
     enum cpu_mode mode = b->key & KEY_CODE16 ? MODE_16 : MODE_32;
     unsigned used = 0;
 
+    count_emit_entry(b);
     while (!b->ended && !b->full) {
         struct insn in;
         bool patched;
@@ -48,8 +50,9 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
             exit_direct(b, b->at);
             break;
         }
-        b->insn[b->insns].guest = (uint16_t)used & 0x7fff;
+        b->insn[b->insns].guest = (uint16_t)used & 0x1fff;
         b->insn[b->insns].counts = 0;
+        b->insn[b->insns].how = HOW_TRANSLATED;
         b->insn[b->insns++].host = (uint16_t)here(b);
         if (len <= 0 || patched) {
             fetched_instruction(b);
@@ -68,7 +71,7 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
                   room - used < INSN_MAX || b->gpa2 != NO_GPA;
         rule_apply(b, &in);
     }
-    b->insn[b->insns].guest = (uint16_t)used & 0x7fff;
+    b->insn[b->insns].guest = (uint16_t)used & 0x1fff;
     b->insn[b->insns].counts = 0;
     b->insn[b->insns].host = (uint16_t)here(b);
 }
@@ -85,6 +88,12 @@ static void *copy_array(const void *from, size_t count, size_t size)
 /* What points into the unit from its own code. */
 static void fill_fields(struct builder *b, struct unit *unit)
 {
+    if (b->executions_field) {
+        uint64_t counter = (uint64_t)(uintptr_t)&unit->executions;
+
+        unit->counts = true;
+        __builtin_memcpy(b->start + b->executions_field, &counter, 8);
+    }
     for (unsigned i = 0; i < b->sites; i++) {
         uint64_t site = (uint64_t)(uintptr_t)&unit->sites[i];
 
@@ -162,6 +171,7 @@ static void begin(struct translator *t, struct builder *b, const struct origin *
     b->cs_base = from->key & KEY_SEG ? (uint32_t)t->vcpu->seg[SEG_CS].base : 0;
     b->cs_limit = from->key & KEY_SEG ? t->vcpu->seg[SEG_CS].limit : UINT32_MAX;
     b->insns = b->slows = b->pads = b->exits = b->sites = b->counted = 0;
+    b->executions_field = 0;
 }
 
 /* U5; and there is more code in it now. */

@@ -113,6 +113,7 @@ struct unit_site {
     uint32_t resume;  /* offset of the code after it; 0: never resumed */
     uint8_t kind;     /* enum site_kind */
     int8_t excess;    /* count.c's, where it is called */
+    uint32_t calls;   /* in a unit that counts */
 };
 
 enum site_kind {
@@ -123,9 +124,17 @@ enum site_kind {
     SITE_LOAD,        /* only loads the FPU state into the host's registers */
 };
 
-/* Where guest instruction i begins: offsets from the unit's entry. counts: see count.c. */
+/* What a guest instruction has become. */
+enum unit_how {
+    HOW_TRANSLATED,   /* host instructions; rare cases may leave for the interpreter */
+    HOW_CALLED,       /* a light call: C of its own, which may leave it to the interpreter */
+    HOW_INTERPRETED,  /* the interpreter executes it */
+};
+
+/* Where guest instruction i begins: offsets from the unit's entry. counts: see count.c; how: enum
+ * unit_how. */
 struct unit_insn {
-    uint16_t guest : 15, counts : 1;
+    uint16_t guest : 13, counts : 1, how : 2;
     uint16_t host;
     uint16_t fop; /* of an x87 instruction */
 };
@@ -140,6 +149,8 @@ struct unit {
     uint8_t *host;              /* executable address */
     bool dead;
     bool native;                /* U9 */
+    bool counts;                /* how often it is entered: */
+    uint64_t executions;
     struct unit *next_hash, *next_dead;
     struct unit *next_frame[2]; /* in the list of gpa's frame, of gpa2's */
     struct unit **held_frame[2]; /* what points to it there: such a list can have thousands */
@@ -164,6 +175,18 @@ static inline struct unit ***unit_held_in(struct unit *unit, uint64_t gfn)
 #define CACHE_REGIONS 8
 #define HASH_SIZE 262144
 
+/* What a site has met. */
+enum adapt_cause {
+    ADAPT_OWN,     /* a page fault that is the guest's */
+    ADAPT_HIDDEN,  /* a page that only the window lacked */
+    ADAPT_TABLE,   /* a page table that is traced */
+    ADAPT_CODE,    /* code that has been translated */
+    ADAPT_DEVICE,  /* no memory */
+    ADAPT_TRAP,    /* an exception that is no page fault */
+    ADAPT_WRITTEN, /* a write to its own bytes */
+    ADAPT_CAUSES
+};
+
 /* A guest instruction that faulted in a window. */
 struct adapt_site {
     uint64_t gpa;
@@ -172,6 +195,7 @@ struct adapt_site {
     bool call; /* its own exceptions are frequent: interpret */
     bool fetch; /* its bytes are written often: interpret what they are each time */
     uint16_t patches, fetches;
+    uint16_t met[ADAPT_CAUSES]; /* in all, for people; as many as fit */
 };
 
 #define ADAPT_SIZE 16384
@@ -214,6 +238,7 @@ struct translator {
     struct direct *direct;      /* direct.c; NULL: not asked for */
     bool bmi, bmi2, fsgsbase; /* bmi: BMI1 and BMI2 */
     bool counting;              /* count.c */
+    bool counting_units;        /* the same: units made now count how often they are entered */
     bool lines;                 /* some TLB had a line beside code (cpu/tlb.h, T4) */
     uint32_t stops_version;     /* the code stops that no unit holds (cpu/stops.h, X1) */
     struct translator_stats stats;
@@ -288,10 +313,12 @@ void chain_unlink(struct translator *t, struct unit_exit *exit);
 void chain_free(struct translator *t, struct unit *unit);
 
 /* --- adapt.c --- */
-void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, bool special);
+void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, enum adapt_cause cause);
 void adapt_trapped(struct translator *t, struct unit *unit, unsigned insn);
 bool adapt_uses_tlb(const struct translator *t, uint64_t gpa);
 void adapt_forget(struct translator *t, uint64_t gpa); /* for tests */
+/* What is known of the instruction at gpa; NULL: nothing. */
+const struct adapt_site *adapt_site(const struct translator *t, uint64_t gpa);
 bool adapt_calls(const struct translator *t, uint64_t gpa);
 /* The byte at gpa of a unit's code has been written by itself. */
 void adapt_patched(struct translator *t, const struct unit *unit, uint64_t gpa);

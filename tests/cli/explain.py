@@ -42,6 +42,11 @@ def test_kinds():
     check(re.search(r"software TLB: (identical|inline)", out), "add is not called out")
     _, out, _ = explain("hlt")
     check("software TLB: interpreted" in out and "jmp monitor" in out, "hlt leaves for the monitor")
+    for name, *wanted in (("iret", "callout", "interpreted"), ("cli", "inline", "interpreted"),
+                          ("jcc", "control flow", "control flow"), ("int", "callout", "callout"),
+                          ("cwd", "identical", "identical"), ("in", "interpreted", "interpreted")):
+        got = re.findall(r"by a window: (.*)", explain(name)[1])
+        check(got == wanted, f"{name}: {got}")
 
 
 def test_all():
@@ -58,7 +63,7 @@ def test_file():
     check(status == 0, err)
     total = int(re.search(r"^(\d+) instructions", out, re.M)[1])
     classes = [int(re.search(rf"^  {name} +(\d+)$", out, re.M)[1])
-               for name in ("identical", "inline", "interpreted", "control transfer")]
+               for name in ("identical", "inline", "callout", "interpreted", "control flow")]
     check(total > 100 and sum(classes) == total, f"{classes} are not {total}")
     check(all(classes), "every class is there")
     listed = int(re.search(r"^  sensitive ones +(\d+)$", out, re.M)[1])
