@@ -499,6 +499,7 @@ void config_help(void)
            "  novt image COMMAND           make, describe, check, convert disk images\n"
            "  novt ctl -s SOCKET COMMAND   control a running guest (run -monitor unix:SOCKET)\n"
            "  novt bench [options]         measure what virtualization costs on this host\n"
+           "  novt learn [CHAPTER]         a course, with small kernels to look into\n"
            "  novt doctor                  say what this host offers and what novt will use\n\n"
            "Options are written -option or --option.\n");
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -559,7 +560,7 @@ int config_parse(struct config *config, int argc, char **argv, struct error *err
 {
     static const char *const commands[] = { "run",    "exec", "image",  "ctl",
                                             "bench",  "doctor", "explain", "help",
-                                            "version" };
+                                            "learn",  "version" };
     const char *word = argc > 1 ? argv[1] : "";
 
     set_defaults(config);

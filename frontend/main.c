@@ -12,7 +12,6 @@
 #include "cpu/engine.h"
 #include "cpu/vcpu.h"
 #include "display/window.h"
-#include "frontend/bench_tool.h"
 #include "frontend/config.h"
 #include "frontend/confine.h"
 #include "frontend/ctl.h"
@@ -30,6 +29,7 @@
 #include "frontend/machine.h"
 #include "frontend/nics.h"
 #include "frontend/report.h"
+#include "frontend/script_tool.h"
 #include "frontend/shares.h"
 
 static void print_name(void *arg, const char *name, const char *text)
@@ -207,7 +207,7 @@ int main(int argc, char **argv)
         return flush_output(exec_tool(argc - 2, argv + 2));
     if (argc > 1 && !strcmp(argv[1], "explain"))
         return flush_output(explain_tool(argc - 2, argv + 2));
-    if (argc > 1 && !strcmp(argv[1], "bench"))
-        return bench_tool(argc - 2, argv + 2);
+    if (argc > 1 && script_tool_is(argv[1]))
+        return script_tool(argc - 1, argv + 1);
     return work(&config, argc, argv);
 }
