@@ -21,6 +21,10 @@ struct log {
     /* Prints len bytes of code that run at addr, in 16-, 32- or 64-bit mode; NULL: no
      * disassembler. */
     void (*disasm)(FILE *out, const uint8_t *code, size_t len, uint64_t addr, int bits);
+    /* Writes the name of what the guest has at a linear address into text, "" where it has none;
+     * NULL: there are no names. */
+    void (*symbol)(void *arg, uint32_t gla, char *text, size_t size);
+    void *symbol_arg;
 };
 
 /* The process's one log; written by frontend/main.c before anything runs. */

@@ -9,14 +9,17 @@
 #include "base/log.h"
 #include "base/spent.h"
 #include "cpu/debug.h"
+#include "cpu/describe.h"
 #include "cpu/segment.h"
 #include "cpu/stops.h"
 #include "cpu/task.h"
+#include "cpu/transfers.h"
 
 /* What is being delivered. */
 struct event {
     uint8_t vector;
     bool soft;           /* INT n, INT3, INTO: the gate's DPL is checked */
+    bool external;       /* an interrupt */
     bool has_error;
     uint32_t error;
     uint32_t ext;        /* EXT bit of errors on the way */
@@ -200,10 +203,21 @@ static bool deliver_protected(struct vcpu *vcpu, const struct event *ev)
                                   : through_gate(vcpu, ev, gate);
 }
 
+/* Software interrupts are told by who executes their instruction. */
+static void keep(struct vcpu *vcpu, const struct event *ev, uint32_t from)
+{
+    if (vcpu->transfers && !ev->soft)
+        transfers_add(vcpu, ev->external ? TRANSFER_INTERRUPT : TRANSFER_EXCEPTION, ev->vector,
+                      from);
+}
+
 static bool deliver(struct vcpu *vcpu, const struct event *ev)
 {
+    uint32_t from = (uint32_t)(vcpu->seg[SEG_CS].base + ev->rip);
+
     if (vcpu_protected(vcpu) ? deliver_protected(vcpu, ev) : deliver_real(vcpu, ev))
         return true;
+    keep(vcpu, ev, from);
     vcpu->intr_shadow = vcpu->debug_shadow = false;
     vcpu->halted = false;
     return false;
@@ -237,13 +251,27 @@ static bool doubles(enum fault_class first, enum fault_class second)
 
 static void log_fault(const struct vcpu *vcpu, const struct event *ev, const char *kind)
 {
+    char name[256] = "";
+
+    if (novt_log.symbol)
+        novt_log.symbol(novt_log.symbol_arg, (uint32_t)(vcpu->seg[SEG_CS].base + ev->rip), name,
+                        sizeof(name));
     log_print(LOG_int,
               "%s v=%02x e=%04x cpl=%u cs:eip=%04x:%08llx ss:esp=%04x:%08llx cr2=%08llx "
-              "efl=%08x eax=%08llx\n",
+              "efl=%08x eax=%08llx%s%s\n",
               kind, ev->vector, ev->error, vcpu->cpl, vcpu->seg[SEG_CS].selector,
               (unsigned long long)ev->rip, vcpu->seg[SEG_SS].selector,
               (unsigned long long)vcpu->gpr[RSP], (unsigned long long)vcpu->cr2, vcpu->eflags,
-              (unsigned long long)vcpu->gpr[RAX]);
+              (unsigned long long)vcpu->gpr[RAX], *name ? " in " : "", name);
+}
+
+/* What it says of the exception, in words. */
+static void log_words(struct vcpu *vcpu, const struct fault *fault)
+{
+    FILE *out = novt_log.out ? novt_log.out : stderr;
+
+    fprintf(out, "  %s ", describe_vector(fault->vector));
+    describe_fault(out, vcpu, fault, 4);
 }
 
 static void triple_fault(struct vcpu *vcpu)
@@ -285,8 +313,10 @@ static void deliver_fault(struct vcpu *vcpu)
         }
         if (f.vector == VEC_DB)
             debug_delivered(vcpu);
-        if (log_on(LOG_int))
+        if (log_on(LOG_int)) {
             log_fault(vcpu, &ev, "exception");
+            log_words(vcpu, &f);
+        }
         if (!deliver(vcpu, &ev)) {
             vcpu->stats.faults[f.vector & 31]++;
             return;
@@ -315,7 +345,8 @@ void fault_deliver(struct vcpu *vcpu)
 
 void fault_interrupt(struct vcpu *vcpu, uint8_t vector)
 {
-    struct event ev = { .vector = vector, .ext = 1, .rip = vcpu->rip, .eflags = vcpu->eflags };
+    struct event ev = { .vector = vector, .external = true, .ext = 1, .rip = vcpu->rip,
+                        .eflags = vcpu->eflags };
 
     enum spent_on before = spent_begin(vcpu->spent, SPENT_INTERRUPT);
 

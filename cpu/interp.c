@@ -19,6 +19,7 @@
 #include "cpu/mem.h"
 #include "cpu/stops.h"
 #include "cpu/tlb.h"
+#include "cpu/transfers.h"
 
 /* --- The decode cache ----------------------------------------------------- */
 
@@ -155,6 +156,7 @@ static bool lock_allowed(const struct insn *in)
 
 static inline enum step execute(struct vcpu *vcpu, const struct insn *in)
 {
+    uint32_t from = (uint32_t)(vcpu->seg[SEG_CS].base + vcpu->rip);
     bool shadow = vcpu->intr_shadow;
     enum step step;
 
@@ -171,6 +173,8 @@ static inline enum step execute(struct vcpu *vcpu, const struct insn *in)
     else if (in->info->attr & A_STRING) { /* interrupted between iterations (SDM 3, 17.3.1.1) */
         vcpu->eflags |= EFLAGS_RF;
         vcpu->stats.insns_interp--; /* counted when it goes on */
+    } else if (__builtin_expect(vcpu->transfers && vcpu->transfers->all, 0)) {
+        transfers_add(vcpu, TRANSFER_BRANCH, 0, from);
     }
     if (__builtin_expect(shadow, 0)) /* it lasts one instruction and is not prolonged */
         vcpu->intr_shadow = vcpu->debug_shadow = false;

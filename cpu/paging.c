@@ -73,7 +73,7 @@ static uint64_t large_address(const struct paging_format *f, uint64_t entry)
     return entry & (BIT(PHYS_BITS) - 1) & ~(BIT(21) - 1);
 }
 
-#define NO_GPA UINT64_MAX
+#define NO_GPA PAGING_REGISTER
 
 struct path {
     unsigned count;
@@ -204,4 +204,27 @@ bool paging_peek(struct vcpu *vcpu, uint64_t gla, struct walk *out)
     *out = (struct walk){ .gpa = a20(vcpu, gla), .accessed = true, .dirty = true,
                           .size = PAGE_SIZE, .writable = true, .user = true };
     return true;
+}
+
+unsigned paging_steps(struct vcpu *vcpu, uint64_t gla, struct paging_step step[PAGING_STEPS])
+{
+    const struct paging_format *f = paging_format(vcpu);
+    struct walk walk;
+    struct path path;
+
+    descend(vcpu, gla, &walk, &path);
+    for (unsigned i = 0; i < path.count; i++) {
+        unsigned level = f->levels - i, shift = PAGE_SHIFT + (level - 1) * f->index_bits;
+        unsigned bits = i ? f->index_bits : f->top_index_bits;
+        uint64_t entry = path.step[i].entry;
+        bool large = f->large_levels & BIT(level) && entry & PTE_PS &&
+                     (f->entry_bytes == 8 || vcpu->cr4 & CR4_PSE);
+
+        step[i] = (struct paging_step){
+            .level = level, .index = gla >> shift & (BIT(bits) - 1), .gpa = path.step[i].gpa,
+            .entry = entry, .large = large,
+            .reserved = entry & PTE_P ? entry & reserved_bits(vcpu, f, level, large) : 0,
+        };
+    }
+    return path.count;
 }

@@ -66,6 +66,21 @@ const struct paging_format *paging_format(const struct vcpu *vcpu);
 bool paging_walk(struct vcpu *vcpu, uint64_t gla, enum mem_access access, bool user,
                  struct walk *out, uint32_t *error);
 
+/* An entry that a walk reads. */
+struct paging_step {
+    unsigned level, index;    /* level 1: a page table */
+    uint64_t gpa, entry;      /* PAGING_REGISTER: it is a PDPTE register */
+    uint64_t reserved;        /* those of its bits that are set and must not be */
+    bool large;               /* it maps a large page */
+};
+
+#define PAGING_STEPS 4
+#define PAGING_REGISTER UINT64_MAX
+
+/* The entries that a walk of gla reads (paging is on), top first, up to one that ends it; returns
+ * how many. Changes nothing: for reports. */
+unsigned paging_steps(struct vcpu *vcpu, uint64_t gla, struct paging_step step[PAGING_STEPS]);
+
 /* The same that changes and checks nothing but presence: for reports. */
 bool paging_peek(struct vcpu *vcpu, uint64_t gla, struct walk *out);
 

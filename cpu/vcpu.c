@@ -38,6 +38,7 @@ void vcpu_destroy(struct vcpu *vcpu)
     fpu_destroy(vcpu);
     interp_cache_destroy(vcpu);
     free(vcpu->stops);
+    free(vcpu->transfers);
     free(vcpu);
 }
 

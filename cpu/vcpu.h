@@ -26,6 +26,7 @@ struct cpu_model;
 struct mmu_ops;
 struct spent;
 struct stops;
+struct transfers;
 
 /* A segment register with its hidden part. limit in bytes, already scaled by G. */
 struct segment {
@@ -166,6 +167,7 @@ struct vcpu {
     struct vcpu_stats stats;
     uint64_t tsc_paused;           /* how far the counter stood still; it is in tsc_offset */
     struct stops *stops; /* a debugger's (cpu/stops.h); NULL: there is none */
+    struct transfers *transfers; /* cpu/transfers.h; NULL: nobody keeps them */
     struct spent *spent; /* NULL, or set before the engine is created: -stats */
 };
 

@@ -5,14 +5,11 @@
 #include <stdio.h>
 
 #include "frontend/disasm.h"
-#include "frontend/error.h"
-#include "frontend/kallsyms.h"
 #include "frontend/machine.h"
-#include "frontend/symbols.h"
+#include "frontend/names.h"
 #include "trap/trap.h"
 
 #define NAME_SIZE 256
-#define LOOKS_MAX 64 /* for a kernel that keeps no table */
 
 static void print_difference(const struct audit_difference *d)
 {
@@ -23,26 +20,11 @@ static void print_difference(const struct audit_difference *d)
                 d->expected, d->actual);
 }
 
-/* Of the kernel's file, else of the table in its memory, which is there once it is unpacked. */
-static void name_of(struct machine *m, uint64_t gla, char *text, size_t size)
-{
-    *text = '\0';
-    if (m->config->kernel)
-        symbols_name(m->config->kernel, gla, text, size);
-    if (*text)
-        return;
-    if (!m->kallsyms && m->kallsyms_looks++ < LOOKS_MAX)
-        m->kallsyms = kallsyms_find(&m->mem);
-    if (m->kallsyms)
-        kallsyms_name(m->kallsyms, (uint32_t)gla, text, size);
-}
-
 void audit_print(void *arg, const struct audit_find *find)
 {
     char name[NAME_SIZE];
 
-    name_of(arg, find->gla, name, sizeof(name));
-    error_make_line(name);
+    names_at(((struct machine *)arg)->names, (uint32_t)find->gla, name, sizeof(name));
     fprintf(stderr, "novt: audit: %s at %08" PRIx64 " %s: does not trap, and differs\n",
             find->insn->info->mnemonic, find->eip, *name ? name : "(no symbol)");
     disasm_print(stderr, find->insn->bytes, find->insn->len, find->eip,

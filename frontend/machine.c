@@ -8,9 +8,11 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "cpu/cpuid.h"
 #include "cpu/engine.h"
 #include "cpu/mem.h"
+#include "cpu/transfers.h"
 #include "cpu/vcpu.h"
 #include "frontend/audit.h"
 #include "frontend/boot.h"
@@ -20,8 +22,8 @@
 #include "frontend/error.h"
 #include "frontend/expect.h"
 #include "frontend/firmware.h"
-#include "frontend/kallsyms.h"
 #include "frontend/kick.h"
+#include "frontend/names.h"
 #include "frontend/nics.h"
 #include "frontend/poller.h"
 #include "frontend/report.h"
@@ -124,6 +126,8 @@ static int create_cpu(struct machine *m, struct error *error)
         m->vcpu->spent = &m->spent;
     if (mem_create(m->vcpu))
         return error_set(error, EX_OSERR, "no host memory for the CPU's TLB; free some");
+    if (transfers_create(m->vcpu, log_on(LOG_int) || m->config->engine == &engine_interp))
+        return error_set(error, EX_OSERR, "no host memory for the CPU; free some");
     return 0;
 }
 
@@ -133,6 +137,9 @@ static int create_engine(struct machine *m, struct error *error)
                                       .audit_found = audit_print, .audit_arg = m };
     int err;
 
+    /* On the bare CPU nobody sees its transfers. */
+    if (m->vcpu->transfers->all && request.user == USER_AUTO)
+        request.user = USER_WINDOW;
     m->engine = m->config->engine;
     terminal_guard(); /* before the engine's own handlers */
     m->vcpu->engine_state = m->engine->create(m->vcpu, &request);
@@ -311,6 +318,7 @@ int machine_create(struct machine *m, const struct config *config, struct error 
     m->config = config;
     m->mem.fd = -1;
     create_clock(m);
+    m->names = names_create(m);
     if (create_cpu(m, error) || create_memory(m, error) || create_consoles(m, error) ||
         drives_create(&m->drives, &config->drives, m->poller, error) ||
         nics_create(&m->nics, &config->nics, m->poller, error) ||
@@ -413,7 +421,7 @@ void machine_destroy(struct machine *m)
         cpu_model_destroy(m->model);
     if (m->mem.fd >= 0)
         physmem_destroy(&m->mem);
-    kallsyms_free(m->kallsyms);
+    names_free(m->names);
     image_free(&m->firmware);
     boot_real_free(&m->real);
 }

@@ -25,7 +25,7 @@ struct error;
 struct expect;
 struct kick;
 struct drives;
-struct kallsyms;
+struct names;
 struct nics;
 struct pc;
 struct poller;
@@ -59,8 +59,7 @@ struct machine {
     bool paused;             /* pause.h */
     uint64_t paused_ns, paused_tsc; /* CLOCK_MONOTONIC and the host's counter when it began */
     struct expect *expect; /* NULL: nothing to wait for */
-    struct kallsyms *kallsyms; /* NULL: not looked for, or there is none */
-    unsigned kallsyms_looks;
+    struct names *names;   /* NULL: no memory for them */
     struct run_stats stats;
     struct spent spent;    /* for -stats */
 };

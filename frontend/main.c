@@ -27,6 +27,7 @@
 #include "frontend/image.h"
 #include "frontend/image_tool.h"
 #include "frontend/machine.h"
+#include "frontend/names.h"
 #include "frontend/nics.h"
 #include "frontend/report.h"
 #include "frontend/script_tool.h"
@@ -98,7 +99,7 @@ static int finish(struct machine *m, struct error *error)
     debugger_ended(m->debugger, report_status(&m->stop, unmet(m)));
     err = machine_close(m, error);
     status = report_status(&m->stop, unmet(m));
-    report_end(stderr, &m->stop, m->vcpu, config->kernel, unmet(m));
+    report_end(stderr, &m->stop, m->vcpu, m->names, unmet(m));
     stats = (struct stats_source){ &m->stats, m->vcpu, m->engine, report_end_name(m->stop.end),
                                    status, m };
     spent_back(m->vcpu->spent, SPENT_MONITOR); /* brings the account up to now */
@@ -154,6 +155,8 @@ static int run(const struct config *config, struct error *error)
         error_print(stderr, error);
         return error->status;
     }
+    novt_log.symbol = names_log;
+    novt_log.symbol_arg = machine.names;
     confine(config);
     run_machine(&machine);
     status = finish(&machine, error);

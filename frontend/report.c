@@ -7,14 +7,12 @@
 #include <sysexits.h>
 
 #include "base/bug.h"
-#include "cpu/mem.h"
+#include "cpu/describe.h"
 #include "cpu/vcpu.h"
-#include "frontend/disasm.h"
+#include "frontend/crash.h"
 #include "frontend/error.h"
-#include "frontend/symbols.h"
+#include "frontend/names.h"
 
-#define CODE_BEFORE 24
-#define CODE_AFTER 24
 #define NAME_SIZE 256
 
 /* --- The status ------------------------------------------------------------------- */
@@ -68,91 +66,27 @@ const char *report_end_name(enum vm_end end)
 
 /* --- The triple fault ------------------------------------------------------------- */
 
-static const char *vector_name(unsigned vector)
+static void report_triple_fault(FILE *out, struct vcpu *vcpu, struct names *names)
 {
-    static const char *const names[] = { "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD",
-                                         "#NM", "#DF", "?",   "#TS", "#NP", "#SS", "#GP",
-                                         "#PF", "?",   "#MF", "#AC", "#MC", "#XM" };
-
-    return vector < sizeof(names) / sizeof(*names) ? names[vector] : "?";
-}
-
-static void print_fault(FILE *out, const char *which, const struct fault *fault)
-{
-    fprintf(out, "  %s: %s (vector %u)", which, vector_name(fault->vector), fault->vector);
-    if (fault->has_error)
-        fprintf(out, ", error code 0x%" PRIx32, fault->error);
-    if (fault->vector == VEC_PF)
-        fprintf(out, ", address 0x%08" PRIx64, fault->cr2);
-    fprintf(out, "\n");
-}
-
-static void print_registers(FILE *out, const struct vcpu *vcpu)
-{
-    static const char *const gpr[] = { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi" };
-    static const char *const segment[] = { "es", "cs", "ss", "ds", "fs", "gs" };
-
-    for (unsigned i = 0; i < 8; i++)
-        fprintf(out, "  %s %08" PRIx64 "%s", gpr[i], vcpu->gpr[i], i % 4 == 3 ? "\n" : "");
-    fprintf(out, "  eip %08" PRIx64 "  eflags %08" PRIx32 "  cpl %u\n", vcpu->rip, vcpu->eflags,
-            vcpu->cpl);
-    fprintf(out, "  cr0 %08" PRIx64 "  cr2 %08" PRIx64 "  cr3 %08" PRIx64 "  cr4 %08" PRIx64 "\n",
-            vcpu->cr0, vcpu->cr2, vcpu->cr3, vcpu->cr4);
-    for (unsigned i = 0; i < SEG_COUNT; i++)
-        fprintf(out,
-                "  %s %04x  base %08" PRIx64 "  limit %08" PRIx32 "  attributes %05" PRIx32 "\n",
-                segment[i], vcpu->seg[i].selector, vcpu->seg[i].base, vcpu->seg[i].limit,
-                vcpu->seg[i].attr);
-    fprintf(out, "  tr %04x  gdt %08" PRIx64 "+%04x  idt %08" PRIx64 "+%04x\n", vcpu->tr.selector,
-            vcpu->gdtr.base, vcpu->gdtr.limit, vcpu->idtr.base, vcpu->idtr.limit);
-}
-
-/* How many bytes of code at gla can be read, at most size, in the direction of step. */
-static unsigned readable(struct vcpu *vcpu, uint64_t gla, unsigned size, int step)
-{
-    uint8_t byte;
-    unsigned n = 0;
-
-    while (n < size && mem_debug_read(vcpu, (gla + (uint64_t)((int64_t)n * step)) & UINT32_MAX,
-                                      &byte, 1))
-        n++;
-    return n;
-}
-
-static void print_code(FILE *out, struct vcpu *vcpu, uint64_t rip)
-{
-    uint64_t gla = (vcpu->seg[SEG_CS].base + rip) & UINT32_MAX;
-    unsigned after = readable(vcpu, gla, CODE_AFTER, 1);
-    unsigned before = after ? readable(vcpu, gla - 1, CODE_BEFORE, -1) : 0;
-    uint8_t code[CODE_BEFORE + CODE_AFTER];
-    int bits = vcpu_code32(vcpu) ? 32 : 16;
-    size_t shown;
-
-    if (!after) {
-        fprintf(out, "  there is no readable code at eip\n");
-        return;
-    }
-    for (unsigned i = 0; i < before + after; i++)
-        if (!mem_debug_read(vcpu, (gla - before + i) & UINT32_MAX, &code[i], 1))
-            code[i] = 0;
-    shown = disasm_sync(code, before, bits);
-    disasm_print_marked(out, code + before - shown, shown + after, rip - shown, bits, rip);
-}
-
-void report_triple_fault(FILE *out, struct vcpu *vcpu, const char *kernel)
-{
-    const struct fault *first = &vcpu->first_fault, *last = &vcpu->fault;
     uint64_t rip = vcpu->first_fault_rip;
     char name[NAME_SIZE];
 
-    symbols_name(kernel, (vcpu->seg[SEG_CS].base + rip) & UINT32_MAX, name, sizeof(name));
-    error_make_line(name);
+    names_at(names, (uint32_t)(vcpu->seg[SEG_CS].base + rip), name, sizeof(name));
     fprintf(out, "novt: triple fault: the guest could not handle %s at %04x:%08" PRIx64 "%s%s\n",
-            vector_name(first->vector), vcpu->seg[SEG_CS].selector, rip, *name ? " " : "", name);
-    print_fault(out, "first fault", first);
-    print_fault(out, "last fault", last);
-    print_registers(out, vcpu);
-    print_code(out, vcpu, rip);
+            describe_vector(vcpu->first_fault.vector), vcpu->seg[SEG_CS].selector, rip,
+            *name ? " " : "", name);
+    crash_print_faults(out, vcpu);
+    crash_print(out, vcpu, names, rip);
+}
+
+/* A guest that stopped by itself, or that we do not know how to run on. */
+static void report_stop(FILE *out, const char *what, struct vcpu *vcpu, struct names *names)
+{
+    char name[NAME_SIZE];
+
+    names_at(names, (uint32_t)(vcpu->seg[SEG_CS].base + vcpu->rip), name, sizeof(name));
+    fprintf(out, "novt: %s at eip %08" PRIx64 "%s%s\n", what, vcpu->rip, *name ? " " : "", name);
+    crash_print(out, vcpu, names, vcpu->rip);
 }
 
 /* --- All ends --------------------------------------------------------------------- */
@@ -166,7 +100,7 @@ static void say(FILE *out, const char *what, const struct vm_stop *stop)
     fprintf(out, "novt: %s%s%s\n", what, *what && *reason ? ": " : "", reason);
 }
 
-void report_end(FILE *out, const struct vm_stop *stop, struct vcpu *vcpu, const char *kernel,
+void report_end(FILE *out, const struct vm_stop *stop, struct vcpu *vcpu, struct names *names,
                 bool unmet)
 {
     switch (stop->end) {
@@ -178,13 +112,16 @@ void report_end(FILE *out, const struct vm_stop *stop, struct vcpu *vcpu, const 
     case VM_RESET:
         fprintf(out, "novt: the guest asked for a reboot (-no-reboot: this is the end)\n");
         break;
-    case VM_TRIPLE_FAULT: report_triple_fault(out, vcpu, kernel); break;
-    case VM_PANIC: fprintf(out, "novt: the guest's kernel panicked\n"); break;
+    case VM_TRIPLE_FAULT: report_triple_fault(out, vcpu, names); break;
+    case VM_PANIC: report_stop(out, "the guest's kernel panicked", vcpu, names); break;
     case VM_HALTED:
-        fprintf(out, "novt: the guest halted for ever: HLT with interrupts off at eip %08" PRIx64
-                "\n", vcpu->rip);
+        report_stop(out, "the guest halted for ever: HLT with interrupts off", vcpu, names);
         break;
-    case VM_TIMEOUT: case VM_UNSUPPORTED: case VM_HOST_ERROR: say(out, "", stop); break;
+    case VM_UNSUPPORTED:
+        say(out, "", stop);
+        crash_print(out, vcpu, names, vcpu->rip);
+        break;
+    case VM_TIMEOUT: case VM_HOST_ERROR: say(out, "", stop); break;
     case VM_SIGNAL: fprintf(out, "novt: ended by signal %d (%s)\n", stop->code,
                             strsignal(stop->code)); break;
     }

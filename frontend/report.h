@@ -6,6 +6,7 @@
 
 #include "base/kill.h"
 
+struct names;
 struct vcpu;
 
 /* Exit statuses of our own, beside those of sysexits.h. */
@@ -26,11 +27,8 @@ int report_status(const struct vm_stop *stop, bool unmet);
 /* In a few words, for -stats: "power off". */
 const char *report_end_name(enum vm_end end);
 
-/* Tells what the user does not know yet; a good end is silent. kernel: the file, for symbols. */
-void report_end(FILE *out, const struct vm_stop *stop, struct vcpu *vcpu, const char *kernel,
+/* Tells what the user does not know yet; a good end is silent. names: for addresses, or NULL. */
+void report_end(FILE *out, const struct vm_stop *stop, struct vcpu *vcpu, struct names *names,
                 bool unmet);
-
-/* What faulted, registers and code. */
-void report_triple_fault(FILE *out, struct vcpu *vcpu, const char *kernel);
 
 #endif

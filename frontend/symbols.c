@@ -1,10 +1,11 @@
-/* Looks up one address in an ELF file's symbol table, by libelf. */
+/* An ELF file's symbol table, by libelf, sorted by address. */
 #include "frontend/symbols.h"
 
 #include <gelf.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "frontend/error.h"
 #include "frontend/image.h"
@@ -12,28 +13,54 @@
 #define FILE_MAX (1ull << 30)
 #define FAR_AWAY 0x100000 /* a label this far below says nothing */
 
-struct best {
-    uint64_t address, value;
-    const char *name; /* NULL: none yet */
+struct symbol {
+    uint64_t value, size; /* size 0: not known */
+    size_t name;          /* in the names */
 };
 
-static void consider(struct best *best, const GElf_Sym *symbol, const char *name)
-{
-    unsigned type = GELF_ST_TYPE(symbol->st_info);
-    uint64_t distance = best->address - symbol->st_value;
+struct symbols {
+    struct symbol *row;
+    size_t count, room;
+    char *names;
+    size_t used, names_room;
+};
 
-    if ((type != STT_FUNC && type != STT_NOTYPE) || !name || !*name ||
-        symbol->st_shndx == SHN_UNDEF || symbol->st_shndx == SHN_ABS ||
-        symbol->st_value > best->address || distance >= FAR_AWAY ||
-        (type == STT_FUNC && symbol->st_size && distance >= symbol->st_size))
-        return;
-    if (!best->name || symbol->st_value > best->value) {
-        best->name = name;
-        best->value = symbol->st_value;
-    }
+/* --- Reading ------------------------------------------------------------------------------ */
+
+static bool grow(void **array, size_t *room, size_t wanted, size_t size)
+{
+    size_t more = *room ? *room : 256;
+    void *bigger;
+
+    if (wanted <= *room)
+        return true;
+    while (more < wanted)
+        more *= 2;
+    bigger = realloc(*array, more * size);
+    if (!bigger)
+        return false;
+    *array = bigger;
+    *room = more;
+    return true;
 }
 
-static void search_section(struct best *best, Elf *elf, Elf_Scn *section, const GElf_Shdr *header)
+static void add(struct symbols *s, const GElf_Sym *symbol, const char *name)
+{
+    unsigned type = GELF_ST_TYPE(symbol->st_info);
+    size_t length = name ? strlen(name) + 1 : 0;
+
+    if ((type != STT_FUNC && type != STT_NOTYPE) || length < 2 ||
+        symbol->st_shndx == SHN_UNDEF || symbol->st_shndx == SHN_ABS ||
+        !grow((void **)&s->row, &s->room, s->count + 1, sizeof(*s->row)) ||
+        !grow((void **)&s->names, &s->names_room, s->used + length, 1))
+        return;
+    s->row[s->count++] = (struct symbol){ symbol->st_value,
+                                          type == STT_FUNC ? symbol->st_size : 0, s->used };
+    memcpy(s->names + s->used, name, length);
+    s->used += length;
+}
+
+static void add_section(struct symbols *s, Elf *elf, Elf_Scn *section, const GElf_Shdr *header)
 {
     Elf_Data *data = elf_getdata(section, NULL);
     GElf_Sym symbol;
@@ -41,12 +68,11 @@ static void search_section(struct best *best, Elf *elf, Elf_Scn *section, const 
     if (!data || !header->sh_entsize)
         return;
     for (int i = 0; gelf_getsym(data, i, &symbol); i++)
-        consider(best, &symbol, elf_strptr(elf, header->sh_link, symbol.st_name));
+        add(s, &symbol, elf_strptr(elf, header->sh_link, symbol.st_name));
 }
 
-static void search(const struct image *image, uint64_t address, char *text, size_t size)
+static void add_all(struct symbols *s, const struct image *image)
 {
-    struct best best = { .address = address };
     Elf_Scn *section = NULL;
     GElf_Shdr header;
     Elf *elf;
@@ -56,21 +82,98 @@ static void search(const struct image *image, uint64_t address, char *text, size
     elf = elf_memory((char *)image->bytes, image->size);
     while (elf && (section = elf_nextscn(elf, section)))
         if (gelf_getshdr(section, &header) && header.sh_type == SHT_SYMTAB)
-            search_section(&best, elf, section, &header);
-    if (best.name)
-        snprintf(text, size, "%s+0x%" PRIx64, best.name, address - best.value);
+            add_section(s, elf, section, &header);
     elf_end(elf);
+}
+
+/* By address; of several names for one, the file's first comes last, where it is found first. */
+static int by_value(const void *a, const void *b)
+{
+    const struct symbol *one = a, *other = b;
+
+    if (one->value != other->value)
+        return one->value < other->value ? -1 : 1;
+    return one->name < other->name ? 1 : -1;
+}
+
+struct symbols *symbols_read(const char *path)
+{
+    struct symbols *s = calloc(1, sizeof(*s));
+    struct error ignored = { 0 };
+    struct image image;
+
+    if (!s || image_read(&image, path, "kernel", FILE_MAX, &ignored)) {
+        free(s);
+        return NULL;
+    }
+    if (!image_unzip(&image, path, "kernel", FILE_MAX, &ignored))
+        add_all(s, &image);
+    image_free(&image);
+    if (s->count) {
+        qsort(s->row, s->count, sizeof(*s->row), by_value);
+        return s;
+    }
+    symbols_free(s);
+    return NULL;
+}
+
+void symbols_free(struct symbols *s)
+{
+    if (!s)
+        return;
+    free(s->row);
+    free(s->names);
+    free(s);
+}
+
+/* --- Looking up ----------------------------------------------------------------------------- */
+
+/* How many begin at address or below. */
+static size_t below(const struct symbols *s, uint64_t address)
+{
+    size_t low = 0, high = s->count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (s->row[middle].value <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+void symbols_at(const struct symbols *s, uint64_t address, char *text, size_t size)
+{
+    *text = '\0';
+    for (size_t i = s ? below(s, address) : 0; i > 0; i--) {
+        const struct symbol *row = &s->row[i - 1];
+        uint64_t distance = address - row->value;
+
+        if (distance >= FAR_AWAY)
+            return;
+        if (row->size && distance >= row->size)
+            continue;
+        snprintf(text, size, "%s+0x%" PRIx64, s->names + row->name, distance);
+        return;
+    }
+}
+
+bool symbols_find(const struct symbols *s, const char *name, uint64_t *address)
+{
+    for (size_t i = 0; s && i < s->count; i++)
+        if (!strcmp(s->names + s->row[i].name, name)) {
+            *address = s->row[i].value;
+            return true;
+        }
+    return false;
 }
 
 void symbols_name(const char *path, uint64_t address, char *text, size_t size)
 {
-    struct error ignored = { 0 };
-    struct image image;
+    struct symbols *symbols = symbols_read(path);
 
-    *text = '\0';
-    if (image_read(&image, path, "kernel", FILE_MAX, &ignored))
-        return;
-    if (!image_unzip(&image, path, "kernel", FILE_MAX, &ignored))
-        search(&image, address, text, size);
-    image_free(&image);
+    symbols_at(symbols, address, text, size);
+    symbols_free(symbols);
 }

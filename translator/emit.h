@@ -187,6 +187,10 @@ void count_emit_looked_up(struct builder *b);
 /* At a unit's beginning: how often it is entered; r9 and r11 are used. */
 void count_emit_entry(struct builder *b);
 
+/* --- record.c: the last control transfers ------------------------------------ */
+
+void record_emit(struct builder *b);
+
 /* --- light.c: light calls -------------------------------------------------- */
 
 /* Calls fn with the argument in r8d. What follows is emitted by the caller for the case that it did

@@ -30,6 +30,7 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
     unsigned used = 0;
 
     count_emit_entry(b);
+    record_emit(b);
     while (!b->ended && !b->full) {
         struct insn in;
         bool patched;
