@@ -92,6 +92,8 @@ struct bt_registers {
     uint8_t x87_seg;       /* ... and its segment, in segmented code */
     uint64_t light_flags;  /* during a light call: the host's flags, as switch.S says */
     int32_t step[2];       /* of string instructions: 1 while DF is clear, -1 */
+    uint64_t jumps;        /* what jump_table is or was before it was poisoned */
+    uint64_t jump_shift;   /* of the jump tables: shadowmm.h */
 };
 
 /*

@@ -68,10 +68,10 @@ void jumps_drop(struct jumps *jumps, uint64_t gla, uint64_t size)
 /* Makes room in a full log: slots that were cleared, and those filled again since, leave it. */
 static void log_compact(struct jumps *jumps)
 {
-    uint64_t seen[JUMP_SLOT_COUNT / 64];
+    uint64_t seen[2 * JUMP_SLOT_COUNT / 64];
     unsigned kept = 0;
 
-    for (unsigned i = 0; i < JUMP_SLOT_COUNT / 64; i++)
+    for (unsigned i = 0; i < 2 * JUMP_SLOT_COUNT / 64; i++)
         seen[i] = 0;
     for (unsigned i = 0; i < JUMP_LOG; i++) {
         unsigned slot = jumps->log[i];
@@ -79,7 +79,7 @@ static void log_compact(struct jumps *jumps)
         if (!jumps->table->tag[slot] || seen[slot / 64] >> slot % 64 & 1)
             continue;
         seen[slot / 64] |= 1ull << slot % 64;
-        jumps->log[kept++] = (uint16_t)slot;
+        jumps->log[kept++] = slot;
     }
     /* half full at least: not again at once */
     jumps->used = kept > JUMP_LOG / 2 ? JUMP_LOG + 1 : kept;
@@ -90,23 +90,30 @@ static void log_slot(struct jumps *jumps, unsigned slot)
     if (jumps->used == JUMP_LOG)
         log_compact(jumps);
     if (jumps->used < JUMP_LOG)
-        jumps->log[jumps->used++] = (uint16_t)slot;
+        jumps->log[jumps->used++] = slot;
+}
+
+static void fill_slot(struct jumps *jumps, unsigned slot, uint64_t tag, uint64_t host)
+{
+    if (!jumps->table->tag[slot])
+        log_slot(jumps, slot);
+    jumps->table->tag[slot] = tag;
+    jumps->table->host[slot] = host;
 }
 
 static void insert(struct jumps *jumps, uint64_t eip, const void *host)
 {
-    unsigned slot = eip & (JUMP_SLOT_COUNT - 1);
+    unsigned slot = jump_slot(eip, jumps->shift);
+    uint64_t tag = jumps->table->tag[slot], page = ((uint32_t)eip >> PAGE_SHIFT) % JUMP_PAGES;
     uint32_t gla = (uint32_t)eip;
-    uint64_t page = (gla >> PAGE_SHIFT) % JUMP_PAGES;
 
     if (!jumps->used || gla < jumps->low)
         jumps->low = gla;
     if (!jumps->used || gla > jumps->high)
         jumps->high = gla;
-    if (!jumps->table->tag[slot])
-        log_slot(jumps, slot);
-    jumps->table->tag[slot] = -(eip + 1);
-    jumps->table->host[slot] = (uint64_t)(uintptr_t)host;
+    if (tag && tag != -(eip + 1) && jumps->shift)
+        fill_slot(jumps, jump_second_slot(-tag - 1), tag, jumps->table->host[slot]);
+    fill_slot(jumps, slot, -(eip + 1), (uint64_t)(uintptr_t)host);
     jumps->pages[page / 64] |= 1ull << page % 64;
 }
 
@@ -143,10 +150,11 @@ void shadowmm_jump_flush(struct shadowmm *sm, unsigned set)
 
 static void forget_address(struct jumps *jumps, uint64_t eip)
 {
-    unsigned slot = eip & (JUMP_SLOT_COUNT - 1);
+    unsigned slots[2] = { jump_slot(eip, jumps->shift), jump_second_slot(eip) };
 
-    if (jumps->used && jumps->table->tag[slot] == -(eip + 1))
-        clear_slot(jumps->table, slot);
+    for (unsigned i = 0; jumps->used && i < 2; i++)
+        if (jumps->table->tag[slots[i]] == -(eip + 1))
+            clear_slot(jumps->table, slots[i]);
 }
 
 void shadowmm_jump_drop(struct shadowmm *sm, uint64_t eip)

@@ -35,9 +35,13 @@
 
 /*
  * Guest instruction address to translated code, for one view and set; probed inline by translated
- * code (translator/offsets.h). Slot: the address's low 16 bits. tag = -(address + 1), so that
- * zeroes are empty. The low 32 bits of an address are linear; what the others tell apart is the
- * translator's business.
+ * code (translator/offsets.h). tag = -(address + 1), so that zeroes are empty. The low 32 bits of
+ * an address are linear; what the others tell apart is the translator's business.
+ *
+ * Slot: 16 of the address's low bits, those above vcpu->bt.jump_shift: where the host can shift
+ * without changing flags (RORX) it is 2, as code that is jumped to is rarely in one and the same
+ * doubleword. What another address drives from its slot goes to its second one, a hash, if there
+ * is a shift; there translator/switch.S looks.
  *
  * A view has a table for each set of code that is never run in the same mode: bit 0 of a set says
  * user code, the others the translator's kind of mode. Kind 0 may be shared (share.c).
@@ -45,9 +49,32 @@
 #define JUMP_SLOT_COUNT 65536
 #define JUMP_SETS 8
 struct jump_table {
-    uint64_t tag[JUMP_SLOT_COUNT];
-    uint64_t host[JUMP_SLOT_COUNT];
+    uint64_t tag[2 * JUMP_SLOT_COUNT];
+    uint64_t host[2 * JUMP_SLOT_COUNT];
 };
+
+static inline unsigned jump_slot(uint64_t address, unsigned shift)
+{
+    return (uint32_t)address >> shift & (JUMP_SLOT_COUNT - 1);
+}
+
+static inline unsigned jump_second_slot(uint64_t address)
+{
+    uint32_t mixed = (uint32_t)address * 9;
+
+    return JUMP_SLOT_COUNT + ((mixed + (mixed >> 13 | mixed << 19)) & (JUMP_SLOT_COUNT - 1));
+}
+
+/* Where the code at address is, or NULL. */
+static inline const void *jump_find(const struct jump_table *jumps, uint64_t address,
+                                    unsigned shift)
+{
+    unsigned slot = jump_slot(address, shift);
+
+    if (jumps->tag[slot] + address + 1 && shift)
+        slot = jump_second_slot(address);
+    return jumps->tag[slot] + address + 1 ? NULL : (const void *)(uintptr_t)jumps->host[slot];
+}
 
 struct shadowmm;
 

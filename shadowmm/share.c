@@ -193,6 +193,7 @@ int share_create(struct shadowmm *sm)
     if (table == MAP_FAILED)
         return -errno;
     sm->share.jumps.table = table;
+    sm->share.jumps.shift = sm->vcpu->bt.jump_shift;
     return 0;
 }
 

@@ -274,7 +274,7 @@ bool shadowmm_line(struct shadowmm *sm, uint64_t gla, uint64_t gpa)
 
 /* --- Life ------------------------------------------------------------------- */
 
-static int view_init(struct view *view)
+static int view_init(struct view *view, unsigned jump_shift)
 {
     tlb_init(&view->tlb[0]);
     tlb_init(&view->tlb[1]);
@@ -285,6 +285,7 @@ static int view_init(struct view *view)
         if (table == MAP_FAILED)
             return -errno;
         view->jumps[set].table = table;
+        view->jumps[set].shift = jump_shift;
     }
     return 0;
 }
@@ -309,7 +310,7 @@ int shadowmm_create(struct shadowmm **out, struct vcpu *vcpu, unsigned views)
         goto fail;
     __builtin_memset(sm->view, 0, sm->view_count * sizeof(*sm->view));
     for (unsigned i = 0; i < sm->view_count; i++)
-        if (view_init(&sm->view[i]))
+        if (view_init(&sm->view[i], vcpu->bt.jump_shift))
             goto fail;
     if (sync_create(sm) || share_create(sm))
         goto fail;

@@ -17,12 +17,13 @@
 /* One jump table and what was put into it. */
 struct jumps {
     struct jump_table *table;
+    unsigned shift;          /* of jump_slot() */
     uint32_t key;            /* the mode its code was translated for */
     unsigned used;           /* entries in log; more than JUMP_LOG: empty all of it */
     uint64_t low, high;      /* bounds of the addresses in it (while used is not 0) */
     /* bit n: pages whose number is n modulo JUMP_PAGES may have entries */
     uint64_t pages[JUMP_PAGES / 64];
-    uint16_t log[JUMP_LOG];  /* slots filled */
+    uint32_t log[JUMP_LOG];  /* slots filled */
 };
 
 /* What a page or a run of them may be used for. exec: in a direct window only. */
@@ -37,6 +38,8 @@ struct area {
     struct rights rights;
 };
 
+#define WRITTEN_BITS 4096
+
 struct window {
     uint8_t *base;        /* NULL: no reservation */
     struct sandbox *sandbox; /* a direct window: instead of base */
@@ -44,6 +47,11 @@ struct window {
     bool filled;          /* something has been mapped since it was last emptied */
     struct area *area;    /* sorted by page */
     unsigned areas, room;
+    /* how far pages are from their frames in most of it, as a kernel maps all memory in one run;
+     * of other areas, bit n: frames whose number is n modulo WRITTEN_BITS may be written there */
+    bool is_straight;
+    uint32_t straight;
+    uint64_t written[WRITTEN_BITS / 64];
     unsigned events;      /* faults and unmaps since the last sample */
 };
 

@@ -16,6 +16,7 @@
 #define STEPS_MAX 64       /* guest pages (of any size) looked at on each side of a fault */
 #define PREFILL_LOOKS 16384 /* pages that are looked at when a direct window is new, ... */
 #define PREFILL_MAPS 512   /* and runs that it is given */
+#define STRAIGHT_PAGES 64  /* a run so long says how a window is mapped */
 #define AREAS_RESERVE 4    /* a fault finds room for so many */
 
 /* The windows share this process's areas, a sandbox has its own. */
@@ -37,6 +38,9 @@ void window_empty(struct shadowmm *sm, struct window *w)
     host_unmap_all(sm, w);
     count_areas(sm, w, -(int)w->areas);
     sm->stats.window_unmaps++;
+    for (unsigned i = 0; i < WRITTEN_BITS / 64; i++)
+        w->written[i] = 0;
+    w->is_straight = false;
     w->areas = 0;
     w->filled = false;
 }
@@ -216,11 +220,52 @@ static void protect_area(struct shadowmm *sm, struct window *w, const struct are
     protect_pages(sm, w, area->page + (gfn - area->gfn), end - gfn);
 }
 
+static void note_written(struct window *w, const struct area *area)
+{
+    uint64_t count = area->count < WRITTEN_BITS ? area->count : WRITTEN_BITS;
+
+    if (!area->rights.write)
+        return;
+    if (!w->is_straight && area->count >= STRAIGHT_PAGES) {
+        w->is_straight = true;
+        w->straight = area->page - area->gfn;
+    }
+    if (w->is_straight && area->page - area->gfn == w->straight)
+        return;
+    for (uint64_t gfn = area->gfn; gfn < area->gfn + count; gfn++)
+        w->written[gfn % WRITTEN_BITS / 64] |= 1ull << gfn % 64;
+}
+
+static bool noted(const struct window *w, uint64_t gfn, uint64_t count)
+{
+    if (count >= WRITTEN_BITS)
+        return true;
+    for (uint64_t i = gfn; i < gfn + count; i++)
+        if (w->written[i % WRITTEN_BITS / 64] >> i % 64 & 1)
+            return true;
+    return false;
+}
+
+/* Most frames are where straight says, if at all: the areas need not be looked through. */
+static void protect_window(struct shadowmm *sm, struct window *w, uint64_t gfn, uint64_t count)
+{
+    uint32_t page = (uint32_t)gfn + w->straight;
+    unsigned i;
+
+    if (w->is_straight)
+        for (i = area_find(w, page); i < w->areas && w->area[i].page < page + count; i++)
+            protect_area(sm, w, &w->area[i], gfn, count);
+    if (!noted(w, gfn, count))
+        return;
+    for (i = 0; i < w->areas; i++)
+        protect_area(sm, w, &w->area[i], gfn, count);
+}
+
 void window_protect(struct shadowmm *sm, uint64_t gfn, uint64_t count)
 {
     for (unsigned k = 0; k < POOL_SIZE; k++)
-        for (unsigned i = 0; i < sm->pool[k].areas; i++)
-            protect_area(sm, &sm->pool[k], &sm->pool[k].area[i], gfn, count);
+        if (sm->pool[k].areas)
+            protect_window(sm, &sm->pool[k], gfn, count);
 }
 
 /* --- Filling --------------------------------------------------------------------------- */
@@ -353,6 +398,7 @@ static enum mem_fill fill_run(struct shadowmm *sm, struct window *w, uint64_t pa
         return MEM_SPECIAL;
     }
     area_insert(sm, w, area_find(w, run.page), run);
+    note_written(w, &run);
     w->filled = true;
     sm->stats.window_maps++;
     sm->stats.window_pages += run.count;

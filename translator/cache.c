@@ -17,8 +17,8 @@
 /* jmp [rip + 2]; two bytes of filler before the 8-byte aligned address come out as 8 + 8 bytes. */
 static void write_thunks(struct translator *t)
 {
-    static const char *const targets[THUNK_COUNT] = {
-        [THUNK_LOOKUP] = bt_exit_lookup, [THUNK_CHAIN] = bt_exit_chain,
+    const char *const targets[THUNK_COUNT] = {
+        [THUNK_LOOKUP] = t->bmi2 ? bt_exit_second : bt_exit_lookup, [THUNK_CHAIN] = bt_exit_chain,
         [THUNK_SLOW] = bt_slow_access, [THUNK_CALLOUT] = bt_callout,
         [THUNK_LIGHT] = bt_light_call,
     };

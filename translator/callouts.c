@@ -115,8 +115,8 @@ static const void *go_on(struct vcpu *vcpu)
     uint32_t key = current_key(t);
     struct jump_table *jumps;
     struct unit *unit;
+    const void *host;
     uint64_t place;
-    unsigned slot;
 
     vcpu->bt.leave = 0;
     if (!(key & KEY_OK))
@@ -125,15 +125,15 @@ static const void *go_on(struct vcpu *vcpu)
     if (key & KEY_SEG)
         segments_code(t, key);
     jumps = shadowmm_jump_table(t->sm, key_set(key), key);
-    *(volatile uint64_t *)&vcpu->bt.jump_table = (uint64_t)(uintptr_t)jumps;
+    unit_set_jumps(vcpu, jumps);
     vcpu->bt.tlb = (uint64_t)(uintptr_t)vcpu->tlb[key & KEY_USER];
     segments_refresh(vcpu, key);
     if (must_leave(vcpu) || key & KEY_DIRECT) /* after the table: a later kick poisons it */
         return NULL;
     place = unit_place((uint32_t)vcpu->seg[SEG_CS].base, (uint32_t)vcpu->rip);
-    slot = place & (JUMP_SLOT_COUNT - 1);
-    if (jumps->tag[slot] + place + 1 == 0)
-        return (const void *)(uintptr_t)jumps->host[slot];
+    host = jump_find(jumps, place, vcpu->bt.jump_shift);
+    if (host)
+        return host;
     unit = find_unit(t, key);
     return unit ? unit->host : NULL;
 }

@@ -20,6 +20,7 @@ _Static_assert(offsetof(struct vcpu, rip) == OFF_RIP, "offsets.h");
 _Static_assert(offsetof(struct vcpu, eflags) == OFF_EFLAGS, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.host_rsp) == OFF_HOST_RSP, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.jump_table) == OFF_JUMP_TABLE, "offsets.h");
+_Static_assert(offsetof(struct vcpu, bt.jumps) == OFF_JUMPS, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.tlb) == OFF_TLB, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.scratch) == OFF_SCRATCH, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.flag_if) == OFF_FLAG_IF, "offsets.h");
@@ -35,6 +36,7 @@ _Static_assert(sizeof(((struct jump_table *)0)->tag) == JUMP_HOST, "offsets.h");
 _Static_assert(offsetof(struct tlb, line_tag) == TLB_LINE_TAG, "offsets.h");
 _Static_assert(offsetof(struct tlb, line_addend) == TLB_LINE_ADDEND, "offsets.h");
 
+#define JUMP_SHIFT 2 /* of jump_slot(), where the host has RORX */
 #define CACHE_SIZE (128u << 20)
 #define CACHE_SIZE_MIN (512u << 10) /* a region holds a unit of the largest size */
 #define VIEWS 16
@@ -410,6 +412,7 @@ static void *create(struct vcpu *vcpu, struct engine_request *request)
         t->bmi = host_has_bmi();
         t->bmi2 = host_has_bmi2();
         t->fsgsbase = host_has_fsgsbase();
+        vcpu->bt.jump_shift = t->bmi2 ? JUMP_SHIFT : 0;
         t->counting = vcpu->spent;
         vcpu->engine_state = t;
         vcpu->bt.step[0] = 1;

@@ -14,8 +14,8 @@
 static const void *known(struct vcpu *vcpu, uint32_t rip, bool user, uint32_t key)
 {
     struct translator *t = translator_of(vcpu);
-    unsigned slot = rip & (JUMP_SLOT_COUNT - 1);
     const struct jump_table *jumps;
+    const void *host;
 
     if (vcpu->exit_request) /* U4 */
         return NULL;
@@ -25,13 +25,14 @@ static const void *known(struct vcpu *vcpu, uint32_t rip, bool user, uint32_t ke
         key |= KEY_WINDOW;
     }
     jumps = shadowmm_jump_table(t->sm, key_set(key), key);
-    if (jumps->tag[slot] + rip + 1)
+    host = jump_find(jumps, rip, vcpu->bt.jump_shift);
+    if (!host)
         return NULL;
-    *(volatile uint64_t *)&vcpu->bt.jump_table = (uint64_t)(uintptr_t)jumps;
+    unit_set_jumps(vcpu, jumps);
     spent_begin(vcpu->spent, key & KEY_WINDOW ? SPENT_CODE_WINDOW : SPENT_CODE_TLB);
     if (vcpu->exit_request) /* kicked before or meanwhile */
         *(volatile uint64_t *)&vcpu->bt.jump_table = JUMP_POISON;
-    return (const void *)(uintptr_t)jumps->host[slot];
+    return host;
 }
 
 static void flat_segments(struct vcpu *vcpu, uint16_t cs, unsigned cpl)

@@ -38,7 +38,7 @@ static void lookup_miss(struct builder *b)
 static void lookup_constant(struct builder *b, uint32_t target)
 {
     uint64_t place = unit_place(b->cs_base, target);
-    uint32_t slot = (place & (JUMP_SLOTS - 1)) * 8;
+    uint32_t slot = jump_slot(place, b->t->vcpu->bt.jump_shift) * 8;
 
     count_emit_looked_up(b);
     if (b->cs_base) {
@@ -58,7 +58,14 @@ static void lookup_constant(struct builder *b, uint32_t target)
 /* To the place in r8. */
 static void exit_place(struct builder *b)
 {
-    EMIT(b, 0x45, 0x0f, 0xb7, 0xc8);       /* movzx r9d, r8w */
+    unsigned shift = b->t->vcpu->bt.jump_shift;
+
+    if (shift) {
+        EMIT(b, 0xc4, 0x43, 0x7b, 0xf0, 0xc8, shift); /* rorx r9d, r8d, shift */
+        EMIT(b, 0x45, 0x0f, 0xb7, 0xc9);              /* movzx r9d, r9w */
+    } else {
+        EMIT(b, 0x45, 0x0f, 0xb7, 0xc8);              /* movzx r9d, r8w */
+    }
     EMIT(b, 0x49, 0x89, 0xca);             /* mov r10, rcx */
     EMIT(b, 0x4b, 0x8b, 0x0c, 0xce);       /* mov rcx, [r14 + r9*8] */
     lookup_miss(b);

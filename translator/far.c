@@ -58,15 +58,16 @@ static bool go_near(struct vcpu *vcpu, uint32_t rip)
 {
     const struct jump_table *jumps = (const struct jump_table *)(uintptr_t)vcpu->bt.jump_table;
     uint64_t place = unit_place((uint32_t)vcpu->seg[SEG_CS].base, rip);
-    unsigned slot = place & (JUMP_SLOT_COUNT - 1);
+    const void *host;
 
     if (vcpu->exit_request || vcpu->bt.jump_table == JUMP_POISON)
         return false;
     segments_code(translator_of(vcpu), (uint32_t)vcpu->bt.scratch);
-    if (jumps->tag[slot] + place + 1)
+    host = jump_find(jumps, place, vcpu->bt.jump_shift);
+    if (!host)
         return false;
     segments_refresh_one(vcpu, SEG_CS);
-    vcpu->bt.saved[1] = (uint64_t)(uintptr_t)jumps->host[slot];
+    vcpu->bt.saved[1] = (uint64_t)(uintptr_t)host;
     return true;
 }
 
@@ -75,9 +76,9 @@ static void go_to(struct vcpu *vcpu, uint32_t rip)
 {
     struct translator *t = translator_of(vcpu);
     uint64_t place = unit_place((uint32_t)vcpu->seg[SEG_CS].base, rip);
-    unsigned slot = place & (JUMP_SLOT_COUNT - 1);
     uint32_t key = engine_key(vcpu);
     const struct jump_table *jumps;
+    const void *host;
 
     vcpu->bt.scratch = (uint32_t)place;
     vcpu->bt.saved[1] = (uint64_t)(uintptr_t)bt_exit_lookup;
@@ -90,15 +91,16 @@ static void go_to(struct vcpu *vcpu, uint32_t rip)
     if (key & KEY_SEG)
         segments_code(t, key);
     jumps = shadowmm_jump_table(t->sm, key_set(key), key);
-    if (jumps->tag[slot] + place + 1)
+    host = jump_find(jumps, place, vcpu->bt.jump_shift);
+    if (!host)
         return;
-    *(volatile uint64_t *)&vcpu->bt.jump_table = (uint64_t)(uintptr_t)jumps;
+    unit_set_jumps(vcpu, jumps);
     vcpu->bt.tlb = (uint64_t)(uintptr_t)vcpu->tlb[key & KEY_USER];
     segments_refresh(vcpu, key);
     spent_begin(vcpu->spent, key & KEY_WINDOW ? SPENT_CODE_WINDOW : SPENT_CODE_TLB);
     if (vcpu->exit_request) /* kicked before or meanwhile: U4 */
         return;
-    vcpu->bt.saved[1] = (uint64_t)(uintptr_t)jumps->host[slot];
+    vcpu->bt.saved[1] = (uint64_t)(uintptr_t)host;
 }
 
 static void load_code(struct vcpu *vcpu, const struct segment *cs, uint32_t rip)

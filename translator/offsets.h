@@ -18,14 +18,15 @@
 #define OFF_X87_DATA 240
 #define OFF_FPU_LOADED 245
 #define OFF_LIGHT_FLAGS 248
-#define OFF_CS_BASE 304
+#define OFF_JUMPS 264
+#define OFF_CS_BASE 320
 
 /* bit 1, the arithmetic flags, IF, DF, RF and VM: all that bt.system_flags leaves out of EFLAGS */
 #define UNIT_FLAGS 0x30ed7
 
-/* struct jump_table (view.h): tags, then host addresses. */
-#define JUMP_SLOTS 65536
-#define JUMP_HOST (JUMP_SLOTS * 8)
+/* struct jump_table (shadowmm.h): tags of first places, of second places, then host addresses. */
+#define JUMP_SECOND (65536 * 8)
+#define JUMP_HOST (2 * JUMP_SECOND)
 
 /* struct tlb (cpu/tlb.h) */
 #define TLB_TAG(access) ((access) * 256 * 8)

@@ -109,6 +109,29 @@ resume:
     mov     %rax, %r8
     LOAD_GUEST_AND_JUMP bt_jump_2
 
+/* The jump table does not have the place r8 in its first slot: is it in the second? See
+ * jump_second_slot(). The table is not that of r14, which may be poisoned; flags are kept. */
+    .globl  bt_exit_second
+bt_exit_second:
+    mov     %rcx, %r10
+    mov     OFF_JUMPS(%r15), %r9
+    lea     (%r8,%r8,8), %r11d
+    rorx    $13, %r11d, %ecx
+    lea     (%rcx,%r11), %ecx
+    movzwl  %cx, %ecx
+    lea     JUMP_SECOND(%r9,%rcx,8), %r9
+    mov     (%r9), %rcx
+    lea     1(%rcx,%r8), %rcx
+    jrcxz   second_hit
+    mov     %r10, %rcx
+    jmp     bt_exit_lookup
+second_hit:
+    mov     %r10, %rcx
+    mov     OFF_JUMP_TABLE(%r15), %r14
+    .globl  bt_jump_4
+bt_jump_4:
+    jmp     *JUMP_HOST(%r9)
+
 /* Leave the unit for the linear guest address in r8d: the jump table does not know it, or an
  * interrupt has poisoned the table. */
     .globl  bt_exit_lookup

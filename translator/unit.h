@@ -451,11 +451,17 @@ void bt_fpu_out(struct vcpu *vcpu);
 
 /* --- switch.S --- */
 uint64_t bt_enter(struct vcpu *vcpu, const void *host);
-extern const char bt_exit_lookup[], bt_exit_chain[], bt_slow_access[], bt_callout[],
-    bt_exit_fault[];
-extern const char bt_exit_window[], bt_light_call[];
-extern const char bt_jump_1[], bt_jump_2[], bt_jump_3[];
+extern const char bt_exit_lookup[], bt_exit_second[], bt_exit_chain[], bt_slow_access[];
+extern const char bt_callout[], bt_exit_fault[], bt_exit_window[], bt_light_call[];
+extern const char bt_jump_1[], bt_jump_2[], bt_jump_3[], bt_jump_4[];
 
 #define JUMP_POISON 0x8000000000000000ull
+
+/* Translated code looks up its jumps there; a kick that comes later poisons it. */
+static inline void unit_set_jumps(struct vcpu *vcpu, const struct jump_table *jumps)
+{
+    vcpu->bt.jumps = (uint64_t)(uintptr_t)jumps;
+    *(volatile uint64_t *)&vcpu->bt.jump_table = vcpu->bt.jumps;
+}
 
 #endif
