@@ -400,7 +400,8 @@ static void test_reset(void)
         expect_fault(RUN(&r, 0x0f, 0x31, 0xf4), &r, 13, 0, offset);                          \
     } while (0)
 
-/* RDTSC is the host's until it is asked for, in a sandbox that has run and in one for a new program;
+/* RDTSC is the host's until it is asked for, in a sandbox that has run and in one for a new
+ * program;
  * another sandbox keeps the host's. */
 static void test_tsc(void)
 {
