@@ -9,7 +9,8 @@
  *            kept), INIT and SIPI (nobody is there to send them to), moving the registers.
  *
  * A divider or an initial count that makes ticks shorter than MIN_PERIOD_NS apart would leave the
- * host no time for anything else: such a timer is late.
+ * host no time for anything else: such a timer is late. Where ticks are at least OWED_PERIOD_NS
+ * apart a system may count its time by them: those that a busy host misses are owed (owed.h).
  */
 #include "devices/lapic.h"
 
@@ -20,6 +21,7 @@
 #include "base/clock.h"
 #include "base/snap.h"
 #include "devices/bus.h"
+#include "devices/owed.h"
 
 /* --- Registers ---------------------------------------------------------- */
 
@@ -63,6 +65,7 @@ enum { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR,
 #define ESR_REGISTER 0x80u
 #define FIRST_VECTOR 16 /* lower ones are not interrupts' */
 #define MIN_PERIOD_NS 20000ull
+#define OWED_PERIOD_NS 100000ull
 
 static const uint32_t lvt_writable[LVT_COUNT] = {
     [LVT_TIMER] = 0x300ff,   [LVT_THERMAL] = 0x107ff, [LVT_PERFORMANCE] = 0x107ff,
@@ -84,6 +87,8 @@ struct lapic {
     uint32_t lvt[LVT_COUNT];
     uint32_t initial, divide;
     uint64_t loaded_ns;    /* when the timer began to count */
+    uint64_t periods;      /* since then that have had their tick, or wanted none */
+    struct owed owed;      /* of the periodic timer */
     vectors isr, tmr, irr;
 };
 
@@ -219,6 +224,8 @@ int lapic_ack(struct lapic *l)
     set_bit(l->isr, (uint8_t)vector, true);
     update(l);
     l->config.taken(l->config.arg, (uint8_t)vector);
+    if ((uint32_t)vector == (l->lvt[LVT_TIMER] & LVT_VECTOR))
+        owed_taken(&l->owed);
     return vector;
 }
 
@@ -287,23 +294,46 @@ static void arm(struct lapic *l, uint64_t now)
     timer_cancel(&l->timer);
     if (!period || l->lvt[LVT_TIMER] & LVT_MASKED)
         return;
-    due = l->loaded_ns + period;
-    if (is_periodic(l) && due <= now)
-        due += (now - due) / period * period + period;
-    else if (due <= now)
+    l->periods = is_periodic(l) ? (now - l->loaded_ns) / period : 0;
+    due = l->loaded_ns + (l->periods + 1) * period;
+    if (due <= now)
         return; /* it has passed */
     if (is_periodic(l) && due < now + MIN_PERIOD_NS && period < MIN_PERIOD_NS)
         due = now + MIN_PERIOD_NS;
     timer_arm(&l->timer, l->config.clock, due);
 }
 
+static void tick(void *dev)
+{
+    struct lapic *l = dev;
+
+    request(l, l->lvt[LVT_TIMER] & LVT_VECTOR, false);
+}
+
+static bool tick_waits(void *dev)
+{
+    const struct lapic *l = dev;
+
+    return get_bit(l->irr, l->lvt[LVT_TIMER] & LVT_VECTOR);
+}
+
+static void expire(struct lapic *l, uint64_t now)
+{
+    uint64_t period = period_ns(l);
+
+    if (is_periodic(l) && period >= OWED_PERIOD_NS)
+        owed_deliver(&l->owed, (now - l->loaded_ns) / period - l->periods, period);
+    else
+        tick(l);
+    if (is_periodic(l))
+        arm(l, now);
+}
+
 static void timer_fire(void *arg)
 {
     struct lapic *l = arg;
 
-    request(l, l->lvt[LVT_TIMER] & LVT_VECTOR, false);
-    if (is_periodic(l))
-        arm(l, clock_now_ns(l->config.clock));
+    expire(l, clock_now_ns(l->config.clock));
 }
 
 /* What is due already happens before a register changes. Returns the time of the change. */
@@ -313,7 +343,7 @@ static uint64_t settle(struct lapic *l)
 
     if (l->timer.clock && l->timer.due_ns <= now) {
         timer_cancel(&l->timer);
-        timer_fire(l);
+        expire(l, now);
     }
     return now;
 }
@@ -322,6 +352,7 @@ static void timer_load(struct lapic *l, uint32_t initial)
 {
     l->loaded_ns = settle(l);
     l->initial = initial;
+    owed_forget(&l->owed);
     arm(l, l->loaded_ns);
 }
 
@@ -331,6 +362,7 @@ static void timer_divide(struct lapic *l, uint32_t divide)
     uint64_t now = settle(l), left = current_count(l, now), old = divider(l);
 
     l->divide = divide & 0xb;
+    owed_forget(&l->owed);
     if (divider(l) != old && l->initial)
         l->loaded_ns = now - (l->initial - left) * divider(l);
     arm(l, now);
@@ -363,8 +395,10 @@ static void lvt_write(struct lapic *l, unsigned n, uint32_t value)
     if (!(l->svr & SVR_ENABLED))
         value |= LVT_MASKED;
     l->lvt[n] = value;
-    if (n == LVT_TIMER)
+    if (n == LVT_TIMER) {
+        owed_forget(&l->owed);
         arm(l, now);
+    }
     update(l);
 }
 
@@ -375,6 +409,8 @@ static void svr_write(struct lapic *l, uint32_t value)
     l->svr = value & SVR_WRITABLE;
     for (unsigned i = 0; !(value & SVR_ENABLED) && i < LVT_COUNT; i++)
         l->lvt[i] |= LVT_MASKED;
+    if (!(value & SVR_ENABLED))
+        owed_forget(&l->owed);
     arm(l, now);
     update(l);
 }
@@ -469,12 +505,13 @@ void lapic_enable(struct lapic *l, bool enabled)
 void lapic_reset(struct lapic *l)
 {
     timer_cancel(&l->timer);
+    owed_forget(&l->owed);
     l->enabled = true;
     l->id = l->tpr = l->ldr = 0;
     l->dfr = 0xffffffff;
     l->svr = 0xff;
     l->icr = l->icr_high = l->esr = l->esr_next = l->initial = l->divide = 0;
-    l->loaded_ns = 0;
+    l->loaded_ns = l->periods = 0;
     for (unsigned i = 0; i < LVT_COUNT; i++)
         l->lvt[i] = LVT_MASKED;
     l->lvt[LVT_LINT0] = LAPIC_EXTINT << 8;
@@ -516,6 +553,7 @@ void lapic_snapshot(struct lapic *l, struct snap *snap)
     snap_bytes(snap, l->isr, sizeof(l->isr));
     snap_bytes(snap, l->tmr, sizeof(l->tmr));
     snap_bytes(snap, l->irr, sizeof(l->irr));
+    owed_snapshot(&l->owed, snap);
     if (snap->loading) {
         arm(l, clock_now_ns(l->config.clock));
         update(l);
@@ -532,6 +570,7 @@ struct lapic *lapic_create(const struct lapic_config *config)
     l->config = *config;
     l->timer.fire = timer_fire;
     l->timer.arg = l;
+    owed_init(&l->owed, &(struct owed_config){ config->clock, tick, l, tick_waits, l });
     err = bus_claim(config->memory, LAPIC_BASE, REG_SIZE, &memory_ops, l);
     if (err) {
         free(l);
@@ -545,5 +584,6 @@ struct lapic *lapic_create(const struct lapic_config *config)
 void lapic_destroy(struct lapic *l)
 {
     timer_cancel(&l->timer);
+    owed_forget(&l->owed);
     free(l);
 }

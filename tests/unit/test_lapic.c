@@ -271,6 +271,42 @@ static void timer_on_busy_host(void)
     end();
 }
 
+/* A host that comes back after 10 periods: the guest gets them all, one after the other, and no
+ * more; what it sets up anew forgets them. */
+static unsigned ticks_until_quiet(uint64_t ns)
+{
+    unsigned ticks = 0;
+
+    for (uint64_t end = the_clock.now_ns + ns; the_clock.now_ns < end;) {
+        clock_advance(&the_clock, 10000);
+        if (lapic_ack(lapic) == 0x50)
+            ticks++;
+        wr(EOI, 0);
+    }
+    return ticks;
+}
+
+static void timer_owes_ticks(void)
+{
+    begin();
+    wr(SVR, 0x1ff);
+    wr(DIVIDE, 0xb);
+    wr(LVT_TIMER, 0x20050);
+    wr(INITIAL, 4000000);
+    the_clock.now_ns += 41000000; /* nothing runs meanwhile */
+    clock_run_due(&the_clock);
+    CHECK_EQ(ticks_until_quiet(59500000), 25); /* 100.5 ms have passed */
+    the_clock.now_ns += 41000000;
+    clock_run_due(&the_clock);
+    wr(INITIAL, 4000000);
+    CHECK_EQ(ticks_until_quiet(41000000), 1 + 10);
+    wr(INITIAL, 50000); /* too fast to be a clock: what is missed is lost */
+    the_clock.now_ns += 5000000;
+    clock_run_due(&the_clock);
+    CHECK_EQ(ticks_until_quiet(1000000), 1 + 20);
+    end();
+}
+
 static void io_edges(void)
 {
     begin();
@@ -453,6 +489,7 @@ int main(void)
     commands();
     timer();
     timer_on_busy_host();
+    timer_owes_ticks();
     io_edges();
     io_levels();
     counter();
