@@ -5,7 +5,7 @@
  *            base address registers), 2.2.6 (interrupt pins).
  * Modelled:  type 0 headers, 32-bit base address registers, expansion ROMs, INTx# with its status
  *            and disable bits (these two as in 2.3), multi-function slots.
- * Not:       bridges, 64-bit base address registers, special cycles, message signalled interrupts.
+ * Not:       bridges, 64-bit base address registers, special cycles. MSI-X is pci_msix's.
  *
  * A window is claimed on its bus only while the guest decodes it at an address that makes sense:
  * not 0, nor reaching the end of the space (what sizing a register leaves in it). Two windows at
@@ -190,6 +190,19 @@ void pci_set_irq(struct pci_function *f, bool level)
     f->config[PCI_STATUS] = (f->config[PCI_STATUS] & ~STATUS_INTERRUPT) |
                             (level ? STATUS_INTERRUPT : 0);
     update_pins(f->bus, f->slot);
+}
+
+void pci_message(struct pci_function *f, uint64_t address, uint32_t data)
+{
+    if (!pci_is_master(f))
+        return;
+    f->interrupts++;
+    f->bus->config.message(f->bus->config.board, address, data);
+}
+
+bool pci_takes_messages(const struct pci_bus *bus)
+{
+    return bus->config.message;
 }
 
 bool pci_is_master(const struct pci_function *f)

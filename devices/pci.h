@@ -93,6 +93,8 @@ struct pci_bus_config {
     /* Pin 0..3 of that slot has this level now (all functions of the slot taken together). */
     void (*set_pin)(void *board, unsigned slot, unsigned pin, bool level);
     void *board;
+    /* A function writes a message (an interrupt) to an address. NULL: nobody takes them. */
+    void (*message)(void *board, uint64_t address, uint32_t data);
 };
 
 /* NULL when memory is out. */
@@ -120,6 +122,12 @@ void pci_config_write(struct pci_bus *bus, uint32_t address, unsigned size, uint
 
 /* The function's INTx#; nothing happens while the guest has it disabled in the command register. */
 void pci_set_irq(struct pci_function *f, bool level);
+
+/* An interrupt as a message; lost while the guest does not let the function write to memory. */
+void pci_message(struct pci_function *f, uint64_t address, uint32_t data);
+
+/* Whether anybody takes messages on this bus. */
+bool pci_takes_messages(const struct pci_bus *bus);
 
 /* Whether the guest lets the function write to memory. */
 bool pci_is_master(const struct pci_function *f);

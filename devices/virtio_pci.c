@@ -2,7 +2,7 @@
  * Virtio over PCI: see virtio_pci.h.
  *
  * Reference: Virtual I/O Device (VIRTIO) 1.0, 2.1 (status), 2.2 (features), 4.1 (over PCI).
- * Modelled:  status, features, queues, INTA#; the registers are virtio_pci_regs.c's.
+ * Modelled:  status, features, queues, INTA#, MSI-X; the registers are virtio_pci_regs.c's.
  * Not:       notification data, resets of single queues.
  *
  * A modern device moves memory only while the driver has made it bus master. Legacy drivers often
@@ -24,11 +24,41 @@ enum { ISR_QUEUE = 1, ISR_CONFIG = 2 };
 
 /* --- Interrupts --------------------------------------------------------- */
 
-static void raise(struct virtio_pci *v, uint8_t why)
+static void raise(struct virtio_pci *v, uint8_t why, uint16_t vector)
 {
-    v->isr |= why;
     v->signals++;
+    if (pci_msix_on(&v->msix)) {
+        pci_msix_send(&v->msix, vector);
+        return;
+    }
+    v->isr |= why;
     pci_set_irq(&v->function, true);
+}
+
+void virtio_pci_update_line(struct virtio_pci *v)
+{
+    pci_set_irq(&v->function, v->isr && !pci_msix_on(&v->msix));
+}
+
+static uint16_t known_vector(const struct virtio_pci *v, uint16_t vector)
+{
+    return vector < v->msix.count ? vector : NO_VECTOR;
+}
+
+void virtio_pci_set_config_vector(struct virtio_pci *v, uint16_t vector)
+{
+    v->config_vector = known_vector(v, vector);
+}
+
+void virtio_pci_set_queue_vector(struct virtio_pci *v, uint16_t vector)
+{
+    if (virtio_pci_selected(v))
+        v->queue_vector[v->queue_select] = known_vector(v, vector);
+}
+
+uint16_t virtio_pci_queue_vector(const struct virtio_pci *v)
+{
+    return v->queue_select < v->setup.class->queues ? v->queue_vector[v->queue_select] : NO_VECTOR;
 }
 
 uint8_t virtio_pci_read_isr(struct virtio_pci *v)
@@ -70,8 +100,11 @@ static void reset(struct virtio_pci *v)
     v->feature_select = v->driver_feature_select = 0;
     v->queue_select = 0;
     virtio_pci_read_isr(v);
-    for (unsigned i = 0; i < v->setup.class->queues; i++)
+    v->config_vector = NO_VECTOR;
+    for (unsigned i = 0; i < v->setup.class->queues; i++) {
         virtqueue_reset(&v->queue[i]);
+        v->queue_vector[i] = NO_VECTOR;
+    }
     virtio_pci_accept(v, 0);
     if (v->setup.class->reset)
         v->setup.class->reset(v->setup.dev);
@@ -114,7 +147,7 @@ void virtio_pci_fail(struct virtio_pci *v, const char *why)
         return;
     v->status |= STATUS_NEEDS_RESET;
     if (v->status & STATUS_DRIVER_OK && virtio_pci_has(v, VIRTIO_F_VERSION_1))
-        raise(v, ISR_CONFIG);
+        raise(v, ISR_CONFIG, v->config_vector);
 }
 
 /* --- Queues ------------------------------------------------------------- */
@@ -168,7 +201,7 @@ void virtio_pci_push(struct virtio_pci *v, unsigned queue, const struct virtqueu
 void virtio_pci_signal(struct virtio_pci *v, unsigned queue)
 {
     if (virtio_pci_is_live(v) && virtqueue_publish(&v->queue[queue]))
-        raise(v, ISR_QUEUE);
+        raise(v, ISR_QUEUE, v->queue_vector[queue]);
 }
 
 unsigned virtio_pci_hold(struct virtio_pci *v)
@@ -204,7 +237,7 @@ void virtio_pci_config_changed(struct virtio_pci *v)
 {
     v->generation++;
     if (v->status & STATUS_DRIVER_OK)
-        raise(v, ISR_CONFIG);
+        raise(v, ISR_CONFIG, v->config_vector);
 }
 
 /* --- Life --------------------------------------------------------------- */
@@ -233,6 +266,7 @@ void virtio_pci_reset(struct virtio_pci *v)
 {
     reset(v);
     pci_reset(&v->function);
+    pci_msix_reset(&v->msix);
 }
 
 void virtio_pci_snapshot(struct virtio_pci *v, struct snap *snap)
@@ -241,6 +275,9 @@ void virtio_pci_snapshot(struct virtio_pci *v, struct snap *snap)
 
     BUG_ON(v->held || v->stale);
     pci_snapshot(&v->function, snap);
+    pci_msix_snapshot(&v->msix, snap);
+    snap_bytes(snap, &v->config_vector, sizeof(v->config_vector));
+    snap_bytes(snap, v->queue_vector, sizeof(v->queue_vector));
     snap_bytes(snap, &accepted, sizeof(accepted));
     snap_bytes(snap, &v->feature_select, sizeof(v->feature_select));
     snap_bytes(snap, &v->driver_feature_select, sizeof(v->driver_feature_select));

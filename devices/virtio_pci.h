@@ -35,6 +35,7 @@
 #include <stdint.h>
 
 #include "devices/pci.h"
+#include "devices/pci_msix.h"
 #include "devices/virtqueue.h"
 
 struct physmem;
@@ -108,6 +109,8 @@ struct virtio_pci {
     uint32_t feature_select, driver_feature_select;
     uint16_t queue_select;
     uint8_t status, isr, generation;
+    struct pci_msix msix;
+    uint16_t config_vector, queue_vector[VIRTIO_PCI_QUEUES_MAX]; /* MSI-X's, or none */
     unsigned epoch;         /* counts resets */
     unsigned held, stale;   /* chains in flight of this epoch, and of those before */
     uint64_t signals;       /* interrupts raised, also while the last one is not taken yet */

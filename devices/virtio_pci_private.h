@@ -12,6 +12,8 @@ enum {
     STATUS_BUSY = 0x01, /* what is read until chains of before a reset are back */
 };
 
+#define NO_VECTOR 0xffff /* of MSI-X */
+
 /* Little-endian numbers of size bytes. */
 static inline void put_le(uint8_t *at, unsigned size, uint64_t value)
 {
@@ -37,6 +39,15 @@ void virtio_pci_accept(struct virtio_pci *v, uint64_t features);
 uint8_t virtio_pci_read_status(const struct virtio_pci *v);
 void virtio_pci_write_status(struct virtio_pci *v, uint8_t value, bool modern);
 uint8_t virtio_pci_read_isr(struct virtio_pci *v); /* and the line goes down */
+
+/* The guest may have turned MSI-X on or off. */
+void virtio_pci_update_line(struct virtio_pci *v);
+
+/* MSI-X vectors: of changed configuration, and of the selected queue. One that there is none
+ * becomes NO_VECTOR. */
+void virtio_pci_set_config_vector(struct virtio_pci *v, uint16_t vector);
+void virtio_pci_set_queue_vector(struct virtio_pci *v, uint16_t vector);
+uint16_t virtio_pci_queue_vector(const struct virtio_pci *v);
 
 /* The queue that the driver has selected; NULL: there is none with that number. */
 struct virtqueue *virtio_pci_selected(struct virtio_pci *v);

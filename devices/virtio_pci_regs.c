@@ -4,9 +4,8 @@
  *
  * Reference: Virtual I/O Device (VIRTIO) 1.0, 4.1.4 (structures in PCI memory), 4.1.4.7 (access by
  *            configuration space), 4.1.4.8 (the legacy interface).
- * Modelled:  BAR 0, ports, of the legacy interface; BAR 4, memory, of the modern one.
- * Not:       MSI-X (it wants a local APIC: BAR 1, the capability at CAP_END and the vectors in
- *            both layouts are free for it).
+ * Modelled:  BAR 0, ports, of the legacy interface; BAR 4, memory, of the modern one; BAR 1,
+ *            MSI-X, where the board takes messages.
  */
 #include <string.h>
 
@@ -15,8 +14,6 @@
 #include "devices/virtio_pci_private.h"
 
 /* --- Registers ---------------------------------------------------------- */
-
-#define NO_VECTOR 0xffff
 
 /* The legacy interface, in BAR 0. */
 enum {
@@ -28,7 +25,10 @@ enum {
     LEGACY_NOTIFY = 16,
     LEGACY_STATUS = 18,
     LEGACY_ISR = 19,
-    LEGACY_CONFIG = 20,
+    LEGACY_CONFIG = 20,        /* without MSI-X, which has two words here */
+    LEGACY_CONFIG_VECTOR = 20,
+    LEGACY_QUEUE_VECTOR = 22,
+    LEGACY_CONFIG_MSIX = 24,
     LEGACY_SIZE = 128,
 };
 
@@ -40,6 +40,7 @@ enum {
     PAGE_NOTIFY = 0x3000,
     MODERN_SIZE = 0x4000,
     MODERN_BAR = 4,
+    MSIX_BAR = 1,
     PAGE_BYTES = 0x1000,
     NOTIFY_STRIDE = 4,
 };
@@ -128,13 +129,18 @@ static void legacy_place(struct virtio_pci *v, uint32_t pfn)
     virtio_pci_start_queue(v, vq);
 }
 
+static unsigned legacy_config(const struct virtio_pci *v)
+{
+    return pci_msix_on(&v->msix) ? LEGACY_CONFIG_MSIX : LEGACY_CONFIG;
+}
+
 static uint64_t legacy_read(void *dev, uint64_t at, unsigned size)
 {
     struct virtio_pci *v = dev;
     const struct virtqueue *vq = virtio_pci_selected(v);
 
-    if (at >= LEGACY_CONFIG)
-        return config_read(v, at - LEGACY_CONFIG, size);
+    if (at >= legacy_config(v))
+        return config_read(v, at - legacy_config(v), size);
     switch (at) {
     case LEGACY_FEATURES: return virtio_pci_offered_legacy(v);
     case LEGACY_ACCEPTED: return (uint32_t)v->accepted;
@@ -143,6 +149,8 @@ static uint64_t legacy_read(void *dev, uint64_t at, unsigned size)
     case LEGACY_QUEUE_SELECT: return v->queue_select;
     case LEGACY_STATUS: return virtio_pci_read_status(v);
     case LEGACY_ISR: return virtio_pci_read_isr(v);
+    case LEGACY_CONFIG_VECTOR: return v->config_vector;
+    case LEGACY_QUEUE_VECTOR: return virtio_pci_queue_vector(v);
     default: return 0;
     }
 }
@@ -151,8 +159,8 @@ static void legacy_write(void *dev, uint64_t at, unsigned size, uint64_t value)
 {
     struct virtio_pci *v = dev;
 
-    if (at >= LEGACY_CONFIG) {
-        config_write(v, at - LEGACY_CONFIG, size, value);
+    if (at >= legacy_config(v)) {
+        config_write(v, at - legacy_config(v), size, value);
         return;
     }
     switch (at) {
@@ -161,6 +169,8 @@ static void legacy_write(void *dev, uint64_t at, unsigned size, uint64_t value)
     case LEGACY_QUEUE_SELECT: v->queue_select = (uint16_t)value; break;
     case LEGACY_NOTIFY: virtio_pci_notify(v, (uint16_t)value); break;
     case LEGACY_STATUS: virtio_pci_write_status(v, (uint8_t)value, false); break;
+    case LEGACY_CONFIG_VECTOR: virtio_pci_set_config_vector(v, (uint16_t)value); break;
+    case LEGACY_QUEUE_VECTOR: virtio_pci_set_queue_vector(v, (uint16_t)value); break;
     default: break;
     }
 }
@@ -194,12 +204,12 @@ static void common_image(struct virtio_pci *v, uint8_t image[COMMON_SIZE])
     put_le(image + COMMON_FEATURE, 4, select < 2 ? virtio_pci_offered_modern(v) >> 32 * select : 0);
     put_le(image + COMMON_DRIVER_SELECT, 4, driver);
     put_le(image + COMMON_DRIVER, 4, driver < 2 ? v->accepted >> 32 * driver : 0);
-    put_le(image + COMMON_VECTOR, 2, NO_VECTOR);
+    put_le(image + COMMON_VECTOR, 2, v->config_vector);
     put_le(image + COMMON_QUEUES, 2, v->setup.class->queues);
     image[COMMON_STATUS] = virtio_pci_read_status(v);
     image[COMMON_GENERATION] = v->generation;
     put_le(image + COMMON_QUEUE_SELECT, 2, v->queue_select);
-    put_le(image + COMMON_QUEUE_VECTOR, 2, NO_VECTOR);
+    put_le(image + COMMON_QUEUE_VECTOR, 2, virtio_pci_queue_vector(v));
     if (virtio_pci_selected(v))
         common_image_queue(virtio_pci_selected(v), v->queue_select, image);
 }
@@ -257,6 +267,8 @@ static void common_write(struct virtio_pci *v, uint64_t at, uint64_t value)
     case COMMON_DRIVER: accept_half(v, (uint32_t)value); break;
     case COMMON_STATUS: virtio_pci_write_status(v, (uint8_t)value, true); break;
     case COMMON_QUEUE_SELECT: v->queue_select = (uint16_t)value; break;
+    case COMMON_VECTOR: virtio_pci_set_config_vector(v, (uint16_t)value); break;
+    case COMMON_QUEUE_VECTOR: virtio_pci_set_queue_vector(v, (uint16_t)value); break;
     default: queue_write(v, virtio_pci_selected(v), at, value); break;
     }
 }
@@ -327,6 +339,10 @@ static void config_space_written(void *dev, unsigned at, unsigned size)
     uint64_t offset;
     unsigned length;
 
+    virtio_pci_update_line(v);
+    pci_msix_written(&v->msix, at, size);
+    if (v->setup.mode == VIRTIO_PCI_LEGACY)
+        return;
     if (touches_data(at, size) && pointed(v, &offset, &length))
         modern_write(v, offset, length, get_le(v->function.config + CAP_ACCESS_DATA, length));
 }
@@ -385,7 +401,6 @@ static void add_caps(const struct virtio_pci *v, struct pci_function *f)
     f->writable[CAP_ACCESS_BAR] = 0xff;
     memset(f->writable + CAP_ACCESS_OFFSET, 0xff, 12);
     f->reading = config_space_reading;
-    f->written = config_space_written;
 }
 
 void virtio_pci_identify(struct virtio_pci *v)
@@ -408,8 +423,12 @@ void virtio_pci_identify(struct virtio_pci *v)
     if (!modern)
         f->bar[0] = (struct pci_bar){ .size = LEGACY_SIZE, .ports = true, .ops = &legacy_ops,
                                       .dev = v };
-    if (v->setup.mode == VIRTIO_PCI_LEGACY)
-        return;
-    f->bar[MODERN_BAR] = (struct pci_bar){ .size = MODERN_SIZE, .ops = &modern_ops, .dev = v };
-    add_caps(v, f);
+    f->written = config_space_written;
+    if (v->setup.mode != VIRTIO_PCI_LEGACY) {
+        f->bar[MODERN_BAR] = (struct pci_bar){ .size = MODERN_SIZE, .ops = &modern_ops,
+                                               .dev = v };
+        add_caps(v, f);
+    }
+    if (pci_takes_messages(v->setup.bus)) /* a vector for each queue, and one for the rest */
+        pci_msix_add(&v->msix, f, MSIX_BAR, CAP_END, class->queues + 1);
 }

@@ -279,6 +279,7 @@ static const char *create_pci(struct pc *pc)
         .pci_ports = pc->pci_ports,
         .config_port = PORT_CONFIG,
         .memory_map = pc->memory_map,
+        .irqs = pc->irqs,
     };
     const char *error;
 

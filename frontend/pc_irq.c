@@ -110,6 +110,18 @@ static void message(void *arg, uint8_t destination, bool logical, unsigned mode,
     lapic_message(((struct pc_irq *)arg)->lapic, destination, logical, mode, vector, level);
 }
 
+bool pc_irq_takes_messages(const struct pc_irq *irqs)
+{
+    return irqs->lapic;
+}
+
+void pc_irq_message(struct pc_irq *irqs, uint64_t address, uint32_t data)
+{
+    if (address >> 20 == LAPIC_BASE >> 20)
+        lapic_message(irqs->lapic, address >> 12 & 0xff, address >> 2 & 1, data >> 8 & 7,
+                      data & 0xff, data >> 15 & 1);
+}
+
 uint8_t pc_irq_ack(struct pc_irq *irqs)
 {
     int vector = irqs->lapic ? lapic_ack(irqs->lapic) : LAPIC_8259;

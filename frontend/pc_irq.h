@@ -38,6 +38,10 @@ void pc_irq_set_levels(struct pc_irq *irqs, uint16_t levels);
 /* An ISA IRQ's wire, 0-15 but not 2: it goes to the 8259s and the I/O APIC. */
 struct irq pc_irq_wire(struct pc_irq *irqs, unsigned irq);
 
+/* Interrupts as messages, which a PCI function writes to an address (SDM 3, 10.11). */
+bool pc_irq_takes_messages(const struct pc_irq *irqs);
+void pc_irq_message(struct pc_irq *irqs, uint64_t address, uint32_t data);
+
 /* The CPU's INTA cycle: the vector. */
 uint8_t pc_irq_ack(struct pc_irq *irqs);
 

@@ -22,6 +22,7 @@
 #include "devices/virtio_net.h"
 #include "devices/vga.h"
 #include "frontend/pc.h"
+#include "frontend/pc_irq.h"
 #include "frontend/pc_memory.h"
 #include "frontend/pc_virtio.h"
 
@@ -348,6 +349,11 @@ static void set_pin(void *board, unsigned slot, unsigned pin, bool level)
         piix3_set_pirq(pci->piix3, pc_pci_pirq(slot, pin), slot, level);
 }
 
+static void message(void *board, uint64_t address, uint32_t data)
+{
+    pc_irq_message(((struct pc_pci *)board)->config.irqs, address, data);
+}
+
 struct pc_pci *pc_pci_create(const struct pc_pci_config *config, const char **error)
 {
     struct pc_pci *pci = calloc(1, sizeof(*pci));
@@ -357,7 +363,9 @@ struct pc_pci *pc_pci_create(const struct pc_pci_config *config, const char **er
         return NULL;
     pci->config = *config;
     pci->next_slot = PC_SLOT_FIRST_FREE;
-    pci->bus = pci_create(&(struct pci_bus_config){ config->ports, config->memory, set_pin, pci });
+    pci->bus = pci_create(&(struct pci_bus_config){
+        config->ports, config->memory, set_pin, pci,
+        pc_irq_takes_messages(config->irqs) ? message : NULL });
     if (pci->bus)
         *error = NULL;
     for (size_t i = 0; !*error && i < sizeof(creators) / sizeof(*creators); i++)

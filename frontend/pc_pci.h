@@ -13,6 +13,7 @@
 
 struct bus;
 struct pc_config;
+struct pc_irq;
 struct pc_memory;
 struct pc_pci;
 struct pci_bus;
@@ -34,6 +35,7 @@ struct pc_pci_config {
     uint16_t config_port;
     struct irq irq[PIIX3_IRQ_COUNT];
     struct pc_memory *memory_map;
+    struct pc_irq *irqs;        /* takes messages */
 };
 
 /* NULL with *error a sentence for the user. */

@@ -3,8 +3,8 @@
 
 The kernel keeps its tick ("nohz=off highres=off"), so after SECONDS of the guest's own time as many
 timer interrupts must have come as there are 1/250 s in it, within 0.1 % and what is seen to be late
-at times. Those are the PIT's, or with --apic the local APIC's. The guest's time against the host's is printed, and judged (0.1 %) with --judge-host: for
-a run by hand, of 60 s.
+at times. Those are the PIT's, or with --apic the local APIC's. The guest's time against the host's
+is printed, and judged (0.1 %) with --judge-host: for a run by hand, of 60 s.
 
 Exit status 77: the guests are not there (ctest: skipped).
 """

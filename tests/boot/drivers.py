@@ -2,8 +2,9 @@
 """Debian's drivers on our devices: drivers.py NOVT MODE PART...
 
 A guest boots with the drivers of its kernel's package (guests/initramfs/init-drivers) and works
-with each device; MODE is transitional, modern or legacy, for which interface virtio devices have,
-or none when there are none among the parts. Parts:
+with each device; MODE is transitional, modern or legacy, for which interface virtio devices have
+(transitional: and interrupts by lines, not by MSI-X), or none when there are none among the parts.
+Parts:
 
   rng       bytes come, and do not repeat
   console   a line there and back, and more output than the line takes at once
@@ -11,7 +12,9 @@ or none when there are none among the parts. Parts:
   share     files from both sides, names, attributes; ways out of the folder that must not be
   disk      checksums of what the guest reads and of what it wrote, on either side
   ide       the same for 64 MiB of an IDE disk, by DMA
-  failing   a second IDE disk with a bad place: what is not there is an error, all else is right
+  failing_ide, failing_virtio
+            a disk with a bad place, and one that the host has no more room for: what fails is an
+            error, all else is right, and the guest goes on
   cdrom     a disc's checksum; its tray opens and closes
   floppy    a disk's checksum, and a sector written
 
@@ -21,6 +24,8 @@ import hashlib
 import json
 import os
 import random
+import re
+import resource
 import socket
 import struct
 import subprocess
@@ -33,6 +38,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 SKIP = 77
 MIB = 1 << 20
+FILE_MAX = 16 << 30 # of novt's files
 
 
 def fetch():
@@ -268,14 +274,20 @@ class Ide:
 
 
 class Failing:
-    """A qcow2 image in which one entry points into the middle of a cluster: reading it is EIO."""
+    """A qcow2 image in which one entry points into the middle of a cluster: reading it is EIO. And
+    a raw one that reaches over the largest size that novt's files may have (FILE_MAX)."""
     cluster, count, bad = 1 << 16, 64, 20
+    lines = (b"the guest was here\n" * (8 * MIB))[:8 * MIB]
 
     def __init__(self, folder):
-        self.path = folder / "failing.qcow2"
+        self.path, self.full = folder / "bad.qcow2", folder / "full.img"
         self.data = noise(self.count * self.cluster, 6)
         self.path.write_bytes(self.image())
-        self.options = ["-drive", f"file={self.path},format=qcow2,if=ide,index=1"]
+        with open(self.full, "wb") as file:
+            file.truncate(FILE_MAX + 64 * MIB)
+        bad, full = self.places
+        self.options = ["-drive", f"file={self.path},format=qcow2,{bad}",
+                        "-drive", f"file={self.full},format=raw,{full}"]
 
     def image(self):
         """Clusters: header, L1, L2, refcount table, refcounts, data."""
@@ -292,11 +304,34 @@ class Failing:
     def meanwhile(self, process):
         pass
 
+    def disk(self, what, text):
+        """The guest's name for it."""
+        found = re.search(f"DRIVERS {what} ({self.disks}) ", text)
+        if not found:
+            raise Wrong(f"no {what} disk")
+        return found[1]
+
     def check(self, text):
-        want(text, f"failing before {md5(self.data[:self.bad * self.cluster])}")
-        want(text, "failing fails")
-        want(text, f"failing after {md5(self.data[(self.bad + 1) * self.cluster:])}")
-        want(text, "failing at sector 2560")
+        bad, full = (self.disk(what, text) for what in ("bad", "full"))
+        want(text, f"bad {bad} before {md5(self.data[:self.bad * self.cluster])}")
+        want(text, f"bad {bad} fails")
+        want(text, f"bad {bad} after {md5(self.data[(self.bad + 1) * self.cluster:])}")
+        want(text, f"bad {bad} at sector 2560")
+        want(text, f"full {full} fails")
+        want(text, f"full {full} at sector {FILE_MAX // 512}")
+        want(text, f"full {full} holds {md5(self.lines[:4 * MIB])} {md5(self.lines)}")
+        want_not(text, "is lost")
+        with open(self.full, "rb") as file:
+            if file.read(9 * MIB) != bytes(MIB) + self.lines:
+                raise Wrong("the image holds something else")
+
+
+class FailingIde(Failing):
+    places, disks = ("if=ide,index=1", "if=ide,index=3"), "sd[a-z]"
+
+
+class FailingVirtio(Failing):
+    places, disks = ("if=virtio,serial=bad", "if=virtio,serial=full"), "vd[a-z]"
 
 
 class Cdrom:
@@ -335,8 +370,18 @@ class Floppy:
             raise Wrong("the image holds something else")
 
 
-PARTS = {"ide": Ide, "failing": Failing, "cdrom": Cdrom, "floppy": Floppy,
+PARTS = {"ide": Ide, "failing_ide": FailingIde, "failing_virtio": FailingVirtio, "cdrom": Cdrom,
+         "floppy": Floppy,
          "rng": Rng, "console": Console, "balloon": Balloon, "share": Share, "disk": Disk}
+
+
+# The kernel's command line: where interrupts are not to come as messages but by the shared lines.
+LINES = {"transitional": "pci=nomsi"}
+
+
+def limit_files():
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MAX, hard))
 
 
 def run(novt, mode, names, folder):
@@ -344,14 +389,14 @@ def run(novt, mode, names, folder):
     parts = [PARTS[name](folder) for name in names]
     command = [novt, "run", "-m", "256", "-kernel", guest / "vmlinuz-686",
                "-initrd", f"{guest}/initramfs.gz,{guest}/initramfs-drivers",
-               "-append", "console=ttyS0 quiet rdinit=/init-drivers "
+               "-append", f"console=ttyS0 quiet {LINES.get(mode, '')} rdinit=/init-drivers "
                f"novt.drivers={','.join(names)}", "-serial", "stdio", "-timeout", "800"]
     if mode != "none":
         command += ["-virtio", mode]
     for part in parts:
         command += part.options
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT)
+                               stderr=subprocess.STDOUT, preexec_fn=limit_files)
     threads = [threading.Thread(target=part.meanwhile, args=(process,), daemon=True)
                for part in parts]
     for thread in threads:
@@ -375,6 +420,8 @@ def main():
                 wrong.append(f"{type(part).__name__}: {error}")
         if mode != "none" and f"status 0x000000{'07' if mode == 'legacy' else '0f'}" not in text:
             wrong.append(f"no driver took the {mode} interface")
+        if mode != "none" and ("PCI-MSI" in text) != (mode not in LINES):
+            wrong.append("the drivers' interrupts come in the wrong way")
     if wrong:
         print(text)
         print("WRONG:", *wrong, sep="\n  ")

@@ -2,7 +2,8 @@
 """Networks with Debian's drivers: network.py NOVT PART MODEL; MODEL is virtio or e1000.
 
   user     DHCP; files from and to a server on the host, and from a server in the guest, compared
-  socket   two guests on one line: ping, a file; one of them goes and comes back
+  socket   two guests on one line: ping, a file; one of them goes and comes back. By virtio one
+           has the modern interface, the other the legacy one
   tap      an interface in a network namespace of our own: ping, files both ways
 
 All addresses are this machine's own. Exit status 77: something is not there (ctest: skipped).
@@ -52,14 +53,14 @@ def fetch():
 class Guest:
     """A shell in a guest whose network card's driver is there."""
 
-    def __init__(self, novt, model, nic):
+    def __init__(self, novt, model, nic, *options):
         files = fetch()
         self.turns = 0
         self.console = Console([
             novt, "run", "-m", "256", "-kernel", str(files / "vmlinuz-686"),
             "-initrd", f"{files}/initramfs.gz,{files}/initramfs-drivers",
             "-append", "console=ttyS0 quiet", "-nographic", "-timeout", "850",
-            "-nic", f"{nic},model={model}"])
+            "-nic", f"{nic},model={model}", *options])
         try:
             self.console.expect("This is a shell", 400)
             self.run("stty cols 500; for m in " + " ".join(MODULES[model]) +
@@ -178,12 +179,20 @@ def address(guest, number):
     guest.run(f"ip addr add 192.168.77.{number}/24 dev eth0")
 
 
+def check_interface(guest, model, modern):
+    """By VIRTIO_F_VERSION_1, which the kernel and the card have agreed on."""
+    if model == "virtio":
+        guest.want("echo bit-$(cut -c33 /sys/bus/virtio/devices/virtio0/features)", f"bit-{modern}")
+
+
 def line(novt, model):
     with tempfile.TemporaryDirectory() as folder:
         path = f"socket,path={folder}/line"
-        one, two = Guest(novt, model, path), None
+        one, two = Guest(novt, model, path, "-virtio", "modern"), None
         try:
-            two = Guest(novt, model, path)
+            two = Guest(novt, model, path, "-virtio", "legacy")
+            check_interface(one, model, 1)
+            check_interface(two, model, 0)
             address(one, 1)
             address(two, 2)
             two.want("ping -c 3 192.168.77.1", "3 packets received")

@@ -117,7 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     m.mem = memory;
     m.ports = bus_create();
     m.memory = bus_create();
-    m.pci = pci_create(&(struct pci_bus_config){ m.ports, m.memory, set_pin, NULL });
+    m.pci = pci_create(&(struct pci_bus_config){ m.ports, m.memory, set_pin, NULL, NULL });
     fuzz_cable_init(&cable);
     m.dev = e1000_create(&(struct e1000_config){ .bus = m.pci, .slot = SLOT, .mem = &m.mem,
                                                  .clock = &m.clock, .cable = &cable.dev });

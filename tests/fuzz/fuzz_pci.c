@@ -103,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct board b = { .ports = bus_create(), .memory = bus_create() };
     struct piix3_config isa = { .slot = 1 };
 
-    b.pci = pci_create(&(struct pci_bus_config){ b.ports, b.memory, set_pin, &b });
+    b.pci = pci_create(&(struct pci_bus_config){ b.ports, b.memory, set_pin, &b, NULL });
     b.host = i440fx_create(&(struct i440fx_config){ b.ports, 0xcf8, b.memory, b.pci, pam, &b });
     isa.pci = b.pci;
     for (unsigned i = 0; i < PIIX3_IRQ_COUNT; i++)

@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz fuzz = { data, size };
     struct bus *ports = bus_create(), *memory = bus_create();
-    struct pci_bus *pci = pci_create(&(struct pci_bus_config){ ports, memory, no_pin, NULL });
+    struct pci_bus *pci = pci_create(&(struct pci_bus_config){ ports, memory, no_pin, NULL, NULL });
     struct display *display = display_create();
     struct display_picture window = { 0 }, shot = { 0 };
     struct clock clock = { 0 };

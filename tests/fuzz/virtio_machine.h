@@ -136,6 +136,7 @@ static inline bool fuzz_step(struct fuzz_machine *m)
     case 12: pci_config_write(d->pci, driver_config(fuzz_byte(&m->fuzz) & 0xfc), 4,
                               (uint32_t)fuzz_bits(&m->fuzz, 4));
         break;
+    case 13: fuzz_access(&m->fuzz, d->memory, DRIVER_MSIX, 0x1000); break;
     default: return false;
     }
     return true;

@@ -71,7 +71,8 @@ static inline void machine_create(struct machine *m, const uint64_t sizes[4], un
     m->mem.arg = m;
     m->ports = bus_create();
     m->memory = bus_create();
-    m->pci = pci_create(&(struct pci_bus_config){ m->ports, m->memory, machine_pin, m });
+    m->pci = pci_create(&(struct pci_bus_config){ m->ports, m->memory, machine_pin, m,
+                                                    NULL });
     config.pci = m->pci;
     config.ports = m->ports;
     config.mem = &m->mem;

@@ -76,7 +76,7 @@ static void open_chip(void)
     ports = bus_create();
     memory = bus_create();
     pin = false;
-    pci = pci_create(&(struct pci_bus_config){ ports, memory, set_pin, NULL });
+    pci = pci_create(&(struct pci_bus_config){ ports, memory, set_pin, NULL, NULL });
     cable_init(&cable);
     timebase = (struct clock){ .now_ns = 1000000 };
     dev = e1000_create(&(struct e1000_config){ .bus = pci, .slot = SLOT, .mem = &mem,

@@ -146,7 +146,7 @@ int main(void)
     bus = bus_create();
     pci = bus_create();
     CHECK_EQ(bus_claim(pci, ADDRESS, 8, &beyond_ops, beyond), 0);
-    pci_bus = pci_create(&(struct pci_bus_config){ bus, bus, NULL, NULL });
+    pci_bus = pci_create(&(struct pci_bus_config){ bus, bus, NULL, NULL, NULL });
     config = (struct i440fx_config){ bus, ADDRESS, pci, pci_bus, set_pam, &pam };
     host = i440fx_create(&config);
     test_address();

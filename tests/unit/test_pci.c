@@ -278,7 +278,7 @@ int main(void)
 {
     ports = bus_create();
     memory = bus_create();
-    bus = pci_create(&(struct pci_bus_config){ ports, memory, set_pin, &ports });
+    bus = pci_create(&(struct pci_bus_config){ ports, memory, set_pin, &ports, NULL });
     a.dev = &a;
     CHECK_EQ(pci_attach(bus, 3, 0, &a), 0);
     test_space();

@@ -68,7 +68,7 @@ int main(void)
     struct piix3 *piix3;
     uint8_t image[512];
 
-    bus = pci_create(&(struct pci_bus_config){ ports, ports, set_pin, NULL });
+    bus = pci_create(&(struct pci_bus_config){ ports, ports, set_pin, NULL, NULL });
     config.pci = bus;
     for (unsigned i = 0; i < PIIX3_IRQ_COUNT; i++)
         if (i != 9)

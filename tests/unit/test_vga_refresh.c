@@ -266,7 +266,7 @@ int main(int argc, char **argv)
     memset(vram, 0x55, VGA_VRAM_SIZE);
     config.ports = ports;
     config.memory = memory;
-    config.pci = pci = pci_create(&(struct pci_bus_config){ ports, memory, no_pin, NULL });
+    config.pci = pci = pci_create(&(struct pci_bus_config){ ports, memory, no_pin, NULL, NULL });
     screen_open(&s, &config);
     pci_set(PCI_BAR0, AT);
     pci_set(PCI_COMMAND, PCI_COMMAND_MEMORY);

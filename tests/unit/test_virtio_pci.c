@@ -4,7 +4,7 @@
 #include "base/snap.h"
 #include "tests/unit/virtio_driver.h"
 
-enum { SIZE = 16, TOY_CONFIG = 12 };
+enum { SIZE = 16, TOY_CONFIG = 12, CAP_MSIX = 0x98 };
 
 struct toy {
     struct virtio_pci virtio;
@@ -109,7 +109,9 @@ static void check_identity(enum virtio_pci_mode mode, uint16_t device, uint16_t 
     CHECK_EQ(pci_config_read(d.pci, driver_config(8), 4) >> 8, 0x030201);
     CHECK_EQ(pci_config_read(d.pci, driver_config(PCI_BAR0), 4) != 0, ports);
     CHECK_EQ(pci_config_read(d.pci, driver_config(PCI_BAR0 + 16), 4) != 0, memory);
-    CHECK_EQ(pci_config_read(d.pci, driver_config(PCI_CAPABILITIES), 1), memory ? 0x40 : 0);
+    CHECK_EQ(pci_config_read(d.pci, driver_config(PCI_CAPABILITIES), 1), CAP_MSIX);
+    CHECK_EQ(pci_config_read(d.pci, driver_config(CAP_MSIX), 2), memory ? 0x4011 : 0x0011);
+    CHECK_EQ(pci_config_read(d.pci, driver_config(CAP_MSIX + 2), 2), 2); /* three vectors */
     close_toy(&d, &toy);
 }
 
@@ -122,7 +124,7 @@ static void test_capabilities(void)
 
     open_toy(&d, &toy, false, VIRTIO_PCI_TRANSITIONAL);
     CHECK_EQ(pci_config_read(d.pci, driver_config(PCI_STATUS), 2) & 0x10, 0x10);
-    for (uint32_t at = pci_config_read(d.pci, driver_config(PCI_CAPABILITIES), 1); at && count < 9;
+    for (uint32_t at = pci_config_read(d.pci, driver_config(CAP_MSIX + 1), 1); at && count < 9;
          at = pci_config_read(d.pci, driver_config(at + 1), 1)) {
         uint32_t type = pci_config_read(d.pci, driver_config(at + 3), 1);
         uint32_t size = pci_config_read(d.pci, driver_config(at + 2), 1);
@@ -214,6 +216,88 @@ static void test_data(bool legacy, uint64_t features)
     CHECK_EQ(driver_status(&d), legacy ? 7 : 15);
     driver_set_status(&d, 0);
     CHECK_EQ(driver_status(&d), 0);
+    close_toy(&d, &toy);
+}
+
+/* --- Interrupts by messages ---------------------------------------------- */
+
+static void set_entry(struct driver *d, unsigned vector, uint64_t address, uint32_t data,
+                      bool masked)
+{
+    uint64_t at = DRIVER_MSIX + 16 * vector;
+
+    bus_write(d->memory, at, 8, address);
+    bus_write(d->memory, at + 8, 4, data);
+    bus_write(d->memory, at + 12, 4, masked ? 0xffffffff : 0);
+}
+
+static void set_control(struct driver *d, uint16_t control)
+{
+    pci_config_write(d->pci, driver_config(CAP_MSIX + 2), 2, control);
+}
+
+static void set_vectors(struct driver *d, uint16_t config, uint16_t first, uint16_t second)
+{
+    unsigned select = d->legacy ? 14 : 22, vector = d->legacy ? 22 : 26;
+
+    driver_write(d, d->legacy ? 20 : 16, 2, config);
+    driver_write(d, select, 2, 0);
+    driver_write(d, vector, 2, first);
+    driver_write(d, select, 2, 1);
+    driver_write(d, vector, 2, second);
+    CHECK_EQ(driver_read(d, vector, 2), second > 2 ? 0xffff : second);
+    CHECK_EQ(driver_read(d, d->legacy ? 20 : 16, 2), config > 2 ? 0xffff : config);
+}
+
+static void test_messages(bool legacy)
+{
+    struct driver d;
+    static struct toy toy;
+
+    open_toy(&d, &toy, legacy, VIRTIO_PCI_TRANSITIONAL);
+    start_toy(&d, 0);
+    CHECK_EQ(bus_read(d.memory, DRIVER_MSIX + 12, 4), 1); /* masked at first */
+    set_control(&d, 0x8000);
+    for (unsigned i = 0; i < 3; i++)
+        set_entry(&d, i, 0x1fee01003 + i * 0x1000, 0x40 + i, false);
+    set_vectors(&d, 0, 1, 2);
+    turn_around(&d, 1);
+    CHECK_EQ(d.messages, 1);
+    CHECK_EQ(d.message_address, 0x1fee03000); /* of dwords */
+    CHECK_EQ(d.message_data, 0x42);
+    CHECK_EQ(d.edges, 0);
+    CHECK_EQ(driver_isr(&d), 0);
+    virtio_pci_config_changed(&toy.virtio);
+    CHECK_EQ(d.message_data, 0x40);
+    if (legacy) /* two words further */
+        CHECK_EQ(driver_read(&d, 24 + 4, 4), 0x44332211);
+    set_entry(&d, 1, 0xfee00000, 0x51, true);
+    turn_around(&d, 0);
+    turn_around(&d, 0);
+    CHECK_EQ(d.messages, 2);
+    CHECK_EQ(bus_read(d.memory, DRIVER_MSIX + 0x800, 4), 2);
+    bus_write(d.memory, DRIVER_MSIX + 16 + 12, 4, 0);
+    CHECK_EQ(d.messages, 3);
+    CHECK_EQ(d.message_data, 0x51);
+    CHECK_EQ(bus_read(d.memory, DRIVER_MSIX + 0x800, 4), 0);
+    set_control(&d, 0xc000);
+    turn_around(&d, 0);
+    CHECK_EQ(d.messages, 3);
+    set_control(&d, 0x8000);
+    CHECK_EQ(d.messages, 4);
+    set_vectors(&d, 3, 0xffff, 200); /* none of these is there */
+    turn_around(&d, 0);
+    turn_around(&d, 1);
+    virtio_pci_config_changed(&toy.virtio);
+    CHECK_EQ(d.messages, 4);
+    set_control(&d, 0); /* the pin again */
+    turn_around(&d, 0);
+    CHECK_EQ(d.pin, true);
+    set_control(&d, 0x8000);
+    CHECK_EQ(d.pin, false);
+    set_vectors(&d, 0, 1, 2);
+    driver_set_status(&d, 0);
+    CHECK_EQ(toy.virtio.config_vector & toy.virtio.queue_vector[0], 0xffff);
     close_toy(&d, &toy);
 }
 
@@ -421,6 +505,8 @@ static void test_garbage(void)
             bus_write(d.memory, DRIVER_MEMORY + at, size, value);
         else
             bus_write(d.ports, DRIVER_PORTS + (at & 127), size > 4 ? 4 : size, value);
+        bus_write(d.memory, DRIVER_MSIX + (at & 0xfff), size, value);
+        bus_read(d.memory, DRIVER_MSIX + (at & 0xfff), size);
         bus_read(d.memory, DRIVER_MEMORY + at, size);
         bus_read(d.ports, DRIVER_PORTS + (at & 127), size > 4 ? 4 : size);
         pci_config_write(d.pci, driver_config(0x40 + (at & 0x7c)), 4, value);
@@ -467,6 +553,7 @@ int main(void)
         test_data(legacy, 0);
         test_data(legacy, RINGS);
         test_data(legacy, 1ull << VIRTIO_F_EVENT_IDX);
+        test_messages(legacy);
         test_config(legacy);
         test_needs_reset(legacy);
     }

@@ -23,6 +23,7 @@ enum {
 };
 
 #define DRIVER_MEMORY 0xe0000000u
+#define DRIVER_MSIX   0xe0010000u
 
 enum { F_NEXT = 1, F_WRITE = 2, F_INDIRECT = 4 };
 
@@ -43,6 +44,9 @@ struct driver {
     struct pci_bus *pci;
     bool legacy, pin;
     unsigned edges; /* of the pin, rising */
+    unsigned messages; /* by MSI-X, and the last one: */
+    uint64_t message_address;
+    uint32_t message_data;
     bool event_idx, indirect;
     uint64_t heap;  /* the next free gpa */
     uint64_t accepted;
@@ -66,6 +70,15 @@ static inline void driver_pin(void *board, unsigned slot, unsigned pin, bool lev
     d->pin = level;
 }
 
+static inline void driver_message(void *board, uint64_t address, uint32_t data)
+{
+    struct driver *d = board;
+
+    d->messages++;
+    d->message_address = address;
+    d->message_data = data;
+}
+
 /* --- The machine -------------------------------------------------------- */
 
 /* All but the memory. */
@@ -73,7 +86,8 @@ static inline void driver_open_buses(struct driver *d, bool legacy)
 {
     d->ports = bus_create();
     d->memory = bus_create();
-    d->pci = pci_create(&(struct pci_bus_config){ d->ports, d->memory, driver_pin, d });
+    d->pci = pci_create(&(struct pci_bus_config){ d->ports, d->memory, driver_pin, d,
+                                                    driver_message });
     d->legacy = legacy;
     d->heap = DRIVER_HEAP;
 }
@@ -108,6 +122,7 @@ static inline uint32_t driver_config(unsigned at)
 static inline void driver_probe(struct driver *d)
 {
     pci_config_write(d->pci, driver_config(PCI_BAR0), 4, DRIVER_PORTS);
+    pci_config_write(d->pci, driver_config(PCI_BAR0 + 4), 4, DRIVER_MSIX);
     pci_config_write(d->pci, driver_config(PCI_BAR0 + 16), 4, DRIVER_MEMORY);
     pci_config_write(d->pci, driver_config(PCI_COMMAND), 2,
                      PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
