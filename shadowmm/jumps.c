@@ -1,7 +1,33 @@
 /* Jump tables: guest address to translated code, one for each view and set. */
+#include <errno.h>
 #include <sys/mman.h>
 
 #include "shadowmm/view.h"
+
+/* One mapping, of which only what is used takes memory. */
+struct jump_memory {
+    struct jump_table table;
+    uint32_t log[JUMP_LOG];
+};
+
+int jumps_create(struct jumps *jumps, unsigned shift)
+{
+    struct jump_memory *memory = mmap(NULL, sizeof(*memory), PROT_READ | PROT_WRITE,
+                                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (memory == MAP_FAILED)
+        return -errno;
+    jumps->table = &memory->table;
+    jumps->log = memory->log;
+    jumps->shift = shift;
+    return 0;
+}
+
+void jumps_destroy(struct jumps *jumps)
+{
+    if (jumps->table)
+        munmap(jumps->table, sizeof(struct jump_memory));
+}
 
 static void clear_slot(struct jump_table *table, unsigned slot)
 {

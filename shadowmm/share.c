@@ -16,9 +16,7 @@
  *
  * A kernel whose roots disagree all the time (page-table isolation) shares nothing after a while.
  */
-#include <errno.h>
 #include <stddef.h>
-#include <sys/mman.h>
 
 #include "shadowmm/view.h"
 
@@ -187,18 +185,10 @@ void share_sample(struct shadowmm *sm)
 
 int share_create(struct shadowmm *sm)
 {
-    struct jump_table *table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE,
-                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    if (table == MAP_FAILED)
-        return -errno;
-    sm->share.jumps.table = table;
-    sm->share.jumps.shift = sm->vcpu->bt.jump_shift;
-    return 0;
+    return jumps_create(&sm->share.jumps, sm->vcpu->bt.jump_shift);
 }
 
 void share_destroy(struct shadowmm *sm)
 {
-    if (sm->share.jumps.table)
-        munmap(sm->share.jumps.table, sizeof(struct jump_table));
+    jumps_destroy(&sm->share.jumps);
 }

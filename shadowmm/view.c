@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "base/bug.h"
 #include "base/spent.h"
@@ -278,15 +277,9 @@ static int view_init(struct view *view, unsigned jump_shift)
 {
     tlb_init(&view->tlb[0]);
     tlb_init(&view->tlb[1]);
-    for (unsigned set = 0; set < JUMP_SETS; set++) {
-        struct jump_table *table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE,
-                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-        if (table == MAP_FAILED)
-            return -errno;
-        view->jumps[set].table = table;
-        view->jumps[set].shift = jump_shift;
-    }
+    for (unsigned set = 0; set < JUMP_SETS; set++)
+        if (jumps_create(&view->jumps[set], jump_shift))
+            return -ENOMEM;
     return 0;
 }
 
@@ -352,8 +345,7 @@ void shadowmm_destroy(struct shadowmm *sm)
     give_back(sm);
     for (unsigned i = 0; sm->view && i < sm->view_count; i++)
         for (unsigned set = 0; set < JUMP_SETS; set++)
-            if (sm->view[i].jumps[set].table)
-                munmap(sm->view[i].jumps[set].table, sizeof(struct jump_table));
+            jumps_destroy(&sm->view[i].jumps[set]);
     window_destroy(sm);
     sync_destroy(sm);
     share_destroy(sm);

@@ -10,7 +10,7 @@
 #define VIEWS_MAX 31
 #define VIEW_SHARED (1u << 31) /* in place.views: what all views share (share.c) */
 #define WINDOWS_MAX 20
-#define JUMP_LOG 8192
+#define JUMP_LOG 32768
 #define JUMP_PAGES 4096
 #define POOL_SIZE (WINDOWS_MAX + SANDBOXES_MAX)
 
@@ -23,7 +23,7 @@ struct jumps {
     uint64_t low, high;      /* bounds of the addresses in it (while used is not 0) */
     /* bit n: pages whose number is n modulo JUMP_PAGES may have entries */
     uint64_t pages[JUMP_PAGES / 64];
-    uint32_t log[JUMP_LOG];  /* slots filled */
+    uint32_t *log;           /* slots filled: JUMP_LOG of them */
 };
 
 /* What a page or a run of them may be used for. exec: in a direct window only. */
@@ -159,6 +159,8 @@ void view_empty_all(struct shadowmm *sm); /* they stay selected and keep their w
 void view_drop(struct shadowmm *sm, struct view *view, uint64_t gla, uint64_t size);
 
 /* --- jumps.c --- */
+int jumps_create(struct jumps *jumps, unsigned shift); /* 0 or -errno */
+void jumps_destroy(struct jumps *jumps);
 void jumps_flush(struct jumps *jumps);
 void jumps_drop(struct jumps *jumps, uint64_t gla, uint64_t size);
 

@@ -18,32 +18,36 @@ static struct adapt_site *site_of(const struct translator *t, uint64_t gpa)
     return &t->adapt[(gpa ^ gpa >> 14) & (ADAPT_SIZE - 1)];
 }
 
+/* Asked for each instruction that is translated, most of which are in frames without sites. */
 const struct adapt_site *adapt_site(const struct translator *t, uint64_t gpa)
 {
+    uint64_t frame = (gpa >> PAGE_SHIFT) % ADAPT_FRAMES;
     const struct adapt_site *site = site_of(t, gpa);
 
+    if (!(t->adapt_frames[frame / 64] >> frame % 64 & 1))
+        return NULL;
     return site->gpa == gpa ? site : NULL;
 }
 
 bool adapt_uses_tlb(const struct translator *t, uint64_t gpa)
 {
-    const struct adapt_site *site = site_of(t, gpa);
+    const struct adapt_site *site = adapt_site(t, gpa);
 
-    return site->tlb && site->gpa == gpa;
+    return site && site->tlb;
 }
 
 bool adapt_calls(const struct translator *t, uint64_t gpa)
 {
-    const struct adapt_site *site = site_of(t, gpa);
+    const struct adapt_site *site = adapt_site(t, gpa);
 
-    return site->call && site->gpa == gpa;
+    return site && site->call;
 }
 
 bool adapt_fetches(const struct translator *t, uint64_t gpa)
 {
-    const struct adapt_site *site = site_of(t, gpa);
+    const struct adapt_site *site = adapt_site(t, gpa);
 
-    return site->fetch && site->gpa == gpa;
+    return site && site->fetch;
 }
 
 void adapt_forget(struct translator *t, uint64_t gpa)
@@ -56,8 +60,10 @@ static struct adapt_site *claim(struct translator *t, const struct unit *unit, u
                                 enum adapt_cause cause)
 {
     uint64_t gpa = unit->gpa + unit->insn[insn].guest;
+    uint64_t frame = (gpa >> PAGE_SHIFT) % ADAPT_FRAMES;
     struct adapt_site *site = site_of(t, gpa);
 
+    t->adapt_frames[frame / 64] |= 1ull << frame % 64;
     if (site->gpa != gpa)
         *site = (struct adapt_site){ .gpa = gpa };
     site->met[cause] += site->met[cause] != UINT16_MAX;

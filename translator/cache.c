@@ -85,8 +85,8 @@ static void empty_region(struct translator *t, unsigned i)
     before = spent_begin(t->vcpu->spent, SPENT_EVICTION);
     r->unit_count = 0; /* nobody has to look for its units there any more */
     for (size_t k = 0; k < count; k++)
-        if (!r->units[k]->dead)
-            unit_drop(t, r->units[k]);
+        if (r->units[k].unit && !r->units[k].unit->dead)
+            unit_drop(t, r->units[k].unit);
     t->stats.evictions++;
     unit_bury(t);
     r->used = i ? 0 : 4096;
@@ -117,25 +117,40 @@ void cache_commit(struct translator *t, struct unit *unit, size_t size)
         r->units = realloc(r->units, r->unit_room * sizeof(*r->units));
         BUG_ON(!r->units);
     }
-    r->units[r->unit_count++] = unit;
+    r->units[r->unit_count++] = (struct cached){ unit->host, unit };
+}
+
+/* The last entry whose code begins at the executable address or before it, or NULL. */
+static struct cached *find(struct translator *t, const uint8_t *host)
+{
+    struct cache_region *r = &t->region[(size_t)(host - t->exec) / region_size(t)];
+    size_t low = 0, high = r->unit_count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (r->units[middle].host <= host)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? &r->units[low - 1] : NULL;
 }
 
 /* The unit whose code holds the executable address, or NULL. */
 struct unit *cache_find(struct translator *t, const void *host)
 {
-    size_t offset = (size_t)((const uint8_t *)host - t->exec), low = 0, high;
-    struct cache_region *r = &t->region[offset / region_size(t)];
+    struct cached *found = find(t, host);
+    struct unit *unit = found ? found->unit : NULL;
 
-    for (high = r->unit_count; low < high;) {
-        size_t middle = (low + high) / 2;
-        struct unit *unit = r->units[middle];
+    return unit && (const uint8_t *)host < unit->host + unit->host_len ? unit : NULL;
+}
 
-        if ((const uint8_t *)host < unit->host)
-            high = middle;
-        else if ((const uint8_t *)host >= unit->host + unit->host_len)
-            low = middle + 1;
-        else
-            return unit;
-    }
-    return NULL;
+/* What is dropped is found no more; its place is free again when its region is emptied. */
+void cache_forget(struct translator *t, const struct unit *unit)
+{
+    struct cached *found = find(t, unit->host);
+
+    if (found && found->unit == unit)
+        found->unit = NULL;
 }

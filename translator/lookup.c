@@ -114,34 +114,14 @@ void unit_drop(struct translator *t, struct unit *unit)
     t->stats.units_dropped++;
 }
 
-/* Frees what has been dropped; its region's list forgets it. No translated code is running. */
-static void forget_in_region(struct translator *t, struct unit *unit)
-{
-    size_t offset = (size_t)(unit->host - t->exec);
-    struct cache_region *r = &t->region[offset / (t->cache_size / CACHE_REGIONS)];
-    size_t low = 0, high = r->unit_count;
-
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-
-        if (r->units[middle]->host < unit->host)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == r->unit_count || r->units[low] != unit)
-        return;
-    for (r->unit_count--; low < r->unit_count; low++)
-        r->units[low] = r->units[low + 1];
-}
-
+/* Frees what has been dropped. No translated code is running. */
 void unit_bury(struct translator *t)
 {
     while (t->graveyard) {
         struct unit *unit = t->graveyard;
 
         t->graveyard = unit->next_dead;
-        forget_in_region(t, unit);
+        cache_forget(t, unit);
         chain_free(t, unit);
         free(unit->sites);
         free(unit->exits);
@@ -157,8 +137,8 @@ void unit_drop_all(struct translator *t)
 
         r->unit_count = 0;
         for (size_t k = 0; k < count; k++)
-            if (!r->units[k]->dead)
-                unit_drop(t, r->units[k]);
+            if (r->units[k].unit && !r->units[k].unit->dead)
+                unit_drop(t, r->units[k].unit);
     }
     unit_bury(t);
 }
@@ -178,9 +158,12 @@ void unit_drop_stopped(struct translator *t)
     for (unsigned i = 0; i < CACHE_REGIONS; i++) {
         const struct cache_region *r = &t->region[i];
 
-        for (size_t k = 0; k < r->unit_count; k++)
-            if (!r->units[k]->dead && is_stopped(t->vcpu, r->units[k]))
-                unit_drop(t, r->units[k]);
+        for (size_t k = 0; k < r->unit_count; k++) {
+            struct unit *unit = r->units[k].unit;
+
+            if (unit && !unit->dead && is_stopped(t->vcpu, unit))
+                unit_drop(t, unit);
+        }
     }
     unit_bury(t);
 }

@@ -199,10 +199,16 @@ struct adapt_site {
 };
 
 #define ADAPT_SIZE 16384
+#define ADAPT_FRAMES 4096
+
+struct cached {
+    const uint8_t *host; /* where its code begins */
+    struct unit *unit;   /* NULL: it is no more */
+};
 
 struct cache_region {
     size_t start, used;         /* offsets into the cache */
-    struct unit **units;        /* in the order of their code */
+    struct cached *units;       /* in the order of their code */
     size_t unit_count, unit_room;
 };
 
@@ -233,6 +239,8 @@ struct translator {
     uint32_t pending_eip;
     uint64_t thunks;            /* offset of the jumps to switch.S at the start of the cache */
     struct adapt_site *adapt;   /* hashed by gpa */
+    /* bit n: frames whose number is n modulo ADAPT_FRAMES may have sites */
+    uint64_t adapt_frames[ADAPT_FRAMES / 64];
     uint64_t gs_base;           /* as the host's register has it */
     uint64_t sampled_at;        /* TSC */
     struct direct *direct;      /* direct.c; NULL: not asked for */
@@ -278,6 +286,7 @@ void cache_destroy(struct translator *t);
 uint8_t *cache_reserve(struct translator *t, size_t size);
 void cache_commit(struct translator *t, struct unit *unit, size_t size);
 struct unit *cache_find(struct translator *t, const void *host);
+void cache_forget(struct translator *t, const struct unit *unit);
 static inline uint8_t *cache_writable(const struct translator *t, const uint8_t *exec)
 {
     return t->write + (exec - t->exec);

@@ -401,8 +401,7 @@ static void test_reset(void)
     } while (0)
 
 /* RDTSC is the host's until it is asked for, in a sandbox that has run and in one for a new
- * program;
- * another sandbox keeps the host's. */
+ * program; another sandbox keeps the host's. */
 static void test_tsc(void)
 {
     struct sandbox_regs r;
