@@ -107,16 +107,29 @@ uint8_t *cache_reserve(struct translator *t, size_t size)
     return t->write + r->start + r->used;
 }
 
+/* Room for one more in the current region's list; false: no memory. */
+bool cache_room(struct translator *t)
+{
+    struct cache_region *r = &t->region[t->current_region];
+    size_t room = r->unit_room ? 2 * r->unit_room : 1024;
+    struct cached *units;
+
+    if (r->unit_count < r->unit_room)
+        return true;
+    units = realloc(r->units, room * sizeof(*units));
+    if (!units)
+        return false;
+    r->units = units;
+    r->unit_room = room;
+    return true;
+}
+
+/* cache_room() has been asked. */
 void cache_commit(struct translator *t, struct unit *unit, size_t size)
 {
     struct cache_region *r = &t->region[t->current_region];
 
     r->used = (r->used + size + 15) & ~(size_t)15;
-    if (r->unit_count == r->unit_room) {
-        r->unit_room = r->unit_room ? 2 * r->unit_room : 4096;
-        r->units = realloc(r->units, r->unit_room * sizeof(*r->units));
-        BUG_ON(!r->units);
-    }
     r->units[r->unit_count++] = (struct cached){ unit->host, unit };
 }
 

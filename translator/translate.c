@@ -219,7 +219,7 @@ static struct unit *translate(struct translator *t, const struct origin *from)
     scan(b, from->code, room_in(b, from->room));
     exit_finish(b);
     BUG_ON(b->full);
-    unit = make_unit(b, from->gpa);
+    unit = cache_room(t) ? make_unit(b, from->gpa) : NULL;
     if (!unit)
         return NULL;
     cache_commit(t, unit, here(b));

@@ -284,6 +284,7 @@ struct unit *translate_crossing(struct translator *t, uint32_t eip, uint64_t gpa
 int cache_create(struct translator *t, size_t size);
 void cache_destroy(struct translator *t);
 uint8_t *cache_reserve(struct translator *t, size_t size);
+bool cache_room(struct translator *t);
 void cache_commit(struct translator *t, struct unit *unit, size_t size);
 struct unit *cache_find(struct translator *t, const void *host);
 void cache_forget(struct translator *t, const struct unit *unit);
