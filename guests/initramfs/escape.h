@@ -34,6 +34,7 @@ void escape_set(uint32_t mode, unsigned count, const uint64_t *table);
  */
 void escape_try(escape_way *way, const char *what, uint32_t number);
 void escape_wrong(const char *what, uint32_t number);
+int escape_is_exception(int signal);
 
 extern uint8_t *escape_copied;                     /* a page that all processes share */
 extern int escape_few;                             /* few tries, each of which takes long */

@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 STORMS = [(user, load) for load in ("fork", "forkexec", "pagefault")
           for user in ("direct", "auto")] + [("auto", "pipe")]
+PATIENCE = 1800  # seconds for what takes less than 30: a soak may run beside anything
 
 
 def run(command, seconds, **environment):
@@ -36,7 +37,7 @@ def fail(what, output):
 
 def lockstep(program, seed, kicks):
     streams = "1000" if kicks else "4000"
-    got = run([program, streams, str(seed)] + (["100"] if kicks else []), 300,
+    got = run([program, streams, str(seed)] + (["100"] if kicks else []), PATIENCE,
               NOVT_ACCESS="direct")
     if got.returncode:
         fail(f"lockstep from seed {seed}, kicks {kicks}", got.stdout)
@@ -45,7 +46,8 @@ def lockstep(program, seed, kicks):
 def storm(novt, guest, kernel, user, load):
     got = run([novt, "run", "-user", user, "-m", "512", "-kernel", guest / f"vmlinuz-{kernel}",
                "-initrd", guest / "initramfs.gz", "-append",
-               f"console=ttyS0 quiet novt.bench={load}", "-nographic", "-timeout", "200"], 220)
+               f"console=ttyS0 quiet novt.bench={load}", "-nographic", "-timeout", str(PATIENCE)],
+              PATIENCE + 60)
     if got.returncode or "BENCH done" not in got.stdout:
         fail(f"{kernel}, {load}, -user {user}: status {got.returncode}", got.stdout)
 
