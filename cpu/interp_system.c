@@ -448,6 +448,8 @@ enum step interp_sysenter(struct vcpu *vcpu, const struct insn *in)
         return fault_ud(vcpu);
     if (!vcpu_protected(vcpu) || !(cs & 0xfffc))
         return fault_gp(vcpu, 0);
+    if (vcpu->cpl == 3)
+        vcpu_note_sysenter(vcpu);
     vcpu->eflags &= ~(EFLAGS_VM | EFLAGS_IF | EFLAGS_RF);
     load_flat(vcpu, selector_plus(cs, 0, 0), selector_plus(cs, 8, 0), 0);
     vcpu->gpr[RSP] = vcpu->sysenter_esp & UINT32_MAX;

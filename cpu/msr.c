@@ -259,6 +259,7 @@ bool msr_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
 void msr_reset(struct vcpu *vcpu)
 {
     vcpu->sysenter_cs = vcpu->sysenter_esp = vcpu->sysenter_eip = 0;
+    vcpu->sysenter_ways = 0;
     vcpu->star = vcpu->lstar = vcpu->cstar = vcpu->sfmask = vcpu->kernel_gs_base = 0;
     vcpu->tsc_aux = vcpu->tsc_offset = vcpu->tsc_paused = 0;
     vcpu->pat = 0x0007040600070406;

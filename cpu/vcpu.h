@@ -171,7 +171,17 @@ struct vcpu {
     struct stops *stops; /* a debugger's (cpu/stops.h); NULL: there is none */
     struct transfers *transfers; /* cpu/transfers.h; NULL: nobody keeps them */
     struct spent *spent; /* NULL, or set before the engine is created: -stats */
+    uint8_t sysenter_ways; /* SYSENTER_ bits: how CPL 3 has executed it since reset */
 };
+
+/* With ESP in EBP, as Linux wants it; otherwise. */
+enum { SYSENTER_AT_ESP = 1, SYSENTER_ELSEWHERE = 2 };
+
+static inline void vcpu_note_sysenter(struct vcpu *vcpu)
+{
+    vcpu->sysenter_ways |= (uint32_t)vcpu->gpr[RBP] == (uint32_t)vcpu->gpr[RSP]
+                               ? SYSENTER_AT_ESP : SYSENTER_ELSEWHERE;
+}
 
 /* Allocated (aligned) with everything cleared, or NULL. The caller then sets mem, env, model and
  * stop, calls mem_create() (cpu/mem.h) and vcpu_reset(). */

@@ -136,6 +136,7 @@ struct shadowmm {
     uint64_t fill;           /* counts page faults, so to speak: one fills a run at most */
     struct table_chunk *chunks;
     struct share share;
+    bool careful;            /* direct windows have no page that may execute SYSENTER */
     bool sharing;            /* a fill of what is shared: sync_filled() marks its tables */
     struct window pool[POOL_SIZE]; /* windows, then those with a sandbox */
     unsigned area_limit;
@@ -191,6 +192,13 @@ void window_protect(struct shadowmm *sm, uint64_t gfn, uint64_t count);
 void window_prefill(struct shadowmm *sm, const struct view *view); /* the current one */
 void window_destroy(struct shadowmm *sm);
 
+
+/* --- sysenter.c --- */
+/* May user code execute the page at gpa (of RAM) directly, which it may write? */
+bool sysenter_allows(const struct shadowmm *sm, uint64_t gpa, bool write);
+/* Before user code runs directly: what has it done since? Empties direct windows where that allows
+ * more or less than before. */
+void sysenter_look(struct shadowmm *sm);
 
 /* --- share.c --- */
 int share_create(struct shadowmm *sm);

@@ -280,7 +280,10 @@ static bool may_write(const struct shadowmm *sm, const struct walk *walk, enum s
 
 static struct rights rights_of(const struct shadowmm *sm, const struct walk *walk, enum slot slot)
 {
-    return (struct rights){ may_write(sm, walk, slot), slot == SLOT_DIRECT && !walk->nx };
+    bool write = may_write(sm, walk, slot);
+
+    return (struct rights){ write, slot == SLOT_DIRECT && !walk->nx &&
+                                       sysenter_allows(sm, walk->gpa, write) };
 }
 
 static bool same_rights(struct rights a, struct rights b)
@@ -306,7 +309,7 @@ static uint64_t continues(struct shadowmm *sm, uint64_t gla, uint64_t gfn, enum 
         !same_rights(rights_of(sm, &walk, slot), rights) || !sync_filled(sm, gla, &walk))
         return 0;
     inside = (gla & (walk.size - 1)) >> PAGE_SHIFT;
-    if (walk.size == PAGE_SIZE ||
+    if (walk.size == PAGE_SIZE || (slot == SLOT_DIRECT && sm->careful) ||
         !physmem_is_uniform(sm->vcpu->mem, walk.gpa - (inside << PAGE_SHIFT), walk.size))
         return 1;
     return down ? inside + 1 : (walk.size >> PAGE_SHIFT) - inside;
@@ -563,8 +566,23 @@ void shadowmm_direct_trapped(struct shadowmm *sm)
 
 enum mem_fill shadowmm_direct_fault(struct shadowmm *sm, uint64_t gla, enum mem_access access)
 {
+    enum mem_fill result = fill(sm, SLOT_DIRECT, gla, access);
+
     sm->stats.direct_faults++;
-    return fill(sm, SLOT_DIRECT, gla, access);
+    return access == MEM_EXEC && result == MEM_FILLED && shadowmm_direct_refuses(sm, gla)
+               ? MEM_SPECIAL : result;
+}
+
+bool shadowmm_direct_refuses(struct shadowmm *sm, uint64_t gla)
+{
+    const struct window *w = sm->view[sm->current].window[SLOT_DIRECT];
+    unsigned at;
+
+    sysenter_look(sm);
+    if (!sm->careful || !w)
+        return false;
+    at = area_find(w, gla >> PAGE_SHIFT);
+    return at < w->areas && w->area[at].page <= gla >> PAGE_SHIFT && !w->area[at].rights.exec;
 }
 
 bool shadowmm_touched(const struct shadowmm *sm)

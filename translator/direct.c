@@ -69,7 +69,8 @@ bool direct_wanted(const struct translator *t, uint32_t key)
 {
     return t->direct && key & KEY_USER && shadowmm_sandbox(t->sm) &&
            direct_allowed(t->vcpu, key) && (t->direct->tsc_fault || !tsc_differs(t->vcpu)) &&
-           !(t->vcpu->stops && stops_in_user(t->vcpu));
+           !(t->vcpu->stops && stops_in_user(t->vcpu)) &&
+           !shadowmm_direct_refuses(t->sm, t->vcpu->rip);
 }
 
 /* --- The state, in and out ------------------------------------------------------------------- */
@@ -212,14 +213,21 @@ static void fault(struct translator *t, const struct sandbox_exit *exit)
     interpret(t);
 }
 
-static void sysenter(struct vcpu *vcpu)
+/* ESP is lost, so nothing is learnt from its being EBP; from a lost EAX, that they differ. (Where
+ * the guest cannot read the word either, Linux answers with -EFAULT whatever EAX is.) */
+static void sysenter(struct vcpu *vcpu, bool lost_eax)
 {
     static const uint8_t code[15] = { 0x0f, 0x34 };
+    uint8_t ways = vcpu->sysenter_ways;
+    uint32_t word;
     struct insn in;
 
+    if (lost_eax && mem_debug_read(vcpu, (uint32_t)vcpu->gpr[RBP], &word, sizeof(word)))
+        ways |= SYSENTER_ELSEWHERE;
     decode(&in, code, sizeof(code), MODE_32);
     if (interp_execute(vcpu, &in) == STEP_FAULT)
         fault_deliver(vcpu);
+    vcpu->sysenter_ways = ways;
 }
 
 /* The program has left what it was given, or killed its process: it dies of #GP. */
@@ -255,7 +263,7 @@ static void act(struct translator *t, const struct sandbox_exit *exit)
         vcpu->rip = (uint32_t)(vcpu->rip - 2);
         interpret(t);
         return;
-    case SANDBOX_SYSENTER: sysenter(vcpu); return;
+    case SANDBOX_SYSENTER: sysenter(vcpu, exit->sysenter_lost_eax); return;
     case SANDBOX_KICK: return;
     case SANDBOX_ESCAPE:
     case SANDBOX_STUCK: violated(t); return;
@@ -296,9 +304,20 @@ static void take_fpu(struct vcpu *vcpu, const struct sandbox *sandbox)
     fpu_taken(vcpu, fip, fdp);
 }
 
-/* SYSENTER loses EAX while the stack is not mapped (sandbox.h, sysenter_lost_eax). And what was
- * missing is needed at once: that saves a second fault for each page that is touched first. */
-static void map_needed(struct translator *t)
+/* Has a kick come just before the SYSENTER of Linux's vDSO? */
+static bool at_sysenter(struct vcpu *vcpu)
+{
+    uint8_t code[4] = { 0 };
+
+    if (!mem_debug_read(vcpu, (uint32_t)vcpu->rip, code, sizeof(code)))
+        return false;
+    return (code[0] == 0x0f && code[1] == 0x34) || (code[2] == 0x0f && code[3] == 0x34);
+}
+
+/* SYSENTER loses EAX while the stack is not mapped (sandbox.h, sysenter_lost_eax): false when it is
+ * not, and SYSENTER is next. And what was missing is needed at once: that saves a second fault for
+ * each page that is touched first. */
+static bool map_needed(struct translator *t)
 {
     uint32_t esp = (uint32_t)t->vcpu->gpr[RSP];
 
@@ -307,6 +326,7 @@ static void map_needed(struct translator *t)
     t->direct->missing = 0;
     if (!shadowmm_direct_mapped(t->sm, esp))
         shadowmm_direct_fault(t->sm, esp, MEM_READ);
+    return shadowmm_direct_mapped(t->sm, esp) || !at_sysenter(t->vcpu);
 }
 
 void direct_run(struct translator *t)
@@ -320,7 +340,11 @@ void direct_run(struct translator *t)
     int err = 0;
 
     bt_fpu_out(vcpu);
-    map_needed(t);
+    if (!map_needed(t)) {
+        spent_back(vcpu->spent, before);
+        interpret(t);
+        return;
+    }
     put_state(vcpu, &in);
     regs = in;
     put_fpu(vcpu, sandbox);

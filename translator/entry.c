@@ -65,6 +65,8 @@ bool bt_sysenter(struct vcpu *vcpu, uint32_t key)
                  (key & KEY_VECTORS) | KEY_TSC | KEY_OK);
     if (!host)
         return false;
+    if (key & KEY_USER)
+        vcpu_note_sysenter(vcpu);
     flat_segments(vcpu, cs, 0);
     vcpu->gpr[RSP] = (uint32_t)vcpu->sysenter_esp;
     vcpu->bt.flag_if = 0;

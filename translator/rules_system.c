@@ -235,8 +235,11 @@ static bool int_segmented(struct builder *b, const struct insn *in)
 
 bool rule_sysenter(struct builder *b, const struct insn *in)
 {
-    return !(in->prefixes & PREFIX_LOCK) && !(b->key & KEY_SEG) &&
-           cpuid_has(b->t->vcpu->model, CPUID_SEP) && light_transfer(b, in, bt_sysenter, b->key);
+    if (in->prefixes & PREFIX_LOCK || b->key & KEY_SEG ||
+        !cpuid_has(b->t->vcpu->model, CPUID_SEP))
+        return false;
+    emit_vcpu(b, 0x89, RBP, offsetof(struct vcpu, gpr[RBP])); /* vcpu_note_sysenter() */
+    return light_transfer(b, in, bt_sysenter, b->key);
 }
 
 bool rule_int(struct builder *b, const struct insn *in)

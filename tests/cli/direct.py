@@ -34,7 +34,7 @@ def check(condition, *what):
 
 # --- A guest whose program computes for ever at CPL 3 ------------------------------
 
-TSS, IDT, VECTOR = 0x4000, 0x5000, 0x30
+TSS, IDT, VECTOR, HANDLER = 0x4000, 0x5000, 0x30, 0x6000
 
 
 def user_program(program, prepare=b""):
@@ -64,18 +64,38 @@ def user_spin():
     return user_program(b"\x40\xeb\xfd")
 
 
+def handler(code):
+    """Puts this code there."""
+    return b"".join(b"\xc6\x05" + struct.pack("<IB", HANDLER + i, byte)
+                    for i, byte in enumerate(code))
+
+
+def user_sysenter(rounds):
+    """So many times it computes and executes SYSENTER, with an address in EBP that no sandbox can
+    have mapped; the kernel's end is UD2 if EAX did not get there."""
+    count, number, base = 0x7100, 0x12345678, guest.LOAD + guest.HEADER
+    code = b"\x3d" + struct.pack("<I", number) + b"\x74\x02\x0f\x0b"
+    code += b"\xff\x05" + struct.pack("<I", count) + b"\x81\x3d" + struct.pack("<2I", count, rounds)
+    put = handler(code + b"\x74\x02\x0f\x35" + POWER_OFF)  # je; sysexit
+    for register, value in (0x174, 8), (0x175, 0x8000), (0x176, HANDLER):
+        put += b"\xb9" + struct.pack("<I", register) + b"\xb8" + struct.pack("<I", value)
+        put += b"\x31\xd2\x0f\x30"
+    loop = b"\xb9" + struct.pack("<I", 3000000) + b"\x49\x75\xfd"
+    loop += b"\xb8" + struct.pack("<I", number) + b"\xbd\x00\xf0\xff\xff\x89\xe1\x0f\x34"
+    begin = base + len(user_program(b"", put)) + 5
+    return user_program(b"\xba" + struct.pack("<I", begin) + loop, put)  # edx: where it goes on
+
+
 def user_clock(prepare):
     """Computes, reads the time stamp counter, has it read by the kernel, and so on for ever. Where
     it ever went backwards: UD2, of which nobody takes the exception."""
     later = (b"\x0f\x31\x39\xfa\x77\x08\x72\x04\x39\xf0\x73\x02\x0f\x0b"  # than edi:esi
              b"\x89\xc6\x89\xd7")
-    handler = 0x6000
     put = b"".join(b"\xc7\x05" + struct.pack("<II", at, value) for at, value in (
-        (TSS + 4, 0x8000), (TSS + 8, 0x10), (IDT + 8 * VECTOR, 0x80000 | handler),
+        (TSS + 4, 0x8000), (TSS + 8, 0x10), (IDT + 8 * VECTOR, 0x80000 | HANDLER),
         (IDT + 8 * VECTOR + 4, 0xEE00), (0x7000, (8 * VECTOR + 7) | (IDT & 0xFFFF) << 16),
         (0x7004, IDT >> 16)))
-    for i, byte in enumerate(later + b"\xcf"):  # the handler: the same, IRET
-        put += b"\xc6\x05" + struct.pack("<IB", handler + i, byte)
+    put += handler(later + b"\xcf")  # the same; IRET
     put += b"\x0f\x01\x1d" + struct.pack("<I", 0x7000)  # lidt
     put += b"\x66\xb8\x28\0\x0f\x00\xd8\x31\xf6\x31\xff"  # ltr; esi, edi: 0
     loop = b"\xb9" + struct.pack("<I", 1000000) + b"\x49\x75\xfd" + later
@@ -235,6 +255,13 @@ def case_counter(novt):
     got = novt.run("-user", "direct", "-no-reboot", code=user_clock(
         b"\x0f\x20\xe0\x83\xc8\x04\x0f\x22\xe0"))
     check(got[0] == 80 and "could not handle #GP at 001b:" in got[2], "with CR4.TSD:", got)
+
+
+def case_sysenter(novt):
+    """A system's user code that has anything in EBP at SYSENTER loses no register by it."""
+    for user in ("direct", "auto"):
+        got = novt.run("-user", user, "-no-reboot", code=user_sysenter(200))
+        check(got == (0, "r", ""), user, got)
 
 
 def case_terminal(novt):

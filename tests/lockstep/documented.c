@@ -11,7 +11,7 @@ enum { SANDBOX_CODE = 0x23, SANDBOX_DATA = 0x2b, SANDBOX_CODE64 = 0x33 };
 #define FXSAVE_SIZE 512
 
 enum row {
-    READ_BACK, LOADED, TO_64, CPUID, TSC, TABLES_READ, DESCRIPTORS, SYSENTER_LOST, SYSENTER_EBP,
+    READ_BACK, LOADED, TO_64, CPUID, TSC, TABLES_READ, DESCRIPTORS, SYSENTER_LOST,
     NOT_OFFERED, XSTATE, PARTS,
     MASKED, OVERWRITTEN, NONE,
 };
@@ -26,7 +26,6 @@ static const char *const names[NONE] = {
     [TABLES_READ] = "SGDT, SIDT, SLDT, STR, SMSW",
     [DESCRIPTORS] = "LAR, LSL, VERR, VERW",
     [SYSENTER_LOST] = "SYSENTER that is not allowed",
-    [SYSENTER_EBP] = "SYSENTER with an unreadable word at EBP",
     [NOT_OFFERED] = "instructions that the guest's CPUID does not offer",
     [XSTATE] = "AVX-512 and others",
     [PARTS] = "ENTER, PUSHA, POPA, far CALL, 80-bit stores that fault midway",
@@ -147,9 +146,7 @@ static enum row read_row(const struct vcpu *vcpu, const struct insn *in)
         return read_back(vcpu, target(in)) ? READ_BACK : NONE;
     case M_CALL_FAR: return read_back(vcpu, SEG_CS) ? READ_BACK : NONE;
     case M_SYSENTER:
-        if (!(vcpu->sysenter_cs & ~3ull))
-            return SYSENTER_LOST;
-        return vcpu->gpr[RBP] != vcpu->gpr[RSP] ? SYSENTER_EBP : NONE;
+        return vcpu->sysenter_cs & ~3ull ? NONE : SYSENTER_LOST;
     default: return NONE;
     }
 }
