@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct audit_find;
+struct code_listener;
 struct tenure;
 struct vcpu;
 
@@ -28,14 +29,40 @@ enum user_tier { USER_AUTO, USER_TLB, USER_WINDOW, USER_DIRECT };
 /* What the trap engine looks for: -audit. */
 enum audit_mode { AUDIT_OFF, AUDIT_FIRST, AUDIT_ALL };
 
+/*
+ * Who hears of the host code that is made of the guest's (-perf). The guest's FPU and vector state
+ * is in struct vcpu, and the CPU in the code's address space, when either is called.
+ */
+struct code_listener {
+    /* size bytes at host do what the guest's code from gla on does; user: at CPL 3. */
+    void (*made)(void *arg, const void *host, uint32_t size, uint32_t gla, bool user);
+    void (*reused)(void *arg, const void *host, uint64_t size); /* other code will be there */
+    void *arg;
+};
+
 /* What create() is asked for, and what it says when that cannot be had. */
 struct engine_request {
     enum user_tier user; /* for engines that have several tiers */
     enum audit_mode audit; /* for the trap engine, and who hears of what it finds (trap/trap.h) */
     void (*audit_found)(void *arg, const struct audit_find *find);
     void *audit_arg;
+    const struct code_listener *listener; /* NULL, or for as long as the engine lives */
     const char *error;   /* a sentence for the user */
     int err;             /* the errno that belongs to it, or 0 */
+};
+
+/* Where a CPU is, or was a moment ago. */
+struct guest_point {
+    uint32_t eip, esp, ebp; /* linear addresses */
+    bool user;              /* CPL 3 */
+    bool flat;              /* 32-bit code and stack, with bases of 0 */
+};
+
+/* What a signal interrupted. */
+enum interrupted {
+    INTERRUPTED_CODE,    /* guest code: the point is where */
+    INTERRUPTED_RUN,     /* guest code: where, run() returns with soon */
+    INTERRUPTED_MONITOR, /* the engine's own C on the guest's behalf; run() returns soon */
 };
 
 struct engine {
@@ -51,6 +78,10 @@ struct engine {
     /* Called by the kick signal's handler after vcpu_kick(), on the vcpu's thread, with the
      * handler's ucontext_t: make a running engine notice. Async-signal-safe; may be NULL. */
     void (*on_kick)(struct vcpu *vcpu, void *ucontext);
+    /* Called by a signal's handler, on the vcpu's thread: changes nothing. NULL: as if it were
+     * INTERRUPTED_RUN each time. */
+    enum interrupted (*interrupted)(struct vcpu *vcpu, const void *ucontext,
+                                    struct guest_point *point);
     /* Prints what the engine counted, for -stats: name and value pairs. */
     void (*stats)(const struct vcpu *vcpu, void (*put)(void *arg, const char *name, uint64_t value),
                   void *arg);

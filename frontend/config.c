@@ -124,11 +124,6 @@ static int take_audit(struct config *config, const char *value, struct error *er
     return 0;
 }
 
-static int take_user(struct config *config, const char *value, struct error *error)
-{
-    return config_engine_take_user(&config->user, value, error);
-}
-
 static int take_cpu(struct config *config, const char *value, struct error *error)
 {
     (void)error;
@@ -269,17 +264,45 @@ TAKE_FLAG(take_help, command, COMMAND_HELP)
 TAKE_FLAG(take_version, command, COMMAND_VERSION)
 #undef TAKE_FLAG
 
+/* --- Families of options, each in a file of its own -------------------------- */
+
+#define TAKE_PART(function, take, field)                                                           \
+    static int function(struct config *config, const char *value, struct error *error)             \
+    {                                                                                              \
+        return take(&config->field, value, error);                                                 \
+    }
+
+TAKE_PART(take_user, config_engine_take_user, user)
+TAKE_PART(take_boot, config_boot_take, boot)
+TAKE_PART(take_display, config_display_take, display)
+TAKE_PART(take_vga, config_display_take_vga, display)
+TAKE_PART(take_screenshot, config_display_take_shot, display)
+TAKE_PART(take_monitor, config_control_take, control)
+TAKE_PART(take_virtio, config_virtio_mode, virtio)
+TAKE_PART(take_chardev, config_virtio_chardev, virtio)
+TAKE_PART(take_share, config_virtio_share, virtio)
+TAKE_PART(take_virtfs, config_virtio_virtfs, virtio)
+TAKE_PART(take_drive, config_drive_take, drives)
+TAKE_PART(take_nic, config_nic_take, nics)
+TAKE_PART(take_gdb, config_debug_take, debug)
+TAKE_PART(take_profile, config_profile_take, profile)
+TAKE_PART(take_profile_hz, config_profile_take_hz, profile)
+TAKE_PART(take_symbols, config_profile_take_symbols, profile)
+#undef TAKE_PART
+
+static int take_perf(struct config *config, const char *value, struct error *error)
+{
+    (void)error;
+    config->profile.perf = value ? PERF_DUMP : PERF_MAP;
+    return 0;
+}
+
 static int take_quick(struct config *config, const char *value, struct error *error)
 {
     (void)value, (void)error;
     config->command = COMMAND_DOCTOR;
     config->quick = true;
     return 0;
-}
-
-static int take_boot(struct config *config, const char *value, struct error *error)
-{
-    return config_boot_take(&config->boot, value, error);
 }
 
 static int take_kernel(struct config *config, const char *value, struct error *error)
@@ -299,21 +322,6 @@ static int take_expect(struct config *config, const char *value, struct error *e
     return 0;
 }
 
-static int take_display(struct config *config, const char *value, struct error *error)
-{
-    return config_display_take(&config->display, value, error);
-}
-
-static int take_vga(struct config *config, const char *value, struct error *error)
-{
-    return config_display_take_vga(&config->display, value, error);
-}
-
-static int take_screenshot(struct config *config, const char *value, struct error *error)
-{
-    return config_display_take_shot(&config->display, value, error);
-}
-
 static int take_full_screen(struct config *config, const char *value, struct error *error)
 {
     (void)value;
@@ -322,39 +330,9 @@ static int take_full_screen(struct config *config, const char *value, struct err
     return 0;
 }
 
-static int take_monitor(struct config *config, const char *value, struct error *error)
-{
-    return config_control_take(&config->control, value, error);
-}
-
-static int take_virtio(struct config *config, const char *value, struct error *error)
-{
-    return config_virtio_mode(&config->virtio, value, error);
-}
-
 static int take_virtcon(struct config *config, const char *value, struct error *error)
 {
     return config_console_take(&config->virtio.console, "-virtcon", value, false, error);
-}
-
-static int take_chardev(struct config *config, const char *value, struct error *error)
-{
-    return config_virtio_chardev(&config->virtio, value, error);
-}
-
-static int take_share(struct config *config, const char *value, struct error *error)
-{
-    return config_virtio_share(&config->virtio, value, error);
-}
-
-static int take_virtfs(struct config *config, const char *value, struct error *error)
-{
-    return config_virtio_virtfs(&config->virtio, value, error);
-}
-
-static int take_drive(struct config *config, const char *value, struct error *error)
-{
-    return config_drive_take(&config->drives, value, error);
 }
 
 #define TAKE_DRIVE(option)                                                                         \
@@ -370,16 +348,6 @@ TAKE_DRIVE(hdd)
 TAKE_DRIVE(cdrom)
 TAKE_DRIVE(fda)
 #undef TAKE_DRIVE
-
-static int take_nic(struct config *config, const char *value, struct error *error)
-{
-    return config_nic_take(&config->nics, value, error);
-}
-
-static int take_gdb(struct config *config, const char *value, struct error *error)
-{
-    return config_debug_take(&config->debug, value, error);
-}
 
 static int take_gdb_port(struct config *config, const char *value, struct error *error)
 {

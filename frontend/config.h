@@ -16,6 +16,7 @@
 #include "frontend/config_drive.h"
 #include "frontend/config_engine.h"
 #include "frontend/config_nic.h"
+#include "frontend/config_profile.h"
 #include "frontend/config_virtio.h"
 #include "frontend/console.h"
 #include "frontend/pc.h"
@@ -59,6 +60,7 @@ struct config {
     struct display_spec display;
     struct control_spec control;
     struct debug_spec debug;
+    struct profile_spec profile;
 
     const char *expect;  /* NULL: nothing */
     uint64_t timeout_ns; /* 0: none */

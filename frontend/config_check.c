@@ -84,7 +84,8 @@ int config_check(struct config *config, struct error *error)
         return error_set(error, EX_USAGE, "-serial stdio: only one line can be on the terminal; "
                                           "write -serial none for the other");
     if (config_drive_check(&config->drives, error) ||
-        config_engine_check(config->engine, config->audit, error))
+        config_engine_check(config->engine, config->audit, error) ||
+        config_profile_check(&config->profile, config->engine, error))
         return -1;
     if (config->expect && serial[0].kind == CONSOLE_NONE)
         return error_set(error, EX_USAGE,

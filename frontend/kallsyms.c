@@ -256,24 +256,45 @@ static uint32_t nearest(const struct kallsyms *k, uint32_t offset)
     return low;
 }
 
-/* Without the type, which is its first letter. */
-static void expand(const struct kallsyms *k, uint32_t number, char *text, size_t size)
+/* The type, which is a letter, and the name; returns where the next one begins. */
+static size_t expand_at(const struct kallsyms *k, size_t at, char *name, size_t size)
 {
-    size_t at = k->names + word(k, k->markers + number / GROUP * 4), tokens;
-    char name[NAME_MAX_LEN] = "";
-    unsigned length;
-    size_t used = 0;
+    size_t tokens, used = 0;
+    unsigned length = name_length(k, at, &tokens);
 
-    for (uint32_t i = 0; i < number % GROUP; i++)
-        at = next_name(k, at);
-    length = name_length(k, at, &tokens);
     for (unsigned i = 0; i < length; i++) {
         size_t token = k->tokens + token_offset(k, byte(k, tokens + i));
 
-        while (byte(k, token) && used < sizeof(name) - 1)
+        while (byte(k, token) && used < size - 1)
             name[used++] = (char)byte(k, token++);
     }
-    snprintf(text, size, "%s", used ? name + 1 : "");
+    name[used] = '\0';
+    return tokens + length;
+}
+
+/* Without the type. */
+static void expand(const struct kallsyms *k, uint32_t number, char *text, size_t size)
+{
+    size_t at = k->names + word(k, k->markers + number / GROUP * 4);
+    char name[NAME_MAX_LEN];
+
+    for (uint32_t i = 0; i < number % GROUP; i++)
+        at = next_name(k, at);
+    expand_at(k, at, name, sizeof(name));
+    snprintf(text, size, "%s", *name ? name + 1 : "");
+}
+
+void kallsyms_each(const struct kallsyms *k,
+                   void (*hear)(void *arg, uint32_t gla, char type, const char *name), void *arg)
+{
+    size_t at = k->names;
+    char name[NAME_MAX_LEN];
+
+    for (uint32_t i = 0; i < k->count; i++) {
+        at = expand_at(k, at, name, sizeof(name));
+        if (*name)
+            hear(arg, k->base + word(k, k->offsets + 4 * (size_t)i), *name, name + 1);
+    }
 }
 
 void kallsyms_name(const struct kallsyms *k, uint32_t gla, char *text, size_t size)

@@ -12,6 +12,10 @@ struct physmem;
 struct kallsyms *kallsyms_find(const struct physmem *mem);
 void kallsyms_free(struct kallsyms *k);
 
+/* Calls hear for each symbol, in the order of addresses; type: a letter as nm has it. */
+void kallsyms_each(const struct kallsyms *k,
+                   void (*hear)(void *arg, uint32_t gla, char type, const char *name), void *arg);
+
 /* Writes "name+0x12" of the function at gla into text; "" where there is none. */
 void kallsyms_name(const struct kallsyms *k, uint32_t gla, char *text, size_t size);
 

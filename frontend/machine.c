@@ -26,6 +26,7 @@
 #include "frontend/names.h"
 #include "frontend/nics.h"
 #include "frontend/poller.h"
+#include "frontend/profiling.h"
 #include "frontend/report.h"
 #include "frontend/shares.h"
 #include "frontend/screen.h"
@@ -134,7 +135,8 @@ static int create_cpu(struct machine *m, struct error *error)
 static int create_engine(struct machine *m, struct error *error)
 {
     struct engine_request request = { .user = m->config->user, .audit = m->config->audit,
-                                      .audit_found = audit_print, .audit_arg = m };
+                                      .audit_found = audit_print, .audit_arg = m,
+                                      .listener = profiling_listener(m->profiling) };
     int err;
 
     /* On the bare CPU nobody sees its transfers. */
@@ -324,7 +326,8 @@ int machine_create(struct machine *m, const struct config *config, struct error 
         nics_create(&m->nics, &config->nics, m->poller, error) ||
         shares_create(&m->shares, &config->virtio, m->poller, error) ||
         screen_create(&m->screen, &config->display, error) ||
-        create_board(m, error) || machine_boot(m, error))
+        create_board(m, error) || machine_boot(m, error) ||
+        profiling_create(&m->profiling, m, error))
         return -1;
     return create_engine(m, error);
 }
@@ -343,7 +346,9 @@ int machine_open(struct machine *m, struct error *error)
         return -1;
     if (control_open(&m->control, &m->config->control, m, error))
         return -1;
-    return debugger_open(&m->debugger, &m->config->debug, m, error);
+    if (debugger_open(&m->debugger, &m->config->debug, m, error))
+        return -1;
+    return profiling_open(m->profiling, error);
 }
 
 static bool in_a_hurry(const struct machine *m)
@@ -376,6 +381,8 @@ int machine_close(struct machine *m, struct error *error)
     m->debugger = NULL;
     control_close(m->control);
     m->control = NULL;
+    if (profiling_close(m->profiling, error))
+        err = -1;
     if (drives_close(m->drives, error))
         err = -1;
     if (screen_close(m->screen, error))
@@ -395,6 +402,7 @@ int machine_close(struct machine *m, struct error *error)
 void machine_destroy(struct machine *m)
 {
     timer_cancel(&m->timeout);
+    profiling_destroy(m->profiling);
     debugger_close(m->debugger);
     control_close(m->control);
     screen_stop(m->screen);

@@ -29,6 +29,7 @@ struct names;
 struct nics;
 struct pc;
 struct poller;
+struct profiling;
 struct shares;
 struct screen;
 struct vcpu;
@@ -56,6 +57,7 @@ struct machine {
     struct screen *screen; /* NULL: no VGA */
     struct control *control; /* NULL: no -monitor */
     struct debugger *debugger; /* NULL: no -gdb */
+    struct profiling *profiling; /* NULL: no -perf, no -profile */
     bool paused;             /* pause.h */
     uint64_t paused_ns, paused_tsc; /* CLOCK_MONOTONIC and the host's counter when it began */
     struct expect *expect; /* NULL: nothing to wait for */

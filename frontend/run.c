@@ -36,6 +36,7 @@
 #include "frontend/machine.h"
 #include "frontend/pause.h"
 #include "frontend/poller.h"
+#include "frontend/profiling.h"
 #include "frontend/report.h"
 #include "frontend/terminal.h"
 
@@ -169,6 +170,7 @@ static void reboot(struct machine *m)
     struct error error = { 0 };
 
     m->stats.resets++;
+    profiling_restart(m->profiling);
     if (machine_restart(m, &error))
         vm_stop(&m->stop, VM_HOST_ERROR, 0, "the guest rebooted, and then: %.200s", error.text);
     look_for_signal(m);
@@ -178,8 +180,12 @@ static void reboot(struct machine *m)
 
 static enum exit_reason run_cpu(struct machine *m)
 {
+    enum exit_reason why;
+
     m->stats.engine_exits++;
-    return stops_stepping(m->vcpu) ? stops_step(m->vcpu) : m->engine->run(m->vcpu);
+    why = stops_stepping(m->vcpu) ? stops_step(m->vcpu) : m->engine->run(m->vcpu);
+    profiling_look(m->profiling);
+    return why;
 }
 
 static void run_once(struct machine *m)

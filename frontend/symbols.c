@@ -44,20 +44,25 @@ static bool grow(void **array, size_t *room, size_t wanted, size_t size)
     return true;
 }
 
+void symbols_add(struct symbols *s, uint64_t address, uint64_t size, const char *name)
+{
+    size_t length = strlen(name) + 1;
+
+    if (length < 2 || !grow((void **)&s->row, &s->room, s->count + 1, sizeof(*s->row)) ||
+        !grow((void **)&s->names, &s->names_room, s->used + length, 1))
+        return;
+    s->row[s->count++] = (struct symbol){ address, size, s->used };
+    memcpy(s->names + s->used, name, length);
+    s->used += length;
+}
+
 static void add(struct symbols *s, const GElf_Sym *symbol, const char *name)
 {
     unsigned type = GELF_ST_TYPE(symbol->st_info);
-    size_t length = name ? strlen(name) + 1 : 0;
 
-    if ((type != STT_FUNC && type != STT_NOTYPE) || length < 2 ||
-        symbol->st_shndx == SHN_UNDEF || symbol->st_shndx == SHN_ABS ||
-        !grow((void **)&s->row, &s->room, s->count + 1, sizeof(*s->row)) ||
-        !grow((void **)&s->names, &s->names_room, s->used + length, 1))
-        return;
-    s->row[s->count++] = (struct symbol){ symbol->st_value,
-                                          type == STT_FUNC ? symbol->st_size : 0, s->used };
-    memcpy(s->names + s->used, name, length);
-    s->used += length;
+    if ((type == STT_FUNC || type == STT_NOTYPE) && name && symbol->st_shndx != SHN_UNDEF &&
+        symbol->st_shndx != SHN_ABS)
+        symbols_add(s, symbol->st_value, type == STT_FUNC ? symbol->st_size : 0, name);
 }
 
 static void add_section(struct symbols *s, Elf *elf, Elf_Scn *section, const GElf_Shdr *header)
@@ -71,7 +76,7 @@ static void add_section(struct symbols *s, Elf *elf, Elf_Scn *section, const GEl
         add(s, &symbol, elf_strptr(elf, header->sh_link, symbol.st_name));
 }
 
-static void add_all(struct symbols *s, const struct image *image)
+void symbols_add_elf(struct symbols *s, const struct image *image)
 {
     Elf_Scn *section = NULL;
     GElf_Shdr header;
@@ -96,9 +101,20 @@ static int by_value(const void *a, const void *b)
     return one->name < other->name ? 1 : -1;
 }
 
+void symbols_sort(struct symbols *s)
+{
+    if (s->count)
+        qsort(s->row, s->count, sizeof(*s->row), by_value);
+}
+
+struct symbols *symbols_create(void)
+{
+    return calloc(1, sizeof(struct symbols));
+}
+
 struct symbols *symbols_read(const char *path)
 {
-    struct symbols *s = calloc(1, sizeof(*s));
+    struct symbols *s = symbols_create();
     struct error ignored = { 0 };
     struct image image;
 
@@ -107,10 +123,10 @@ struct symbols *symbols_read(const char *path)
         return NULL;
     }
     if (!image_unzip(&image, path, "kernel", FILE_MAX, &ignored))
-        add_all(s, &image);
+        symbols_add_elf(s, &image);
     image_free(&image);
     if (s->count) {
-        qsort(s->row, s->count, sizeof(*s->row), by_value);
+        symbols_sort(s);
         return s;
     }
     symbols_free(s);
@@ -144,20 +160,38 @@ static size_t below(const struct symbols *s, uint64_t address)
     return low;
 }
 
-void symbols_at(const struct symbols *s, uint64_t address, char *text, size_t size)
+size_t symbols_count(const struct symbols *s)
 {
-    *text = '\0';
+    return s ? s->count : 0;
+}
+
+uint64_t symbols_highest(const struct symbols *s)
+{
+    return s && s->count ? s->row[s->count - 1].value : 0;
+}
+
+const char *symbols_nearest(const struct symbols *s, uint64_t address, uint64_t *offset)
+{
     for (size_t i = s ? below(s, address) : 0; i > 0; i--) {
         const struct symbol *row = &s->row[i - 1];
-        uint64_t distance = address - row->value;
 
-        if (distance >= FAR_AWAY)
-            return;
-        if (row->size && distance >= row->size)
-            continue;
-        snprintf(text, size, "%s+0x%" PRIx64, s->names + row->name, distance);
-        return;
+        *offset = address - row->value;
+        if (*offset >= FAR_AWAY)
+            return NULL;
+        if (!row->size || *offset < row->size)
+            return s->names + row->name;
     }
+    return NULL;
+}
+
+void symbols_at(const struct symbols *s, uint64_t address, char *text, size_t size)
+{
+    uint64_t offset;
+    const char *name = symbols_nearest(s, address, &offset);
+
+    *text = '\0';
+    if (name)
+        snprintf(text, size, "%s+0x%" PRIx64, name, offset);
 }
 
 bool symbols_find(const struct symbols *s, const char *name, uint64_t *address)

@@ -1,14 +1,15 @@
 /*
- * The translation cache: one memfd mapped twice, writable here, executable there (U6). It is filled
+ * The translation cache: memory mapped twice, writable here, executable there (U6). It is filled
  * region after region; when all are full the oldest is emptied as a whole, so that eviction costs
  * nothing per transfer and never fragments.
+ *
+ * The memory has no file: perf looks for names of code (-perf) in anonymous memory alone.
  */
 #include "translator/unit.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/bug.h"
 #include "base/spent.h"
@@ -41,12 +42,12 @@ int cache_create(struct translator *t, size_t size)
     size_t step = size / CACHE_REGIONS;
 
     t->cache_size = size;
-    t->fd = memfd_create("novt-code", MFD_CLOEXEC);
-    if (t->fd < 0 || ftruncate(t->fd, (off_t)size))
+    t->exec = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+    if (t->exec == MAP_FAILED)
         return -errno;
-    t->write = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, t->fd, 0);
-    t->exec = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, t->fd, 0);
-    if (t->write == MAP_FAILED || t->exec == MAP_FAILED)
+    t->write = mremap(t->exec, 0, size, MREMAP_MAYMOVE); /* from size 0: the same memory again */
+    if (t->write == MAP_FAILED || mprotect(t->write, size, PROT_READ | PROT_WRITE))
         return -errno;
     write_thunks(t);
     for (unsigned i = 0; i < CACHE_REGIONS; i++)
@@ -63,8 +64,6 @@ void cache_destroy(struct translator *t)
         munmap(t->write, t->cache_size);
     if (t->exec && t->exec != MAP_FAILED)
         munmap(t->exec, t->cache_size);
-    if (t->fd >= 0)
-        close(t->fd);
 }
 
 static size_t region_size(const struct translator *t)
@@ -78,6 +77,8 @@ static void empty_region(struct translator *t, unsigned i)
     size_t count = r->unit_count;
     enum spent_on before;
 
+    if (t->listener && r->used)
+        t->listener->reused(t->listener->arg, t->exec + r->start, r->used);
     if (!count) {
         r->used = i ? 0 : 4096;
         return;

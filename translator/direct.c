@@ -386,6 +386,11 @@ void direct_kick(struct translator *t)
         sandbox_kick(running);
 }
 
+bool direct_runs(const struct translator *t)
+{
+    return t->direct && t->direct->running;
+}
+
 /* --- Sandboxes ------------------------------------------------------------------------------- */
 
 #define REFUSED_SAMPLES 500 /* about a second: to ask is not free where processes are few */

@@ -407,13 +407,13 @@ static void *create(struct vcpu *vcpu, struct engine_request *request)
 
     if (t) {
         t->vcpu = vcpu;
-        t->fd = -1;
         t->exit_free = t->pending_exit = NO_EXIT;
         t->bmi = host_has_bmi();
         t->bmi2 = host_has_bmi2();
         t->fsgsbase = host_has_fsgsbase();
         vcpu->bt.jump_shift = t->bmi2 ? JUMP_SHIFT : 0;
         t->counting = vcpu->spent;
+        t->listener = request->listener;
         vcpu->engine_state = t;
         vcpu->bt.step[0] = 1;
         vcpu->bt.step[1] = -1;
@@ -534,4 +534,5 @@ const struct engine engine_translator = {
     .stats = stats,
     .tenures = tenures,
     .on_kick = precise_kick,
+    .interrupted = precise_point,
 };

@@ -104,6 +104,27 @@ void precise_kick(struct vcpu *vcpu, void *ucontext)
         uc->uc_mcontext.gregs[REG_R14] = (greg_t)JUMP_POISON;
 }
 
+/* U3: the guest's registers are in the host's. */
+enum interrupted precise_point(struct vcpu *vcpu, const void *ucontext, struct guest_point *point)
+{
+    const ucontext_t *uc = ucontext;
+    struct translator *t = translator_of(vcpu);
+    uint64_t rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
+    const void *host = (const void *)(uintptr_t)rip;
+    struct unit *unit = cache_holds(t, rip) ? cache_find(t, host) : NULL;
+
+    if (!unit)
+        return direct_runs(t) ? INTERRUPTED_RUN : INTERRUPTED_MONITOR;
+    *point = (struct guest_point){
+        .eip = unit->base + unit->eip + unit->insn[unit_insn_at(unit, host)].guest,
+        .esp = (uint32_t)uc->uc_mcontext.gregs[REG_RSP],
+        .ebp = (uint32_t)uc->uc_mcontext.gregs[REG_RBP],
+        .user = unit->key & KEY_USER,
+        .flat = !(unit->key & KEY_SEG),
+    };
+    return INTERRUPTED_CODE;
+}
+
 int precise_install(struct translator *t)
 {
     static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL };

@@ -199,6 +199,9 @@ static void made(struct translator *t, struct unit *unit, const uint8_t *code)
               (unsigned long)(unit->host - t->exec), unit->insn_count, unit->guest_len,
               unit->host_len);
     list_code(unit, code);
+    if (t->listener)
+        t->listener->made(t->listener->arg, unit->host, unit->host_len, unit->base + unit->eip,
+                          unit->key & KEY_USER);
 }
 
 /* What is behind the segment's limit is not there. */

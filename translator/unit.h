@@ -224,7 +224,6 @@ struct translator_stats {
 struct translator {
     struct vcpu *vcpu;
     struct shadowmm *sm;
-    int fd;
     uint8_t *write, *exec;      /* the cache's two mappings */
     size_t cache_size;
     struct cache_region region[CACHE_REGIONS];
@@ -247,6 +246,7 @@ struct translator {
     bool bmi, bmi2, fsgsbase; /* bmi: BMI1 and BMI2 */
     bool counting;              /* count.c */
     bool counting_units;        /* the same: units made now count how often they are entered */
+    const struct code_listener *listener; /* NULL: nobody wants to know */
     bool lines;                 /* some TLB had a line beside code (cpu/tlb.h, T4) */
     uint32_t stops_version;     /* the code stops that no unit holds (cpu/stops.h, X1) */
     struct translator_stats stats;
@@ -356,6 +356,7 @@ bool smc_has_code(struct translator *t, uint64_t gpa, uint64_t size);
 /* --- precise.c --- */
 int precise_install(struct translator *t);
 void precise_kick(struct vcpu *vcpu, void *ucontext);
+enum interrupted precise_point(struct vcpu *vcpu, const void *ucontext, struct guest_point *point);
 
 /* --- direct.c --- */
 /* NULL, with *handoff: TSC cycles of a run that ends at once; or why this host cannot. */
@@ -367,6 +368,7 @@ bool direct_wanted(const struct translator *t, uint32_t key);
 /* Until something needs the monitor, which is then done. */
 void direct_run(struct translator *t);
 void direct_kick(struct translator *t);   /* async-signal-safe */
+bool direct_runs(const struct translator *t); /* the same; user code is on the bare CPU now */
 /* Makes the next sandbox, if the shadow memory has use for it. */
 void direct_supply(struct translator *t);
 
