@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "cpu/cpuid.h"
+#include "cpu/event.h"
 #include "cpu/fault.h"
 #include "cpu/paging.h"
 
@@ -71,6 +72,7 @@ bool control_write_cr0(struct vcpu *vcpu, uint32_t value)
     if (changed & (CR0_PG | CR0_WP | CR0_PE) ||
         (changed & (CR0_CD | CR0_NW) && pae_paging(value, vcpu->cr4))) /* other PDPTEs */
         mem_mode_changed(vcpu);
+    event_mode_may_change(vcpu, vcpu->rip);
     return false;
 }
 
@@ -79,6 +81,7 @@ bool control_load_root(struct vcpu *vcpu, uint32_t cr3)
     if (pae_paging(vcpu->cr0, vcpu->cr4) && load_pdptes(vcpu, cr3))
         return true;
     log_print(LOG_mmu, "root %08llx -> %08x\n", (unsigned long long)vcpu->cr3, cr3);
+    event_tell(vcpu, EVENT_cr3, vcpu->cr3, cr3, 0);
     vcpu->cr3 = cr3;
     vcpu->stats.cr3_writes++;
     mem_root_changed(vcpu);

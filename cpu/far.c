@@ -5,6 +5,7 @@
  * Modelled: real, protected and virtual-8086 mode, call gates with parameters, task gates, TSS.
  * Not yet: 64-bit mode, shadow stacks.
  */
+#include "cpu/event.h"
 #include "cpu/fault.h"
 #include "cpu/mem.h"
 #include "cpu/rm.h"
@@ -441,6 +442,8 @@ static bool iret_frame(struct vcpu *vcpu, const struct frame *f)
 enum step interp_iret(struct vcpu *vcpu, const struct insn *in)
 {
     struct frame f = { .size = in->opsize, .popped = 3u * in->opsize };
+    enum event_mode mode = event_mode_before(vcpu);
+    uint64_t rip = vcpu->rip;
 
     if (vcpu_v86(vcpu) && vcpu_iopl(vcpu) < 3)
         return fault_gp(vcpu, 0);
@@ -452,5 +455,7 @@ enum step interp_iret(struct vcpu *vcpu, const struct insn *in)
         return STEP_FAULT;
     }
     vcpu->nmi_blocked = false;
+    event_in(vcpu, EVENT_return, mode, rip, vcpu->rip, event_word("iret"), 0);
+    event_mode_may_change(vcpu, vcpu->rip);
     return STEP_JUMPED;
 }

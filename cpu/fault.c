@@ -10,6 +10,7 @@
 #include "base/spent.h"
 #include "cpu/debug.h"
 #include "cpu/describe.h"
+#include "cpu/event.h"
 #include "cpu/segment.h"
 #include "cpu/stops.h"
 #include "cpu/task.h"
@@ -293,6 +294,16 @@ static uint32_t pushed_eflags(const struct vcpu *vcpu, const struct fault *f)
     return vcpu->eflags | (traps ? 0 : EFLAGS_RF);
 }
 
+/* For the trace: an exception has been delivered, from this mode. */
+static void tell_fault(struct vcpu *vcpu, const struct fault *f, const struct event *ev,
+                       enum event_mode mode)
+{
+    event_in(vcpu, EVENT_exception, mode, ev->rip, f->vector, f->error, vcpu->cr2);
+    if (f->vector == VEC_PF)
+        event_in(vcpu, EVENT_true_fault, mode, ev->rip, f->cr2, f->error, vcpu->cr3);
+    event_mode_may_change(vcpu, vcpu->rip);
+}
+
 static void deliver_fault(struct vcpu *vcpu)
 {
     enum fault_class first = BENIGN;
@@ -304,6 +315,7 @@ static void deliver_fault(struct vcpu *vcpu)
         struct event ev = { .vector = f.vector, .soft = f.soft, .error = f.error, .ext = !f.soft,
                             .rip = vcpu->rip, .eflags = pushed_eflags(vcpu, &f) };
         enum fault_class now = class_of(f.vector);
+        enum event_mode mode = event_mode_before(vcpu);
 
         ev.has_error = f.has_error && vcpu_protected(vcpu);
         if (f.vector == VEC_PF) {
@@ -319,6 +331,7 @@ static void deliver_fault(struct vcpu *vcpu)
         }
         if (!deliver(vcpu, &ev)) {
             vcpu->stats.faults[f.vector & 31]++;
+            tell_fault(vcpu, &f, &ev, mode);
             return;
         }
         first = now > first ? now : first;
@@ -354,8 +367,10 @@ void fault_interrupt(struct vcpu *vcpu, uint8_t vector)
     vcpu->stats.interrupts++;
     if (log_on(LOG_int))
         log_fault(vcpu, &ev, "interrupt");
+    event_tell(vcpu, EVENT_interrupt, vector, 0, 0);
     if (deliver(vcpu, &ev))
         fault_deliver(vcpu);
+    event_mode_may_change(vcpu, vcpu->rip);
     spent_back(vcpu->spent, before);
 }
 
@@ -363,11 +378,14 @@ enum step fault_software(struct vcpu *vcpu, uint8_t vector, uint64_t next_rip)
 {
     struct event ev = { .vector = vector, .soft = true, .rip = next_rip,
                         .eflags = vcpu->eflags & ~EFLAGS_RF };
+    enum event_mode mode = event_mode_before(vcpu);
 
     if (log_on(LOG_int))
         log_fault(vcpu, &ev, "software");
     if (deliver(vcpu, &ev))
         return STEP_FAULT;
     vcpu->stats.soft_interrupts++;
+    event_in(vcpu, EVENT_software, mode, next_rip, vector, event_word("int"), 0);
+    event_mode_may_change(vcpu, vcpu->rip);
     return STEP_JUMPED;
 }

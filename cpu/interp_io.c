@@ -11,6 +11,7 @@
 
 #include "cpu/debug.h"
 #include "cpu/env.h"
+#include "cpu/event.h"
 #include "cpu/fault.h"
 #include "cpu/mem.h"
 #include "cpu/stops.h"
@@ -18,10 +19,14 @@
 
 static uint64_t port_read(struct vcpu *vcpu, uint16_t port, unsigned size)
 {
+    uint64_t value;
+
     vcpu->stats.port_reads++;
     if (debug_armed(vcpu))
         debug_port_access(vcpu, port, size);
-    return vcpu->env->port_read(vcpu->env->board, port, size);
+    value = vcpu->env->port_read(vcpu->env->board, port, size);
+    event_tell(vcpu, EVENT_port_read, port, value, size);
+    return value;
 }
 
 static void port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint64_t value)
@@ -29,6 +34,7 @@ static void port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint64_t
     vcpu->stats.port_writes++;
     if (debug_armed(vcpu))
         debug_port_access(vcpu, port, size);
+    event_tell(vcpu, EVENT_port_write, port, value, size);
     vcpu->env->port_write(vcpu->env->board, port, size, value);
 }
 
@@ -139,6 +145,8 @@ static uint64_t ins_many(struct vcpu *vcpu, const struct insn *in, uint16_t port
     uint64_t done = to ? env->port_read_string(env->board, port, size, to, count) : 0;
 
     vcpu->stats.port_reads += done;
+    if (done)
+        event_tell(vcpu, EVENT_port_read_string, port, done, size);
     return done;
 }
 
@@ -151,6 +159,8 @@ static uint64_t outs_many(struct vcpu *vcpu, const struct insn *in, uint16_t por
     uint64_t done = from ? env->port_write_string(env->board, port, size, from, count) : 0;
 
     vcpu->stats.port_writes += done;
+    if (done)
+        event_tell(vcpu, EVENT_port_write_string, port, done, size);
     return done;
 }
 

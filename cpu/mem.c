@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "cpu/debug.h"
+#include "cpu/event.h"
 #include "cpu/fault.h"
 #include "cpu/paging.h"
 #include "cpu/stops.h"
@@ -220,14 +221,23 @@ static inline void store(uint8_t *host, unsigned size, uint64_t value)
     }
 }
 
+static uint64_t device_read(struct vcpu *vcpu, uint64_t gpa, unsigned size)
+{
+    uint64_t value = vcpu->env->mmio_read(vcpu->env->board, gpa, size);
+
+    vcpu->stats.mmio_reads++;
+    value &= UINT64_MAX >> (64 - 8 * size);
+    event_tell(vcpu, EVENT_mmio_read, gpa, value, size);
+    return value;
+}
+
 static uint64_t place_read(struct vcpu *vcpu, const struct place *at, unsigned size)
 {
     if (__builtin_expect(at->debug, 0))
         tell_access(vcpu, at->gla, size, false);
     if (at->host)
         return load(at->host, size);
-    vcpu->stats.mmio_reads++;
-    return vcpu->env->mmio_read(vcpu->env->board, at->gpa, size) & UINT64_MAX >> (64 - 8 * size);
+    return device_read(vcpu, at->gpa, size);
 }
 
 static void place_write(struct vcpu *vcpu, const struct place *at, unsigned size, uint64_t value)
@@ -245,6 +255,7 @@ static void place_write(struct vcpu *vcpu, const struct place *at, unsigned size
         return;
     }
     vcpu->stats.mmio_writes++;
+    event_tell(vcpu, EVENT_mmio_write, at->gpa, value, size);
     vcpu->env->mmio_write(vcpu->env->board, at->gpa, size, value);
 }
 

@@ -23,6 +23,7 @@
 
 struct tlb;
 struct cpu_model;
+struct events;
 struct mmu_ops;
 struct spent;
 struct stops;
@@ -171,6 +172,7 @@ struct vcpu {
     struct stops *stops; /* a debugger's (cpu/stops.h); NULL: there is none */
     struct transfers *transfers; /* cpu/transfers.h; NULL: nobody keeps them */
     struct spent *spent; /* NULL, or set before the engine is created: -stats */
+    struct events *events; /* the same: -trace; told by cpu/event.h */
     uint8_t sysenter_ways; /* SYSENTER_ bits: how CPL 3 has executed it since reset */
 };
 

@@ -141,6 +141,13 @@ static int take_smp(struct config *config, const char *value, struct error *erro
     return 0;
 }
 
+static int take_trace(struct config *config, const char *value, struct error *error)
+{
+    (void)error;
+    config->trace = value;
+    return 0;
+}
+
 static int take_log(struct config *config, const char *value, struct error *error)
 {
     static const char *const names[] = {
@@ -466,6 +473,7 @@ void config_help(void)
            "  novt exec -- COMMAND...      run a command in a fresh Debian guest (novt exec -h)\n"
            "  novt image COMMAND           make, describe, check, convert disk images\n"
            "  novt ctl -s SOCKET COMMAND   control a running guest (run -monitor unix:SOCKET)\n"
+           "  novt trace FILE              read a trace (run -trace FILE): text, timeline, JSON\n"
            "  novt bench [options]         measure what virtualization costs on this host\n"
            "  novt learn [CHAPTER]         a course, with small kernels to look into\n"
            "  novt doctor                  say what this host offers and what novt will use\n\n"
@@ -527,8 +535,8 @@ static int parse_words(struct config *config, char **argv, int argc, unsigned co
 int config_parse(struct config *config, int argc, char **argv, struct error *error)
 {
     static const char *const commands[] = { "run",    "exec", "image",  "ctl",
-                                            "bench",  "doctor", "explain", "help",
-                                            "learn",  "version" };
+                                            "bench",  "doctor", "explain", "trace",
+                                            "help",   "learn",  "version" };
     const char *word = argc > 1 ? argv[1] : "";
 
     set_defaults(config);

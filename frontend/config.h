@@ -66,7 +66,7 @@ struct config {
     uint64_t timeout_ns; /* 0: none */
 
     bool stats;
-    const char *stats_json, *log, *log_file;
+    const char *stats_json, *trace, *log, *log_file;
 };
 
 /* 0, or -1 with *error. Notes about options that are accepted only for QEMU's sake go to stderr. */

@@ -31,6 +31,7 @@
 #include "frontend/shares.h"
 #include "frontend/screen.h"
 #include "frontend/terminal.h"
+#include "frontend/tracing.h"
 
 #define FLUSH_MS 2000 /* for a run that was told to end; others wait as long as it takes */
 #define FLUSH_SLICE_MS 100
@@ -125,6 +126,8 @@ static int create_cpu(struct machine *m, struct error *error)
     m->vcpu->stop = &m->stop;
     if (m->config->stats || m->config->stats_json)
         m->vcpu->spent = &m->spent;
+    if (m->config->trace && tracing_create(&m->tracing, m->vcpu, error))
+        return -1;
     if (mem_create(m->vcpu))
         return error_set(error, EX_OSERR, "no host memory for the CPU's TLB; free some");
     if (transfers_create(m->vcpu, log_on(LOG_int) || m->config->engine == &engine_interp))
@@ -334,7 +337,8 @@ int machine_create(struct machine *m, const struct config *config, struct error 
 
 int machine_open(struct machine *m, struct error *error)
 {
-    if (nics_open(m->nics, error) || shares_open(m->shares, error))
+    if (nics_open(m->nics, error) || shares_open(m->shares, error) ||
+        tracing_open(m->tracing, m->config->trace, clock_now_ns(&m->clock), error))
         return -1;
     /* The terminal last: what goes wrong before is told on a sane one. */
     struct console *all[] = { m->debugcon, m->virtcon, m->serial[1], m->serial[0] };
@@ -396,11 +400,14 @@ int machine_close(struct machine *m, struct error *error)
             err = -1;
     }
     terminal_restore();
+    if (tracing_close(m->tracing, error))
+        err = -1;
     return err;
 }
 
 void machine_destroy(struct machine *m)
 {
+    tracing_destroy(m->tracing);
     timer_cancel(&m->timeout);
     profiling_destroy(m->profiling);
     debugger_close(m->debugger);

@@ -32,6 +32,7 @@ struct poller;
 struct profiling;
 struct shares;
 struct screen;
+struct tracing;
 struct vcpu;
 
 struct machine {
@@ -58,6 +59,7 @@ struct machine {
     struct control *control; /* NULL: no -monitor */
     struct debugger *debugger; /* NULL: no -gdb */
     struct profiling *profiling; /* NULL: no -perf, no -profile */
+    struct tracing *tracing; /* NULL: no -trace */
     bool paused;             /* pause.h */
     uint64_t paused_ns, paused_tsc; /* CLOCK_MONOTONIC and the host's counter when it began */
     struct expect *expect; /* NULL: nothing to wait for */

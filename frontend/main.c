@@ -32,6 +32,7 @@
 #include "frontend/report.h"
 #include "frontend/script_tool.h"
 #include "frontend/shares.h"
+#include "frontend/trace_tool.h"
 
 static void print_name(void *arg, const char *name, const char *text)
 {
@@ -212,5 +213,7 @@ int main(int argc, char **argv)
         return flush_output(explain_tool(argc - 2, argv + 2));
     if (argc > 1 && script_tool_is(argv[1]))
         return script_tool(argc - 1, argv + 1);
+    if (argc > 1 && !strcmp(argv[1], "trace"))
+        return flush_output(trace_tool(argc - 2, argv + 2));
     return work(&config, argc, argv);
 }

@@ -2,7 +2,7 @@
 #include "frontend/pause.h"
 
 #include "base/clock.h"
-#include "cpu/vcpu.h"
+#include "cpu/event.h"
 #include "frontend/kick.h"
 #include "frontend/machine.h"
 
@@ -36,6 +36,9 @@ void pause_end(struct machine *m)
         m->vcpu->tsc_offset -= cycles;
         m->vcpu->tsc_paused += cycles;
     }
+    if (m->vcpu->events)
+        events_paused(m->vcpu->events, cycles);
+    event_tell(m->vcpu, EVENT_pause, 0, 0, 0);
     if (m->config->timeout_ns)
         timer_arm(&m->timeout, &m->clock,
                   deadline_ns(m) > m->base_ns ? deadline_ns(m) - m->base_ns : 0);

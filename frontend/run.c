@@ -28,6 +28,7 @@
 
 #include "base/spent.h"
 #include "cpu/engine.h"
+#include "cpu/event.h"
 #include "cpu/stops.h"
 #include "cpu/vcpu.h"
 #include "frontend/debugger.h"
@@ -103,6 +104,7 @@ static void sleep_until_needed(struct machine *m)
     sigset_t old;
 
     m->stats.sleeps++;
+    event_tell(m->vcpu, EVENT_halt, 0, 0, 0);
     if (!(m->vcpu->eflags & EFLAGS_IF) && !m->vcpu->nmi_pending) {
         vm_stop(&m->stop, VM_HALTED, 0, "HLT with interrupts off");
         return;
@@ -119,6 +121,7 @@ static void sleep_until_needed(struct machine *m)
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     spent_back(m->vcpu->spent, before);
+    event_tell(m->vcpu, EVENT_wake, 0, 0, 0);
 }
 
 /* --- Paused ------------------------------------------------------------------------- */
@@ -171,6 +174,7 @@ static void reboot(struct machine *m)
 
     m->stats.resets++;
     profiling_restart(m->profiling);
+    event_tell(m->vcpu, EVENT_reset, 0, 0, 0);
     if (machine_restart(m, &error))
         vm_stop(&m->stop, VM_HOST_ERROR, 0, "the guest rebooted, and then: %.200s", error.text);
     look_for_signal(m);

@@ -19,7 +19,9 @@
 #include "cpu/engine.h"
 #include "cpu/vcpu.h"
 #include "frontend/error.h"
+#include "frontend/machine.h"
 #include "frontend/stats_devices.h"
+#include "frontend/tracing.h"
 #include "shadowmm/shadowmm.h"
 
 static const char *const spent_name[] = {
@@ -236,6 +238,18 @@ static void gather_accounts(json_t *all, const struct stats_source *source, uint
     json_object_set_new(all, "interrupts_late", latency_group(&source->run->latency));
 }
 
+static json_t *trace_group(const struct tracing *tracing)
+{
+    struct tracing_stats stats = tracing_stats(tracing);
+    json_t *group = json_object();
+
+    put(group, "events", stats.ring.put);
+    put(group, "waits", stats.ring.waits);
+    put(group, "blocks", stats.file.blocks);
+    put(group, "bytes", stats.file.bytes);
+    return group;
+}
+
 json_t *stats_now(const struct stats_source *source, bool accounted)
 {
     json_t *all = json_object(), *engine = json_object();
@@ -255,6 +269,8 @@ json_t *stats_now(const struct stats_source *source, bool accounted)
         source->engine->stats(source->vcpu, put, engine);
     json_object_set_new(all, "engine", engine);
     json_object_set_new(all, "devices", stats_devices(source->machine));
+    if (source->machine->tracing)
+        json_object_set_new(all, "trace", trace_group(source->machine->tracing));
     if (accounted)
         json_object_set_new(all, "address_spaces", tenure_array(source, wall));
     return all;

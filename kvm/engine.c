@@ -24,6 +24,7 @@
 #include "base/spent.h"
 #include "cpu/engine.h"
 #include "cpu/env.h"
+#include "cpu/event.h"
 #include "cpu/interp.h"
 #include "cpu/mem.h"
 #include "cpu/msr.h"
@@ -56,10 +57,12 @@ static void exit_io(struct kvm *k)
             memcpy(&value, data, run->io.size);
             env->port_write(env->board, run->io.port, run->io.size, value);
             k->vcpu->stats.port_writes++;
+            event_tell(k->vcpu, EVENT_port_write, run->io.port, value, run->io.size);
         } else {
             value = env->port_read(env->board, run->io.port, run->io.size);
             memcpy(data, &value, run->io.size);
             k->vcpu->stats.port_reads++;
+            event_tell(k->vcpu, EVENT_port_read, run->io.port, value, run->io.size);
         }
     }
     k->unfinished = true;
@@ -80,15 +83,18 @@ static void mmio_write(struct kvm *k, uint64_t gpa, unsigned size, uint64_t valu
         return;
     }
     k->vcpu->stats.mmio_writes++;
+    event_tell(k->vcpu, EVENT_mmio_write, gpa, value, size);
     env->mmio_write(env->board, gpa, size, value);
 }
 
 static uint64_t mmio_read(struct kvm *k, uint64_t gpa, unsigned size)
 {
     const struct cpu_env *env = k->vcpu->env;
+    uint64_t value = env->mmio_read(env->board, gpa, size);
 
     k->vcpu->stats.mmio_reads++;
-    return env->mmio_read(env->board, gpa, size);
+    event_tell(k->vcpu, EVENT_mmio_read, gpa, value, size);
+    return value;
 }
 
 static void exit_mmio(struct kvm *k)
@@ -266,6 +272,7 @@ static bool inject_interrupt(struct kvm *k)
 
     vcpu->halted = false;
     vcpu->stats.interrupts++;
+    event_tell(vcpu, EVENT_interrupt, interrupt.irq, 0, 0);
     k->injected++;
     k->host.run->ready_for_interrupt_injection = 0; /* until the kernel says so again */
     return KVM_ASK(&k->host, k->host.cpu, KVM_INTERRUPT, &interrupt);

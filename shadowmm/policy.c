@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "base/bug.h"
+#include "cpu/event.h"
 #include "direct/sandbox.h"
 #include "shadowmm/view.h"
 
@@ -106,10 +107,14 @@ void policy_begin(struct shadowmm *sm, struct view *view)
     view->looked = 0;
 }
 
-static void moved(struct view *view, const char *why)
+static void moved(struct shadowmm *sm, struct view *view, const char *why)
 {
+    static const char *const names[] = { "tlb", "window", "direct" };
+
     view->tenure.moves++;
     view->tenure.why = why;
+    event_tell(sm->vcpu, EVENT_tier, view->cr3, event_word(names[tier_of(view)]),
+               event_word(why));
 }
 
 /* --- Giving and taking ----------------------------------------------------------------------- */
@@ -177,7 +182,7 @@ struct window *policy_take(struct shadowmm *sm, enum slot slot)
     w = view->window[held];
     w->events = 0;
     window_release(sm, view, held);
-    moved(view, "another address space needed its place");
+    moved(sm, view, "another address space needed its place");
     return host_ready(w) ? w : NULL;
 }
 
@@ -195,7 +200,7 @@ static bool promote(struct shadowmm *sm, struct view *view, enum slot slot, cons
     else
         sm->stats.windows_made++;
     if (slot != SLOT_KERNEL)
-        moved(view, why);
+        moved(sm, view, why);
     return true;
 }
 
@@ -204,7 +209,7 @@ static void demote(struct shadowmm *sm, struct view *view, enum slot slot, const
     window_release(sm, view, slot);
     view->samples[slot] = 0;
     if (slot != SLOT_KERNEL)
-        moved(view, why);
+        moved(sm, view, why);
 }
 
 /* --- Samples --------------------------------------------------------------------------------- */

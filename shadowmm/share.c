@@ -18,6 +18,7 @@
  */
 #include <stddef.h>
 
+#include "cpu/event.h"
 #include "shadowmm/view.h"
 
 #define BREAKS_MANY 256
@@ -107,6 +108,7 @@ static void entry_broken(struct shadowmm *sm, unsigned i)
     sm->share.entry[index] = 0;
     sm->share.index[i] = sm->share.index[--sm->share.used];
     sm->stats.entries_dropped++;
+    event_tell(sm->vcpu, EVENT_drop, (uint64_t)index << top_shift(sm), 1ull << top_shift(sm), 0);
     sm->stats.share_breaks++;
     sm->share.breaks++;
 }

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
+#include "cpu/event.h"
 #include "shadowmm/view.h"
 
 /*
@@ -87,7 +88,11 @@ static unsigned table_entries(const struct table *t)
 /* Drops what was made through entries [first, end) at a place. */
 static void drop_at(struct shadowmm *sm, const struct place *p, unsigned first, unsigned end)
 {
-    sm->stats.entries_dropped += p->views != 0;
+    if (!p->views)
+        return;
+    sm->stats.entries_dropped++;
+    event_tell(sm->vcpu, EVENT_drop, p->base + ((uint64_t)first << p->shift),
+               (uint64_t)(end - first) << p->shift, 0);
     if (p->views & VIEW_SHARED)
         share_drop(sm, p->base + ((uint64_t)first << p->shift),
                    (uint64_t)(end - first) << p->shift);
@@ -141,6 +146,7 @@ static void forget(struct shadowmm *sm, struct table *t)
     physmem_unwatch(sm->vcpu->mem, t->gfn, WATCH_TABLE);
     sm->table_of[t->gfn] = NULL;
     sm->stats.tables_forgotten++;
+    event_tell(sm->vcpu, EVENT_table_forget, t->gfn << PAGE_SHIFT, 0, 0);
     table_give(sm, t);
 }
 
@@ -218,6 +224,7 @@ static struct table *table_for(struct shadowmm *sm, const struct walk *walk, uns
     if (gfn >= sm->tables_end)
         sm->tables_end = gfn + 1;
     sm->stats.tables_traced++;
+    event_tell(sm->vcpu, EVENT_table_trace, gfn << PAGE_SHIFT, 0, 0);
     trace(sm, t);
     return t;
 }
@@ -353,8 +360,8 @@ void shadowmm_table_written(struct shadowmm *sm, uint64_t gpa, uint64_t size)
 {
     struct table *t = sm->table_of[gpa >> PAGE_SHIFT];
 
-    (void)size;
     sm->stats.table_writes++;
+    event_tell(sm->vcpu, EVENT_table_write, gpa, size, 0);
     if (!t || t->unsync)
         return;
     t->unsync = true;

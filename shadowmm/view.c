@@ -6,6 +6,7 @@
 
 #include "base/bug.h"
 #include "base/spent.h"
+#include "cpu/event.h"
 #include "cpu/stops.h"
 
 /* Control bits that change what a cached translation means. CR4.PGE does not: setting or clearing
@@ -37,9 +38,15 @@ static void forget_all(struct view *view)
         jumps_flush(&view->jumps[set]);
 }
 
-void view_flush(struct shadowmm *sm, struct view *view)
+static void count_flush(struct shadowmm *sm, const struct view *view)
 {
     sm->stats.flushes++;
+    event_tell(sm->vcpu, EVENT_flush, view->cr3, 0, 0);
+}
+
+void view_flush(struct shadowmm *sm, struct view *view)
+{
+    count_flush(sm, view);
     forget_all(view);
     policy_reset(sm, view);
 }
@@ -50,7 +57,7 @@ void view_empty_all(struct shadowmm *sm)
     for (unsigned i = 0; i < sm->view_count; i++) {
         struct view *view = &sm->view[i];
 
-        sm->stats.flushes++;
+        count_flush(sm, view);
         forget_all(view);
         for (enum slot slot = 0; slot < SLOT_COUNT; slot++)
             if (view->window[slot])
@@ -128,10 +135,13 @@ static struct view *find(struct shadowmm *sm)
 
 void view_select(struct shadowmm *sm)
 {
+    uint64_t misses = sm->stats.view_misses;
     struct view *view;
 
     policy_account(sm);
     view = find(sm);
+    event_tell(sm->vcpu, EVENT_view, view->cr3,
+               event_word(sm->stats.view_misses == misses ? "kept" : "new"), 0);
     view->used_at = ++sm->stats.view_switches;
     sm->current = (unsigned)(view - sm->view);
     sm->vcpu->tlb[0] = &view->tlb[0];
@@ -194,6 +204,7 @@ static void invlpg(struct vcpu *vcpu, uint64_t gla)
     struct shadowmm *sm = of(vcpu);
 
     sm->stats.invlpgs++;
+    event_tell(vcpu, EVENT_invlpg, gla, 0, 0);
     vcpu->bt.leave |= gla >> PAGE_SHIFT == (vcpu->seg[SEG_CS].base + vcpu->rip) >> PAGE_SHIFT;
     vcpu->bt.leave |= sync_invlpg(sm, gla);
     vcpu->bt.leave |= share_invlpg(sm, gla);

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "base/bug.h"
+#include "cpu/event.h"
 #include "cpu/fault.h"
 #include "cpu/stops.h"
 #include "shadowmm/view.h"
@@ -33,11 +34,17 @@ static void count_areas(struct shadowmm *sm, const struct window *w, int change)
         sm->stats.window_areas += (uint64_t)(int64_t)change;
 }
 
+static void count_unmap(struct shadowmm *sm, uint64_t page, uint64_t pages)
+{
+    sm->stats.window_unmaps++;
+    event_tell(sm->vcpu, EVENT_unmap, page << PAGE_SHIFT, pages, 0);
+}
+
 void window_empty(struct shadowmm *sm, struct window *w)
 {
     host_unmap_all(sm, w);
     count_areas(sm, w, -(int)w->areas);
-    sm->stats.window_unmaps++;
+    count_unmap(sm, 0, 0);
     for (unsigned i = 0; i < WRITTEN_BITS / 64; i++)
         w->written[i] = 0;
     w->is_straight = false;
@@ -174,7 +181,7 @@ void window_drop(struct shadowmm *sm, struct window *w, uint64_t gla, uint64_t s
     }
     area_remove(sm, w, page, end);
     w->events++;
-    sm->stats.window_unmaps++;
+    count_unmap(sm, page, end - page);
 }
 
 void window_release(struct shadowmm *sm, struct view *view, enum slot slot)
@@ -203,6 +210,7 @@ static void protect_pages(struct shadowmm *sm, struct window *w, uint64_t page, 
     w->area[area_find(w, page)].rights = rights;
     w->events++;
     sm->stats.window_protects++;
+    event_tell(sm->vcpu, EVENT_protect, page << PAGE_SHIFT, count, 0);
 }
 
 /* What of the frames the area has. */
@@ -405,6 +413,8 @@ static enum mem_fill fill_run(struct shadowmm *sm, struct window *w, uint64_t pa
     w->filled = true;
     sm->stats.window_maps++;
     sm->stats.window_pages += run.count;
+    event_tell(sm->vcpu, EVENT_map, (uint64_t)run.page << PAGE_SHIFT, run.count,
+               (uint64_t)run.gfn << PAGE_SHIFT);
     return MEM_FILLED;
 }
 

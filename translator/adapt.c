@@ -5,6 +5,7 @@
  * (INT n, in boot loaders) becomes a unit that holds none of them and fetches it each time.
  */
 #include "base/log.h"
+#include "cpu/event.h"
 #include "translator/unit.h"
 
 #define SPECIALS_MANY 4  /* page tables, translated code, MMIO: will never be mapped */
@@ -70,14 +71,20 @@ static struct adapt_site *claim(struct translator *t, const struct unit *unit, u
     return site;
 }
 
+static void tell(struct translator *t, uint32_t eip, const char *what)
+{
+    t->stats.sites_adapted++;
+    event_at(t->vcpu, EVENT_adapt, eip, event_word(what), 0, 0);
+    log_print(LOG_unit, "site %08x %s\n", eip, what);
+}
+
 /* Other units may hold the same instruction: each is dropped when it has trapped or faulted as
  * often. */
 static void adapted(struct translator *t, struct unit *unit, unsigned insn, bool *form,
                     const char *what)
 {
     if (!*form) {
-        t->stats.sites_adapted++;
-        log_print(LOG_unit, "site %08x %s\n", unit->eip + unit->insn[insn].guest, what);
+        tell(t, unit->eip + unit->insn[insn].guest, what);
     }
     *form = true;
     if (!unit->dead)
@@ -122,10 +129,8 @@ void adapt_patched(struct translator *t, const struct unit *unit, uint64_t gpa)
         return;
     site->patches = site->fetches = 0;
     if (!site->fetch)
-        t->stats.sites_adapted++;
+        tell(t, unit->eip + unit->insn[insn].guest, "written often: fetched");
     site->fetch = true;
-    log_print(LOG_unit, "site %08x written often: fetched\n",
-              unit->eip + unit->insn[insn].guest);
 }
 
 void adapt_fetched(struct translator *t, struct unit *unit)

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/spent.h"
+#include "cpu/event.h"
 #include "cpu/fault.h"
 #include "cpu/fpu.h"
 #include "cpu/interp.h"
@@ -265,6 +266,39 @@ static bool has_parts(uint32_t info)
     return info & (ACCESS_FPU | ACCESS_SEGMENTED) || (info & 0xff) > 8;
 }
 
+/* Where the access that goes on at resume was made: for the trace. */
+static uint32_t eip_at(struct translator *t, const void *resume)
+{
+    const struct unit *unit = cache_find(t, resume);
+
+    return unit->eip + unit->insn[unit_insn_at(unit, resume)].guest;
+}
+
+static void filled(struct vcpu *vcpu, uint64_t gla, bool write, const char *form, uint64_t eip)
+{
+    event_at(vcpu, EVENT_hidden_fault, eip, gla, event_word(write ? "write" : "read"),
+             event_word(form));
+}
+
+static void filled_tlb(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void *resume)
+{
+    struct translator *t = translator_of(vcpu);
+
+    t->stats.slow_fills++;
+    if (__builtin_expect(vcpu->events != NULL, 0))
+        filled(vcpu, gla, (info >> 8 & 3) == MEM_WRITE, "tlb", eip_at(t, resume));
+}
+
+/* An access that is interpreted at rip: to what is traced? */
+static void traced(struct vcpu *vcpu, enum mem_fill fill, uint64_t gla, const char *form,
+                   uint64_t *counter)
+{
+    if (fill != MEM_SPECIAL)
+        return;
+    ++*counter;
+    event_tell(vcpu, EVENT_trace_fault, gla, event_word(form), 0);
+}
+
 static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void *resume)
 {
     struct translator *t = translator_of(vcpu);
@@ -273,11 +307,11 @@ static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, c
     unsigned i;
 
     if (fill == MEM_FILLED) {
-        t->stats.slow_fills++;
+        filled_tlb(vcpu, gla, info, resume);
         return resume;
     }
     if (fill == MEM_SPECIAL && info & ACCESS_LINES && fill_line(t, gla, info & 0xff)) {
-        t->stats.slow_fills++;
+        filled_tlb(vcpu, gla, info, resume);
         return resume;
     }
     unit = cache_find(t, resume);
@@ -293,7 +327,7 @@ static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, c
         return go_on(vcpu);
     }
     t->stats.slow_specials++;
-    t->stats.trace_callouts += fill == MEM_SPECIAL;
+    traced(vcpu, fill, gla, "tlb", &t->stats.trace_callouts);
     spent_rename(vcpu->spent, fill == MEM_SPECIAL ? SPENT_TRACE : SPENT_CALLOUT);
     vcpu->bt.leave = 0;
     if (interpret_one(vcpu, fill == MEM_DEVICE || info & ACCESS_FPU) != STEP_NEXT)
@@ -343,6 +377,8 @@ static const void *window(struct vcpu *vcpu)
         fault_deliver(vcpu);
         return go_on(vcpu);
     }
+    if (fill == MEM_FILLED)
+        filled(vcpu, (uint32_t)vcpu->bt.fault_gla, vcpu->bt.fault_write, "window", vcpu->rip);
     if (!shadowmm_touched(t->sm))
         adapt_faulted(t, unit, i, cause_of(vcpu, fill));
     if (fill == MEM_FILLED && unit->dead)
@@ -351,7 +387,7 @@ static const void *window(struct vcpu *vcpu)
         count_repeated(vcpu, unit, i);
         return again;
     }
-    t->stats.trace_faults += fill == MEM_SPECIAL;
+    traced(vcpu, fill, (uint32_t)vcpu->bt.fault_gla, "window", &t->stats.trace_faults);
     spent_rename(vcpu->spent, fill == MEM_SPECIAL ? SPENT_TRACE : SPENT_CALLOUT);
     vcpu->bt.leave = 0;
     if (interpret_one(vcpu, true) != STEP_NEXT)
@@ -392,6 +428,7 @@ static const void *call_site(struct vcpu *vcpu, struct unit_site *site)
     site->calls += unit->counts;
     count_left_site(vcpu, site);
     vcpu->rip = site->eip;
+    event_tell(vcpu, EVENT_callout, event_word(t->called_name[site->in.id]), 0, 0);
     vcpu->bt.leave = 0;
     step = run_site(vcpu, site);
     if (site->kind == SITE_FETCH && !unit->guest_len)

@@ -17,6 +17,7 @@
 #include "base/spent.h"
 #include "cpu/cpuid.h"
 #include "cpu/debug.h"
+#include "cpu/event.h"
 #include "cpu/fault.h"
 #include "cpu/fpu.h"
 #include "cpu/interp.h"
@@ -197,8 +198,12 @@ static void page_fault(struct translator *t, const struct sandbox_exit *exit)
     if (fill == MEM_FAULTED) {
         t->direct->missing = exit->cr2;
         fault_deliver(t->vcpu);
-    } else if (fill != MEM_FILLED)
+    } else if (fill != MEM_FILLED) {
         interpret(t);
+    } else {
+        event_tell(t->vcpu, EVENT_hidden_fault, exit->cr2,
+                   event_word(exit->error & 2 ? "write" : "read"), event_word("direct"));
+    }
 }
 
 static void fault(struct translator *t, const struct sandbox_exit *exit)
@@ -329,6 +334,19 @@ static bool map_needed(struct translator *t)
     return shadowmm_direct_mapped(t->sm, esp) || !at_sysenter(t->vcpu);
 }
 
+/* For the trace: why it came back. */
+static void tell_exit(struct vcpu *vcpu, const struct sandbox_exit *exit)
+{
+    static const char *const why[] = {
+        [SANDBOX_FAULT] = "fault",       [SANDBOX_INT80] = "int80",
+        [SANDBOX_SYSENTER] = "sysenter", [SANDBOX_SYSCALL] = "syscall",
+        [SANDBOX_KICK] = "kick",         [SANDBOX_ESCAPE] = "escape",
+        [SANDBOX_STUCK] = "stuck",       [SANDBOX_LOST] = "lost",
+    };
+
+    event_tell(vcpu, EVENT_direct_leave, event_word(why[exit->kind]), exit->vector, exit->cr2);
+}
+
 void direct_run(struct translator *t)
 {
     struct vcpu *vcpu = t->vcpu;
@@ -345,6 +363,7 @@ void direct_run(struct translator *t)
         interpret(t);
         return;
     }
+    event_tell(vcpu, EVENT_direct_enter, 0, 0, 0);
     put_state(vcpu, &in);
     regs = in;
     put_fpu(vcpu, sandbox);
@@ -360,10 +379,13 @@ void direct_run(struct translator *t)
     t->stats.direct_runs++;
     spent_back(vcpu->spent, before);
     if (err == -EOWNERDEAD) {
+        exit.kind = SANDBOX_LOST;
+        tell_exit(vcpu, &exit);
         lost(t);
         return;
     }
     if (err) { /* a mapping was refused: nothing ran */
+        tell_exit(vcpu, &exit);
         shadowmm_lost_sandbox(t->sm);
         return;
     }
@@ -372,6 +394,7 @@ void direct_run(struct translator *t)
         take_fpu(vcpu, sandbox);
     }
     t->stats.direct_exits[exit.kind]++;
+    tell_exit(vcpu, &exit);
     if (ran && exit.kind == SANDBOX_KICK && regs.rip == in.rip)
         interpret(t); /* a far call without a stack keeps the host's kernel busy */
     else if (!other || !is_fault(&exit))

@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "base/spent.h"
+#include "cpu/event.h"
 #include "cpu/segment.h"
 #include "cpu/tlb.h"
 #include "translator/unit.h"
@@ -67,7 +68,9 @@ bool bt_sysenter(struct vcpu *vcpu, uint32_t key)
         return false;
     if (key & KEY_USER)
         vcpu_note_sysenter(vcpu);
+    event_tell(vcpu, EVENT_software, 0, event_word("sysenter"), 0);
     flat_segments(vcpu, cs, 0);
+    event_mode_may_change(vcpu, vcpu->sysenter_eip);
     vcpu->gpr[RSP] = (uint32_t)vcpu->sysenter_esp;
     vcpu->bt.flag_if = 0;
     vcpu->stats.soft_interrupts++;
@@ -86,7 +89,9 @@ bool bt_sysexit(struct vcpu *vcpu, uint32_t key)
     host = known(vcpu, (uint32_t)vcpu->gpr[RDX], true, user_key(vcpu, key));
     if (!host)
         return false;
+    event_tell(vcpu, EVENT_return, (uint32_t)vcpu->gpr[RDX], event_word("sysexit"), 0);
     flat_segments(vcpu, cs + 16, 3);
+    event_mode_may_change(vcpu, vcpu->gpr[RDX]);
     vcpu->gpr[RSP] = (uint32_t)vcpu->gpr[RCX];
     vcpu->bt.saved[1] = (uint64_t)(uintptr_t)host;
     return true;
@@ -190,6 +195,7 @@ bool bt_int(struct vcpu *vcpu, uint32_t argument)
                  (key & KEY_VECTORS) | KEY_TSC | KEY_OK);
     if (!host)
         return false;
+    event_tell(vcpu, EVENT_software, argument & 0xff, event_word("int"), 0);
     for (unsigned i = 0; i < size / 4; i++)
         __builtin_memcpy(to + 4 * i, &frame[i], 4);
     vcpu->seg[SEG_CS] = cs;
@@ -201,6 +207,7 @@ bool bt_int(struct vcpu *vcpu, uint32_t argument)
         vcpu->bt.flag_if = 0;
     vcpu->stats.soft_interrupts++;
     go_to(vcpu, host, 0);
+    event_mode_may_change(vcpu, gate & 0xffff);
     return true;
 }
 
@@ -259,6 +266,7 @@ bool bt_iret(struct vcpu *vcpu, uint32_t key)
                                           : (key & KEY_VECTORS) | KEY_TSC | KEY_OK);
     if (!host)
         return false;
+    event_tell(vcpu, EVENT_return, frame[0], event_word("iret"), 0);
     vcpu->seg[SEG_CS] = cs;
     vcpu->seg[SEG_SS] = ss;
     vcpu->gpr[RSP] = cpl ? frame[3] : (uint32_t)(esp + 12);
@@ -267,5 +275,6 @@ bool bt_iret(struct vcpu *vcpu, uint32_t key)
     vcpu->bt.flag_if = flags & EFLAGS_IF;
     vcpu->bt.flag_df = flags & EFLAGS_DF;
     go_to(vcpu, host, cpl);
+    event_mode_may_change(vcpu, frame[0]);
     return true;
 }

@@ -165,6 +165,12 @@ bool bt_ret_far(struct vcpu *vcpu, uint32_t release)
 
 /* --- INT and IRET at one privilege ---------------------------------------------------------- */
 
+/* Somebody is told of them, by the interpreter. */
+static bool told(const struct vcpu *vcpu)
+{
+    return novt_log.topics || vcpu->events;
+}
+
 /* An interrupt or trap gate that INT may use. */
 struct gate {
     struct segment cs;
@@ -216,7 +222,7 @@ bool bt_int_same(struct vcpu *vcpu, uint32_t vector)
     struct gate gate;
     uint8_t *to;
 
-    if (novt_log.topics || !read_gate(vcpu, vector, vcpu->cpl, &gate))
+    if (told(vcpu) || !read_gate(vcpu, vector, vcpu->cpl, &gate))
         return false;
     to = stack_at(vcpu, -(int)(3 * gate.size), 3 * gate.size, MEM_WRITE);
     if (!to)
@@ -244,7 +250,7 @@ bool bt_iret_same(struct vcpu *vcpu, uint32_t unused)
     struct segment cs;
 
     (void)unused;
-    if (!from || novt_log.topics || vcpu->nmi_pending)
+    if (!from || told(vcpu) || vcpu->nmi_pending)
         return false;
     __builtin_memcpy(frame, from, 6);
     if ((frame[2] ^ vcpu->eflags) & same || vcpu->eflags & EFLAGS_NT ||
@@ -273,7 +279,7 @@ bool bt_int_v86(struct vcpu *vcpu, uint32_t vector)
     uint32_t esp;
     uint8_t *to;
 
-    if (novt_log.topics || !read_gate(vcpu, vector, 0, &gate) || gate.size != 4 ||
+    if (told(vcpu) || !read_gate(vcpu, vector, 0, &gate) || gate.size != 4 ||
         !entry_kernel_stack(vcpu, &ss, &esp))
         return false;
     to = bytes_at(vcpu->tlb[0], esp - sizeof(frame), sizeof(frame), MEM_WRITE);
@@ -296,7 +302,7 @@ bool bt_iret_v86(struct vcpu *vcpu, uint32_t unused)
     uint32_t frame[9], flags;
 
     (void)unused;
-    if (!from || novt_log.topics || vcpu->nmi_pending || vcpu->cpl)
+    if (!from || told(vcpu) || vcpu->nmi_pending || vcpu->cpl)
         return false;
     __builtin_memcpy(frame, from, 36);
     flags = frame[2];

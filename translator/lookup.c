@@ -1,6 +1,7 @@
 /* Finding units by what they are for, and letting them go. */
 #include <stdlib.h>
 
+#include "cpu/event.h"
 #include "translator/unit.h"
 
 static unsigned hash(uint64_t gpa, uint32_t eip, uint32_t key)
@@ -112,6 +113,7 @@ void unit_drop(struct translator *t, struct unit *unit)
     t->graveyard = unit;
     t->vcpu->bt.leave = 1;
     t->stats.units_dropped++;
+    event_tell(t->vcpu, EVENT_unit_drop, unit->gpa, 0, 0);
 }
 
 /* Frees what has been dropped. No translated code is running. */

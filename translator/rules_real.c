@@ -135,13 +135,15 @@ bool rule_ret_far(struct builder *b, const struct insn *in)
 
 static bool interrupts(const struct builder *b, const struct insn *in)
 {
-    return rule_is_real(b) && !(b->key & KEY_USER) && !(in->prefixes & PREFIX_LOCK);
+    return rule_is_real(b) && !(b->key & KEY_USER) && !(in->prefixes & PREFIX_LOCK) &&
+           !b->t->vcpu->events; /* the interpreter tells a trace of them */
 }
 
 static bool returns(const struct builder *b, const struct insn *in)
 {
     return interrupts(b, in) ||
-           (rule_is_real(b) && b->key & KEY_IOPL && !(in->prefixes & PREFIX_LOCK));
+           (rule_is_real(b) && b->key & KEY_IOPL && !(in->prefixes & PREFIX_LOCK) &&
+            !b->t->vcpu->events);
 }
 
 static void count_interrupt(struct builder *b)

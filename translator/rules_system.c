@@ -209,6 +209,15 @@ bool rule_transfer(struct builder *b, const struct insn *in, light_fn *fn)
     return true;
 }
 
+/* A trace wants to know where: rip is not kept up to date else. */
+static void store_own(struct builder *b)
+{
+    if (!b->t->vcpu->events)
+        return;
+    EMIT(b, 0x41, 0xb9), emit32(b, b->at);     /* mov r9d, eip */
+    EMIT(b, 0x4d, 0x89, 0x8f), emit32(b, OFF_RIP); /* mov [rip], r9 */
+}
+
 static bool light_transfer(struct builder *b, const struct insn *in, light_fn *fn,
                            uint32_t argument)
 {
@@ -239,6 +248,7 @@ bool rule_sysenter(struct builder *b, const struct insn *in)
         !cpuid_has(b->t->vcpu->model, CPUID_SEP))
         return false;
     emit_vcpu(b, 0x89, RBP, offsetof(struct vcpu, gpr[RBP])); /* vcpu_note_sysenter() */
+    store_own(b);
     return light_transfer(b, in, bt_sysenter, b->key);
 }
 
@@ -259,14 +269,19 @@ bool rule_iret(struct builder *b, const struct insn *in)
     if (b->key & KEY_SEG)
         return !(b->key & KEY_REAL) && !(in->prefixes & PREFIX_LOCK) &&
                light_transfer(b, in, in->opsize == 2 ? bt_iret_same : bt_iret_v86, 0);
-    return kernel(b, in) && in->opsize == 4 && light_transfer(b, in, bt_iret, b->key);
+    if (!kernel(b, in) || in->opsize != 4)
+        return false;
+    store_own(b);
+    return light_transfer(b, in, bt_iret, b->key);
 }
 
 bool rule_sysexit(struct builder *b, const struct insn *in)
 {
-    return kernel(b, in) && !(b->key & KEY_SEG) && in->opsize == 4 &&
-           cpuid_has(b->t->vcpu->model, CPUID_SEP) &&
-           light_transfer(b, in, bt_sysexit, b->key);
+    if (!kernel(b, in) || b->key & KEY_SEG || in->opsize != 4 ||
+        !cpuid_has(b->t->vcpu->model, CPUID_SEP))
+        return false;
+    store_own(b);
+    return light_transfer(b, in, bt_sysexit, b->key);
 }
 
 /*

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "cpu/event.h"
 #include "translator/unit.h"
 
 static bool overlaps(const struct unit *unit, uint64_t gpa, uint64_t size)
@@ -108,6 +109,7 @@ void smc_written(struct translator *t, uint64_t gpa, uint64_t size)
     bool small = size <= 4; /* larger ones bring in other code */
 
     t->stats.smc_writes++;
+    event_tell(t->vcpu, EVENT_smc, gpa, size, 0);
     if (!marked(t, gpa, size))
         return;
     while (unit) {
@@ -121,6 +123,7 @@ void smc_written(struct translator *t, uint64_t gpa, uint64_t size)
             small = false;
             unit_drop(t, unit);
             t->stats.smc_drops++;
+            event_tell(t->vcpu, EVENT_smc_drop, unit->gpa, 0, 0);
         }
         unit = next;
     }

@@ -5,6 +5,7 @@
 
 #include "base/bug.h"
 #include "base/log.h"
+#include "cpu/event.h"
 #include "cpu/feature.h"
 
 /* What is no instruction is fetched anew by the interpreter each time. */
@@ -194,6 +195,7 @@ static void made(struct translator *t, struct unit *unit, const uint8_t *code)
     t->stats.insns_translated += unit->insn_count;
     t->stats.bytes_guest += unit->guest_len;
     t->stats.bytes_host += unit->host_len;
+    event_tell(t->vcpu, EVENT_translate, unit->gpa, unit->insn_count, unit->host_len);
     log_print(LOG_unit, "unit %08x gpa %09llx key %02x at %lx: %u insns, %u to %u bytes\n",
               unit->eip, (unsigned long long)unit->gpa, unit->key,
               (unsigned long)(unit->host - t->exec), unit->insn_count, unit->guest_len,

@@ -5,7 +5,7 @@
 set -u
 bad=0
 files=$(find CMakeLists.txt CMakePresets.json quickstart ARCHITECTURE.md README.md layers.txt \
-    .ci base bench cmake cpu devices docs frontend gdb guests kvm share shadowmm tests \
+    .ci base bench cmake cpu devices docs frontend gdb guests kvm share shadowmm tests tracefile \
     translator trap -type f ! -name '*.txt' ! -path '*/golden/*' ! -name '*.def' 2>/dev/null)
 report() { # TEXT LINES
     [ -z "$2" ] || { echo "$1:"; echo "$2"; bad=1; }

@@ -1,0 +1,240 @@
+/* Encoding and decoding of a trace's parts: see format.h. */
+#include "tracefile/format.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "tracefile/kinds.h"
+
+/* --- Fixed-size numbers ------------------------------------------------------------- */
+
+static uint8_t *put_bytes(uint8_t *out, uint64_t value, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i++)
+        *out++ = (uint8_t)(value >> 8 * i);
+    return out;
+}
+
+static uint64_t get_bytes(const uint8_t **in, unsigned bytes)
+{
+    uint64_t value = 0;
+
+    for (unsigned i = 0; i < bytes; i++)
+        value |= (uint64_t)*(*in)++ << 8 * i;
+    return value;
+}
+
+/* --- Headers ------------------------------------------------------------------------ */
+
+#define HEADER_SUMMED 40 /* bytes of a header that its sum is over; it follows them */
+
+void format_put_header(uint8_t *out, const struct format_header *h)
+{
+    uint8_t *at = out + 8;
+
+    memcpy(out, FORMAT_MAGIC, 8);
+    at = put_bytes(at, h->version, 4);
+    at = put_bytes(at, h->sum, 4);
+    at = put_bytes(at, h->tsc, 8);
+    at = put_bytes(at, h->host_ns, 8);
+    at = put_bytes(at, h->guest_ns, 8);
+    put_bytes(at, crc32(0, out, HEADER_SUMMED), 8);
+}
+
+const char *format_get_header(const uint8_t *in, struct format_header *h)
+{
+    const uint8_t *at = in + 8;
+
+    if (memcmp(in, FORMAT_MAGIC, 8))
+        return "not a trace of novt run -trace";
+    h->version = (uint32_t)get_bytes(&at, 4);
+    h->sum = (uint32_t)get_bytes(&at, 4);
+    h->tsc = get_bytes(&at, 8);
+    h->host_ns = get_bytes(&at, 8);
+    h->guest_ns = get_bytes(&at, 8);
+    if (get_bytes(&at, 8) != crc32(0, in, HEADER_SUMMED))
+        return "its header is damaged";
+    if (h->version != FORMAT_VERSION || h->sum != kinds_sum())
+        return "written by another version of novt; read it with that one";
+    return NULL;
+}
+
+#define BLOCK_SUMMED 8 /* the bytes from here on */
+
+static uint32_t block_sum(const uint8_t *block, uint32_t packed)
+{
+    return (uint32_t)crc32(0, block + BLOCK_SUMMED, FORMAT_BLOCK_SIZE - BLOCK_SUMMED + packed);
+}
+
+void format_put_block(uint8_t *out, const struct format_block *b)
+{
+    uint8_t *at = put_bytes(out, FORMAT_BLOCK, 4) + 4;
+
+    at = put_bytes(at, b->packed, 4);
+    at = put_bytes(at, b->raw, 4);
+    at = put_bytes(at, b->events, 8);
+    at = put_bytes(at, b->tsc, 8);
+    at = put_bytes(at, b->written_tsc, 8);
+    put_bytes(at, b->host_ns, 8);
+    put_bytes(out + 4, block_sum(out, b->packed), 4);
+}
+
+bool format_get_block(const uint8_t *in, struct format_block *b)
+{
+    const uint8_t *at = in + 8;
+
+    b->packed = (uint32_t)get_bytes(&at, 4);
+    b->raw = (uint32_t)get_bytes(&at, 4);
+    b->events = (uint32_t)get_bytes(&at, 8);
+    b->tsc = get_bytes(&at, 8);
+    b->written_tsc = get_bytes(&at, 8);
+    b->host_ns = get_bytes(&at, 8);
+    at = in;
+    return get_bytes(&at, 4) == FORMAT_BLOCK && b->packed <= FORMAT_PACKED_MAX &&
+           b->raw <= FORMAT_RAW_MAX && b->events <= b->raw;
+}
+
+bool format_check_block(const uint8_t *in, const struct format_block *b)
+{
+    const uint8_t *at = in + 4;
+
+    return get_bytes(&at, 4) == block_sum(in, b->packed);
+}
+
+/* --- Numbers of variable length ----------------------------------------------------- */
+
+static void put_number(struct format_cursor *to, uint64_t value)
+{
+    for (; value > 0x7f; value >>= 7)
+        *to->at++ = (uint8_t)(value | 0x80);
+    *to->at++ = (uint8_t)value;
+}
+
+static bool get_number(struct format_cursor *from, uint64_t *value)
+{
+    *value = 0;
+    for (unsigned shift = 0; shift < 64 && from->at < from->end; shift += 7) {
+        uint8_t byte = *from->at++;
+
+        *value |= (uint64_t)(byte & 0x7f) << shift;
+        if (!(byte & 0x80))
+            return true;
+    }
+    return false;
+}
+
+static uint64_t zigzag(uint64_t difference)
+{
+    return difference << 1 ^ -(difference >> 63);
+}
+
+static uint64_t unzigzag(uint64_t value)
+{
+    return value >> 1 ^ -(value & 1);
+}
+
+/* --- Words -------------------------------------------------------------------------- */
+
+#define WORD_SLOTS (2 * FORMAT_WORDS_MAX)
+
+struct format_words {
+    uint64_t address[WORD_SLOTS]; /* hashed; 0: empty */
+    uint16_t number[WORD_SLOTS];
+    unsigned count;
+};
+
+struct format_words *format_words_create(void)
+{
+    return calloc(1, sizeof(struct format_words));
+}
+
+void format_words_destroy(struct format_words *words)
+{
+    free(words);
+}
+
+static void define(struct format_cursor *to, const char *text)
+{
+    size_t len = strnlen(text, FORMAT_WORD_LEN);
+
+    *to->at++ = FORMAT_WORD;
+    *to->at++ = (uint8_t)len;
+    memcpy(to->at, text, len);
+    to->at += len;
+}
+
+/* The word's number; one that has none yet is defined. 0: no word, or too many. */
+static unsigned number_of(struct format_words *words, struct format_cursor *to, uint64_t address)
+{
+    uint64_t slot = (address * 0x9e3779b97f4a7c15u) >> 32 & (WORD_SLOTS - 1);
+
+    if (!address)
+        return 0;
+    while (words->address[slot] && words->address[slot] != address)
+        slot = (slot + 1) & (WORD_SLOTS - 1);
+    if (!words->address[slot]) {
+        if (words->count == FORMAT_WORDS_MAX)
+            return 0;
+        define(to, (const char *)(uintptr_t)address);
+        words->address[slot] = address;
+        words->number[slot] = (uint16_t)++words->count;
+    }
+    return words->number[slot];
+}
+
+/* --- Records ------------------------------------------------------------------------ */
+
+void format_put(struct format_cursor *to, struct format_words *words,
+                const struct event_record *event)
+{
+    const struct kind_value *value = kinds[event->kind].value;
+    uint64_t number[EVENT_VALUES];
+    unsigned i;
+
+    for (i = 0; i < EVENT_VALUES; i++)
+        number[i] = value[i].type == TYPE_WORD ? number_of(words, to, event->value[i])
+                                               : event->value[i];
+    *to->at++ = event->kind;
+    *to->at++ = event->mode;
+    put_number(to, zigzag(event->tsc - to->tsc));
+    put_number(to, zigzag((uint64_t)(int64_t)(int32_t)(event->eip - to->eip)));
+    for (i = 0; i < EVENT_VALUES && value[i].type; i++)
+        put_number(to, number[i]);
+    to->tsc = event->tsc;
+    to->eip = event->eip;
+}
+
+static enum format_got get_word(struct format_cursor *from, struct format_word *word)
+{
+    if (from->at == from->end || from->end - from->at <= *from->at)
+        return FORMAT_GOT_DAMAGE;
+    word->len = *from->at++;
+    word->text = from->at;
+    from->at += word->len;
+    return FORMAT_GOT_WORD;
+}
+
+enum format_got format_get(struct format_cursor *from, struct event_record *event,
+                           struct format_word *word)
+{
+    const struct kind_value *value;
+    uint64_t tsc, eip;
+
+    if (from->at == from->end)
+        return FORMAT_GOT_END;
+    *event = (struct event_record){ .kind = *from->at++ };
+    if (event->kind == FORMAT_WORD)
+        return get_word(from, word);
+    if (event->kind >= EVENT_COUNT || from->at == from->end ||
+        (event->mode = *from->at++) >= EVENT_MODES || !get_number(from, &tsc) ||
+        !get_number(from, &eip))
+        return FORMAT_GOT_DAMAGE;
+    value = kinds[event->kind].value;
+    for (unsigned i = 0; i < EVENT_VALUES && value[i].type; i++)
+        if (!get_number(from, &event->value[i]))
+            return FORMAT_GOT_DAMAGE;
+    event->tsc = from->tsc += unzigzag(tsc);
+    event->eip = from->eip += (uint32_t)unzigzag(eip);
+    return FORMAT_GOT_EVENT;
+}
