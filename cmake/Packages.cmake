@@ -26,3 +26,6 @@ endif()
 # Loaded when a window is opened; only the headers are needed to build.
 novt_package(SDL2 SDL2/SDL.h SDL2 libsdl2-dev "windows")
 novt_package(VNCSERVER rfb/rfb.h vncserver libvncserver-dev "VNC")
+# Loaded when a kernel that is packed so is to be explained; only the header is needed to build. Of
+# zstd nothing is: apt-get install libzstd1.
+novt_package(LZMA lzma.h lzma liblzma-dev "kernels packed with xz or lzma")

@@ -3,11 +3,12 @@
 
 #include <gelf.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sysexits.h>
 
+#include "frontend/boot.h"
 #include "frontend/error.h"
 #include "frontend/image.h"
+#include "frontend/payload.h"
 
 #define FILE_MAX (1ull << 30)
 
@@ -16,7 +17,16 @@ struct elf_code {
     Elf *elf;
 };
 
-struct elf_code *elf_code_open(const char *path, struct error *error)
+static int read_file(struct image *image, const char *path, bool packed, struct error *error)
+{
+    if (image_read(image, path, "program", FILE_MAX, error))
+        return -1;
+    if (packed || boot_linux_is(image))
+        return payload_unpack(image, path, error);
+    return image_unzip(image, path, "program", FILE_MAX, error);
+}
+
+struct elf_code *elf_code_open(const char *path, bool packed, struct error *error)
 {
     struct elf_code *code = calloc(1, sizeof(*code));
     GElf_Ehdr header;
@@ -25,8 +35,8 @@ struct elf_code *elf_code_open(const char *path, struct error *error)
         error_set(error, EX_OSERR, "no host memory for '%s'; free some", path);
         return NULL;
     }
-    if (image_read(&code->image, path, "program", FILE_MAX, error)) {
-        free(code);
+    if (read_file(&code->image, path, packed, error)) {
+        elf_code_close(code);
         return NULL;
     }
     if (elf_version(EV_CURRENT) != EV_NONE)
@@ -46,36 +56,9 @@ void elf_code_close(struct elf_code *code)
     free(code);
 }
 
-static bool search(const struct elf_code *code, Elf_Scn *section, const GElf_Shdr *header,
-                   const char *wanted, GElf_Sym *symbol)
+const struct image *elf_code_image(const struct elf_code *code)
 {
-    Elf_Data *data = elf_getdata(section, NULL);
-
-    for (int i = 0; data && header->sh_entsize && gelf_getsym(data, i, symbol); i++) {
-        const char *name = elf_strptr(code->elf, header->sh_link, symbol->st_name);
-
-        if (name && !strcmp(name, wanted) && symbol->st_shndx != SHN_UNDEF)
-            return true;
-    }
-    return false;
-}
-
-bool elf_code_function(const struct elf_code *code, const char *name, uint32_t *start,
-                       uint32_t *end)
-{
-    Elf_Scn *section = NULL;
-    GElf_Shdr header;
-    GElf_Sym symbol;
-
-    while ((section = elf_nextscn(code->elf, section))) {
-        if (!gelf_getshdr(section, &header) || header.sh_type != SHT_SYMTAB ||
-            !search(code, section, &header, name, &symbol))
-            continue;
-        *start = (uint32_t)symbol.st_value;
-        *end = (uint32_t)(symbol.st_value + (symbol.st_size ? symbol.st_size : 1));
-        return true;
-    }
-    return false;
+    return &code->image;
 }
 
 /* The part of [piece->start, piece->end) that a loaded, executable section has. */

@@ -1,7 +1,7 @@
 /*
  * novt explain MNEMONIC...: what an instruction is to a virtual machine. What it is comes from the
  * instruction table (cpu/opcodes.def), what becomes of it from the translator itself; only
- * what it does deprivileged is told in words (explain.def).
+ * what it does deprivileged is told in words (explain.def, explain_words.c).
  */
 #include "frontend/explain.h"
 
@@ -14,14 +14,8 @@
 #include "frontend/error.h"
 #include "frontend/explain_code.h"
 #include "frontend/explain_print.h"
+#include "frontend/explain_words.h"
 #include "frontend/nearest.h"
-
-static const struct text {
-    const char *manual, *at0, *deprived, *breaks;
-} texts[M_COUNT] = {
-#define EXPLAIN(id, manual, at0, deprived, breaks) [M_##id] = { manual, at0, deprived, breaks },
-#include "frontend/explain.def"
-};
 
 static const char *const forms[LISTING_FORMS] = {
     [LISTING_KERNEL_TLB] = "in a kernel, memory by the software TLB",
@@ -98,23 +92,11 @@ static void collect(struct samples *s)
 
 /* --- One instruction -------------------------------------------------------------------------- */
 
-static const char *kind(const struct opcode *info)
-{
-    if (info->attr & A_SENSITIVE)
-        return texts[info->id].at0 ? "sensitive, and not privileged: no trap tells the monitor"
-                                   : "sensitive";
-    if (info->attr & A_PRIVILEGED)
-        return "privileged: deprivileged it raises #GP, which a monitor can emulate";
-    if (info->attr & A_IOPL)
-        return "depends on IOPL: deprivileged it raises #GP, which a monitor can emulate";
-    return "innocuous: it does the same deprivileged";
-}
-
 static void print_text(FILE *out, const struct opcode *info)
 {
-    const struct text *text = &texts[info->id];
+    const struct explain_words *text = explain_words(info->id);
 
-    fprintf(out, "  kind          %s\n", kind(info));
+    fprintf(out, "  kind          %s\n", explain_kind(info));
     if (!text->at0)
         return;
     fprintf(out, "  manual        SDM volume %s\n", text->manual);
@@ -123,10 +105,11 @@ static void print_text(FILE *out, const struct opcode *info)
     fprintf(out, "  so            %s\n", text->breaks);
 }
 
-static bool print_forms(FILE *out, struct explain_out *o, struct listing *listing,
+static bool print_forms(struct explain_out *o, struct listing *listing,
                         const struct sample *sample)
 {
     enum { ADDRESS = 0x1000 };
+    FILE *out = explain_out_file(o);
     struct listing_unit unit;
     struct insn in;
 
@@ -134,16 +117,19 @@ static bool print_forms(FILE *out, struct explain_out *o, struct listing *listin
     for (unsigned form = 0; form < LISTING_FORMS; form++) {
         if (!listing_unit(listing, form, ADDRESS, sample->bytes, in.len, &unit))
             return false;
-        fprintf(out, "  %s: %s\n", forms[form], explain_class(unit.insn[0].class));
+        fprintf(out, "  %s: ", forms[form]);
+        explain_print_class(o, unit.insn[0].class, 0);
+        fputc('\n', out);
         explain_unit(o, &unit);
     }
     return true;
 }
 
 /* All instructions of that name: mov has several. */
-static unsigned explain_name(FILE *out, struct explain_out *o, struct listing *listing,
+static unsigned explain_name(struct explain_out *o, struct listing *listing,
                              const struct samples *s, const char *name)
 {
+    FILE *out = explain_out_file(o);
     unsigned found = 0;
 
     for (unsigned id = 0; id < M_COUNT; id++) {
@@ -152,10 +138,10 @@ static unsigned explain_name(FILE *out, struct explain_out *o, struct listing *l
         if (!sample->info || strcasecmp(sample->info->mnemonic, name))
             continue;
         explain_title(o, "%s%s", sample->info->mnemonic,
-                      texts[id].at0 && sample->info->attr & A_SENSITIVE
+                      explain_words(id)->at0 && sample->info->attr & A_SENSITIVE
                           ? " (one that Robin and Irvine, 2000, name, or IRET)" : "");
         print_text(out, sample->info);
-        if (!print_forms(out, o, listing, sample))
+        if (!print_forms(o, listing, sample))
             fprintf(out, "  (no translation by itself)\n");
         fputc('\n', out);
         found++;
@@ -163,8 +149,7 @@ static unsigned explain_name(FILE *out, struct explain_out *o, struct listing *l
     return found;
 }
 
-static void explain_all(FILE *out, struct explain_out *o, struct listing *listing,
-                        const struct samples *s)
+static void explain_all(struct explain_out *o, struct listing *listing, const struct samples *s)
 {
     for (unsigned id = 0; id < M_COUNT; id++) {
         const char *name = s->of[id].info ? s->of[id].info->mnemonic : NULL;
@@ -173,7 +158,7 @@ static void explain_all(FILE *out, struct explain_out *o, struct listing *listin
         for (unsigned before = 0; before < id && !seen; before++)
             seen = s->of[before].info && !strcmp(s->of[before].info->mnemonic, name);
         if (!seen)
-            explain_name(out, o, listing, s, name);
+            explain_name(o, listing, s, name);
     }
 }
 
@@ -193,12 +178,19 @@ static int unknown(const struct samples *s, const char *word, struct error *erro
 
 static const char usage[] =
     "novt explain MNEMONIC...|--all\n"
-    "novt explain FILE.elf [--function NAME | --range A-B]\n"
+    "novt explain FILE.elf [--function NAME | --range A-B] [--symbols FILE] [--html OUT]\n"
+    "novt explain --bzimage VMLINUZ [the same]\n"
     "\n"
     "What an instruction does in a kernel and what it would do there deprivileged, and what\n"
-    "novt's translator makes of it; or a 32-bit program's code and its translation side by side.\n"
+    "novt's translator makes of it; or a 32-bit program's code and its translation side by side,\n"
+    "with a summary. Of a whole kernel there is the summary alone: --function or --range list a\n"
+    "part, --range 0-FFFFFFFF all of it. A bzImage is unpacked; names are those of its own table\n"
+    "or of FILE: an ELF file with symbols, or a System.map. OUT: a page for a browser, to be\n"
+    "sorted and searched.\n"
     "On a terminal by $PAGER, in colours: green is executed as it is, cyan is other host code\n"
-    "that does the same, yellow leads to other code, red is a call of the interpreter.\n";
+    "that does the same, purple is a function of the monitor's, red is a call of the\n"
+    "interpreter, yellow leads to other code.\n"
+    "What a running guest's code has become: novt ctl explain (docs/control.md).\n";
 
 struct words {
     struct explain_request file;
@@ -212,53 +204,85 @@ static bool is_file(const char *word)
     return strchr(word, '/') || !access(word, F_OK);
 }
 
-static int parse(struct words *w, int argc, char **argv, struct error *error)
+/* Where the value of an option goes; NULL: there is none of that name that has a value. */
+static const char **value_of(struct words *w, const char *option)
 {
-    for (int i = 0; i < argc; i++) {
-        const char **value = !strcmp(argv[i], "--function") ? &w->file.function
-                             : !strcmp(argv[i], "--range") ? &w->file.range : NULL;
+    const struct {
+        const char *option, **value;
+    } all[] = {
+        { "--function", &w->file.function }, { "--range", &w->file.range },
+        { "--symbols", &w->file.symbols }, { "--html", &w->file.html },
+        { "--bzimage", &w->file.path },
+    };
 
-        if (value && i + 1 == argc)
-            return error_set(error, EX_USAGE, "explain %s: needs a value; see novt explain --help",
-                             argv[i]);
-        if (value)
-            *value = argv[++i];
-        else if (!strcmp(argv[i], "--all"))
-            w->all = true;
-        else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
-            w->help = true;
-        else if (argv[i][0] == '-')
-            return error_set(error, EX_USAGE, "explain %s: unknown; see novt explain --help",
-                             argv[i]);
-        else if (!w->file.path && is_file(argv[i]))
-            w->file.path = argv[i];
-        else
-            w->names[w->count++] = argv[i];
-    }
-    if ((w->file.function || w->file.range) && !w->file.path)
-        return error_set(error, EX_USAGE, "explain --function, --range: of which file?");
-    if (!w->all && !w->help && !w->count && !w->file.path)
+    for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
+        if (!strcmp(all[i].option, option))
+            return all[i].value;
+    return NULL;
+}
+
+static int check(const struct words *w, struct error *error)
+{
+    const struct explain_request *f = &w->file;
+
+    if (!f->path && (f->function || f->range || f->symbols || f->html))
+        return error_set(error, EX_USAGE, "explain --%s: of which file?",
+                         f->function ? "function" : f->range ? "range"
+                         : f->symbols ? "symbols" : "html");
+    if (f->function && f->range)
+        return error_set(error, EX_USAGE, "explain --function, --range: only one of them");
+    if (f->path && (w->all || w->count))
+        return error_set(error, EX_USAGE, "explain: '%s' and '%s': an instruction or a file, not "
+                         "both", f->path, w->count ? w->names[0] : "--all");
+    if (!w->all && !w->help && !w->count && !f->path)
         return error_set(error, EX_USAGE, "explain: which instruction, or which file? For example "
                          "novt explain popf");
     return 0;
 }
 
-static int explain_words(FILE *out, struct explain_out *o, struct listing *listing,
-                         const struct words *w, struct error *error)
+static int parse(struct words *w, int argc, char **argv, struct error *error)
+{
+    for (int i = 0; i < argc; i++) {
+        const char **value = value_of(w, argv[i]);
+
+        if (value && i + 1 == argc)
+            return error_set(error, EX_USAGE, "explain %s: needs a value; see novt explain --help",
+                             argv[i]);
+        if (value) {
+            w->file.packed |= value == &w->file.path;
+            *value = argv[++i];
+        } else if (!strcmp(argv[i], "--all")) {
+            w->all = true;
+        } else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+            w->help = true;
+        } else if (argv[i][0] == '-') {
+            return error_set(error, EX_USAGE, "explain %s: unknown; see novt explain --help",
+                             argv[i]);
+        } else if (!w->file.path && is_file(argv[i])) {
+            w->file.path = argv[i];
+        } else {
+            w->names[w->count++] = argv[i];
+        }
+    }
+    return w->help ? 0 : check(w, error);
+}
+
+static int explain_given(struct explain_out *o, struct listing *listing, const struct words *w,
+                         struct error *error)
 {
     struct samples *samples;
     int err = 0;
 
     if (w->file.path)
-        return explain_code(out, o, listing, &w->file, error);
+        return explain_code(o, listing, &w->file, error);
     samples = calloc(1, sizeof(*samples));
     if (!samples)
         return error_set(error, EX_OSERR, "explain: no host memory; free some");
     collect(samples);
     if (w->all)
-        explain_all(out, o, listing, samples);
+        explain_all(o, listing, samples);
     for (int i = 0; i < w->count && !err; i++)
-        if (!explain_name(out, o, listing, samples, w->names[i]))
+        if (!explain_name(o, listing, samples, w->names[i]))
             err = unknown(samples, w->names[i], error);
     free(samples);
     return err;
@@ -275,7 +299,7 @@ static int explain(const struct words *w, FILE *out, bool colours, struct error 
         err = error_set(error, EX_OSERR, "explain: %s; free some",
                         listing ? "no host memory" : why);
     else
-        err = explain_words(out, o, listing, w, error);
+        err = explain_given(o, listing, w, error);
     if (o)
         explain_out_destroy(o);
     listing_destroy(listing);

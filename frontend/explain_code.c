@@ -2,140 +2,174 @@
 #include "frontend/explain_code.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sysexits.h>
 
 #include "frontend/elf_code.h"
 #include "frontend/error.h"
+#include "frontend/explain_html.h"
+#include "frontend/explain_names.h"
 #include "frontend/explain_print.h"
+#include "frontend/explain_summary.h"
 #include "frontend/symbols.h"
 
-#define SENSITIVE_SHOWN 64
+#define FORM LISTING_KERNEL_WINDOW
+#define LISTED_MAX (4u << 20) /* bytes of code: nobody reads more */
 
-struct summary {
-    uint64_t classes[LISTING_CLASSES], bytes_guest, bytes_host, undecoded, sensitive;
-    struct {
-        uint32_t eip;
-        const char *name;
-    } found[SENSITIVE_SHOWN];
+struct work {
+    struct listing *listing;
+    const struct explain_request *request;
+    struct elf_code *code;
+    struct symbols *names;
+    uint32_t start, end;
+    struct explain_summary *summary;
+    struct explain_out *out;   /* NULL: the summary alone */
+    struct explain_html *html; /* NULL: none */
 };
 
 /* --- Which addresses ------------------------------------------------------------------------- */
 
-static int parse_range(const char *text, uint32_t *first, uint32_t *behind, struct error *error)
+static int parse_range(struct work *w, struct error *error)
 {
     unsigned long long start, end = 0;
     char *rest;
 
     errno = 0;
-    start = strtoull(text, &rest, 16);
+    start = strtoull(w->request->range, &rest, 16);
     if (*rest == '-')
         end = strtoull(rest + 1, &rest, 16);
     if (errno || *rest || start >= end || end > UINT32_MAX)
         return error_set(error, EX_USAGE, "explain --range %s: two addresses in hexadecimal, the "
-                         "lower one first: --range C0100000-C0100080", text);
-    *first = (uint32_t)start;
-    *behind = (uint32_t)end;
+                         "lower one first: --range C0100000-C0100080", w->request->range);
+    w->start = (uint32_t)start;
+    w->end = (uint32_t)end;
     return 0;
+}
+
+static int find_function(struct work *w, struct error *error)
+{
+    uint64_t start, end;
+
+    if (!symbols_count(w->names))
+        return error_set(error, EX_USAGE, "explain --function %s: '%s' has no symbols; name a file "
+                         "that has them with --symbols", w->request->function, w->request->path);
+    if (!symbols_range(w->names, w->request->function, &start, &end) || end > UINT32_MAX)
+        return error_set(error, EX_USAGE, "explain --function %s: '%s' has none of that name; see "
+                         "nm", w->request->function, w->request->path);
+    w->start = (uint32_t)start;
+    w->end = (uint32_t)end;
+    return 0;
+}
+
+static int choose(struct work *w, struct error *error)
+{
+    w->start = 0;
+    w->end = UINT32_MAX;
+    if (w->request->function && find_function(w, error))
+        return -1;
+    return w->request->range ? parse_range(w, error) : 0;
 }
 
 /* --- Listing ----------------------------------------------------------------------------- */
 
-static void count_insn(struct summary *s, const struct listing_insn *insn)
+static void list_unit(struct work *w, const struct listing_unit *unit)
 {
-    s->classes[insn->class]++;
-    s->bytes_guest += insn->in.len;
-    s->bytes_host += insn->host_len;
-    if (!(insn->in.info->attr & A_SENSITIVE))
-        return;
-    if (s->sensitive < SENSITIVE_SHOWN) {
-        s->found[s->sensitive].eip = insn->eip;
-        s->found[s->sensitive].name = insn->in.info->mnemonic;
-    }
-    s->sensitive++;
+    explain_summary_unit(w->summary, unit);
+    if (w->out)
+        explain_unit(w->out, unit);
+    if (w->html)
+        explain_html_unit(w->html, unit, w->summary);
 }
 
-static void list_piece(FILE *out, struct explain_out *o, struct listing *listing,
-                       struct code_piece piece, struct summary *s)
+static void list_piece(struct work *w, struct code_piece piece)
 {
     struct listing_unit unit;
 
     while (piece.start < piece.end) {
         uint32_t left = piece.end - piece.start, taken = 1;
 
-        if (listing_unit(listing, LISTING_KERNEL_WINDOW, piece.start, piece.bytes, left, &unit)) {
+        if (listing_unit(w->listing, FORM, piece.start, piece.bytes, left, &unit)) {
             const struct listing_insn *last = &unit.insn[unit.count - 1];
 
-            explain_unit(o, &unit);
-            for (unsigned i = 0; i < unit.count; i++)
-                count_insn(s, &unit.insn[i]);
-            s->bytes_host += unit.tail_len;
+            list_unit(w, &unit);
             taken = last->eip + last->in.len - piece.start;
         } else {
-            fprintf(out, "%8x  %02x  (no instruction)\n", piece.start, *piece.bytes);
-            s->undecoded++;
+            if (w->out)
+                fprintf(explain_out_file(w->out), "%8x  %02x  (no instruction)\n", piece.start,
+                        *piece.bytes);
+            explain_summary_undecoded(w->summary);
         }
         piece.start += taken;
         piece.bytes += taken;
     }
 }
 
-static void summarize(FILE *out, struct explain_out *o, const struct summary *s, const char *path)
+/* How much code that is. */
+static uint64_t measure(const struct work *w)
 {
-    uint64_t total = 0;
-    char name[256];
+    struct code_piece piece;
+    unsigned place = 0;
+    uint64_t size = 0;
 
-    for (unsigned i = 0; i < LISTING_CLASSES; i++)
-        total += s->classes[i];
-    explain_title(o, "%llu instructions, %llu bytes become %llu",
-                  (unsigned long long)total, (unsigned long long)s->bytes_guest,
-                  (unsigned long long)s->bytes_host);
-    for (unsigned i = 0; i < LISTING_CLASSES; i++)
-        fprintf(out, "  %-18s%8llu\n", explain_class(i), (unsigned long long)s->classes[i]);
-    if (s->undecoded)
-        fprintf(out, "  %-18s%8llu\n", "bytes that are none", (unsigned long long)s->undecoded);
-    fprintf(out, "  %-18s%8llu\n", "sensitive ones", (unsigned long long)s->sensitive);
-    for (unsigned i = 0; i < s->sensitive && i < SENSITIVE_SHOWN; i++) {
-        symbols_name(path, s->found[i].eip, name, sizeof(name));
-        fprintf(out, "    %8x  %-8s %s\n", s->found[i].eip, s->found[i].name, name);
-    }
-    if (s->sensitive > SENSITIVE_SHOWN)
-        fprintf(out, "    and %llu more\n", (unsigned long long)(s->sensitive - SENSITIVE_SHOWN));
+    while (elf_code_next(w->code, &place, w->start, w->end, &piece))
+        size += piece.end - piece.start;
+    return size;
 }
 
-static int list_all(FILE *out, struct explain_out *o, struct listing *listing,
-                    const struct elf_code *code, const struct explain_request *request,
-                    struct error *error)
+static int list_all(struct work *w, struct error *error)
 {
-    struct summary summary = { 0 };
-    uint32_t start = 0, end = UINT32_MAX;
     struct code_piece piece;
     unsigned place = 0;
 
-    if (request->function && !elf_code_function(code, request->function, &start, &end))
-        return error_set(error, EX_USAGE, "explain --function %s: '%s' has none of that name; see "
-                         "nm", request->function, request->path);
-    if (request->range && parse_range(request->range, &start, &end, error))
+    while (elf_code_next(w->code, &place, w->start, w->end, &piece))
+        list_piece(w, piece);
+    return w->html ? explain_html_write(w->html, w->summary, error) : 0;
+}
+
+static int prepare(struct work *w, struct error *error)
+{
+    uint64_t size;
+
+    w->names = explain_names(elf_code_image(w->code), w->request->symbols, error);
+    if (!w->names || choose(w, error))
         return -1;
-    while (elf_code_next(code, &place, start, end, &piece))
-        list_piece(out, o, listing, piece, &summary);
-    if (!summary.bytes_guest && !summary.undecoded)
+    size = measure(w);
+    if (!size)
         return error_set(error, EX_DATAERR, "explain: '%s' has no code %s; see readelf -S",
-                         request->path, request->range ? "there" : "in sections");
-    summarize(out, o, &summary, request->path);
+                         w->request->path,
+                         w->request->range || w->request->function ? "there" : "in sections");
+    w->summary = explain_summary_create(w->names);
+    if (!w->summary)
+        return error_set(error, EX_OSERR, "explain: no host memory; free some");
+    if (w->request->html) {
+        w->html = explain_html_create(w->request->html, w->request->path,
+                                      FORM == LISTING_KERNEL_WINDOW, error);
+        if (!w->html)
+            return -1;
+    }
+    if (w->html || (size > LISTED_MAX && !w->request->range))
+        w->out = NULL;
     return 0;
 }
 
-int explain_code(FILE *out, struct explain_out *o, struct listing *listing,
+int explain_code(struct explain_out *o, struct listing *listing,
                  const struct explain_request *request, struct error *error)
 {
-    struct elf_code *code = elf_code_open(request->path, error);
-    int err;
+    struct work w = { .listing = listing, .request = request, .out = o };
+    int err = -1;
 
-    if (!code)
-        return -1;
-    err = list_all(out, o, listing, code, request, error);
-    elf_code_close(code);
+    w.code = elf_code_open(request->path, request->packed, error);
+    if (w.code)
+        err = prepare(&w, error);
+    if (!err)
+        err = list_all(&w, error);
+    if (!err)
+        explain_summary_print(w.summary, o);
+    explain_html_destroy(w.html);
+    explain_summary_destroy(w.summary);
+    symbols_free(w.names);
+    if (w.code)
+        elf_code_close(w.code);
     return err;
 }

@@ -2,7 +2,7 @@
 #ifndef FRONTEND_EXPLAIN_CODE_H
 #define FRONTEND_EXPLAIN_CODE_H
 
-#include <stdio.h>
+#include <stdbool.h>
 
 struct error;
 struct explain_out;
@@ -13,10 +13,14 @@ struct explain_request {
     const char *path;
     const char *function; /* NULL: none named */
     const char *range;    /* "A-B", hexadecimal or with 0x; NULL: none */
+    const char *symbols;  /* a file that has the names; NULL: the program itself */
+    const char *html;     /* the page is written there, beside the summary; NULL: none */
+    bool packed;          /* it has to be a bzImage */
 };
 
-/* Prints the listing and a summary. 0, or -1 with *error. */
-int explain_code(FILE *out, struct explain_out *o, struct listing *listing,
+/* Prints the listing (of a part of a kernel, not of all of one) and a summary. 0, or -1 with
+ * *error. */
+int explain_code(struct explain_out *o, struct listing *listing,
                  const struct explain_request *request, struct error *error);
 
 #endif

@@ -216,6 +216,11 @@ static struct kallsyms *look_in(const uint8_t *ram, uint64_t from, uint64_t to)
     return k;
 }
 
+struct kallsyms *kallsyms_in(const uint8_t *bytes, size_t size)
+{
+    return look_in(bytes, 0, size);
+}
+
 struct kallsyms *kallsyms_find(const struct physmem *mem)
 {
     struct kallsyms *k = NULL;

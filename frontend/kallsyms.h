@@ -10,6 +10,8 @@ struct physmem;
 
 /* Looks for the table in guest memory, and copies it. NULL: there is none (yet). */
 struct kallsyms *kallsyms_find(const struct physmem *mem);
+/* The same in a kernel that does not run: its ELF file. */
+struct kallsyms *kallsyms_in(const uint8_t *bytes, size_t size);
 void kallsyms_free(struct kallsyms *k);
 
 /* Calls hear for each symbol, in the order of addresses; type: a letter as nm has it. */

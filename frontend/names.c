@@ -148,19 +148,6 @@ void names_at(struct names *names, uint32_t gla, char *text, size_t size)
 
 /* --- A file of the user's ---------------------------------------------------------------- */
 
-/* Lines of an address, a letter and a name. */
-static void add_map(struct symbols *symbols, const struct image *file)
-{
-    char *text = strndup((const char *)file->bytes, file->size), *save = NULL, name[256], type;
-    unsigned address;
-
-    for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
-         line = strtok_r(NULL, "\n", &save))
-        if (sscanf(line, "%x %c %255s", &address, &type, name) == 3)
-            symbols_add(symbols, address, 0, name);
-    free(text);
-}
-
 /* A kernel is above what a user's program can be at. */
 bool names_offer(struct names *names, const struct image *file)
 {
@@ -169,7 +156,7 @@ bool names_offer(struct names *names, const struct image *file)
     if (symbols)
         symbols_add_elf(symbols, file);
     if (symbols && !symbols_count(symbols))
-        add_map(symbols, file);
+        symbols_add_map(symbols, file);
     if (!symbols)
         return false;
     symbols_sort(symbols);

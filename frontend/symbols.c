@@ -1,4 +1,4 @@
-/* An ELF file's symbol table, by libelf, sorted by address. */
+/* Symbols sorted by address: see symbols.h. ELF files are read by libelf. */
 #include "frontend/symbols.h"
 
 #include <gelf.h>
@@ -89,6 +89,18 @@ void symbols_add_elf(struct symbols *s, const struct image *image)
         if (gelf_getshdr(section, &header) && header.sh_type == SHT_SYMTAB)
             add_section(s, elf, section, &header);
     elf_end(elf);
+}
+
+void symbols_add_map(struct symbols *s, const struct image *image)
+{
+    char *text = strndup((const char *)image->bytes, image->size), *rest = NULL, name[256], type;
+    uint64_t address;
+
+    for (char *line = text ? strtok_r(text, "\n", &rest) : NULL; line;
+         line = strtok_r(NULL, "\n", &rest))
+        if (sscanf(line, "%" SCNx64 " %c %255s", &address, &type, name) == 3)
+            symbols_add(s, address, 0, name);
+    free(text);
 }
 
 /* By address; of several names for one, the file's first comes last, where it is found first. */
@@ -194,14 +206,41 @@ void symbols_at(const struct symbols *s, uint64_t address, char *text, size_t si
         snprintf(text, size, "%s+0x%" PRIx64, name, offset);
 }
 
-bool symbols_find(const struct symbols *s, const char *name, uint64_t *address)
+static const struct symbol *named(const struct symbols *s, const char *name)
 {
     for (size_t i = 0; s && i < s->count; i++)
-        if (!strcmp(s->names + s->row[i].name, name)) {
-            *address = s->row[i].value;
-            return true;
-        }
-    return false;
+        if (!strcmp(s->names + s->row[i].name, name))
+            return &s->row[i];
+    return NULL;
+}
+
+/* Where the first one above it begins. */
+static uint64_t next_above(const struct symbols *s, const struct symbol *row)
+{
+    for (const struct symbol *next = row + 1; next < s->row + s->count; next++)
+        if (next->value != row->value)
+            return next->value;
+    return row->value + 1;
+}
+
+bool symbols_range(const struct symbols *s, const char *name, uint64_t *start, uint64_t *end)
+{
+    const struct symbol *row = named(s, name);
+
+    if (!row)
+        return false;
+    *start = row->value;
+    *end = row->size ? row->value + row->size : next_above(s, row);
+    return true;
+}
+
+bool symbols_find(const struct symbols *s, const char *name, uint64_t *address)
+{
+    const struct symbol *row = named(s, name);
+
+    if (row)
+        *address = row->value;
+    return row;
 }
 
 void symbols_name(const char *path, uint64_t address, char *text, size_t size)

@@ -19,6 +19,8 @@ void symbols_free(struct symbols *symbols); /* NULL is allowed */
 struct symbols *symbols_create(void);
 void symbols_add(struct symbols *symbols, uint64_t address, uint64_t size, const char *name);
 void symbols_add_elf(struct symbols *symbols, const struct image *image); /* if it is one */
+/* Lines of an address, a letter and a name, as in a System.map; others are passed over. */
+void symbols_add_map(struct symbols *symbols, const struct image *image);
 void symbols_sort(struct symbols *symbols);
 size_t symbols_count(const struct symbols *symbols); /* NULL has none, here and below */
 uint64_t symbols_highest(const struct symbols *symbols); /* address of the last one; 0: none */
@@ -28,6 +30,11 @@ const char *symbols_nearest(const struct symbols *symbols, uint64_t address, uin
 
 /* Writes "name+0x12" of the function or label at address into text; "" where there is none. */
 void symbols_at(const struct symbols *symbols, uint64_t address, char *text, size_t size);
+
+/* From where the name is to where its size says, else to the next address that has one. False: it
+ * is none. */
+bool symbols_range(const struct symbols *symbols, const char *name, uint64_t *start,
+                   uint64_t *end);
 
 /* Where the name is, in *address. False: it is none. */
 bool symbols_find(const struct symbols *symbols, const char *name, uint64_t *address);

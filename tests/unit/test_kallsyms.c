@@ -95,6 +95,35 @@ static void check_name(const struct kallsyms *k, uint32_t gla, const char *want)
     CHECK_EQ(strcmp(text, want), 0);
 }
 
+struct heard {
+    unsigned count;
+    bool sorted;
+};
+
+static void hear(void *arg, uint32_t gla, char type, const char *name)
+{
+    struct heard *heard = arg;
+    char want[32];
+
+    sprintf(want, "symbol_%04u", heard->count);
+    heard->sorted &= type == 'T' && !strcmp(name, want) && gla == BASE + STEP * heard->count;
+    heard->count++;
+}
+
+/* All of them, of a file. */
+static void test_each(const struct physmem *mem)
+{
+    struct heard heard = { .sorted = true };
+    struct kallsyms *k = kallsyms_in(mem->ram + 4096, RAM - 4096);
+
+    CHECK_EQ(k != NULL, 1);
+    if (k)
+        kallsyms_each(k, hear, &heard);
+    CHECK_EQ(heard.count, SYMBOLS);
+    CHECK_EQ(heard.sorted, true);
+    kallsyms_free(k);
+}
+
 static void test_layout(struct physmem *mem, enum layout layout)
 {
     struct kallsyms *k;
@@ -110,6 +139,7 @@ static void test_layout(struct physmem *mem, enum layout layout)
     check_name(k, BASE - 0xc0000000 + STEP * 3, "symbol_0003+0x0"); /* before there is paging */
     check_name(k, BASE + (4u << 20), "");
     kallsyms_free(k);
+    test_each(mem);
 }
 
 /* A guest may write anything: the sanitizers judge. */

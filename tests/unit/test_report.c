@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "frontend/disasm.h"
+#include "frontend/image.h"
 #include "frontend/report.h"
 #include "frontend/symbols.h"
 #include "tests/check.h"
@@ -83,6 +84,51 @@ static void test_own_symbols(void)
     CHECK_EQ(strlen(text), 0);
 }
 
+static void check_nearest(const struct symbols *s, uint64_t address, const char *want)
+{
+    char text[64];
+
+    symbols_at(s, address, text, sizeof(text));
+    CHECK_EQ(strcmp(text, want), 0);
+}
+
+static void test_map(void)
+{
+    static char text[] = "c0100000 T begin\nc0100020 t inner\nc0100020 T same\nnonsense\n"
+                         "c0200000 W last";
+    struct image map = { (uint8_t *)text, strlen(text) }, part = { (uint8_t *)text, 8 };
+    struct symbols *s = symbols_create();
+    uint64_t start, end;
+
+    symbols_add_map(s, &part);
+    CHECK_EQ(symbols_count(s), 0);
+    symbols_add_map(s, &map);
+    symbols_sort(s);
+    CHECK_EQ(symbols_count(s), 4);
+    check_nearest(s, 0xc010001f, "begin+0x1f");
+    check_nearest(s, 0xc0100021, "inner+0x1");
+    check_nearest(s, 0xc00fffff, "");
+    CHECK_EQ(symbols_range(s, "inner", &start, &end), true);
+    CHECK_EQ(start, 0xc0100020);
+    CHECK_EQ(end, 0xc0200000);
+    CHECK_EQ(symbols_range(s, "last", &start, &end) && end == start + 1, true);
+    CHECK_EQ(symbols_range(s, "data", &start, &end), false);
+    symbols_free(s);
+}
+
+static void test_sizes(void)
+{
+    struct symbols *s = symbols_create();
+
+    symbols_add(s, 0x2000, 0x10, "inner");
+    symbols_add(s, 0x1000, 0x3000, "outer");
+    symbols_sort(s);
+    check_nearest(s, 0x200f, "inner+0xf");
+    check_nearest(s, 0x2010, "outer+0x1010");
+    check_nearest(s, 0x4000, "");
+    symbols_free(s);
+}
+
 static void test_no_symbols(void)
 {
     char text[128], path[] = "/tmp/novt-test-XXXXXX";
@@ -104,6 +150,8 @@ int main(void)
     test_status();
     test_disasm();
     test_own_symbols();
+    test_map();
+    test_sizes();
     test_no_symbols();
     return CHECK_DONE();
 }
