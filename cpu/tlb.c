@@ -16,6 +16,7 @@ void tlb_init(struct tlb *tlb)
 
 void tlb_flush(struct tlb *tlb)
 {
+    tlb->drops++;
     if (tlb->has_lines)
         forget_lines(tlb);
     for (unsigned access = 0; access < 3; access++)
@@ -42,6 +43,7 @@ void tlb_drop(struct tlb *tlb, uint64_t gla, uint64_t size)
 {
     uint64_t first = gla >> PAGE_SHIFT, pages = ((gla + size - 1) >> PAGE_SHIFT) - first + 1;
 
+    tlb->drops++;
     if (tlb->has_lines)
         forget_lines(tlb);
     if (pages == 1) {

@@ -30,6 +30,7 @@ struct tlb {
     uint64_t line_tag[TLB_ENTRIES]; /* minus the line number, or TLB_NONE */
     uint64_t line_addend[TLB_ENTRIES];
     bool has_lines;               /* some line tag is not TLB_NONE */
+    uint64_t drops;               /* how often pages were forgotten because they may have changed */
 };
 
 static inline unsigned tlb_index(uint64_t gla)

@@ -106,6 +106,23 @@ struct bt_segment {
     int64_t limit[2];
 };
 
+#define BT_DESCRIPTORS 256
+
+/*
+ * What a selector means for a use, as long as its table holds the same bytes: translated code looks
+ * at them each time (translator/descriptors.c). By a hash of both; [n][i] is word n of entry i.
+ */
+struct bt_descriptors {
+    uint64_t tag[BT_DESCRIPTORS];     /* minus use << 16 | selector; 0: no entry */
+    const void *at[BT_DESCRIPTORS];   /* where the descriptor is, in host memory */
+    uint64_t bytes[BT_DESCRIPTORS];   /* minus what it is */
+    const void *code_at[BT_DESCRIPTORS]; /* the same of a gate's code segment */
+    uint64_t code_bytes[BT_DESCRIPTORS];
+    uint64_t offset[BT_DESCRIPTORS];     /* a gate's */
+    uint64_t segment[3][BT_DESCRIPTORS]; /* struct segment: selector and attr; limit; base */
+    uint64_t limit[2][BT_DESCRIPTORS];   /* struct bt_segment's */
+};
+
 struct vcpu {
     uint64_t gpr[GPR_COUNT];
     uint64_t rip;
@@ -174,6 +191,7 @@ struct vcpu {
     struct spent *spent; /* NULL, or set before the engine is created: -stats */
     struct events *events; /* the same: -trace; told by cpu/event.h */
     uint8_t sysenter_ways; /* SYSENTER_ bits: how CPL 3 has executed it since reset */
+    struct bt_descriptors bt_descriptors;
 };
 
 /* With ESP in EBP, as Linux wants it; otherwise. */

@@ -124,7 +124,7 @@ static const void *go_on(struct vcpu *vcpu)
         return NULL;
     vcpu->eflags &= ~EFLAGS_RF; /* no breakpoint is armed in this mode */
     if (key & KEY_SEG)
-        segments_code(t, key);
+        segments_code(t, &vcpu->seg[SEG_CS], key);
     jumps = shadowmm_jump_table(t->sm, key_set(key), key);
     unit_set_jumps(vcpu, jumps);
     vcpu->bt.tlb = (uint64_t)(uintptr_t)vcpu->tlb[key & KEY_USER];
@@ -142,6 +142,7 @@ static const void *go_on(struct vcpu *vcpu)
 /* What C was called for is done: translated code goes on at host, or nothing does. */
 static const void *done(struct vcpu *vcpu, const void *host)
 {
+    descriptors_check(vcpu);
     if (vcpu->spent && host)
         spent_begin(vcpu->spent, shadowmm_window(translator_of(vcpu)->sm, vcpu->cpl == 3)
                                      ? SPENT_CODE_WINDOW

@@ -172,6 +172,8 @@ void exit_direct(struct builder *b, uint32_t target);
 void exit_indirect(struct builder *b);
 /* Real and virtual-8086 mode: to the offset in r8d (16 bits) of the segment in r9d. */
 void exit_far(struct builder *b);
+/* To the offset in r8d of the segment that CS has been loaded with, whose base is in r9. */
+void exit_based(struct builder *b);
 void exit_jcc(struct builder *b, unsigned cc, uint32_t target);
 /* The conditional jump whose rel32 is at field goes to target. */
 void exit_field(struct builder *b, uint32_t field, uint32_t target);

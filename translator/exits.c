@@ -84,6 +84,21 @@ void exit_indirect(struct builder *b)
     exit_place(b);
 }
 
+/* r8 = unit_place(r9, r8d) */
+static void exit_to_place(struct builder *b)
+{
+    EMIT(b, 0x4f, 0x8d, 0x04, 0x08);       /* lea r8, [r8 + r9] */
+    EMIT(b, 0xc4, 0x43, 0xfb, 0xf0, 0xc9, 32); /* rorx r9, r9, 32 */
+    EMIT(b, 0x4f, 0x8d, 0x04, 0x08);       /* lea r8, [r8 + r9]: unit_place() */
+    exit_place(b);
+}
+
+void exit_based(struct builder *b)
+{
+    count_emit_looked_up(b);
+    exit_to_place(b);
+}
+
 void exit_far(struct builder *b)
 {
     const uint32_t cs = (uint32_t)offsetof(struct vcpu, seg[SEG_CS]);
@@ -97,10 +112,7 @@ void exit_far(struct builder *b)
     emit32(b, cs + (uint32_t)offsetof(struct segment, base));
     EMIT(b, 0x4d, 0x89, 0x8f);
     emit32(b, (uint32_t)offsetof(struct vcpu, bt_seg[SEG_CS].base));
-    EMIT(b, 0x4f, 0x8d, 0x04, 0x08);       /* lea r8, [r8 + r9] */
-    EMIT(b, 0xc4, 0x43, 0xfb, 0xf0, 0xc9, 32); /* rorx r9, r9, 32 */
-    EMIT(b, 0x4f, 0x8d, 0x04, 0x08);       /* lea r8, [r8 + r9]: unit_place() */
-    exit_place(b);
+    exit_to_place(b);
 }
 
 void exit_direct(struct builder *b, uint32_t target)

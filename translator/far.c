@@ -42,15 +42,7 @@ static void move_stack(struct vcpu *vcpu, int by)
 static bool code_segment(const struct vcpu *vcpu, uint16_t selector, unsigned dpl, uint64_t offset,
                          struct segment *cs)
 {
-    const uint32_t mask = SEG_S | SEG_CODE | SEG_P | SEG_ACCESSED | SEG_CONFORM | SEG_L | SEG_DPL;
-    uint64_t d;
-
-    if (selector_null(selector) || segment_meant(vcpu, SEG_CS, selector) != selector)
-        return false;
-    d = segments_descriptor(vcpu, selector);
-    *cs = segment_unpack((uint16_t)((selector & ~SELECTOR_RPL) | dpl), d);
-    return (cs->attr & mask) == (SEG_S | SEG_CODE | SEG_P | SEG_ACCESSED | dpl << 5) &&
-           offset <= cs->limit;
+    return descriptors_code(vcpu, selector, dpl, cs) && offset <= cs->limit;
 }
 
 /* On to rip in 16-bit code as the unit's, whose key is in bt.scratch: the mode stays. */
@@ -62,7 +54,7 @@ static bool go_near(struct vcpu *vcpu, uint32_t rip)
 
     if (vcpu->exit_request || vcpu->bt.jump_table == JUMP_POISON)
         return false;
-    segments_code(translator_of(vcpu), (uint32_t)vcpu->bt.scratch);
+    segments_code(translator_of(vcpu), &vcpu->seg[SEG_CS], (uint32_t)vcpu->bt.scratch);
     host = jump_find(jumps, place, vcpu->bt.jump_shift);
     if (!host)
         return false;
@@ -89,7 +81,7 @@ static void go_to(struct vcpu *vcpu, uint32_t rip)
         key |= KEY_WINDOW;
     }
     if (key & KEY_SEG)
-        segments_code(t, key);
+        segments_code(t, &vcpu->seg[SEG_CS], key);
     jumps = shadowmm_jump_table(t->sm, key_set(key), key);
     host = jump_find(jumps, place, vcpu->bt.jump_shift);
     if (!host)

@@ -40,6 +40,40 @@ static inline bool rule_is_real(const struct builder *b)
 {
     return (b->key & (KEY_REAL | KEY_ODD)) == KEY_REAL;
 }
+void rule_load_pointer(struct builder *b, const struct insn *in); /* 16:16, into r8d */
+void rule_count_interrupt(struct builder *b); /* r9 is used */
+/* --- rules_far.c --- */
+rule_fn rule_jmp_far_protected, rule_call_far_protected, rule_ret_far_protected,
+    rule_int_protected, rule_iret_protected;
+/* --- rules_descriptor.c --- */
+/* What is looked for, and the jumps of those who do not find it. */
+struct wanted {
+    uint32_t start; /* of the instruction's code, which changes nothing before */
+    uint32_t use;   /* enum descriptor_use */
+    uint32_t miss[3];
+    unsigned misses;
+};
+/* kind in this key. */
+unsigned rule_use(const struct builder *b, unsigned kind);
+/* r10: the entry of the selector in r8 (zero-extended) or of a fixed one (or a vector), which is in
+ * r8d then. r9 is used; rcx is in r11 until rule_found(). */
+struct wanted rule_find(struct builder *b, uint32_t start, uint32_t use);
+struct wanted rule_find_fixed(struct builder *b, uint32_t start, uint32_t use, uint16_t selector);
+void rule_found(struct builder *b);
+/* For those jumps, out of the way of what has been found: makes the entry and begins anew. Where
+ * none can be made it goes on as with light_call(). */
+uint32_t rule_missed(struct builder *b, const struct wanted *w);
+/* r10: the entry that has been found before. */
+void rule_entry_fixed(struct builder *b, uint32_t use, uint16_t selector);
+/* The segment of entry r10 into seg; its base is in r9. */
+void rule_entry_load(struct builder *b, unsigned seg);
+/* The same of CS, whose selector is in r8. */
+void rule_entry_load_cs(struct builder *b);
+/* A gate's offset into r8. */
+void rule_entry_offset(struct builder *b);
+/* Before rule_found(): the jump whose rel32 is at *outside is taken if the offset in r9d is beyond
+ * the limit of entry r10. */
+void rule_entry_limit(struct builder *b, uint32_t *outside);
 /* --- rules_segment.c --- */
 rule_fn rule_mov_from_seg, rule_mov_to_seg, rule_pop_seg, rule_push_seg, rule_les;
 /* --- rules_string.c --- */

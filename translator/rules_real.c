@@ -1,7 +1,7 @@
 /*
  * Far transfers. In real and virtual-8086 mode a segment register's base is its selector times 16,
  * so that loads and far transfers need no descriptor and are in line. INT and IRET as well in real
- * mode, IRET in virtual-8086 mode with IOPL 3. In protected mode they are light calls (far.c).
+ * mode, IRET in virtual-8086 mode with IOPL 3. Protected mode's are rules_far.c's.
  * Reference: SDM 3, 20.1; SDM 2, INT n, IRET.
  *
  * Only with KEY_ODD clear (rule_is_real()): limits are 64 KiB at least and CS's is that, the
@@ -38,13 +38,6 @@ static bool plain(const struct builder *b, const struct insn *in)
     return rule_is_real(b) && in->opsize == 2 && !(in->prefixes & PREFIX_LOCK);
 }
 
-/* Light calls, in far.c. */
-static bool protected_mode(const struct builder *b, const struct insn *in)
-{
-    return (b->key & (KEY_SEG | KEY_REAL)) == KEY_SEG && in->opsize == 2 &&
-           !(in->prefixes & PREFIX_LOCK);
-}
-
 /* To the far pointer in r8d. */
 static void go(struct builder *b)
 {
@@ -55,8 +48,7 @@ static void go(struct builder *b)
     b->ended = true;
 }
 
-/* The far pointer that the instruction names into r8d. */
-static void load_pointer(struct builder *b, const struct insn *in)
+void rule_load_pointer(struct builder *b, const struct insn *in)
 {
     if (!in->has_mem) {
         emit_mov_r8d_imm(b, ((uint32_t)in->imm & 0xffff) | (uint32_t)in->imm2 << 16);
@@ -69,11 +61,9 @@ static void load_pointer(struct builder *b, const struct insn *in)
 
 bool rule_jmp_far(struct builder *b, const struct insn *in)
 {
-    if (!plain(b, in) && !protected_mode(b, in))
-        return false;
-    load_pointer(b, in);
     if (!plain(b, in))
-        return rule_transfer(b, in, bt_jmp_far);
+        return rule_jmp_far_protected(b, in);
+    rule_load_pointer(b, in);
     go(b);
     return true;
 }
@@ -95,15 +85,10 @@ static void store_return(struct builder *b, const struct insn *in)
 
 bool rule_call_far(struct builder *b, const struct insn *in)
 {
-    if (protected_mode(b, in)) {
-        rule_store_next(b, in);
-        load_pointer(b, in);
-        return rule_transfer(b, in, bt_call_far);
-    }
     if (!plain(b, in))
-        return false;
+        return rule_call_far_protected(b, in);
     if (in->has_mem) {
-        load_pointer(b, in);
+        rule_load_pointer(b, in);
         emit_vcpu(b, 0x89, R8, OFF_SCRATCH);
     }
     access_at(b, RSP, -4, MEM_WRITE, 4);
@@ -111,19 +96,15 @@ bool rule_call_far(struct builder *b, const struct insn *in)
     if (in->has_mem)
         emit_vcpu(b, 0x8b, R8, OFF_SCRATCH);
     else
-        load_pointer(b, in);
+        rule_load_pointer(b, in);
     go(b);
     return true;
 }
 
 bool rule_ret_far(struct builder *b, const struct insn *in)
 {
-    if (protected_mode(b, in)) {
-        emit_mov_r8d_imm(b, in->imm_len ? (uint16_t)in->imm : 0);
-        return rule_transfer(b, in, bt_ret_far);
-    }
     if (!plain(b, in))
-        return false;
+        return rule_ret_far_protected(b, in);
     access_at(b, RSP, 0, MEM_READ, 4);
     access_load_at(b, R8);
     access_move_sp(b, RSP, 4 + (in->imm_len ? (uint16_t)in->imm : 0));
@@ -146,7 +127,7 @@ static bool returns(const struct builder *b, const struct insn *in)
             !b->t->vcpu->events);
 }
 
-static void count_interrupt(struct builder *b)
+void rule_count_interrupt(struct builder *b)
 {
     const uint32_t counter = (uint32_t)offsetof(struct vcpu, stats.soft_interrupts);
 
@@ -179,7 +160,7 @@ bool rule_int_real(struct builder *b, const struct insn *in)
     access_store_beside(b, R9, 2, 4);
     store_return(b, in);
     rule_store_flag(b, OFF_FLAG_IF, 0);
-    count_interrupt(b);
+    rule_count_interrupt(b);
     emit_vcpu(b, 0x8b, R8, OFF_SAVED);
     go(b);
     return true;

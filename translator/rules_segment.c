@@ -58,26 +58,69 @@ static bool loadable(const struct builder *b, const struct insn *in, unsigned se
     return !(b->key & KEY_USER) && seg != SEG_SS;
 }
 
-/* From the selector in r8d. What follows is emitted by the caller, then end_load() with this. */
-static uint32_t begin_load(struct builder *b, unsigned seg)
+/* By an entry (descriptors.c), which does not tell rings 1 and 2 apart. */
+static bool by_entry(const struct builder *b)
 {
-    if (rule_is_real(b)) {
-        rule_load_real(b, seg);
-        return 0;
-    }
-    EMIT(b, 0x45, 0x8d, 0x80);                 /* lea r8d, [r8 + seg << 16] */
-    emit32(b, seg << 16);
-    return light_call(b, b->key & KEY_SEG ? bt_load_segment_any : bt_load_segment);
+    return b->key & KEY_SEG && !(b->key & (KEY_REAL | KEY_RING));
 }
 
-static void end_load(struct builder *b, const struct insn *in, uint32_t slow)
+static unsigned use_of(const struct builder *b, unsigned seg)
 {
-    if (!rule_is_real(b))
-        light_end(b, in, slow);
+    const uint32_t bent = seg == SEG_ES ? KEY_ES : KEY_DS;
+
+    if (seg == SEG_SS)
+        return rule_use(b, USE_STACK);
+    if (seg != SEG_DS && seg != SEG_ES)
+        return rule_use(b, USE_DATA_ANY);
+    return rule_use(b, USE_DATA) | (b->key & bent ? 0 : USE_FLAT);
+}
+
+/* A load under way. */
+struct load {
+    struct wanted found;
+    uint32_t slow;
+};
+
+/* From the selector in r8d; start: of the instruction's code. What follows is emitted by the
+ * caller, then end_load() with this. */
+static struct load begin_load(struct builder *b, unsigned seg, uint32_t start)
+{
+    struct load load = { .slow = 0 };
+
+    if (rule_is_real(b)) {
+        rule_load_real(b, seg);
+    } else if (by_entry(b)) {
+        load.found = rule_find(b, start, use_of(b, seg));
+        rule_found(b);
+        rule_entry_load(b, seg);
+    } else {
+        EMIT(b, 0x45, 0x8d, 0x80);             /* lea r8d, [r8 + seg << 16] */
+        emit32(b, seg << 16);
+        load.slow = light_call(b, b->key & KEY_SEG ? bt_load_segment_any : bt_load_segment);
+    }
+    return load;
+}
+
+static void end_load(struct builder *b, const struct insn *in, const struct load *load)
+{
+    uint32_t done, slow;
+
+    if (by_entry(b)) {
+        done = emit_jump_short(b, 0xeb);
+        slow = rule_missed(b, &load->found);
+        emit_patch(b, slow, here(b));
+        rule_callout(b, in, SITE_EXECUTE, true);
+        emit_land(b, done);
+    } else if (!rule_is_real(b)) {
+        light_end(b, in, load->slow);
+    }
 }
 
 bool rule_mov_to_seg(struct builder *b, const struct insn *in)
 {
+    uint32_t start = here(b);
+    struct load load;
+
     if (!loadable(b, in, in->reg) || (in->has_mem && !access_possible(b, in, MEM_READ)))
         return false;
     if (in->has_mem) {
@@ -86,7 +129,8 @@ bool rule_mov_to_seg(struct builder *b, const struct insn *in)
     } else {
         EMIT(b, 0x44, 0x0f, 0xb7, 0xc0 | in->rm); /* movzx r8d, reg16 */
     }
-    end_load(b, in, begin_load(b, in->reg));
+    load = begin_load(b, in->reg, start);
+    end_load(b, in, &load);
     return true;
 }
 
@@ -100,16 +144,17 @@ static unsigned popped_segment(const struct insn *in)
 bool rule_pop_seg(struct builder *b, const struct insn *in)
 {
     unsigned seg = popped_segment(in);
-    uint32_t slow;
+    uint32_t start = here(b);
+    struct load load;
 
     if ((in->opsize != 4 && !(b->key & KEY_SEG)) || !loadable(b, in, seg))
         return false;
     access_at(b, RSP, 0, MEM_READ, in->opsize);
     access_load_sized_at(b, R8, in->opsize);
     EMIT(b, 0x45, 0x0f, 0xb7, 0xc0);           /* movzx r8d, r8w */
-    slow = begin_load(b, seg);
+    load = begin_load(b, seg, start);
     access_move_sp(b, RSP, in->opsize);
-    end_load(b, in, slow);
+    end_load(b, in, &load);
     return true;
 }
 
@@ -128,7 +173,8 @@ static unsigned loaded_segment(const struct insn *in)
 bool rule_les(struct builder *b, const struct insn *in)
 {
     unsigned seg = loaded_segment(in);
-    uint32_t slow;
+    uint32_t start = here(b);
+    struct load load;
 
     if (!(b->key & KEY_SEG) || !in->has_mem || !loadable(b, in, seg))
         return false;
@@ -137,12 +183,12 @@ bool rule_les(struct builder *b, const struct insn *in)
     access_load_sized_at(b, R9, in->opsize);
     emit_vcpu(b, 0x89, R9, OFF_SCRATCH);
     access_load16_beside(b, R8, in->opsize);
-    slow = begin_load(b, seg);
+    load = begin_load(b, seg, start);
     emit_vcpu(b, 0x8b, R9, OFF_SCRATCH);
     if (in->opsize == 2)
         emit8(b, 0x66);
     EMIT(b, 0x44, 0x89, 0xc8 | in->reg);       /* mov reg, r9 */
-    end_load(b, in, slow);
+    end_load(b, in, &load);
     return true;
 }
 

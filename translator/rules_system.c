@@ -236,8 +236,10 @@ static bool int_segmented(struct builder *b, const struct insn *in)
 {
     bool v86 = (b->key & (KEY_REAL | KEY_ODD | KEY_IOPL)) == (KEY_REAL | KEY_IOPL);
 
-    if (in->prefixes & PREFIX_LOCK || (b->key & KEY_REAL && !v86))
+    if (in->prefixes & PREFIX_LOCK || (b->key & (KEY_REAL | KEY_ODD) && !v86))
         return false;
+    if (!v86)
+        (void)rule_int_protected(b, in);
     rule_store_next(b, in);
     return light_transfer(b, in, v86 ? bt_int_v86 : bt_int_same, (uint8_t)in->imm);
 }
@@ -266,9 +268,12 @@ bool rule_iret(struct builder *b, const struct insn *in)
 {
     if (b->key & KEY_SEG && rule_iret_real(b, in))
         return true;
-    if (b->key & KEY_SEG)
-        return !(b->key & KEY_REAL) && !(in->prefixes & PREFIX_LOCK) &&
-               light_transfer(b, in, in->opsize == 2 ? bt_iret_same : bt_iret_v86, 0);
+    if (b->key & KEY_SEG && (b->key & (KEY_REAL | KEY_ODD) || in->prefixes & PREFIX_LOCK))
+        return false;
+    if (b->key & KEY_SEG) {
+        (void)rule_iret_protected(b, in);
+        return light_transfer(b, in, in->opsize == 2 ? bt_iret_same : bt_iret_v86, 0);
+    }
     if (!kernel(b, in) || in->opsize != 4)
         return false;
     store_own(b);

@@ -31,16 +31,19 @@ static int64_t limit_of(const struct segment *s, bool allowed)
     return s->limit == UINT32_MAX ? 1ll << 40 : s->limit;
 }
 
-void segments_refresh_one(struct vcpu *vcpu, unsigned seg)
+struct bt_segment segments_reach(const struct segment *s, bool checked)
 {
-    const struct segment *s = &vcpu->seg[seg];
-    bool checked = has_descriptors(vcpu), usable = !(s->attr & SEG_UNUSABLE) && s->attr & SEG_P;
+    bool usable = !(s->attr & SEG_UNUSABLE) && s->attr & SEG_P;
     bool read = usable && !((s->attr & (SEG_CODE | SEG_READABLE)) == SEG_CODE);
     bool write = usable && (s->attr & (SEG_CODE | SEG_WRITABLE)) == SEG_WRITABLE;
 
-    vcpu->bt_seg[seg].base = s->base;
-    vcpu->bt_seg[seg].limit[MEM_READ] = limit_of(s, read || !checked);
-    vcpu->bt_seg[seg].limit[MEM_WRITE] = limit_of(s, write || !checked);
+    return (struct bt_segment){ s->base, { [MEM_READ] = limit_of(s, read || !checked),
+                                           [MEM_WRITE] = limit_of(s, write || !checked) } };
+}
+
+void segments_refresh_one(struct vcpu *vcpu, unsigned seg)
+{
+    vcpu->bt_seg[seg] = segments_reach(&vcpu->seg[seg], has_descriptors(vcpu));
 }
 
 void segments_refresh(struct vcpu *vcpu, uint32_t key)
@@ -76,15 +79,12 @@ static uint32_t real_key(const struct vcpu *vcpu)
     return key;
 }
 
-static bool flat(const struct segment *s)
-{
-    return segment_whole(s) && !s->base;
-}
-
 static uint32_t protected_key(const struct vcpu *vcpu)
 {
-    return (flat(&vcpu->seg[SEG_DS]) ? 0 : KEY_DS) | (flat(&vcpu->seg[SEG_ES]) ? 0 : KEY_ES) |
-           (flat(&vcpu->seg[SEG_SS]) ? 0 : KEY_SS);
+    return (vcpu->eflags & EFLAGS_NT ? KEY_ODD : 0) |
+           (segments_flat(&vcpu->seg[SEG_DS]) ? 0 : KEY_DS) |
+           (segments_flat(&vcpu->seg[SEG_ES]) ? 0 : KEY_ES) |
+           (segments_flat(&vcpu->seg[SEG_SS]) ? 0 : KEY_SS);
 }
 
 uint32_t segments_key(const struct vcpu *vcpu)
@@ -102,18 +102,19 @@ uint32_t segments_key(const struct vcpu *vcpu)
     return key | (has_descriptors(vcpu) ? protected_key(vcpu) : real_key(vcpu));
 }
 
-void segments_code(struct translator *t, uint32_t key)
+void segments_code(struct translator *t, const struct segment *cs, uint32_t key)
 {
-    const struct segment *cs = &t->vcpu->seg[SEG_CS];
     uint32_t base = (uint32_t)cs->base;
-    unsigned set = key_set(key), slot = (base >> 4 ^ base >> 8 ^ base >> 12) & 15;
+    unsigned set = key_set(key), slot = base * 0x9e3779b1u >> (32 - CODE_LIMIT_BITS);
 
     if ((key & (KEY_REAL | KEY_ODD)) == KEY_REAL) /* the limit is 64 KiB */
         return;
     if (t->code_limit[set][slot].base == base && t->code_limit[set][slot].limit == cs->limit)
         return;
-    if (t->code_limit[set][slot].limit)
+    if (t->code_limit[set][slot].limit) {
         shadowmm_jump_flush(t->sm, set);
+        descriptors_forget(t->vcpu);
+    }
     t->code_limit[set][slot].base = base;
     t->code_limit[set][slot].limit = cs->limit;
 }
@@ -162,41 +163,6 @@ bool bt_load_segment(struct vcpu *vcpu, uint32_t argument)
     return true;
 }
 
-uint64_t segments_descriptor(const struct vcpu *vcpu, uint16_t selector)
-{
-    const struct segment *ldt = &vcpu->ldtr;
-    const struct tlb *tlb = vcpu->tlb[0];
-    uint64_t gla, d;
-
-    if (!(selector & SELECTOR_TI))
-        return descriptor_of(vcpu, selector);
-    gla = (uint32_t)(ldt->base + (selector & ~7u));
-    if (ldt->attr & SEG_UNUSABLE || (selector | 7u) > ldt->limit || !tlb_hit(tlb, MEM_READ, gla) ||
-        (gla & PAGE_MASK) > PAGE_SIZE - 8)
-        return 0;
-    __builtin_memcpy(&d, (const void *)(uintptr_t)(tlb->addend[tlb_index(gla)] + gla), 8);
-    return d;
-}
-
-/* Data or readable code, present, accessed, and not more privileged than CPL and RPL. */
-static bool usable_data(const struct vcpu *vcpu, uint16_t selector, uint64_t d)
-{
-    const uint32_t needed = SEG_S | SEG_P | SEG_ACCESSED;
-    uint32_t attr = descriptor_attr(d);
-
-    if ((attr & needed) != needed || (attr & (SEG_CODE | SEG_READABLE)) == SEG_CODE)
-        return false;
-    return (attr & (SEG_CODE | SEG_CONFORM)) == (SEG_CODE | SEG_CONFORM) ||
-           (descriptor_dpl(d) >= vcpu->cpl && descriptor_dpl(d) >= (selector & SELECTOR_RPL));
-}
-
-static bool usable_stack(const struct vcpu *vcpu, const struct segment *s)
-{
-    return (s->attr & (SEG_UNUSABLE | SEG_CODE | SEG_WRITABLE | SEG_DPL)) ==
-               (SEG_WRITABLE | (uint32_t)vcpu->cpl << 5) &&
-           (s->selector & SELECTOR_RPL) == vcpu->cpl;
-}
-
 static bool same_width(const struct segment *a, const struct segment *b)
 {
     return !((a->attr ^ b->attr) & SEG_DB);
@@ -209,15 +175,15 @@ bool bt_load_segment_any(struct vcpu *vcpu, uint32_t argument)
     struct segment new = { .selector = selector, .attr = SEG_UNUSABLE };
 
     if (!selector_null(selector)) {
-        uint64_t d = segments_descriptor(vcpu, selector);
+        uint64_t d = descriptors_read(vcpu, selector);
 
-        if (!usable_data(vcpu, selector, d))
+        if (!descriptors_data(vcpu, selector, d))
             return false;
         new = segment_unpack(selector, d);
     }
-    if (seg == SEG_SS && (!usable_stack(vcpu, &new) || !same_width(&new, &vcpu->seg[SEG_SS])))
+    if (seg == SEG_SS && (!descriptors_stack(vcpu, &new) || !same_width(&new, &vcpu->seg[SEG_SS])))
         return false;
-    if (seg <= SEG_DS && flat(&new) != flat(&vcpu->seg[seg]))
+    if (seg <= SEG_DS && segments_flat(&new) != segments_flat(&vcpu->seg[seg]))
         return false; /* the mode key changes */
     vcpu->seg[seg] = new;
     segments_refresh_one(vcpu, seg);

@@ -68,7 +68,7 @@ enum {
     KEY_DS = 0x2000,   /* DS is not flat ... */
     KEY_ES = 0x8000,
     KEY_SS = 0x10000,
-    KEY_ODD = 0x20000, /* KEY_REAL, but a limit, the IDT's or EFLAGS.AC is unusual */
+    KEY_ODD = 0x20000, /* KEY_REAL, but a limit, the IDT's or EFLAGS.AC is unusual; else NT is */
     KEY_RING = 0x40000, /* CPL 1 or 2 */
     KEY_X87 = 0x100000, /* KEY_FPU but for CR4.OSFXSR: x87 code runs natively */
     KEY_IOPL = 0x80000, /* virtual-8086 mode with IOPL 3: PUSHF, IRET, ... are as in real mode */
@@ -215,10 +215,20 @@ struct cache_region {
 struct translator_stats {
     uint64_t units, bytes_guest, bytes_host, units_dropped, insns_translated;
     uint64_t enters, lookups, lookup_found, chains, callouts, slow_fills, slow_specials,
-        slow_faults, trace_callouts, trace_faults, fpu_loads;
+        slow_faults, trace_callouts, trace_faults, fpu_loads, described;
     uint64_t host_faults, window_faults, sites_adapted, polls, interpreted, smc_writes, smc_drops,
         evictions, kicks;
     uint64_t direct_runs, direct_exits[8], direct_violations, directs_refused;
+};
+
+#define CODE_LIMIT_BITS 8
+
+/* Where descriptors are, and whether that may have changed. */
+struct descriptor_tables {
+    uint64_t gdt, ldt, idt; /* gla */
+    uint32_t gdt_limit, ldt_limit, idt_limit;
+    const struct tlb *tlb;
+    uint64_t drops;         /* the TLB's */
 };
 
 struct translator {
@@ -252,7 +262,9 @@ struct translator {
     struct translator_stats stats;
     struct {
         uint32_t base, limit;
-    } code_limit[JUMP_SETS][16]; /* U8, by a hash of the base */
+    } code_limit[JUMP_SETS][1 << CODE_LIMIT_BITS]; /* U8, by a hash of the base */
+    struct descriptor_tables tables; /* descriptors.c: those that entries were made from */
+    bool described;             /* there are entries */
     uint64_t called[M_COUNT];   /* callouts by instruction */
     const char *called_name[M_COUNT];
 };
@@ -396,9 +408,44 @@ void affinity_idle(struct affinity *p);
 uint32_t entry_eflags(const struct vcpu *vcpu);
 bool entry_kernel_stack(const struct vcpu *vcpu, struct segment *ss, uint32_t *esp);
 
-/* --- segments.c --- */
+/* --- descriptors.c --- */
+/* What a descriptor is wanted for: a kind, the privilege (KEY_RING has no entries), and as what. */
+enum descriptor_use {
+    USE_KIND = 7,
+    USE_DATA = 1,      /* DS, ES; flat or not */
+    USE_DATA_ANY = 2,  /* FS, GS */
+    USE_STACK = 3,     /* SS; flat or not, of 16 or 32 bits */
+    USE_CODE = 4,      /* of 16 or 32 bits */
+    USE_GATE = 5,      /* of the IDT, by the vector instead of a selector, and as USE_CODE */
+    USE_USER = 8,      /* CPL 3 */
+    USE_FLAT = 0x10,
+    USE_32 = 0x20,
+    USE_TRAP = 0x40,   /* a trap gate */
+    USE_GATE_32 = 0x80,
+};
+
+/* The entry of vcpu.bt_descriptors that has it, if there is one. */
+unsigned descriptors_slot(uint32_t use, uint16_t selector);
+/* USE_GATE and more for a vector that INT may use now, at one privilege; 0: it may not. */
+unsigned descriptors_gate_use(struct vcpu *vcpu, unsigned vector);
+/* D2 */
+void descriptors_forget(struct vcpu *vcpu);
+/* D1 */
+void descriptors_changed(struct vcpu *vcpu);
+static inline void descriptors_check(struct vcpu *vcpu)
+{
+    if (translator_of(vcpu)->described)
+        descriptors_changed(vcpu);
+}
 /* The descriptor that selector names, if the TLB has its page; else 0. */
-uint64_t segments_descriptor(const struct vcpu *vcpu, uint16_t selector);
+uint64_t descriptors_read(const struct vcpu *vcpu, uint16_t selector);
+/* May d be loaded into DS, ES, FS or GS, s (which may be) into SS, and CS at privilege dpl be what
+ * selector names? (*cs) */
+bool descriptors_data(const struct vcpu *vcpu, uint16_t selector, uint64_t d);
+bool descriptors_stack(const struct vcpu *vcpu, const struct segment *s);
+bool descriptors_code(const struct vcpu *vcpu, uint16_t selector, unsigned dpl, struct segment *cs);
+
+/* --- segments.c --- */
 #define DATA_MASK (SEG_S | SEG_CODE | SEG_P | SEG_EXPDOWN | SEG_WRITABLE | SEG_UNUSABLE)
 #define DATA_WHOLE (SEG_S | SEG_P | SEG_WRITABLE)
 
@@ -408,11 +455,18 @@ static inline bool segment_whole(const struct segment *s)
     return (s->attr & DATA_MASK) == DATA_WHOLE && s->limit == UINT32_MAX;
 }
 
+static inline bool segments_flat(const struct segment *s)
+{
+    return segment_whole(s) && !s->base;
+}
+
 /* bt.seg_tlb for FS and GS as they are now; for segmented code, bt_seg. */
 void segments_refresh(struct vcpu *vcpu, uint32_t key);
 void segments_refresh_one(struct vcpu *vcpu, unsigned seg);
-/* CS may have been loaded: U8. For segmented code. */
-void segments_code(struct translator *t, uint32_t key);
+/* What probes are to know of s; checked: in protected mode. */
+struct bt_segment segments_reach(const struct segment *s, bool checked);
+/* CS has been loaded with this or will be: U8. For segmented code. */
+void segments_code(struct translator *t, const struct segment *cs, uint32_t key);
 /* The mode key of code that is not flat, or in real or virtual-8086 mode; engine_key() has looked
  * at what only the interpreter does. 0: that again. */
 uint32_t segments_key(const struct vcpu *vcpu);
@@ -425,6 +479,7 @@ uint32_t segments_key(const struct vcpu *vcpu);
 typedef bool light_fn(struct vcpu *vcpu, uint32_t argument);
 light_fn bt_load_segment; /* segment register << 16 | selector: DS, ES, FS or GS at CPL 0 */
 light_fn bt_load_segment_any; /* the same in segmented code of any CPL */
+light_fn bt_describe;     /* use << 16 | selector: makes the entry in vcpu.bt_descriptors */
 #define LIGHT_SEGMENTED 0x1000000
 light_fn bt_rep_stos;     /* operand size; in segmented code segment << 8, address size << 16 */
 light_fn bt_rep_movs;

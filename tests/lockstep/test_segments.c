@@ -5,7 +5,7 @@
  *
  *     test_segments [streams [seed [pieces]]]
  *
- * A stream that runs for more than STEPS instructions in the interpreter is left out.
+ * A stream that runs for more than PAIR_STEPS instructions in the interpreter is left out.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,19 +13,16 @@
 
 #include "cpu/decode.h"
 #include "cpu/fpu.h"
-#include "cpu/interp.h"
 #include "cpu/mem.h"
 #include "cpu/paging.h"
 #include "cpu/segment.h"
-#include "tests/machine.h"
+#include "tests/lockstep/pair.h"
 
 enum {
-    STEPS = 20000,
     CODE = 0x20000,      /* gla */
     CODE_SIZE = 0x3000,
     DATA = 0x30000,
     STACK = 0x44000,
-    COMPARED = 0x100000, /* bytes of memory */
     ROOM = 0x1000,       /* of a stream */
 };
 
@@ -682,92 +679,6 @@ static void restore_descriptors(struct machine *m)
     physmem_write(&m->mem, GDT + 0x18, zeroes, sizeof(zeroes));
 }
 
-/* False: it does not seem to end. */
-static bool run_interp(struct machine *m)
-{
-    for (unsigned i = 0; i < STEPS; i++) {
-        if (m->vcpu->halted || m->stop.end != VM_RUNNING)
-            return true;
-        interp_step(m->vcpu);
-    }
-    return false;
-}
-
-static void run_bt(struct machine *m)
-{
-    enum exit_reason why;
-
-    do
-        why = m->engine->run(m->vcpu);
-    while (why == EXIT_REQUEST);
-}
-
-/* --- Comparing ----------------------------------------------------------------------------- */
-
-static unsigned differences;
-
-static void differ(const char *what, uint64_t interp, uint64_t bt)
-{
-    printf("  %s: interp %llx, bt %llx\n", what, (unsigned long long)interp,
-           (unsigned long long)bt);
-    differences++;
-}
-
-static void compare_segments(const struct vcpu *a, const struct vcpu *b)
-{
-    for (unsigned i = 0; i < SEG_COUNT; i++) {
-        const struct segment *s = &a->seg[i], *t = &b->seg[i];
-
-        if (s->selector != t->selector || s->attr != t->attr || s->limit != t->limit ||
-            s->base != t->base)
-            differ("segment", i << 16 | s->selector, i << 16 | t->selector);
-        if (s->attr != t->attr || s->limit != t->limit)
-            differ("attributes, limit", (uint64_t)s->attr << 32 | s->limit,
-                   (uint64_t)t->attr << 32 | t->limit);
-    }
-}
-
-static void compare_registers(const struct vcpu *a, const struct vcpu *b)
-{
-    static const char *const names[] = { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi" };
-
-    if (a->stop->end != b->stop->end || a->halted != b->halted)
-        differ("end, halted", a->stop->end << 8 | a->halted, b->stop->end << 8 | b->halted);
-    if (a->rip != b->rip)
-        differ("eip", a->rip, b->rip);
-    for (unsigned i = 0; i < 8; i++)
-        if (a->gpr[i] != b->gpr[i])
-            differ(names[i], a->gpr[i], b->gpr[i]);
-    if (a->eflags != b->eflags)
-        differ("eflags", a->eflags, b->eflags);
-    if (a->cpl != b->cpl)
-        differ("cpl", a->cpl, b->cpl);
-    if (a->cr2 != b->cr2)
-        differ("cr2", a->cr2, b->cr2);
-    for (unsigned i = 0; i < FPU_AREA_SIZE && a->stop->end == VM_RUNNING; i++)
-        if ((i < 464 || i >= FPU_YMM) && a->fpu[i] != b->fpu[i]) {
-            differ("fpu image byte", i << 8 | a->fpu[i], i << 8 | b->fpu[i]);
-            break;
-        }
-}
-
-/* What differs is made equal again. say: count it. */
-static void compare_memory(struct machine *a, struct machine *b, bool say)
-{
-    for (uint64_t page = 0; page < RAM; page += PAGE_SIZE) {
-        const uint8_t *p = physmem_ptr(&a->mem, page), *q = physmem_ptr(&b->mem, page);
-        unsigned i = 0;
-
-        if (!memcmp(p, q, PAGE_SIZE))
-            continue;
-        while (p[i] == q[i])
-            i++;
-        if (say && page < COMPARED)
-            differ("memory at", (page + i) << 8 | p[i], (page + i) << 8 | q[i]);
-        physmem_write(&b->mem, page, p, PAGE_SIZE);
-    }
-}
-
 static void dump(uint64_t seed)
 {
     static const char *const modes[] = { "real", "v86", "16-bit", "32-bit" };
@@ -808,36 +719,27 @@ int main(int argc, char **argv)
 {
     unsigned long streams = argc > 1 ? strtoul(argv[1], NULL, 0) : 20000, left_out = 0;
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
-    struct machine interp, bt;
+    struct pair pair;
 
     if (argc > 3)
         pieces_wanted = (unsigned)strtoul(argv[3], NULL, 0);
     machine_signal_stack();
-    if (machine_create(&interp, &engine_interp) || machine_create(&bt, &engine_translator))
+    if (pair_create(&pair))
         return 2;
-    for (unsigned long i = 0; i < streams && differences < 20; i++) {
-        unsigned before = differences;
+    for (unsigned long i = 0; i < streams && pair.differences < 20; i++) {
+        unsigned before = pair.differences;
 
         make(seed + i);
-        restore_descriptors(&interp), restore_descriptors(&bt);
-        load(&interp), load(&bt);
-        if (!run_interp(&interp)) {
-            left_out++;
-            compare_memory(&interp, &bt, false);
-            continue;
-        }
-        run_bt(&bt);
-        compare_registers(interp.vcpu, bt.vcpu);
-        compare_segments(interp.vcpu, bt.vcpu);
-        compare_memory(&interp, &bt, true);
-        if (differences != before)
+        restore_descriptors(&pair.interp), restore_descriptors(&pair.bt);
+        load(&pair.interp), load(&pair.bt);
+        left_out += !pair_run(&pair);
+        if (pair.differences != before)
             dump(seed + i);
     }
-    engine_translator.stats(bt.vcpu, put_stat, NULL);
+    engine_translator.stats(pair.bt.vcpu, put_stat, NULL);
     printf("%lu streams from seed %llu, %lu left out, %llu instructions translated, %llu "
            "interpreted: %u differences\n", streams, (unsigned long long)seed, left_out,
-           (unsigned long long)insns, (unsigned long long)interpreted, differences);
-    machine_destroy(&interp);
-    machine_destroy(&bt);
-    return differences || left_out > streams / 8 || insns < streams;
+           (unsigned long long)insns, (unsigned long long)interpreted, pair.differences);
+    pair_destroy(&pair);
+    return pair.differences || left_out > streams / 8 || insns < streams;
 }
