@@ -80,6 +80,8 @@ void rule_found(struct builder *b)
 
 uint32_t rule_missed(struct builder *b, const struct wanted *w)
 {
+    struct unit_insn *insn = &b->insn[b->insns - 1];
+    unsigned how = insn->how; /* rarely called */
     uint32_t slow;
 
     for (unsigned i = 0; i < w->misses; i++)
@@ -87,6 +89,7 @@ uint32_t rule_missed(struct builder *b, const struct wanted *w)
     EMIT(b, 0x4c, 0x89, 0xd9);                 /* mov rcx, r11 */
     EMIT(b, 0x45, 0x8d, 0x80), emit32(b, w->use << 16); /* lea r8d, [r8 + use << 16] */
     slow = light_call(b, bt_describe);
+    insn->how = how & 3;
     emit8(b, 0xe9);
     emit32(b, 0);
     emit_patch(b, here(b) - 4, w->start);

@@ -147,7 +147,10 @@ static bool rest(struct builder *b, const struct insn *in, light_fn *fn)
         emit_mov_r8d_imm(b, in->imm_len ? (uint16_t)in->imm : 0);
     else
         rule_load_pointer(b, in);
-    return rule_transfer(b, in, fn);
+    (void)rule_transfer(b, in, fn);
+    if (in_line(b))
+        b->insn[b->insns - 1].how = HOW_TRANSLATED;
+    return true;
 }
 
 bool rule_jmp_far_protected(struct builder *b, const struct insn *in)

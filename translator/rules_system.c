@@ -225,6 +225,16 @@ static bool light_transfer(struct builder *b, const struct insn *in, light_fn *f
     return rule_transfer(b, in, fn);
 }
 
+/* The same for what is left of an instruction that is in line otherwise. */
+static bool light_rest(struct builder *b, const struct insn *in, light_fn *fn, uint32_t argument,
+                       bool in_line)
+{
+    (void)light_transfer(b, in, fn, argument);
+    if (in_line)
+        b->insn[b->insns - 1].how = HOW_TRANSLATED;
+    return true;
+}
+
 void rule_store_next(struct builder *b, const struct insn *in)
 {
     EMIT(b, 0x41, 0xb9), emit32(b, b->at + in->len); /* mov r9d, next eip */
@@ -234,14 +244,13 @@ void rule_store_next(struct builder *b, const struct insn *in)
 /* From virtual-8086 mode or segmented code of protected mode. */
 static bool int_segmented(struct builder *b, const struct insn *in)
 {
-    bool v86 = (b->key & (KEY_REAL | KEY_ODD | KEY_IOPL)) == (KEY_REAL | KEY_IOPL);
+    bool v86 = (b->key & (KEY_REAL | KEY_ODD | KEY_IOPL)) == (KEY_REAL | KEY_IOPL), in_line;
 
     if (in->prefixes & PREFIX_LOCK || (b->key & (KEY_REAL | KEY_ODD) && !v86))
         return false;
-    if (!v86)
-        (void)rule_int_protected(b, in);
+    in_line = !v86 && rule_int_protected(b, in);
     rule_store_next(b, in);
-    return light_transfer(b, in, v86 ? bt_int_v86 : bt_int_same, (uint8_t)in->imm);
+    return light_rest(b, in, v86 ? bt_int_v86 : bt_int_same, (uint8_t)in->imm, in_line);
 }
 
 bool rule_sysenter(struct builder *b, const struct insn *in)
@@ -270,10 +279,9 @@ bool rule_iret(struct builder *b, const struct insn *in)
         return true;
     if (b->key & KEY_SEG && (b->key & (KEY_REAL | KEY_ODD) || in->prefixes & PREFIX_LOCK))
         return false;
-    if (b->key & KEY_SEG) {
-        (void)rule_iret_protected(b, in);
-        return light_transfer(b, in, in->opsize == 2 ? bt_iret_same : bt_iret_v86, 0);
-    }
+    if (b->key & KEY_SEG)
+        return light_rest(b, in, in->opsize == 2 ? bt_iret_same : bt_iret_v86, 0,
+                          rule_iret_protected(b, in));
     if (!kernel(b, in) || in->opsize != 4)
         return false;
     store_own(b);
