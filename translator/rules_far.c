@@ -220,6 +220,12 @@ bool rule_ret_far_protected(struct builder *b, const struct insn *in)
 
 /* --- INT and IRET --------------------------------------------------------------------------- */
 
+/* A trace is told of them, by the interpreter. */
+static bool told(const struct builder *b)
+{
+    return b->t->vcpu->events;
+}
+
 /* EFLAGS, CS and the next instruction's offset. */
 static void store_frame(struct builder *b, const struct insn *in, unsigned size)
 {
@@ -238,7 +244,7 @@ bool rule_int_protected(struct builder *b, const struct insn *in)
     struct transfer to = { .start = here(b), .fixed = true, .selector = (uint8_t)in->imm,
                            .use = gate | rule_use(b, USE_GATE) };
 
-    if (!protected_mode(b, in) || !in_line(b) || !gate)
+    if (!protected_mode(b, in) || !in_line(b) || !gate || told(b))
         return false;
     find(b, &to);
     stack(b, &to, -(int32_t)(3 * size), MEM_WRITE, 3 * size);
@@ -283,7 +289,7 @@ bool rule_iret_protected(struct builder *b, const struct insn *in)
 {
     struct transfer to = { .start = here(b), .use = rule_use(b, USE_CODE) };
 
-    if (!protected_mode(b, in) || !in_line(b) || b->key & KEY_USER)
+    if (!protected_mode(b, in) || !in_line(b) || b->key & KEY_USER || told(b))
         return false;
     stack(b, &to, 0, MEM_READ, 3u * in->opsize);
     load_flags_frame(b, in);
