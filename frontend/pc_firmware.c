@@ -1,5 +1,5 @@
 /*
- * fw_cfg's files, the BIOS data area and where ACPI tables go.
+ * fw_cfg's files, the BIOS data area and where ACPI and MultiProcessor tables go.
  *
  * Reference: IBM AT Technical Reference (BIOS data area); SeaBIOS's "Runtime configuration"
  *            for the files; ACPI Specification 6.4, 5.2.5.1 (finding the RSDP).
@@ -16,6 +16,7 @@
 #include "devices/piix3.h"
 #include "frontend/acpi.h"
 #include "frontend/boot_real.h"
+#include "frontend/mptable.h"
 #include "frontend/pc.h"
 #include "frontend/pc_map.h"
 #include "frontend/pc_pci.h"
@@ -230,6 +231,21 @@ static void write_bda_screen(const struct pc_config *config)
     put_ram(config, GPA_BDA + 0x85, 16, 2); /* a character's height */
 }
 
+/* As pc.c has pc_pci_set_up() route them. */
+static uint8_t pci_irq(unsigned slot, unsigned pin)
+{
+    return pc_pci_pirq(slot, pin) < 2 ? IRQ_PIRQ_AB : IRQ_PIRQ_CD;
+}
+
+static void write_mptable(const struct pc_config *config)
+{
+    const struct mptable_config tables = { .sci = IRQ_SCI, .pci_irq = pci_irq };
+    uint8_t bytes[MPTABLE_MAX];
+    size_t size = mptable_build(&tables, GPA_MPTABLE, bytes);
+
+    physmem_write(config->mem, GPA_MPTABLE, bytes, size);
+}
+
 void pc_firmware_write_legacy(const struct pc_config *config)
 {
     struct acpi_tables tables;
@@ -239,4 +255,6 @@ void pc_firmware_write_legacy(const struct pc_config *config)
         write_bda_screen(config);
     build_acpi(config, GPA_TABLES, &tables);
     physmem_write(config->mem, GPA_TABLES, tables.bytes, tables.size);
+    if (config->apic)
+        write_mptable(config);
 }

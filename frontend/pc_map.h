@@ -57,6 +57,7 @@ enum {
     GPA_EBDA = 0x9fc00,  /* its extension, up to 640 KiB */
     GPA_DISPLAY = 0xa0000,
     GPA_TABLES = 0xe0000, /* ACPI, without firmware */
+    GPA_MPTABLE = 0xf0000,
     GPA_HIGH = 0x100000,
 };
 
