@@ -8,7 +8,7 @@
 
 #include "devices/ide_drive.h"
 
-enum { CYLINDERS_MAX = 16383 };
+enum { CYLINDERS_MIN = 2, CYLINDERS_MAX = 16383 };
 
 static uint64_t sector_count(const struct ide_drive *drive)
 {
@@ -33,16 +33,25 @@ static void put_words(uint8_t *to, unsigned word, uint64_t value, unsigned count
         ata_put_word(to, word + i, value >> 16 * i & 0xffff);
 }
 
+/* An image may be as small as a boot sector, and firmware that addresses by cylinders must reach
+ * that: so there are some that the end of the disk is in, or before. */
+static uint32_t cylinders_of(uint64_t total, uint32_t each)
+{
+    uint64_t cylinders = total / each;
+
+    if (cylinders < CYLINDERS_MIN)
+        return CYLINDERS_MIN;
+    return (uint32_t)(cylinders > CYLINDERS_MAX ? CYLINDERS_MAX : cylinders);
+}
+
 static void identify_geometry(const struct ide_drive *drive, uint8_t *to)
 {
-    uint64_t total = sector_count(drive), cylinders = total / (ATA_HEADS * ATA_SECTORS);
     uint32_t heads = drive->ata.heads, sectors = drive->ata.sectors;
-    uint64_t now = total / (heads * sectors), in_chs;
+    uint64_t total = sector_count(drive), now = cylinders_of(total, heads * sectors);
+    uint64_t in_chs = now * heads * sectors;
 
-    cylinders = cylinders > CYLINDERS_MAX ? CYLINDERS_MAX : cylinders;
-    now = now > CYLINDERS_MAX ? CYLINDERS_MAX : now;
-    in_chs = now * heads * sectors;
-    ata_put_word(to, 1, (uint32_t)cylinders);
+    in_chs = in_chs > total ? total : in_chs;
+    ata_put_word(to, 1, cylinders_of(total, ATA_HEADS * ATA_SECTORS));
     ata_put_word(to, 3, ATA_HEADS);
     ata_put_word(to, 6, ATA_SECTORS);
     ata_put_word(to, 54, (uint32_t)now);

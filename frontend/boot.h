@@ -49,6 +49,7 @@ struct boot_entry {
 
 /* The formats. is() looks at the first bytes only; load() checks the rest. */
 bool boot_linux_is(const struct image *kernel);
+bool boot_linux_is_file(const char *path); /* before it is read; false also if it cannot be */
 int boot_linux_load(const struct boot *boot, const struct boot_target *target,
                     struct boot_entry *entry, struct error *error);
 bool boot_multiboot_is(const struct image *kernel);

@@ -87,6 +87,13 @@ bool boot_linux_is(const struct image *image)
            get(&kernel, MAGIC, 4) == HDRS;
 }
 
+bool boot_linux_is_file(const char *path)
+{
+    uint8_t head[2 * SECTOR];
+
+    return boot_linux_is(&(struct image){ head, image_head(path, head, sizeof(head)) });
+}
+
 /* --- What it is ------------------------------------------------------------------- */
 
 static int wrong(const struct boot *boot, struct error *error, const char *what)

@@ -4,11 +4,8 @@
  */
 #include "frontend/boot_real.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "frontend/error.h"
 
@@ -60,17 +57,9 @@ static bool is_real(const uint8_t *head)
 /* A pipe is left alone: what is read from it would be gone. */
 bool boot_real_is(const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     uint8_t head[HEADER_END];
-    struct stat st;
-    bool is;
 
-    if (fd < 0)
-        return false;
-    is = !fstat(fd, &st) && S_ISREG(st.st_mode) &&
-         read(fd, head, sizeof(head)) == (ssize_t)sizeof(head) && is_real(head);
-    close(fd);
-    return is;
+    return image_head(path, head, sizeof(head)) == sizeof(head) && is_real(head);
 }
 
 /* --- The ROM -------------------------------------------------------------- */

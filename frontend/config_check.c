@@ -3,6 +3,7 @@
 
 #include <sysexits.h>
 
+#include "frontend/boot.h"
 #include "frontend/boot_real.h"
 #include "frontend/config.h"
 #include "frontend/error.h"
@@ -11,8 +12,10 @@
 static int settle_display(struct config *config, struct error *error)
 {
     struct console_spec *serial = config->serial;
+    bool linux_kernel = config->kernel && boot_linux_is_file(config->kernel);
 
-    if (config_display_settle(&config->display, config->firmware, config->nographic, error))
+    if (config_display_settle(&config->display, config->firmware, linux_kernel,
+                              config->nographic, error))
         return -1;
     if (config->display.kind != DISPLAY_CURSES)
         return 0;

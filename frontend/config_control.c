@@ -9,7 +9,7 @@
 /* none is there for QEMU's command lines. */
 int config_control_take(struct control_spec *spec, const char *value, struct error *error)
 {
-    if (!strcmp(value, "none"))
+    if (!strcmp(value, "none") || !strcmp(value, "null"))
         *spec = (struct control_spec){ 0 };
     else if (!strcmp(value, "stdio"))
         *spec = (struct control_spec){ .given = true };

@@ -107,8 +107,8 @@ static void choose_kind(struct display_spec *spec, bool firmware, bool on_termin
                         "-display vnc=127.0.0.1:0 or -display curses shows the screen\n");
 }
 
-int config_display_settle(struct display_spec *spec, bool firmware, bool on_terminal,
-                          struct error *error)
+int config_display_settle(struct display_spec *spec, bool firmware, bool linux_kernel,
+                          bool on_terminal, struct error *error)
 {
     if (spec->vga == VGA_NONE && (spec->kind > DISPLAY_NONE || spec->shots))
         return error_set(error, EX_USAGE, "-vga none: then there is nothing to show; leave out "
@@ -116,6 +116,7 @@ int config_display_settle(struct display_spec *spec, bool firmware, bool on_term
     if (spec->kind == DISPLAY_NOT_SAID)
         choose_kind(spec, firmware, on_terminal);
     if (spec->vga == VGA_NOT_SAID)
-        spec->vga = firmware || spec->kind > DISPLAY_NONE || spec->shots ? VGA_STD : VGA_NONE;
+        spec->vga = linux_kernel && !firmware && spec->kind <= DISPLAY_NONE && !spec->shots
+                        ? VGA_NONE : VGA_STD;
     return 0;
 }

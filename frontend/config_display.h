@@ -33,10 +33,11 @@ int config_display_take_shot(struct display_spec *spec, const char *value, struc
 
 /*
  * Decides what was not said: firmware shows its screen in a window where there is one to be had; a
- * kernel without firmware has none unless asked. on_terminal: -nographic was said. Notes what is
- * missing on stderr. 0, or -1 with *error.
+ * kernel without firmware has no window unless asked. Linux then has no screen either, which it
+ * would spend time on; other kernels write to it without looking. on_terminal: -nographic was said.
+ * Notes what is missing on stderr. 0, or -1 with *error.
  */
-int config_display_settle(struct display_spec *spec, bool firmware, bool on_terminal,
-                          struct error *error);
+int config_display_settle(struct display_spec *spec, bool firmware, bool linux_kernel,
+                          bool on_terminal, struct error *error);
 
 #endif

@@ -146,6 +146,20 @@ static int read_all(struct image *image, int fd, size_t capacity, const char *pa
     }
 }
 
+size_t image_head(const char *path, uint8_t *to, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+    ssize_t got = -1;
+
+    if (fd < 0)
+        return 0;
+    if (!fstat(fd, &st) && S_ISREG(st.st_mode))
+        got = read(fd, to, size);
+    close(fd);
+    return got < 0 ? 0 : (size_t)got;
+}
+
 int image_read(struct image *image, const char *path, const char *what, uint64_t limit,
                struct error *error)
 {

@@ -20,6 +20,9 @@ struct image {
 int image_read(struct image *image, const char *path, const char *what, uint64_t limit,
                struct error *error);
 
+/* The first bytes of a regular file, as many as there are up to size; 0 when it cannot be read. */
+size_t image_head(const char *path, uint8_t *to, size_t size);
+
 /* Replaces a gzip file by what is in it; other files stay as they are. */
 int image_unzip(struct image *image, const char *path, const char *what, uint64_t limit,
                 struct error *error);

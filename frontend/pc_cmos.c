@@ -36,6 +36,7 @@ enum {
     DISK_GIVEN = 47,
     HEADS = 16,
     SECTORS = 63,
+    CYLINDERS_MIN = 2, /* as IDENTIFY says, devices/ata_identify.c */
     CYLINDERS_MAX = 16383,
     NO_FLOPPY_CHECK = 1,
     BOOT_FLOPPY = 1,
@@ -58,7 +59,9 @@ static void put16(uint8_t *at, uint64_t value)
 
 static uint64_t cylinders(const struct blockdev *disk)
 {
-    return at_most(disk->size / BLOCK_SECTOR / (HEADS * SECTORS), CYLINDERS_MAX);
+    uint64_t whole = disk->size / BLOCK_SECTOR / (HEADS * SECTORS);
+
+    return whole < CYLINDERS_MIN ? CYLINDERS_MIN : at_most(whole, CYLINDERS_MAX);
 }
 
 static void put_disk(uint8_t *cmos, unsigned i, const struct blockdev *disk)

@@ -66,6 +66,12 @@ static void test_identify(void)
     CHECK_EQ(memcmp(buffer + 20, "BA  ", 4), 0);
     CHECK_EQ(word(88), 0x003f);
     CHECK_EQ(word(63), 0x0207);
+    disk->dev.size = 512; /* a boot sector; firmware must find it in the first of the cylinders */
+    identify();
+    CHECK_EQ(word(1), 2);
+    CHECK_EQ(word(54), 2);
+    CHECK_EQ(word(57) | word(58) << 16, 1);
+    CHECK_EQ(word(60) | word(61) << 16, 1);
     machine_free(&m);
 }
 

@@ -182,21 +182,24 @@ static void test_options(void)
     CHECK_EQ(s.shot[1].at_ns, CLOCK_NEVER);
     CHECK_EQ(config_display_take_shot(&s, ",at=1", &error), -1);
     CHECK_EQ(config_display_take_shot(&s, "b.png,at=-1", &error), -1);
-    CHECK_EQ(config_display_settle(&s, false, false, &error), 0);
+    CHECK_EQ(config_display_settle(&s, false, true, false, &error), 0);
     CHECK_EQ(s.vga == VGA_STD && s.kind == DISPLAY_NONE, 1); /* a picture wants a VGA */
     memset(&s, 0, sizeof(s));
-    CHECK_EQ(config_display_settle(&s, false, false, &error), 0);
-    CHECK_EQ(s.vga == VGA_NONE && s.kind == DISPLAY_NONE, 1); /* a kernel alone */
+    CHECK_EQ(config_display_settle(&s, false, true, false, &error), 0);
+    CHECK_EQ(s.vga == VGA_NONE && s.kind == DISPLAY_NONE, 1); /* Linux alone */
+    memset(&s, 0, sizeof(s));
+    CHECK_EQ(config_display_settle(&s, false, false, false, &error), 0);
+    CHECK_EQ(s.vga == VGA_STD && s.kind == DISPLAY_NONE, 1); /* others may write to it */
     memset(&s, 0, sizeof(s));
     setenv("DISPLAY", ":0", 1);
-    CHECK_EQ(config_display_settle(&s, true, false, &error), 0);
+    CHECK_EQ(config_display_settle(&s, true, false, false, &error), 0);
     CHECK_EQ(s.vga == VGA_STD && s.kind == DISPLAY_SDL, 1);
     memset(&s, 0, sizeof(s));
-    CHECK_EQ(config_display_settle(&s, true, true, &error), 0);
+    CHECK_EQ(config_display_settle(&s, true, false, true, &error), 0);
     CHECK_EQ(s.vga == VGA_STD && s.kind == DISPLAY_NONE, 1);
     s.vga = VGA_NONE;
     s.kind = DISPLAY_VNC;
-    CHECK_EQ(config_display_settle(&s, true, false, &error), -1);
+    CHECK_EQ(config_display_settle(&s, true, false, false, &error), -1);
 }
 
 /* --- The link -------------------------------------------------------------------------------- */
