@@ -69,7 +69,7 @@ static const struct mp_pointer *look(uint32_t gpa, uint32_t size)
     return NULL;
 }
 
-/* In the first KiB of the extended BIOS data area, or the last of base memory, or the BIOS's ROM. */
+/* In the first KiB of the extended BIOS data area or the last of base memory, or in the ROM. */
 static const struct mp_pointer *find_pointer(void)
 {
     uint32_t ebda = *(uint16_t *)VIRTUAL(0x40e) << 4, base = *(uint16_t *)VIRTUAL(0x413) << 10;
@@ -111,7 +111,7 @@ static void read_tables(void)
     }
 }
 
-/* --- The chips --------------------------------------------------------------------------------- */
+/* --- The chips ------------------------------------------------------------------------ */
 
 static uint32_t ioapic_read(unsigned index)
 {

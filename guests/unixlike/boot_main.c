@@ -35,7 +35,7 @@ static void read_sector(void *to, uint32_t sector)
     __asm__ volatile("rep insl" : "+D"(to), "+c"(words) : "d"(IDE) : "memory");
 }
 
-/* Bytes from an offset in the file; whole sectors, so that more may be written before and behind. */
+/* Bytes from an offset in the file. Whole sectors: more may be written before and behind. */
 static void read_file(uint32_t gpa, uint32_t count, uint32_t offset)
 {
     uint32_t end = gpa + count;

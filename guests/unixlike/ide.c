@@ -1,5 +1,5 @@
 /*
- * Two disks of the first IDE channel, by programmed I/O: a request is started, the interrupt ends it.
+ * Two disks of the first IDE channel, by programmed I/O. An interrupt ends what has been started.
  *
  * Reference: ATA-3, 9.6 and 9.7 (PIO in and out), 7.9 (device control).
  */

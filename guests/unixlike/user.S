@@ -1,6 +1,6 @@
 /*
- * The user program, which the kernel copies to address 0. It asks for everything by INT 40h: EAX the
- * call, EBX and ECX its arguments.
+ * The user program, which the kernel copies to address 0. It asks for everything by INT 40h: EAX
+ * the call, EBX and ECX its arguments.
  */
         .set    SYS_WRITE, 1            # EBX text, ECX length
         .set    SYS_READ, 2             # EBX where to; returns a character, once there is one
