@@ -20,6 +20,7 @@ struct trap_case {
 };
 
 extern const struct trap_case traps_cases[], traps_align_cases[];
+extern const uint8_t traps_ts_set[], traps_ts_toggled[], traps_ts_cleared[];
 extern const uint8_t traps_fninit[], traps_fwait[], traps_sse[], traps_sse_divide[];
 
 /* Protected mode, errors by #MF, paging as it is. */
@@ -227,6 +228,36 @@ static void device_not_available(void)
     expect_vector(traps_fwait, CR0_TS, TRAP_END, "fwait, TS");
     expect_vector(traps_fwait, CR0_TS | CR0_MP, VEC_NM, "fwait, TS and MP");
     expect_vector(traps_fwait, CR0_EM, TRAP_END, "fwait, EM");
+    check_end();
+}
+
+/* A kernel's own use of TS, many times over: what is translated once is right the next time. */
+static void lazy_fpu(void)
+{
+    static const struct {
+        const char *what;
+        const uint8_t *code;
+        uint32_t cr0, vector, first, second;
+    } cases[] = {
+        { "TS set between", traps_ts_set, CR0_MP, VEC_NM, 9, 9 },
+        { "TS set and cleared", traps_ts_toggled, CR0_MP, TRAP_END, 0x3f800000, 0 },
+        { "TS cleared", traps_ts_cleared, CR0_TS, TRAP_END, 0x3f800000, 9 },
+        { "TS cleared, not set", traps_ts_cleared, CR0_MP, TRAP_END, 0x3f800000, 9 },
+    };
+
+    check_begin("lazy-fpu");
+    for (unsigned i = 0; i < 40; i++) {
+        unsigned k = (i ^ i >> 2) % 4;
+        struct frame f = start(cases[k].code, 0);
+
+        data[0] = data[1] = 9;
+        set_cr0(cases[k].cr0);
+        trap_run(&f);
+        set_cr0(CR0_MP);
+        check_that(f.vector == cases[k].vector, "%s: trap %u", cases[k].what, f.vector);
+        check_that(data[0] == cases[k].first && data[1] == cases[k].second, "%s: %x, %x",
+                   cases[k].what, data[0], data[1]);
+    }
     check_end();
 }
 
@@ -667,6 +698,7 @@ unsigned guest_main(void)
     calls_for_users();
     unsaved_state();
     device_not_available();
+    lazy_fpu();
     sse();
     single_steps();
     breakpoints();

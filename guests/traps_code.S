@@ -286,6 +286,35 @@ traps_sse_divide:
         divss   %xmm0, %xmm1
         endcase
 
+/* As kernels do that switch the FPU's state when it is used: TS is set and cleared between. */
+        .globl  traps_ts_set, traps_ts_toggled, traps_ts_cleared
+traps_ts_set:
+        fldz
+        movl    %cr0, %eax
+        orl     $8, %eax
+        movl    %eax, %cr0
+        movl    %cr0, %ecx
+        fld1
+        endcase
+traps_ts_toggled:
+        fninit
+        fldz
+        movl    %cr0, %eax
+        orl     $8, %eax
+        movl    %eax, %cr0
+        movl    $7, (%edi)
+        clts
+        fld1
+        fstps   (%edi)
+        fstps   4(%edi)
+        endcase
+traps_ts_cleared:
+        clts
+        fninit
+        fld1
+        fstps   (%edi)
+        endcase
+
 /* Single steps. Each case is followed by the EIPs at which #DB must be seen, and 0. */
         .macro  steps name symbol tf=1
         .pushsection .rodata.names, "a"

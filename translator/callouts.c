@@ -46,6 +46,15 @@ void bt_fpu_in(struct vcpu *vcpu)
     fpu_load(vcpu);
 }
 
+/* U9, before a unit is resumed. */
+static void settle_fpu(struct vcpu *vcpu, const struct unit *unit)
+{
+    if (vcpu->cr0 & CR0_TS)
+        bt_fpu_out(vcpu);
+    else if (unit->native)
+        bt_fpu_in(vcpu);
+}
+
 /* Somebody must look before the guest goes on. */
 static bool must_leave(const struct vcpu *vcpu)
 {
@@ -123,6 +132,8 @@ static const void *go_on(struct vcpu *vcpu)
     if (!(key & KEY_OK))
         return NULL;
     vcpu->eflags &= ~EFLAGS_RF; /* no breakpoint is armed in this mode */
+    if (vcpu->cr0 & CR0_TS)
+        bt_fpu_out(vcpu);
     if (key & KEY_SEG)
         segments_code(t, &vcpu->seg[SEG_CS], key);
     jumps = shadowmm_jump_table(t->sm, key_set(key), key);
@@ -209,8 +220,7 @@ static const void *after_insn(struct vcpu *vcpu, struct unit *unit, unsigned i)
         vcpu->rip != unit->eip + unit->insn[i + 1].guest || i + 1 == unit->insn_count)
         return go_on(vcpu);
     segments_refresh(vcpu, unit->key);
-    if (unit->native)
-        bt_fpu_in(vcpu);
+    settle_fpu(vcpu, unit);
     count_resumed(vcpu, unit, i);
     return unit->host + unit->insn[i + 1].host;
 }
@@ -419,7 +429,7 @@ static const void *call_site(struct vcpu *vcpu, struct unit_site *site)
     const struct unit *unit = site->unit;
     enum step step;
 
-    if (site->kind == SITE_LOAD) {
+    if (site->kind == SITE_LOAD && !(vcpu->cr0 & CR0_TS)) {
         t->stats.fpu_loads++;
         bt_fpu_in(vcpu);
         return unit->host + site->resume;
@@ -436,12 +446,11 @@ static const void *call_site(struct vcpu *vcpu, struct unit_site *site)
         adapt_fetched(t, site->unit);
     if (step == STEP_FAULT && site->kind != SITE_FETCH)
         fault_deliver(vcpu);
-    if (step != STEP_NEXT || !site->resume || vcpu->bt.leave || must_leave(vcpu) ||
-        other_mode(vcpu, unit) || vcpu->rip != (uint32_t)(site->eip + site->in.len))
+    if (step != STEP_NEXT || !site->resume || site->kind == SITE_LOAD || vcpu->bt.leave ||
+        must_leave(vcpu) || other_mode(vcpu, unit) || vcpu->rip != (uint32_t)(site->eip + site->in.len))
         return go_on(vcpu);
     segments_refresh(vcpu, unit->key);
-    if (unit->native)
-        bt_fpu_in(vcpu);
+    settle_fpu(vcpu, unit);
     count_resumed_site(vcpu, site);
     return unit->host + site->resume;
 }

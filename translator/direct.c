@@ -55,7 +55,7 @@ bool direct_allowed(const struct vcpu *vcpu, uint32_t key)
 {
     const uint32_t needed = KEY_OK | KEY_USER | KEY_FPU;
 
-    return (key & (needed | KEY_SEG)) == needed && !vcpu_iopl(vcpu) &&
+    return (key & (needed | KEY_SEG)) == needed && !vcpu_iopl(vcpu) && !(vcpu->cr0 & CR0_TS) &&
            vcpu->eflags & EFLAGS_IF && /* as PUSHF shows it there */
            usable(&vcpu->seg[SEG_FS]) && usable(&vcpu->seg[SEG_GS]);
 }

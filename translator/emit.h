@@ -43,6 +43,7 @@ struct builder {
     bool full;                   /* sticky: nothing was written past end */
     bool ended;
     bool native;                 /* U9 */
+    bool loaded;                 /* it has looked for the state since TS may have changed */
     bool adapted;                /* this instruction uses the TLB form in a window unit */
     bool parts;                  /* the next operand is more than one to the guest: each wraps */
     uint8_t form;                /* enum access_form of the operand at hand */

@@ -106,7 +106,7 @@ uint32_t engine_key(const struct vcpu *vcpu)
     key = flat_mode(vcpu) ? flat_key(vcpu) : segments_key(vcpu);
     if (!key)
         return 0;
-    if (!(vcpu->cr0 & (CR0_EM | CR0_TS)) && !logs_inside())
+    if (!(vcpu->cr0 & CR0_EM) && !logs_inside()) /* TS: U9 */
         key |= vcpu->cr4 & CR4_OSFXSR ? KEY_FPU | vector_key(vcpu) : KEY_X87;
     if (vcpu->cpl == 0 || !(vcpu->cr4 & CR4_TSD))
         key |= KEY_TSC;

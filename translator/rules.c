@@ -273,15 +273,16 @@ static bool rule_native(struct builder *b, const struct insn *in)
     uint8_t *before = b->out;
     unsigned sites = b->sites;
 
-    if (b->native)
+    if (b->loaded)
         return rule_fpu(b, in);
     load_state(b, in);
-    b->native = rule_fpu(b, in);
-    if (!b->native) {
+    b->loaded = rule_fpu(b, in);
+    if (!b->loaded) {
         b->out = before;
         b->sites = sites;
     }
-    return b->native;
+    b->native |= b->loaded;
+    return b->loaded;
 }
 
 /* All of it is left to the interpreter. */

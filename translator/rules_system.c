@@ -297,29 +297,103 @@ bool rule_sysexit(struct builder *b, const struct insn *in)
     return light_transfer(b, in, bt_sysexit, b->key);
 }
 
+bool rule_mov_from_cr(struct builder *b, const struct insn *in)
+{
+    static const size_t at[] = {
+        [0] = offsetof(struct vcpu, cr0), [2] = offsetof(struct vcpu, cr2),
+        [3] = offsetof(struct vcpu, cr3), [4] = offsetof(struct vcpu, cr4),
+    };
+
+    if (!kernel(b, in) || in->reg >= sizeof(at) / sizeof(*at) || !at[in->reg])
+        return false;
+    emit_vcpu(b, 0x8b, in->rm, (uint32_t)at[in->reg]);
+    return true;
+}
+
+/* Behind a comparison, as it has left ecx: what to do when that is not 0, else on. r10: rcx. */
+static void callout_unless_zero(struct builder *b, const struct insn *in)
+{
+    uint32_t same = emit_jump_short(b, 0xe3);    /* jrcxz */
+
+    EMIT(b, 0x4c, 0x89, 0xd1);                   /* mov rcx, r10 */
+    rule_callout(b, in, SITE_EXECUTE, true);
+    emit_land(b, same);
+    EMIT(b, 0x4c, 0x89, 0xd1);
+    b->site[b->sites - 1].resume = here(b);
+}
+
 /*
  * A write to CR4 that changes nothing does nothing: only a change of PGE and its like invalidates
  * (SDM 3, 4.10.4.1). NOT and LEA leave the flags alone.
  */
-bool rule_mov_to_cr(struct builder *b, const struct insn *in)
+static void write_cr4(struct builder *b, const struct insn *in)
 {
-    uint32_t same, other, done;
-
-    if (!kernel(b, in) || in->reg != 4)
-        return false;
     EMIT(b, 0x49, 0x89, 0xca);                   /* mov r10, rcx */
     EMIT(b, 0x41, 0x89, 0xc0 | in->rm << 3);     /* mov r8d, reg */
     emit_vcpu(b, 0x8b, RCX, offsetof(struct vcpu, cr4));
     EMIT(b, 0xf7, 0xd1);                         /* not ecx */
     EMIT(b, 0x42, 0x8d, 0x4c, 0x01, 0x01);       /* lea ecx, [rcx + r8 + 1] */
-    same = emit_jump_short(b, 0xe3);                  /* jrcxz same */
-    other = emit_jump_short(b, 0xeb);
-    emit_land(b, same);
+    callout_unless_zero(b, in);
+}
+
+/* r9d: the mask of all bits of CR0 but TS. */
+static void mask_without_ts(struct builder *b)
+{
+    EMIT(b, 0x41, 0xb9), emit32(b, ~CR0_TS);     /* mov r9d, ~TS */
+}
+
+/*
+ * A write to CR0 that changes nothing but TS, which is in no key, while the FPU's state is not in
+ * the host's registers (U9). PEXT leaves the flags alone, too.
+ */
+static void write_cr0(struct builder *b, const struct insn *in)
+{
+    uint32_t out, loaded;
+
+    EMIT(b, 0x49, 0x89, 0xca);                   /* mov r10, rcx */
+    EMIT(b, 0x41, 0x89, 0xc0 | in->rm << 3);     /* mov r8d, reg */
+    EMIT(b, 0x41, 0x0f, 0xb6, 0x8f);             /* movzx ecx, byte [fpu_loaded] */
+    emit32(b, OFF_FPU_LOADED);
+    out = emit_jump_short(b, 0xe3);              /* jrcxz */
+    loaded = emit_jump_short(b, 0xeb);
+    emit_land(b, out);
+    mask_without_ts(b);
+    emit_vcpu(b, 0x8b, RCX, offsetof(struct vcpu, cr0));
+    EMIT(b, 0xc4, 0xc2, 0x72, 0xf5, 0xc9);       /* pext ecx, ecx, r9d */
+    EMIT(b, 0xc4, 0x42, 0x3a, 0xf5, 0xd9);       /* pext r11d, r8d, r9d */
+    EMIT(b, 0xf7, 0xd1);                         /* not ecx */
+    EMIT(b, 0x42, 0x8d, 0x4c, 0x19, 0x01);       /* lea ecx, [rcx + r11 + 1] */
+    out = emit_jump_short(b, 0xe3);
+    emit_land(b, loaded);
     EMIT(b, 0x4c, 0x89, 0xd1);                   /* mov rcx, r10 */
-    done = emit_jump_short(b, 0xeb);
-    emit_land(b, other);
-    EMIT(b, 0x4c, 0x89, 0xd1);
     rule_callout(b, in, SITE_EXECUTE, true);
-    emit_land(b, done);
+    emit_land(b, out);
+    EMIT(b, 0x4c, 0x89, 0xd1);
+    emit_vcpu(b, 0x89, R8, offsetof(struct vcpu, cr0));
+    b->site[b->sites - 1].resume = here(b);
+}
+
+bool rule_mov_to_cr(struct builder *b, const struct insn *in)
+{
+    if (!kernel(b, in) || (in->reg != 4 && (in->reg || !b->t->bmi2)))
+        return false;
+    if (in->reg)
+        write_cr4(b, in);
+    else
+        write_cr0(b, in);
+    b->loaded = false;
+    return true;
+}
+
+/* While TS is set the FPU's state is not in the host's registers, and it is loaded when needed. */
+bool rule_clts(struct builder *b, const struct insn *in)
+{
+    if (!kernel(b, in) || !b->t->bmi2)
+        return false;
+    mask_without_ts(b);
+    emit_vcpu(b, 0x8b, R8, offsetof(struct vcpu, cr0));
+    EMIT(b, 0xc4, 0x42, 0x3a, 0xf5, 0xc1);       /* pext r8d, r8d, r9d */
+    EMIT(b, 0xc4, 0x42, 0x3b, 0xf5, 0xc1);       /* pdep r8d, r8d, r9d */
+    emit_vcpu(b, 0x89, R8, offsetof(struct vcpu, cr0));
     return true;
 }

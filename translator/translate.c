@@ -165,7 +165,7 @@ static void begin(struct translator *t, struct builder *b, const struct origin *
     b->start = b->out = cache_reserve(t, UNIT_ROOM);
     b->end = b->start + UNIT_ROOM;
     b->exec = t->exec + (b->start - t->write);
-    b->full = b->ended = b->parts = b->native = false;
+    b->full = b->ended = b->parts = b->native = b->loaded = false;
     b->key = from->key;
     b->eip = from->eip;
     b->gpa = from->gpa;

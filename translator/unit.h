@@ -29,9 +29,10 @@
  *      target there needs no check but the one that its own instruction makes.
  *  U6. The cache is written through one mapping and executed through another.
  *  U9. FPU and vector code that runs natively needs the guest's state in the host's registers
- *      (bt.fpu_loaded). A unit that has some (native) looks before the first one, and loads the
- *      state by SITE_LOAD; C that resumes it has loaded it again. Others do not care, so that
- *      what calls the board from a kernel has nothing to save.
+ *      (bt.fpu_loaded), where it never is while CR0.TS is set. A unit that has some (native) looks
+ *      before the first one, and loads the state by SITE_LOAD, or has the interpreter raise #NM; C
+ *      that resumes it has loaded it again. Others do not care, so that what calls the board from a
+ *      kernel has nothing to save, and TS is in no key.
  */
 #ifndef TRANSLATOR_UNIT_H
 #define TRANSLATOR_UNIT_H
