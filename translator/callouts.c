@@ -447,7 +447,8 @@ static const void *call_site(struct vcpu *vcpu, struct unit_site *site)
     if (step == STEP_FAULT && site->kind != SITE_FETCH)
         fault_deliver(vcpu);
     if (step != STEP_NEXT || !site->resume || site->kind == SITE_LOAD || vcpu->bt.leave ||
-        must_leave(vcpu) || other_mode(vcpu, unit) || vcpu->rip != (uint32_t)(site->eip + site->in.len))
+        must_leave(vcpu) || other_mode(vcpu, unit) ||
+        vcpu->rip != (uint32_t)(site->eip + site->in.len))
         return go_on(vcpu);
     segments_refresh(vcpu, unit->key);
     settle_fpu(vcpu, unit);
