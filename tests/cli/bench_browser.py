@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
 ROWS = "nano-callret,nano-in,nano-ptemod_same,crowd-1"
 SKIP = 77
 
@@ -75,7 +75,7 @@ def complaints(document, page, said):
 def main():
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if not browser:
-        print("SKIPPED: no Chromium here (apt-get install chromium): the report was not looked at")
+        print("SKIPPED: no Chromium here (apt-get install chromium-headless-shell): the report was not looked at")
         sys.exit(SKIP)
     with tempfile.TemporaryDirectory() as folder:
         path, document = make_report(sys.argv[1], folder)
