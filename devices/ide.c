@@ -44,14 +44,9 @@ static const struct {
 
 /* --- Behaviour: interrupts ---------------------------------------------- */
 
-static struct ide_drive *selected(struct ide_channel *channel)
-{
-    return &channel->drive[channel->selected];
-}
-
 static void update_irq(struct ide_channel *channel)
 {
-    bool level = selected(channel)->intrq && !(channel->control & CONTROL_NIEN);
+    bool level = ide_selected(channel)->intrq && !(channel->control & CONTROL_NIEN);
 
     if (level == channel->level)
         return;
@@ -86,166 +81,6 @@ void ide_fail(struct ide_drive *drive, uint8_t error)
     drive->status = STATUS_RDY | STATUS_DSC | STATUS_ERR;
     drive->error = error;
     ide_raise(drive);
-}
-
-/* --- Behaviour: PIO ----------------------------------------------------- */
-
-/* A packet's data comes with its count and direction in the registers. */
-static void announce_packet_block(struct ide_drive *drive)
-{
-    struct ide_transfer *t = &drive->transfer;
-    uint32_t size = t->block_end - t->at;
-
-    drive->reg[IDE_COUNT] = t->out ? 0 : 2;
-    drive->reg[IDE_LBA_MID] = size & 0xff;
-    drive->reg[IDE_LBA_HIGH] = size >> 8 & 0xff;
-}
-
-static void begin_block(struct ide_drive *drive, bool irq)
-{
-    struct ide_transfer *t = &drive->transfer;
-
-    t->block_end = t->size - t->at < t->block ? t->size : t->at + t->block;
-    if (drive->cdrom)
-        announce_packet_block(drive);
-    drive->status = STATUS_RDY | STATUS_DSC | STATUS_DRQ;
-    drive->error = 0;
-    if (irq)
-        ide_raise(drive);
-}
-
-static void begin_transfer(struct ide_drive *drive, bool irq)
-{
-    BUG_ON(!drive->transfer.size || drive->transfer.size > IDE_CHUNK);
-    if (drive->dma)
-        ide_dma_start(drive);
-    else
-        begin_block(drive, irq);
-}
-
-void ide_transfer_in(struct ide_drive *drive, uint32_t size, uint32_t block, enum ide_next next)
-{
-    drive->transfer = (struct ide_transfer){ .size = size, .block = block, .next = next };
-    begin_transfer(drive, true);
-}
-
-void ide_transfer_out(struct ide_drive *drive, uint32_t size, uint32_t block, bool irq,
-                      enum ide_next next)
-{
-    drive->transfer =
-        (struct ide_transfer){ .size = size, .block = block, .out = true, .next = next };
-    begin_transfer(drive, irq);
-}
-
-void ide_transfer_done(struct ide_drive *drive)
-{
-    static void (*const nexts[IDE_NEXT_COUNT])(struct ide_drive *) = {
-        [IDE_NEXT_ATA_READ] = ata_read_sent,
-        [IDE_NEXT_ATA_WRITE] = ata_write_taken,
-        [IDE_NEXT_ATA_TRIM] = ata_trim_taken,
-        [IDE_NEXT_ATA_IDENTIFY] = ata_identify_sent,
-        [IDE_NEXT_ATAPI_PACKET] = atapi_packet_taken,
-        [IDE_NEXT_ATAPI_REPLY] = atapi_reply_sent,
-        [IDE_NEXT_ATAPI_READ] = atapi_read_sent,
-    };
-
-    drive->status = STATUS_BSY;
-    nexts[drive->transfer.next](drive);
-}
-
-static void end_block(struct ide_drive *drive)
-{
-    struct ide_transfer *t = &drive->transfer;
-
-    if (t->at < t->size) {
-        begin_block(drive, true);
-        return;
-    }
-    ide_transfer_done(drive);
-}
-
-/* The data port's place in the buffer, for size bytes (less at an odd end); NULL: no data now. */
-static uint8_t *data_place(struct ide_channel *channel, bool out, unsigned *size)
-{
-    struct ide_drive *drive = selected(channel);
-    struct ide_transfer *t = &drive->transfer;
-    uint8_t *place = channel->buffer + t->at;
-
-    if (!(drive->status & STATUS_DRQ) || t->out != out)
-        return NULL;
-    if (*size > t->block_end - t->at)
-        *size = t->block_end - t->at;
-    t->at += *size;
-    return place;
-}
-
-static void data_moved(struct ide_channel *channel)
-{
-    struct ide_drive *drive = selected(channel);
-
-    if (drive->transfer.at == drive->transfer.block_end)
-        end_block(drive);
-}
-
-static uint64_t data_read(struct ide_channel *channel, unsigned size)
-{
-    uint8_t *from = data_place(channel, false, &size);
-    uint32_t value = 0;
-
-    if (!from)
-        return UINT32_MAX;
-    memcpy(&value, from, size);
-    data_moved(channel);
-    return value;
-}
-
-static void data_write(struct ide_channel *channel, unsigned size, uint32_t value)
-{
-    uint8_t *to = data_place(channel, true, &size);
-
-    if (!to)
-        return;
-    memcpy(to, &value, size);
-    data_moved(channel);
-}
-
-/* Whole elements of a string instruction, up to the end of the block. */
-static uint64_t string_elements(struct ide_channel *channel, bool out, unsigned size,
-                                uint64_t count)
-{
-    const struct ide_drive *drive = selected(channel);
-    const struct ide_transfer *t = &drive->transfer;
-    uint64_t most = (t->block_end - t->at) / size;
-
-    if (!(drive->status & STATUS_DRQ) || t->out != out)
-        return 0;
-    return count < most ? count : most;
-}
-
-static uint64_t data_read_string(struct ide_channel *channel, unsigned size, void *to,
-                                 uint64_t count)
-{
-    uint64_t n = string_elements(channel, false, size, count);
-    unsigned bytes = (unsigned)n * size;
-
-    if (!n)
-        return 0;
-    memcpy(to, data_place(channel, false, &bytes), bytes);
-    data_moved(channel);
-    return n;
-}
-
-static uint64_t data_write_string(struct ide_channel *channel, unsigned size, const void *from,
-                                  uint64_t count)
-{
-    uint64_t n = string_elements(channel, true, size, count);
-    unsigned bytes = (unsigned)n * size;
-
-    if (!n)
-        return 0;
-    memcpy(data_place(channel, true, &bytes), from, bytes);
-    data_moved(channel);
-    return n;
 }
 
 /* --- Behaviour: resets -------------------------------------------------- */
@@ -368,7 +203,7 @@ static void device_write(struct ide_channel *channel, uint8_t value)
 
 static void command_write(struct ide_channel *channel, uint8_t value)
 {
-    struct ide_drive *drive = selected(channel);
+    struct ide_drive *drive = ide_selected(channel);
 
     if (!drive->medium && value != 0x90)
         return;
@@ -404,7 +239,7 @@ static uint8_t status_of(const struct ide_channel *channel)
 
 static uint8_t reg_read(struct ide_channel *channel, unsigned reg)
 {
-    struct ide_drive *drive = selected(channel);
+    struct ide_drive *drive = ide_selected(channel);
 
     if (is_empty(channel))
         return 0xff;
@@ -439,10 +274,10 @@ static uint64_t command_port_read(void *dev, uint64_t offset, unsigned size)
     uint64_t value = 0;
 
     if (offset == IDE_DATA && size > 1)
-        return data_read(channel, size);
+        return ide_pio_read(channel, size);
     for (unsigned i = 0; i < size; i++) {
         unsigned reg = (offset + i) % IDE_REG_COUNT;
-        uint64_t byte = reg == IDE_DATA ? data_read(channel, 1) : reg_read(channel, reg);
+        uint64_t byte = reg == IDE_DATA ? ide_pio_read(channel, 1) : reg_read(channel, reg);
 
         value |= (byte & 0xff) << 8 * i;
     }
@@ -454,7 +289,7 @@ static void command_port_write(void *dev, uint64_t offset, unsigned size, uint64
     struct ide_channel *channel = dev;
 
     if (offset == IDE_DATA) {
-        data_write(channel, size, value & UINT32_MAX);
+        ide_pio_write(channel, size, value & UINT32_MAX);
         return;
     }
     for (unsigned i = 0; i < size; i++)
@@ -464,13 +299,13 @@ static void command_port_write(void *dev, uint64_t offset, unsigned size, uint64
 static uint64_t command_port_read_string(void *dev, uint64_t offset, unsigned size, void *to,
                                          uint64_t count)
 {
-    return offset == IDE_DATA ? data_read_string(dev, size, to, count) : 0;
+    return offset == IDE_DATA ? ide_pio_read_string(dev, size, to, count) : 0;
 }
 
 static uint64_t command_port_write_string(void *dev, uint64_t offset, unsigned size,
                                           const void *from, uint64_t count)
 {
-    return offset == IDE_DATA ? data_write_string(dev, size, from, count) : 0;
+    return offset == IDE_DATA ? ide_pio_write_string(dev, size, from, count) : 0;
 }
 
 static const struct bus_ops command_ops = {

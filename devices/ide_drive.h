@@ -168,6 +168,11 @@ struct ide {
     struct ide_channel channel[IDE_CHANNEL_COUNT];
 };
 
+static inline struct ide_drive *ide_selected(struct ide_channel *channel)
+{
+    return &channel->drive[channel->selected];
+}
+
 /* --- ide.c -------------------------------------------------------------- */
 
 void ide_raise(struct ide_drive *drive);
@@ -183,17 +188,28 @@ void ide_device_reset(struct ide_drive *drive);
 /* A request is done: are there resets that waited for it? Settles them. */
 bool ide_settle(struct ide_channel *channel);
 
+/* Claims the legacy ports of the channels that the PCI registers turn on. */
+void ide_decode(struct ide *ide);
+
+/* --- ide_pio.c ---------------------------------------------------------- */
+
 /* size bytes of the channel's buffer go to the guest, or come from it, in blocks of `block` bytes
  * (PIO) or by the bus master; then `next`. irq: the first block, too, is announced. */
 void ide_transfer_in(struct ide_drive *drive, uint32_t size, uint32_t block, enum ide_next next);
 void ide_transfer_out(struct ide_drive *drive, uint32_t size, uint32_t block, bool irq,
                       enum ide_next next);
 
-/* Claims the legacy ports of the channels that the PCI registers turn on. */
-void ide_decode(struct ide *ide);
-
 /* All of it has been moved: goes on. */
 void ide_transfer_done(struct ide_drive *drive);
+
+/* The selected drive's data port, of size bytes; ones where there is no data now. A string
+ * instruction's elements: how many were moved, to the end of a block at most. */
+uint64_t ide_pio_read(struct ide_channel *channel, unsigned size);
+void ide_pio_write(struct ide_channel *channel, unsigned size, uint32_t value);
+uint64_t ide_pio_read_string(struct ide_channel *channel, unsigned size, void *to,
+                             uint64_t count);
+uint64_t ide_pio_write_string(struct ide_channel *channel, unsigned size, const void *from,
+                              uint64_t count);
 
 /* --- ide_io.c ----------------------------------------------------------- */
 

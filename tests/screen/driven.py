@@ -1,5 +1,6 @@
 """A guest that is driven by novt ctl and seen by its screenshots."""
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -78,6 +79,12 @@ class Driven:
             time.sleep(pause)
         self.leave(what)
         raise Failure(f"{what}: not seen")
+
+    def stand_still(self, seconds):
+        """For a guest that only waits until time has passed."""
+        self.process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self.process.send_signal(signal.SIGCONT)
 
     def leave(self, what):
         """Keeps the last picture."""
