@@ -75,7 +75,8 @@ def complaints(document, page, said):
 def main():
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if not browser:
-        print("SKIPPED: no Chromium here (apt-get install chromium-headless-shell): the report was not looked at")
+        print("SKIPPED: no Chromium here (apt-get install chromium-headless-shell): the report was "
+              "not looked at")
         sys.exit(SKIP)
     with tempfile.TemporaryDirectory() as folder:
         path, document = make_report(sys.argv[1], folder)

@@ -29,8 +29,8 @@ class Screen:
 
 
 def memtest(novt, guest):
-    """Its last test waits twice 80 s, in a loop that looks at the time stamp counter (RDTSC, PAUSE).
-    Time goes on while novt stands still: so that it does not take a processor for nothing."""
+    """Its last test waits twice 80 s, in a loop that reads the time stamp counter (RDTSC, PAUSE):
+    meanwhile novt may stand still, so that no processor is busy for nothing. Time goes on."""
     screen = Screen()
     waits, over = screen.shows("fade over"), screen.shows(r"Pass: +[1-9]\d* +Errors: *(\d+)")
     with driven.Driven(novt, "memtest", "-m", "64", "-kernel", guest / "memtest") as machine:
