@@ -380,6 +380,25 @@ static int note_machine(struct config *config, const char *value, struct error *
     return note("-machine", "novt has one machine, a PC with an i440FX; options of it are ignored");
 }
 
+static int take_vnc(struct config *config, const char *value, struct error *error)
+{
+    return config_display_take_vnc(&config->display, value, error);
+}
+
+static int take_curses(struct config *config, const char *value, struct error *error)
+{
+    (void)value;
+    return config_display_take(&config->display, "curses", error);
+}
+
+static int refuse_net(struct config *config, const char *value, struct error *error)
+{
+    (void)config;
+    return error_set(error, EX_USAGE, "-net and -netdev %s: a card and what it leads to are one "
+                                      "option here: -nic user[,hostfwd=...][,model=virtio|e1000], "
+                                      "-nic tap,ifname=NAME or -nic socket,path=SOCKET", value);
+}
+
 /* --- The table -------------------------------------------------------------- */
 
 enum { RUN = 1, DOCTOR = 2 };

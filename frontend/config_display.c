@@ -12,7 +12,7 @@
 enum { VNC_PORT = 5900, VNC_MAX = 59635 };
 
 /* vnc=HOST:N, vnc=:N on this machine alone, vnc=[ADDRESS]:N */
-static int take_vnc(struct display_spec *spec, const char *value, struct error *error)
+int config_display_take_vnc(struct display_spec *spec, const char *value, struct error *error)
 {
     const char *colon = strrchr(value, ':');
     size_t length = colon ? (size_t)(colon - value) : 0;
@@ -40,7 +40,7 @@ static int take_vnc(struct display_spec *spec, const char *value, struct error *
 int config_display_take(struct display_spec *spec, const char *value, struct error *error)
 {
     if (!strncmp(value, "vnc=", 4))
-        return take_vnc(spec, value + 4, error);
+        return config_display_take_vnc(spec, value + 4, error);
     if (!strcmp(value, "none"))
         spec->kind = DISPLAY_NONE;
     else if (!strcmp(value, "sdl"))

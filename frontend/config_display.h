@@ -28,6 +28,7 @@ struct display_spec {
 
 /* Each takes its option's value; 0, or -1 with *error. */
 int config_display_take(struct display_spec *spec, const char *value, struct error *error);
+int config_display_take_vnc(struct display_spec *spec, const char *value, struct error *error);
 int config_display_take_vga(struct display_spec *spec, const char *value, struct error *error);
 int config_display_take_shot(struct display_spec *spec, const char *value, struct error *error);
 

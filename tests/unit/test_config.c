@@ -36,6 +36,8 @@ static const struct {
     { "run", "no kernel" },
     { "run -m 512", "no kernel" },
     { "run k l", "two kernels" },
+    { "run -netdev user,id=n k", "-nic user" },
+    { "run -vnc 5 k", "vnc=127.0.0.1:0" },
     { "run -drive fil=x", "did you mean file=?" },
     { "run -drive file", "file has no value" },
     { "run -drive file=", "the name of an image" },
@@ -241,6 +243,7 @@ static void test_commands(void)
         { "run -engine trap -audit all k", COMMAND_RUN },
         { "run -engine help", COMMAND_ENGINE_LIST },
         { "run -enable-kvm -machine pc -M pc -accel tcg k", COMMAND_RUN },
+        { "run -vnc :1 -curses k", COMMAND_RUN },
     };
 
     for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
