@@ -29,3 +29,5 @@ novt_package(VNCSERVER rfb/rfb.h vncserver libvncserver-dev "VNC")
 # Loaded when a kernel that is packed so is to be explained; only the header is needed to build. Of
 # zstd nothing is: apt-get install libzstd1.
 novt_package(LZMA lzma.h lzma liblzma-dev "kernels packed with xz or lzma")
+# Loaded by novt view; only the header is needed to build.
+novt_package(NCURSES ncurses.h ncursesw libncurses-dev "novt view")

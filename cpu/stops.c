@@ -24,6 +24,12 @@ int stops_create(struct vcpu *vcpu)
     return 0;
 }
 
+void stops_destroy(struct vcpu *vcpu)
+{
+    free(vcpu->stops);
+    vcpu->stops = NULL;
+}
+
 /* Index of the first code stop at gla or above. */
 static unsigned code_find(const struct stops *s, uint32_t gla)
 {

@@ -62,6 +62,7 @@ struct stops {
 
 /* Gives the vcpu a set of stops, empty; vcpu_destroy() frees it. 0 or -ENOMEM. */
 int stops_create(struct vcpu *vcpu);
+void stops_destroy(struct vcpu *vcpu);
 
 /* Adding what is there already, and removing what is not, change nothing. 0, -ENOSPC, or -EINVAL:
  * no bytes, or across the end of the address space. size is ignored for code. */

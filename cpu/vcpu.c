@@ -12,6 +12,7 @@
 #include "cpu/mem.h"
 #include "cpu/msr.h"
 #include "cpu/segment.h"
+#include "cpu/stops.h"
 
 struct vcpu *vcpu_create(void)
 {
@@ -37,7 +38,7 @@ void vcpu_destroy(struct vcpu *vcpu)
         return;
     fpu_destroy(vcpu);
     interp_cache_destroy(vcpu);
-    free(vcpu->stops);
+    stops_destroy(vcpu);
     free(vcpu->transfers);
     free(vcpu);
 }

@@ -492,6 +492,7 @@ void config_help(void)
            "  novt exec -- COMMAND...      run a command in a fresh Debian guest (novt exec -h)\n"
            "  novt image COMMAND           make, describe, check, convert disk images\n"
            "  novt ctl -s SOCKET COMMAND   control a running guest (run -monitor unix:SOCKET)\n"
+           "  novt view -s SOCKET          look into it: registers, page tables, code, steps\n"
            "  novt trace FILE              read a trace (run -trace FILE): text, timeline, JSON\n"
            "  novt bench [options]         measure what virtualization costs on this host\n"
            "  novt learn [CHAPTER]         a course, with small kernels to look into\n"
@@ -553,9 +554,9 @@ static int parse_words(struct config *config, char **argv, int argc, unsigned co
 
 int config_parse(struct config *config, int argc, char **argv, struct error *error)
 {
-    static const char *const commands[] = { "run",    "exec", "image",  "ctl",
-                                            "bench",  "doctor", "explain", "trace",
-                                            "help",   "learn",  "version" };
+    static const char *const commands[] = { "run",    "exec",   "image",   "ctl",
+                                            "view",   "bench",  "doctor",  "explain",
+                                            "trace",  "help",   "learn",   "version" };
     const char *word = argc > 1 ? argv[1] : "";
 
     set_defaults(config);

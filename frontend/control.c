@@ -17,8 +17,8 @@
 
 enum { ARGUMENTS_MAX = 4, WORDS_MAX = 256 };
 
-/* A file's name is a string; text is all the rest of the words. */
-enum kind { STRING = 1, FILE_NAME, TEXT, NUMBER, FLAG };
+/* A file's name is a string; text is all the rest of the words; a place is a number or a name. */
+enum kind { STRING = 1, FILE_NAME, TEXT, NUMBER, FLAG, PLACE };
 
 struct argument {
     const char *name;
@@ -68,6 +68,13 @@ static const struct control_row commands[] = {
       "memory [FILE] [ADDRESS SIZE]", "physical memory into a file; without: in hexadecimal" },
     { "info", control_info, { { "what", STRING, false }, { "address", NUMBER, true } },
       "registers|mem|tlb|pic|pci|block", "look inside; mem and tlb from [ADDRESS] on" },
+    { "walk", control_walk, { { "address", PLACE, true } }, "[ADDRESS|NAME]",
+      "how the guest's page tables and the shadow translate it; without: eip" },
+    { "units", control_units, { { "address", PLACE, true } }, "[ADDRESS|NAME]",
+      "the units of translated code that hold it" },
+    { "step", control_step, { { "count", NUMBER, true }, { "translated", FLAG, true } },
+      "[COUNT] [translated]",
+      "paused: execute guest instructions; translated: by their translation, shown" },
     { "help", list_commands, { { 0 } }, "", "this list" },
 };
 
@@ -166,6 +173,8 @@ static bool is_of_kind(const json_t *value, enum kind kind)
 
     if (kind == FLAG)
         return json_is_boolean(value);
+    if (kind == PLACE && json_is_integer(value))
+        return true;
     if (kind != NUMBER)
         return json_is_string(value) && (kind == TEXT || *json_string_value(value));
     return json_is_integer(value) ||
@@ -340,6 +349,8 @@ static bool fits(const struct argument *argument, const char *word)
 
     if (argument->kind == FLAG)
         return !strcmp(word, argument->name);
+    if (argument->kind == PLACE)
+        return true;
     return number_of(word, &number) == (argument->kind == NUMBER) || !argument->optional;
 }
 

@@ -37,7 +37,7 @@ typedef int control_function(struct control_call *call);
 control_function control_status, control_pause, control_continue, control_reset, control_quit,
     control_powerdown, control_sleepbutton, control_screenshot, control_sendkey, control_type,
     control_mouse, control_eject, control_change, control_balloon, control_stats, control_dump,
-    control_info;
+    control_info, control_walk, control_units, control_step;
 
 /* NULL: not given. */
 const char *control_string(const struct control_call *call, const char *name);

@@ -1,18 +1,15 @@
 /* novt ctl: one command, one answer. See control.h for what goes over the socket. */
 #include "frontend/ctl.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "frontend/control.h"
+#include "frontend/control_client.h"
 #include "frontend/error.h"
 
 struct ctl {
@@ -30,51 +27,16 @@ static void usage(FILE *out)
 
 /* --- The socket ----------------------------------------------------------------------------- */
 
-static FILE *connect_to(const char *path, struct error *error)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    FILE *file = NULL;
-    int fd;
-
-    if (strlen(path) >= sizeof(address.sun_path)) {
-        error_set(error, EX_USAGE, "ctl -s %s: a socket's name has at most %zu characters", path,
-                  sizeof(address.sun_path) - 1);
-        return NULL;
-    }
-    strcpy(address.sun_path, path);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && !connect(fd, (const struct sockaddr *)&address, sizeof(address)))
-        file = fdopen(fd, "r+");
-    if (file)
-        return file;
-    error_set(error, EX_UNAVAILABLE, "ctl: no guest at '%s': %s; run it with -monitor unix:%s",
-              path, strerror(errno), path);
-    if (fd >= 0)
-        close(fd);
-    return NULL;
-}
-
 /* The answer, or NULL with *error. */
 static json_t *ask(const struct ctl *ctl, const json_t *request, struct error *error)
 {
-    FILE *file = connect_to(ctl->path, error);
-    json_t *answer = NULL;
-    char *line = NULL;
-    size_t size = 0;
+    struct control_client *client = control_client_open(ctl->path, "ctl", error);
+    json_t *answer = client ? control_client_ask(client, request) : NULL;
 
-    if (!file)
-        return NULL;
-    if (!json_dumpf(request, file, JSON_COMPACT) && fputc('\n', file) != EOF && !fflush(file) &&
-        getline(&line, &size, file) > 0)
-        answer = json_loads(line, 0, NULL);
-    if (!json_is_object(answer)) {
-        json_decref(answer);
-        answer = NULL;
+    if (client && !answer)
         error_set(error, EX_PROTOCOL, "ctl: '%s' has not answered; is that novt's monitor, and "
                   "does the guest still run?", ctl->path);
-    }
-    free(line);
-    fclose(file);
+    control_client_close(client);
     return answer;
 }
 

@@ -55,6 +55,27 @@ void disasm_print(FILE *out, const uint8_t *code, size_t size, uint64_t address,
     disasm_print_marked(out, code, size, address, bits, UINT64_MAX);
 }
 
+size_t disasm_text(const uint8_t *code, size_t size, uint64_t address, int bits, char *text,
+                   size_t room)
+{
+    size_t length = 0;
+    cs_insn *insn;
+    csh handle;
+
+    snprintf(text, room, "(bad)");
+    if (!open_capstone(&handle, bits))
+        return 0;
+    insn = cs_malloc(handle);
+    if (insn && cs_disasm_iter(handle, &code, &size, &address, insn)) {
+        snprintf(text, room, "%s %s", insn->mnemonic, insn->op_str);
+        length = insn->size;
+    }
+    if (insn)
+        cs_free(insn, 1);
+    cs_close(&handle);
+    return length;
+}
+
 /* Do whole instructions fill the bytes? */
 static bool fills(csh handle, cs_insn *insn, const uint8_t *code, size_t size)
 {

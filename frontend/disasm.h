@@ -14,6 +14,10 @@ void disasm_print(FILE *out, const uint8_t *code, size_t size, uint64_t address,
 void disasm_print_marked(FILE *out, const uint8_t *code, size_t size, uint64_t address, int bits,
                          uint64_t mark);
 
+/* The first instruction's text alone; returns its length, 0: it is none. */
+size_t disasm_text(const uint8_t *code, size_t size, uint64_t address, int bits, char *text,
+                   size_t room);
+
 /* How many of the size bytes before an instruction to print, so that whole instructions end right
  * at it: a guess, since x86 code cannot be read backwards. */
 size_t disasm_sync(const uint8_t *code, size_t size, int bits);

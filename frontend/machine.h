@@ -61,6 +61,7 @@ struct machine {
     struct profiling *profiling; /* NULL: no -perf, no -profile */
     struct tracing *tracing; /* NULL: no -trace */
     bool paused;             /* pause.h */
+    bool waking;             /* pause_until_awake() */
     uint64_t paused_ns, paused_tsc; /* CLOCK_MONOTONIC and the host's counter when it began */
     struct expect *expect; /* NULL: nothing to wait for */
     struct names *names;   /* NULL: no memory for them */

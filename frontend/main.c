@@ -33,6 +33,7 @@
 #include "frontend/script_tool.h"
 #include "frontend/shares.h"
 #include "frontend/trace_tool.h"
+#include "frontend/view.h"
 
 static void print_name(void *arg, const char *name, const char *text)
 {
@@ -207,6 +208,8 @@ int main(int argc, char **argv)
         return flush_output(image_tool(argc - 2, argv + 2));
     if (argc > 1 && !strcmp(argv[1], "ctl"))
         return flush_output(ctl_tool(argc - 2, argv + 2));
+    if (argc > 1 && !strcmp(argv[1], "view"))
+        return flush_output(view_tool(argc - 2, argv + 2));
     if (argc > 1 && !strcmp(argv[1], "exec"))
         return flush_output(exec_tool(argc - 2, argv + 2));
     if (argc > 1 && !strcmp(argv[1], "explain"))

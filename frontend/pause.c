@@ -1,8 +1,12 @@
 /* Pausing: see pause.h. Reference: SDM 3, 18.17 (the time stamp counter). */
 #include "frontend/pause.h"
 
+#include <errno.h>
+
 #include "base/clock.h"
 #include "cpu/event.h"
+#include "cpu/stops.h"
+#include "cpu/vcpu.h"
 #include "frontend/kick.h"
 #include "frontend/machine.h"
 
@@ -18,6 +22,8 @@ void pause_begin(struct machine *m)
     m->paused_ns = machine_host_ns();
     m->paused_tsc = __builtin_ia32_rdtsc();
     m->paused = true;
+    if (m->waking)
+        m->vcpu->stops->stepping = m->waking = false;
     pc_idle(m->pc);
     if (m->config->timeout_ns)
         kick_at(m->kick, deadline_ns(m));
@@ -42,6 +48,24 @@ void pause_end(struct machine *m)
     if (m->config->timeout_ns)
         timer_arm(&m->timeout, &m->clock,
                   deadline_ns(m) > m->base_ns ? deadline_ns(m) - m->base_ns : 0);
+}
+
+int pause_until_awake(struct machine *m)
+{
+    if (!m->vcpu->stops && stops_create(m->vcpu))
+        return -ENOMEM;
+    m->vcpu->stops->stepping = m->waking = true;
+    pause_end(m);
+    return 0;
+}
+
+bool pause_is_awake(struct machine *m)
+{
+    bool waking = m->waking;
+
+    if (waking)
+        pause_begin(m);
+    return waking;
 }
 
 void pause_look(struct machine *m)

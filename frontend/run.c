@@ -206,7 +206,10 @@ static void run_once(struct machine *m)
                 "engine %s does not run the mode the guest is in; use -engine interp",
                 m->engine->name);
         break;
-    case EXIT_DEBUG: debugger_stopped(m->debugger); break;
+    case EXIT_DEBUG:
+        if (!pause_is_awake(m))
+            debugger_stopped(m->debugger);
+        break;
     case EXIT_STOP: break;
     }
 }

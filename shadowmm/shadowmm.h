@@ -225,4 +225,26 @@ void shadowmm_limit_areas(struct shadowmm *sm, unsigned areas);
 
 const struct shadowmm_stats *shadowmm_stats(const struct shadowmm *sm);
 
+/*
+ * For people who look at a machine that stands still (novt view): what the current view has of the
+ * page at gla, in each form that it may be cached in. Nothing changes by looking.
+ */
+enum shadowmm_look_form { LOOK_KERNEL_TLB, LOOK_KERNEL_WINDOW, LOOK_USER_TLB, LOOK_USER_WINDOW,
+                          LOOK_DIRECT, LOOK_FORMS };
+struct shadowmm_form {
+    bool exists;           /* the view has this form */
+    bool mapped, writable; /* of the page */
+};
+struct shadowmm_look {
+    struct shadowmm_form form[LOOK_FORMS];
+    bool shared;           /* the kernel's window is the one that all views share */
+    unsigned view;         /* its number */
+};
+void shadowmm_look(const struct shadowmm *sm, uint64_t gla, struct shadowmm_look *out);
+
+/* Is the frame that holds the page-table entry at gpa traced? *copy: the entry as it was when the
+ * shadow was last made true to it; not set for TABLE_PLAIN. */
+enum shadowmm_table { TABLE_PLAIN, TABLE_TRACED, TABLE_UNSYNC };
+enum shadowmm_table shadowmm_table_state(const struct shadowmm *sm, uint64_t gpa, uint64_t *copy);
+
 #endif

@@ -117,6 +117,23 @@ static struct unit *find_unit(struct translator *t, uint32_t key)
     return unit;
 }
 
+struct jump_table *bt_prepare(struct vcpu *vcpu, uint32_t key)
+{
+    struct translator *t = translator_of(vcpu);
+    struct jump_table *jumps;
+
+    vcpu->eflags &= ~EFLAGS_RF; /* no breakpoint is armed in this mode */
+    if (vcpu->cr0 & CR0_TS)
+        bt_fpu_out(vcpu);
+    if (key & KEY_SEG)
+        segments_code(t, &vcpu->seg[SEG_CS], key);
+    jumps = shadowmm_jump_table(t->sm, key_set(key), key);
+    unit_set_jumps(vcpu, jumps);
+    vcpu->bt.tlb = (uint64_t)(uintptr_t)vcpu->tlb[key & KEY_USER];
+    segments_refresh(vcpu, key);
+    return jumps;
+}
+
 /* The host code for rip in the current mode and view, when there is some and nothing speaks
  * against. */
 static const void *go_on(struct vcpu *vcpu)
@@ -131,15 +148,7 @@ static const void *go_on(struct vcpu *vcpu)
     vcpu->bt.leave = 0;
     if (!(key & KEY_OK))
         return NULL;
-    vcpu->eflags &= ~EFLAGS_RF; /* no breakpoint is armed in this mode */
-    if (vcpu->cr0 & CR0_TS)
-        bt_fpu_out(vcpu);
-    if (key & KEY_SEG)
-        segments_code(t, &vcpu->seg[SEG_CS], key);
-    jumps = shadowmm_jump_table(t->sm, key_set(key), key);
-    unit_set_jumps(vcpu, jumps);
-    vcpu->bt.tlb = (uint64_t)(uintptr_t)vcpu->tlb[key & KEY_USER];
-    segments_refresh(vcpu, key);
+    jumps = bt_prepare(vcpu, key);
     if (must_leave(vcpu) || key & KEY_DIRECT) /* after the table: a later kick poisons it */
         return NULL;
     place = unit_place((uint32_t)vcpu->seg[SEG_CS].base, (uint32_t)vcpu->rip);

@@ -251,8 +251,7 @@ static struct unit *make_here(struct translator *t, uint64_t gpa, const uint8_t 
     return unit;
 }
 
-/* Translates the unit at rip. */
-static void translate_here(struct translator *t, uint32_t key)
+struct unit *engine_unit_here(struct translator *t, uint32_t key)
 {
     struct vcpu *vcpu = t->vcpu;
     const uint8_t *code;
@@ -261,27 +260,33 @@ static void translate_here(struct translator *t, uint32_t key)
 
     if (vcpu->rip > vcpu->seg[SEG_CS].limit) {
         interp_one(vcpu);
-        return;
+        return NULL;
     }
     if (mem_fetch_ptr(vcpu, linear(vcpu), &code, &gpa)) {
         fault_deliver(vcpu);
-        return;
+        return NULL;
     }
     if (!code) {
         interp_one(vcpu);
-        return;
+        return NULL;
     }
     unit = lookup_find(t, gpa, (uint32_t)vcpu->rip, key);
     if (unit && !lookup_current(t, unit)) {
         unit_drop(t, unit);
         unit = NULL;
     }
-    if (!unit)
-        unit = make_here(t, gpa, code, key);
+    return unit ? unit : make_here(t, gpa, code, key);
+}
+
+/* Translates the unit at rip. */
+static void translate_here(struct translator *t, uint32_t key)
+{
+    struct unit *unit = engine_unit_here(t, key);
+
     if (!unit)
         return;
     if (!lookup_publish(t, unit))
-        interp_one(vcpu); /* no table may hold it: go on all the same */
+        interp_one(t->vcpu); /* no table may hold it: go on all the same */
     else
         link_pending(t, unit);
 }

@@ -268,3 +268,8 @@ bool listing_counts(struct vcpu *vcpu)
 {
     return translator_of(vcpu)->counting_units;
 }
+
+struct shadowmm *listing_shadow(struct vcpu *vcpu)
+{
+    return translator_of(vcpu)->sm;
+}

@@ -11,6 +11,7 @@
 #include "cpu/decode.h"
 
 struct listing;
+struct shadowmm;
 struct vcpu;
 
 /* For which kernel or user code: how memory is reached decides most of what is emitted. */
@@ -110,5 +111,23 @@ enum listing_tier listing_tier(struct vcpu *vcpu, bool user);
  * anew. */
 void listing_count(struct vcpu *vcpu, bool on);
 bool listing_counts(struct vcpu *vcpu);
+
+/* The shadow memory, for shadowmm_look(). */
+struct shadowmm *listing_shadow(struct vcpu *vcpu);
+
+/* A host instruction of a translation that was executed, and what it found. */
+struct listing_step {
+    const uint8_t *host;
+    uint64_t gpr[16];   /* before it, in the order of the encoding */
+    uint32_t flags;
+    unsigned monitor;   /* instructions of the monitor's that were executed behind it */
+};
+
+/*
+ * Executes the guest instruction at rip by its translation, which is made if need be, and records
+ * the host instructions of it, at most room. Returns how many; 0: it faulted, or something else was
+ * done, before there was one. -1: no translation would be used here, and nothing was done.
+ */
+int listing_step(struct vcpu *vcpu, struct listing_step *step, unsigned room);
 
 #endif

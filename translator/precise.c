@@ -81,7 +81,8 @@ static void on_fault(int sig, siginfo_t *info, void *ucontext)
 {
     const struct sigaction *old = &previous[sig];
 
-    if (running && guest_fault(sig, info, ucontext))
+    if (running && (sig == SIGTRAP ? steps_trapped(running, ucontext)
+                                   : guest_fault(sig, info, ucontext)))
         return;
     if (old->sa_flags & SA_SIGINFO && old->sa_sigaction) {
         old->sa_sigaction(sig, info, ucontext);
@@ -127,7 +128,7 @@ enum interrupted precise_point(struct vcpu *vcpu, const void *ucontext, struct g
 
 int precise_install(struct translator *t)
 {
-    static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL };
+    static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP };
     struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 
     running = t->vcpu;

@@ -260,6 +260,7 @@ struct translator {
     const struct code_listener *listener; /* NULL: nobody wants to know */
     bool lines;                 /* some TLB had a line beside code (cpu/tlb.h, T4) */
     uint32_t stops_version;     /* the code stops that no unit holds (cpu/stops.h, X1) */
+    struct steps *steps;        /* steps.c; NULL: nobody steps */
     struct translator_stats stats;
     struct {
         uint32_t base, limit;
@@ -279,6 +280,8 @@ static inline struct translator *translator_of(struct vcpu *vcpu)
 
 /* --- engine.c --- */
 uint32_t engine_key(const struct vcpu *vcpu);
+/* The unit at rip, made if need be. NULL: something else has been done instead. */
+struct unit *engine_unit_here(struct translator *t, uint32_t key);
 
 /* --- host.c: what this host's CPU and kernel offer --- */
 bool host_has_bmi(void); /* BMI1 and BMI2 */
@@ -370,6 +373,11 @@ bool smc_has_code(struct translator *t, uint64_t gpa, uint64_t size);
 int precise_install(struct translator *t);
 void precise_kick(struct vcpu *vcpu, void *ucontext);
 enum interrupted precise_point(struct vcpu *vcpu, const void *ucontext, struct guest_point *point);
+
+/* --- steps.c --- */
+struct steps;
+/* The host's trap flag did it; ucontext: the signal handler's. False: it was not ours. */
+bool steps_trapped(struct vcpu *vcpu, void *ucontext);
 
 /* --- direct.c --- */
 /* NULL, with *handoff: TSC cycles of a run that ends at once; or why this host cannot. */
@@ -514,6 +522,8 @@ const void *bt_call_site(struct vcpu *vcpu, struct unit_site *site);
 const void *bt_fault(struct vcpu *vcpu);
 const void *bt_window(struct vcpu *vcpu);
 void translator_window(struct translator *t, bool user); /* gs base */
+/* What translated code of this mode finds in struct vcpu; returns where it looks addresses up. */
+struct jump_table *bt_prepare(struct vcpu *vcpu, uint32_t key);
 void bt_fpu_in(struct vcpu *vcpu);
 void bt_fpu_out(struct vcpu *vcpu);
 
