@@ -24,7 +24,7 @@ struct names {
     struct symbols *symbols; /* NULL: it has none */
     struct symbols *booted;  /* of the table in memory; NULL: not found (yet) */
     struct symbols *given;   /* NULL: no file was */
-    bool paged;              /* when it was searched for last */
+    bool paged;              /* paging has been on at a search */
     uint64_t rest_ns, next_ns; /* no search before */
 };
 
@@ -70,6 +70,7 @@ static void take_table(struct names *names)
 
     if (!table)
         return;
+    symbols_free(names->booted);
     names->booted = symbols_create();
     if (names->booted) {
         kallsyms_each(table, hear, names->booted);
@@ -78,15 +79,15 @@ static void take_table(struct names *names)
     kallsyms_free(table);
 }
 
-/* It is there once the kernel has been unpacked; paging is switched on soon after. */
+/* It is there once the kernel has been unpacked, and true (with KASLR) when paging is on. */
 static void look_for_table(struct names *names)
 {
-    bool paged = names->machine->vcpu->cr0 & CR0_PG;
+    bool paged = names->paged || names->machine->vcpu->cr0 & CR0_PG;
     uint64_t now = machine_host_ns(), took;
 
-    if (names->booted || (now < names->next_ns && paged == names->paged))
+    if (paged == names->paged && (names->booted || now < names->next_ns))
         return;
-    names->paged = paged;
+    names->paged |= paged;
     take_table(names);
     took = machine_host_ns() - now;
     names->rest_ns = REST * (took > names->rest_ns ? took : names->rest_ns);
@@ -109,6 +110,7 @@ void names_forget(struct names *names)
         return;
     symbols_free(names->booted);
     names->booted = NULL;
+    names->paged = false;
     names->rest_ns = names->next_ns = 0;
 }
 

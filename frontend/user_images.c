@@ -3,7 +3,8 @@
  * 1.2), parts 1 (program headers) and 2 (dynamic section).
  *
  * From an address downward the first page that begins with an ELF header is its image's, if the
- * image reaches up to there. Symbols are those of a file of the user's with the same program
+ * image reaches up to there. Where headers are in a page that nobody reads, it is a file of the
+ * user's if the code is the same. Symbols are those of a file of the user's with the same program
  * headers, or what a dynamic linker needs (exported functions), as far as the guest has it in
  * memory: not all at first, so it is read again now and then.
  *
@@ -33,6 +34,7 @@
 #define SYMBOLS_MAX 65536u
 #define NAME_SIZE 64
 #define READ_AGAIN_MAX 4096
+#define CODE_SAME 16u /* bytes by which code is told to be the same */
 
 /* What two copies of a file have in common. */
 struct headers {
@@ -45,6 +47,8 @@ struct headers {
 struct offered {
     struct headers headers;
     struct symbols *symbols;
+    uint8_t *code; /* of a program with a fixed address, from start on; NULL: it has none */
+    uint32_t start, size;
     struct offered *next;
 };
 
@@ -352,6 +356,20 @@ static bool is_vsyscall(struct vcpu *vcpu, uint32_t gla)
     return peek_bytes(vcpu, gla - 2, code, sizeof(code)) && !memcmp(code, end, sizeof(end));
 }
 
+/* The symbol of an offered program whose code is at gla. */
+static const char *by_code(struct user_images *images, uint32_t gla, uint64_t *offset)
+{
+    uint32_t at = gla & ~(CODE_SAME - 1);
+    uint8_t code[CODE_SAME];
+
+    for (const struct offered *o = images->offered; o; o = o->next)
+        if (at - o->start < o->size && o->size - (at - o->start) >= CODE_SAME &&
+            peek_bytes(images->vcpu, at, code, CODE_SAME) &&
+            !memcmp(code, o->code + (at - o->start), CODE_SAME))
+            return symbols_nearest(o->symbols, gla, offset);
+    return NULL;
+}
+
 struct user_name user_images_name(struct user_images *images, uint32_t gla)
 {
     struct user_image *image = known(images, gla);
@@ -361,6 +379,10 @@ struct user_name user_images_name(struct user_images *images, uint32_t gla)
         image = look_once(images, gla);
     if (!image && is_vsyscall(images->vcpu, gla))
         name.symbol = "__kernel_vsyscall";
+    else if (!image)
+        name.symbol = by_code(images, gla, &name.offset);
+    if (!name.symbol)
+        name.offset = gla;
     if (!image)
         return name;
     name.image = image->name;
@@ -372,6 +394,24 @@ struct user_name user_images_name(struct user_images *images, uint32_t gla)
 }
 
 /* --- Files of the user's --------------------------------------------------------------------- */
+
+/* Without memory for it, it is known by its headers alone. */
+static void keep_code(struct offered *o, const struct image *file)
+{
+    for (unsigned i = 0; o->headers.type == ET_EXEC && i < o->headers.count; i++) {
+        const Elf32_Phdr *p = &o->headers.program[i];
+
+        if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || p->p_offset > file->size ||
+            file->size - p->p_offset < p->p_filesz || o->code)
+            continue;
+        o->code = malloc(p->p_filesz);
+        if (!o->code)
+            return;
+        memcpy(o->code, file->bytes + p->p_offset, p->p_filesz);
+        o->start = p->p_vaddr;
+        o->size = p->p_filesz;
+    }
+}
 
 int user_images_offer(struct user_images *images, const struct image *file)
 {
@@ -387,6 +427,7 @@ int user_images_offer(struct user_images *images, const struct image *file)
     images->offered = o;
     if (!headers_in(file, &o->headers))
         return -ENOEXEC;
+    keep_code(o, file);
     symbols_add_elf(o->symbols, file);
     symbols_sort(o->symbols);
     return symbols_count(o->symbols) ? 0 : -ENOEXEC;
@@ -412,6 +453,7 @@ void user_images_free(struct user_images *images)
 
         images->offered = o->next;
         symbols_free(o->symbols);
+        free(o->code);
         free(o);
     }
     free(images);

@@ -109,7 +109,7 @@ def nano(args, words, note):
         process = start(args, folder)
         rounds = Rounds(host.tsc_hz())
         try:
-            for line, at in follow(folder / "serial", process, args.timeout):
+            for line, at in follow(folder / "serial", process, machines.patience(args)):
                 rounds.line(line, at)
         finally:
             process.kill()

@@ -87,11 +87,11 @@ class Run:
                                    preexec_fn=machines.on_one_cpu(self.args))
         last = []
         try:
-            for line in timed_lines(process, self.args.timeout, self.note):
+            for line in timed_lines(process, machines.patience(self.args), self.note):
                 last = (last + [line])[-15:]
                 self.line(line, time.monotonic() - start, process.pid)
             if self.done:  # what follows is a power off
-                process.wait(self.args.timeout)
+                process.wait(machines.patience(self.args))
         except subprocess.TimeoutExpired:
             pass
         finally:

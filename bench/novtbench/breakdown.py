@@ -6,6 +6,7 @@ boot is not shown, for boots differ.
 """
 import json
 import tempfile
+import time
 from pathlib import Path
 
 from novtbench import boots, machines, setups
@@ -22,6 +23,7 @@ PARTS = {
     "idle": ("asleep",),
     "monitor": ("boot", "monitor"),
 }
+ENOUGH = 10   # seconds for another guest
 LITTLE = 0.2  # of a boot's time
 KNOWN = {name for names in PARTS.values() for name in names}
 
@@ -77,12 +79,17 @@ def groups_of(names):
     return groups
 
 
+def late(args):
+    """No time for another guest."""
+    return args.ends - time.monotonic() < ENOUGH
+
+
 def of_debian(args, work, guest, progress):
     """The groups that run there, and the boot itself."""
     progress.step("where the time goes: boot")
     found = {"boot": of_boot(args, guest, ["boot"], progress.note)}
     for group, names in groups_of(work.names).items():
-        if not found["boot"]:
+        if not found["boot"] or late(args):
             break
         progress.step(f"where the time goes: {group}")
         its = of_boot(args, guest, names, progress.note)
@@ -97,7 +104,7 @@ def measure(args, work, guest, progress):
     found = {}
     if any(row_of(name).setup == "plain" for name in work.names):
         found = of_debian(args, work, guest, progress)
-    if work.nanos:
+    if work.nanos and not late(args):
         progress.step("where the time goes: nano")
         found["nano"] = of_nano(args)
     return {group: its for group, its in found.items() if its}

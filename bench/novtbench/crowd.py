@@ -53,13 +53,13 @@ def seconds_each(args, machine, count):
     try:
         for _ in range(count):
             guests.append(start(args, machine))
-        if not wait_for(b"READY", guests, args.timeout):
+        if not wait_for(b"READY", guests, machines.patience(args)):
             return None
         began = time.monotonic()
         for guest in guests:
             guest.stdin.write(b"g")
             guest.stdin.flush()
-        done = wait_for(b"DONE", guests, args.timeout)
+        done = wait_for(b"DONE", guests, machines.patience(args))
         return (time.monotonic() - began) / count if done else None
     except BrokenPipeError:
         return None

@@ -12,6 +12,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import time
 from typing import NamedTuple
 
 PROBE_SECONDS = 10  # of the CPU's time
@@ -61,6 +62,11 @@ def nano_command(args, name, append):
     return command(args, name) + [
         "-kernel", str(args.nanobench), "-nographic", "-m", "64", "-append", append,
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+
+
+def patience(args):
+    """Seconds that one guest may take, so that all of it ends when it should."""
+    return min(args.timeout, max(1, args.ends - time.monotonic()))
 
 
 def run_quietly(args, words, **environment):

@@ -31,7 +31,7 @@ def measure(args, machine, nanos, note):
     try:
         got = subprocess.run(command(args, machine, nanos), stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             timeout=args.timeout, preexec_fn=machines.on_one_cpu(args))
+                             timeout=machines.patience(args), preexec_fn=machines.on_one_cpu(args))
     except (subprocess.TimeoutExpired, OSError) as error:
         note(f"{machines.MACHINES[machine].title}: no nanobenchmarks: {error}")
         return {}
