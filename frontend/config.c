@@ -11,6 +11,7 @@
 #include "base/physmem.h"
 #include "frontend/config_check.h"
 #include "frontend/config_console.h"
+#include "frontend/config_qemu.h"
 #include "frontend/engines.h"
 #include "frontend/error.h"
 #include "frontend/nearest.h"
@@ -394,6 +395,8 @@ static int take_curses(struct config *config, const char *value, struct error *e
 static int refuse_net(struct config *config, const char *value, struct error *error)
 {
     (void)config;
+    if (!strcmp(value, "none"))
+        return 0;
     return error_set(error, EX_USAGE, "-net and -netdev %s: a card and what it leads to are one "
                                       "option here: -nic user[,hostfwd=...][,model=virtio|e1000], "
                                       "-nic tap,ifname=NAME or -nic socket,path=SOCKET", value);
@@ -458,7 +461,10 @@ static int take_option(struct config *config, char **argv, int argc, unsigned co
 {
     const char *name = argv[0] + (argv[0][1] == '-' ? 2 : 1);
     const struct option_row *row = find(name, command);
+    int taken = row || command != RUN ? 0 : config_qemu_take(argv, argc, error);
 
+    if (taken)
+        return taken;
     if (!row)
         return unknown_option(argv[0], name, command, error);
     if (!row->value || is_left_out(row->value, argc > 1 ? argv[1] : NULL))

@@ -36,4 +36,7 @@ unsigned next_task(unsigned current, unsigned count, const bool *finished);
 /* 09: an operation to be measured, once. */
 void operation(void);
 
+/* 10: a screen in text mode loses its first row, and gets an empty one at its end. */
+void scroll_up(uint16_t *screen, unsigned columns, unsigned rows);
+
 #endif

@@ -32,6 +32,9 @@ static const struct {
     { "rum k", "did you mean novt run?" },
     { "-m 5", "options come after" },
     { "doctor -m 5", "-m: unknown option" },
+    { "doctor -usb", "-usb: unknown option" },
+    { "run -net nic -net user k", "-nic user" },
+    { "run k -rtc", "-rtc: needs a value" },
     { "doctor k", "takes no arguments" },
     { "run", "no kernel" },
     { "run -m 512", "no kernel" },
@@ -244,6 +247,7 @@ static void test_commands(void)
         { "run -engine help", COMMAND_ENGINE_LIST },
         { "run -enable-kvm -machine pc -M pc -accel tcg k", COMMAND_RUN },
         { "run -vnc :1 -curses k", COMMAND_RUN },
+        { "run -net none -monitor null -no-shutdown -rtc base=utc -parallel none k", COMMAND_RUN },
     };
 
     for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {

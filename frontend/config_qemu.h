@@ -1,0 +1,11 @@
+/* Options that courses give to QEMU: ignored with a note, or refused with what to write instead. */
+#ifndef FRONTEND_CONFIG_QEMU_H
+#define FRONTEND_CONFIG_QEMU_H
+
+struct error;
+
+/* argv[0], an option that is not novt's: returns how many words it takes with its value, 0 if it is
+ * not QEMU's either, -1 with *error if something else must be written. */
+int config_qemu_take(char **argv, int argc, struct error *error);
+
+#endif
