@@ -148,6 +148,14 @@ static void touch(struct physmem *mem, uint64_t gfn)
         physmem_touch(mem, gfn, &first);
 }
 
+static void know_device(struct vcpu *vcpu, uint64_t gla, const struct walk *w,
+                        enum mem_access access, bool user)
+{
+    if (vcpu->mmu->filled)
+        vcpu->mmu->filled(vcpu, gla, w, user);
+    tlb_fill_device(vcpu->tlb[user], gla, w->gpa, access == MEM_WRITE);
+}
+
 /* The slow half of locate(): walks, fills the TLB. True when it faulted. */
 static bool walk_page(struct vcpu *vcpu, uint64_t gla, enum mem_access access, bool user,
                       struct place *out)
@@ -164,8 +172,11 @@ static bool walk_page(struct vcpu *vcpu, uint64_t gla, enum mem_access access, b
     out->watched = out->rom = false;
     out->gla = gla;
     out->debug = page_watched(vcpu, gla);
-    if (!physmem_is_ram(vcpu->mem, w.gpa))
+    if (!physmem_is_ram(vcpu->mem, w.gpa)) {
+        if (!out->debug && access != MEM_EXEC)
+            know_device(vcpu, gla, &w, access, user);
         return false;
+    }
     out->host = physmem_ptr(vcpu->mem, w.gpa);
     out->rom = !physmem_is_writable(vcpu->mem, w.gpa);
     if (access == MEM_WRITE)
@@ -183,13 +194,26 @@ static bool walk_page(struct vcpu *vcpu, uint64_t gla, enum mem_access access, b
     return false;
 }
 
+static bool locate_device(const struct tlb *tlb, uint64_t gla, enum mem_access access,
+                          struct place *out)
+{
+    const struct tlb_device *d = access == MEM_EXEC ? NULL
+                                                    : tlb_device(tlb, access == MEM_WRITE, gla);
+
+    if (!d)
+        return false;
+    *out = (struct place){ .gpa = d->gpa | (gla & PAGE_MASK), .gla = gla };
+    return true;
+}
+
 static inline bool locate(struct vcpu *vcpu, uint64_t gla, enum mem_access access, bool user,
                           struct place *out)
 {
     const struct tlb *tlb = vcpu->tlb[user];
 
     if (__builtin_expect(!tlb_hit(tlb, access, gla), 0))
-        return walk_page(vcpu, gla, access, user, out);
+        return locate_device(tlb, gla, access, out) ? false
+                                                    : walk_page(vcpu, gla, access, user, out);
     out->host = (uint8_t *)(uintptr_t)(tlb->addend[tlb_index(gla)] + gla);
     out->gpa = (uint64_t)(out->host - vcpu->mem->ram);
     out->watched = out->rom = false; /* T2 */
@@ -597,6 +621,8 @@ enum mem_fill mem_fill(struct vcpu *vcpu, uint64_t gla, unsigned size, enum mem_
 
     if (crosses_page(gla, size))
         return MEM_SPECIAL;
+    if (locate_device(vcpu->tlb[user], gla, access, &at))
+        return MEM_DEVICE;
     if (walk_page(vcpu, gla, access, user, &at))
         return MEM_FAULTED;
     if (!at.host)

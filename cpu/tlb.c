@@ -8,9 +8,22 @@ static void forget_lines(struct tlb *tlb)
     tlb->has_lines = false;
 }
 
+/* Of pages pages from first on. */
+static void forget_devices(struct tlb *tlb, uint64_t first, uint64_t pages)
+{
+    tlb->has_devices = false;
+    for (unsigned i = 0; i < TLB_DEVICES; i++) {
+        struct tlb_device *d = &tlb->device[i];
+
+        if (-d->tag[0] - first < pages || pages == UINT64_MAX)
+            d->tag[0] = d->tag[1] = TLB_NONE;
+        tlb->has_devices |= d->tag[0] != TLB_NONE;
+    }
+}
+
 void tlb_init(struct tlb *tlb)
 {
-    tlb->has_lines = true;
+    tlb->has_lines = tlb->has_devices = true;
     tlb_flush(tlb);
 }
 
@@ -19,6 +32,8 @@ void tlb_flush(struct tlb *tlb)
     tlb->drops++;
     if (tlb->has_lines)
         forget_lines(tlb);
+    if (tlb->has_devices)
+        forget_devices(tlb, 0, UINT64_MAX);
     for (unsigned access = 0; access < 3; access++)
         for (unsigned i = 0; i < TLB_ENTRIES; i++)
             tlb->tag[access][i] = TLB_NONE;
@@ -46,6 +61,8 @@ void tlb_drop(struct tlb *tlb, uint64_t gla, uint64_t size)
     tlb->drops++;
     if (tlb->has_lines)
         forget_lines(tlb);
+    if (tlb->has_devices)
+        forget_devices(tlb, first, pages);
     if (pages == 1) {
         unsigned i = tlb_index(gla);
 
@@ -81,6 +98,20 @@ void tlb_fill_line(struct tlb *tlb, uint64_t gla, const uint8_t *host)
     tlb->line_tag[i] = -line;
     tlb->line_addend[i] = (uint64_t)(uintptr_t)host - gla;
     tlb->has_lines = true;
+}
+
+void tlb_fill_device(struct tlb *tlb, uint64_t gla, uint64_t gpa, bool write)
+{
+    uint64_t page = gla >> PAGE_SHIFT;
+    struct tlb_device *d = &tlb->device[page % TLB_DEVICES];
+
+    if (d->tag[0] != -page || d->gpa != (gpa & ~PAGE_MASK))
+        d->tag[1] = TLB_NONE;
+    d->tag[0] = -page;
+    if (write)
+        d->tag[1] = -page;
+    d->gpa = gpa & ~PAGE_MASK;
+    tlb->has_devices = true;
 }
 
 void tlb_fill(struct tlb *tlb, uint64_t gla, const uint8_t *host, unsigned rights)

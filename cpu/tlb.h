@@ -9,11 +9,14 @@
  * T4. line_tag[i] + line == 0 means: the line of 16 bytes (gla >> 4) may be written although its
  *     frame is watched: for code, of which there is none in the line. All that takes a write right
  *     back takes back these too.
+ * T5. A few pages of devices are known, too, for C alone: what holds for tag[], but where they are
+ *     is a guest physical address.
  */
 #ifndef CPU_TLB_H
 #define CPU_TLB_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/physmem.h"
@@ -24,12 +27,21 @@
 
 #define TLB_LINE_SHIFT 4
 
+#define TLB_DEVICES 8
+
+struct tlb_device {
+    uint64_t tag[2];              /* reads, writes: minus the page number, or TLB_NONE */
+    uint64_t gpa;                 /* of the page */
+};
+
 struct tlb {
     uint64_t tag[3][TLB_ENTRIES]; /* by enum mem_access: minus the page number, or TLB_NONE */
     uint64_t addend[TLB_ENTRIES]; /* host address minus gla */
     uint64_t line_tag[TLB_ENTRIES]; /* minus the line number, or TLB_NONE */
     uint64_t line_addend[TLB_ENTRIES];
     bool has_lines;               /* some line tag is not TLB_NONE */
+    bool has_devices;             /* some of device[] is in use */
+    struct tlb_device device[TLB_DEVICES]; /* by page number */
     uint64_t drops;               /* how often pages were forgotten because they may have changed */
 };
 
@@ -41,6 +53,13 @@ static inline unsigned tlb_index(uint64_t gla)
 static inline int tlb_hit(const struct tlb *tlb, unsigned access, uint64_t gla)
 {
     return tlb->tag[access][tlb_index(gla)] + (gla >> PAGE_SHIFT) == 0;
+}
+
+static inline const struct tlb_device *tlb_device(const struct tlb *tlb, bool write, uint64_t gla)
+{
+    const struct tlb_device *d = &tlb->device[(gla >> PAGE_SHIFT) % TLB_DEVICES];
+
+    return d->tag[write] + (gla >> PAGE_SHIFT) == 0 ? d : NULL;
 }
 
 /* Before its first use. */
@@ -57,6 +76,9 @@ void tlb_protect(struct tlb *tlb, const uint8_t *host, uint64_t count);
 
 /* T4: the line of gla, whose host address is host, may be written. */
 void tlb_fill_line(struct tlb *tlb, uint64_t gla, const uint8_t *host);
+
+/* Gla's page is a device's, at the page of gpa: it may be read, and written if write is set. */
+void tlb_fill_device(struct tlb *tlb, uint64_t gla, uint64_t gpa, bool write);
 
 /* Adds rights (bit n: enum mem_access n) for gla's page, which is host's page of RAM. */
 void tlb_fill(struct tlb *tlb, uint64_t gla, const uint8_t *host, unsigned rights);

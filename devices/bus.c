@@ -29,6 +29,7 @@ struct window {
 struct bus {
     uint8_t *table;
     unsigned count;
+    unsigned last;           /* the window found last, beyond the table */
     struct window windows[WINDOW_MAX];
 };
 
@@ -51,15 +52,18 @@ static unsigned lower_bound(const struct bus *bus, uint64_t addr)
     return low;
 }
 
-static const struct window *find(const struct bus *bus, uint64_t addr)
+/* Most accesses are to where the one before was. */
+static const struct window *find(struct bus *bus, uint64_t addr)
 {
-    unsigned i;
+    unsigned i = bus->last;
 
     if (addr < TABLE_SIZE) {
         i = bus->table ? bus->table[addr] : 0;
         return i ? &bus->windows[i - 1] : NULL;
     }
-    i = lower_bound(bus, addr);
+    if (i < bus->count && addr - bus->windows[i].base < bus->windows[i].size)
+        return &bus->windows[i];
+    bus->last = i = lower_bound(bus, addr);
     return i < bus->count && addr >= bus->windows[i].base ? &bus->windows[i] : NULL;
 }
 
@@ -181,7 +185,7 @@ void bus_write(struct bus *bus, uint64_t addr, unsigned size, uint64_t value)
 }
 
 /* Each access has a line of its own in the log. */
-static const struct window *string_window(const struct bus *bus, uint64_t addr, unsigned size)
+static const struct window *string_window(struct bus *bus, uint64_t addr, unsigned size)
 {
     const struct window *w = log_on(LOG_dev) ? NULL : find(bus, addr);
 

@@ -231,7 +231,7 @@ static void filled(struct vcpu *vcpu, uint64_t gla, const struct walk *walk, boo
     sync_begin(sm);
     done = sync_filled(sm, gla, walk);
     BUG_ON(!done);
-    if (walk->dirty)
+    if (walk->dirty && physmem_is_ram(vcpu->mem, walk->gpa))
         note_writer(sm, walk->gpa >> PAGE_SHIFT);
 }
 

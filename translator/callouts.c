@@ -222,10 +222,11 @@ static bool other_mode(const struct vcpu *vcpu, const struct unit *unit)
     return engine_key(vcpu) != (unit->key & ~(uint32_t)KEY_WINDOW);
 }
 
-/* On in the same unit behind instruction i, if that still is what comes next. */
-static const void *after_insn(struct vcpu *vcpu, struct unit *unit, unsigned i)
+/* On in the same unit behind instruction i, if that still is what comes next. plain: it was one
+ * that cannot have changed the mode. */
+static const void *after_insn(struct vcpu *vcpu, struct unit *unit, unsigned i, bool plain)
 {
-    if (unit->dead || vcpu->bt.leave || must_leave(vcpu) || other_mode(vcpu, unit) ||
+    if (unit->dead || vcpu->bt.leave || must_leave(vcpu) || (!plain && other_mode(vcpu, unit)) ||
         vcpu->rip != unit->eip + unit->insn[i + 1].guest || i + 1 == unit->insn_count)
         return go_on(vcpu);
     segments_refresh(vcpu, unit->key);
@@ -319,12 +320,52 @@ static void traced(struct vcpu *vcpu, enum mem_fill fill, uint64_t gla, const ch
     event_tell(vcpu, EVENT_trace_fault, gla, event_word(form), 0);
 }
 
+/* The instruction whose probe missed; most are known, as few make most of such accesses. */
+static const struct slow_site *slow_site(struct translator *t, const void *resume)
+{
+    struct slow_site *site = &t->slow[((uintptr_t)resume >> 3) % SLOW_SITES];
+    struct unit *unit;
+    unsigned room;
+    uint64_t gpa;
+
+    if (site->resume == resume)
+        return site;
+    unit = cache_find(t, resume);
+    *site = (struct slow_site){ resume, unit, unit_insn_at(unit, resume), false, { 0 } };
+    if (unit->gpa2 != NO_GPA)
+        return site;
+    gpa = unit->gpa + unit->insn[site->insn].guest;
+    room = PAGE_SIZE - (unsigned)(gpa & PAGE_MASK);
+    site->decoded = decode(&site->in, physmem_ptr(t->vcpu->mem, gpa),
+                           room < INSN_MAX ? room : INSN_MAX,
+                           unit->key & KEY_CODE16 ? MODE_16 : MODE_32) > 0;
+    return site;
+}
+
+/* The site's instruction, by the interpreter. */
+static enum step execute_site(struct vcpu *vcpu, const struct slow_site *site, bool outside)
+{
+    enum step step;
+
+    if (!site->decoded || novt_log.topics)
+        return interpret_one(vcpu, outside);
+    translator_of(vcpu)->stats.interpreted++;
+    if (outside)
+        bt_fpu_out(vcpu);
+    step = interp_execute(vcpu, &site->in);
+    if (step == STEP_FAULT)
+        fault_deliver(vcpu);
+    return step;
+}
+
 static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void *resume)
 {
     struct translator *t = translator_of(vcpu);
     enum mem_fill fill = fill_for(vcpu, gla, info);
+    const struct slow_site *site;
     struct unit *unit;
     unsigned i;
+    bool plain;
 
     if (fill == MEM_FILLED) {
         filled_tlb(vcpu, gla, info, resume);
@@ -334,8 +375,9 @@ static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, c
         filled_tlb(vcpu, gla, info, resume);
         return resume;
     }
-    unit = cache_find(t, resume);
-    i = unit_insn_at(unit, resume);
+    site = slow_site(t, resume);
+    unit = site->unit;
+    i = site->insn;
     vcpu->rip = unit->eip + unit->insn[i].guest;
     count_left(vcpu, unit, i);
     if (fill == MEM_FAULTED && !has_parts(info)) {
@@ -350,9 +392,10 @@ static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, c
     traced(vcpu, fill, gla, "tlb", &t->stats.trace_callouts);
     spent_rename(vcpu->spent, fill == MEM_SPECIAL ? SPENT_TRACE : SPENT_CALLOUT);
     vcpu->bt.leave = 0;
-    if (interpret_one(vcpu, fill == MEM_DEVICE || info & ACCESS_FPU) != STEP_NEXT)
+    plain = site->decoded && site->in.id == M_MOV;
+    if (execute_site(vcpu, site, fill == MEM_DEVICE || info & ACCESS_FPU) != STEP_NEXT)
         return go_on(vcpu);
-    return after_insn(vcpu, unit, i);
+    return after_insn(vcpu, unit, i, plain);
 }
 
 const void *bt_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void *resume)
@@ -412,7 +455,7 @@ static const void *window(struct vcpu *vcpu)
     vcpu->bt.leave = 0;
     if (interpret_one(vcpu, true) != STEP_NEXT)
         return go_on(vcpu);
-    return after_insn(vcpu, unit, i);
+    return after_insn(vcpu, unit, i, false);
 }
 
 const void *bt_window(struct vcpu *vcpu)

@@ -119,6 +119,8 @@ void unit_drop(struct translator *t, struct unit *unit)
 /* Frees what has been dropped. No translated code is running. */
 void unit_bury(struct translator *t)
 {
+    for (unsigned i = 0; t->graveyard && i < SLOW_SITES; i++)
+        t->slow[i].resume = NULL;
     while (t->graveyard) {
         struct unit *unit = t->graveyard;
 

@@ -213,6 +213,16 @@ struct cache_region {
     size_t unit_count, unit_room;
 };
 
+/* An instruction whose memory access was not done by translated code (callouts.c). */
+#define SLOW_SITES 64
+struct slow_site {
+    const void *resume;  /* of its probe; NULL: none */
+    struct unit *unit;
+    unsigned insn;
+    bool decoded;
+    struct insn in;
+};
+
 struct translator_stats {
     uint64_t units, bytes_guest, bytes_host, units_dropped, insns_translated;
     uint64_t enters, lookups, lookup_found, chains, callouts, slow_fills, slow_specials,
@@ -251,6 +261,7 @@ struct translator {
     struct adapt_site *adapt;   /* hashed by gpa */
     /* bit n: frames whose number is n modulo ADAPT_FRAMES may have sites */
     uint64_t adapt_frames[ADAPT_FRAMES / 64];
+    struct slow_site slow[SLOW_SITES]; /* by resume; units that are gone are not in it */
     uint64_t gs_base;           /* as the host's register has it */
     uint64_t sampled_at;        /* TSC */
     struct direct *direct;      /* direct.c; NULL: not asked for */
