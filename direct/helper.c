@@ -7,8 +7,9 @@
  *           <-- a packet: pid, error; with a pidfd ----------------------------- clone, execveat
  *
  * The new process is the monitor's child, not the helper's (CLONE_PARENT): the monitor reaps it, and
- * it dies with the monitor. The helper can do one thing only, whatever it is told: execute
- * the sealed stub. It ends with the monitor, or when the socket is closed.
+ * it dies with the monitor. The helper can do two things only, whatever it is told: execute the
+ * sealed stub, and kill the process that it started last, for a monitor that had no descriptor
+ * left for the pidfd. It ends with the monitor, or when the socket is closed.
  */
 #include <asm/unistd.h>
 #include <errno.h>
@@ -26,10 +27,12 @@
 
 #include "direct/sandbox_private.h"
 
-#define FREE_FD 64 /* above those that the stub gets */
+#define FREE_FD 8 /* above those that the stub gets and a request's, as low as that: ulimit -n */
 #define STACK_SIZE 32768
 
 enum { SOCKET_FD = 3, STUB_FILE_FD, RAM_FD, REQUEST_FD }; /* in the helper */
+
+enum { LAUNCH, KILL_LAST }; /* requests */
 
 struct reply {
     int32_t pid, error;
@@ -89,7 +92,7 @@ static bool receive_packet(int socket, void *data, size_t size, int *fd, unsigne
 
 /* --- In the helper -------------------------------------------------------------------------- */
 
-struct launch {
+struct child {
     int shared, done;
     volatile int error;
 };
@@ -99,7 +102,7 @@ static int launch_child(void *arg)
 {
     static char *const none[] = { NULL };
     static char *const args[] = { "novt-runner", NULL };
-    struct launch *l = arg;
+    struct child *l = arg;
     int stub = fcntl(STUB_FILE_FD, F_DUPFD_CLOEXEC, FREE_FD);
     int ram = fcntl(RAM_FD, F_DUPFD_CLOEXEC, FREE_FD);
     int shared = fcntl(l->shared, F_DUPFD_CLOEXEC, FREE_FD);
@@ -114,20 +117,21 @@ static int launch_child(void *arg)
     return 127;
 }
 
-static void serve_one(const int *fd)
+static void launch(const int *fd, int *last)
 {
     static uint8_t stack[STACK_SIZE] __attribute__((aligned(16)));
     const int flags = CLONE_VM | CLONE_VFORK | CLONE_PARENT | CLONE_PIDFD | SIGCHLD;
-    struct launch l = { fd[0], fd[1], 0 };
+    struct child l = { fd[0], fd[1], 0 };
     struct reply reply = { 0 };
     int pidfd = -1;
 
+    if (*last >= 0)
+        close(*last);
     reply.pid = clone(launch_child, stack + STACK_SIZE, flags, &l, &pidfd);
     reply.error = reply.pid < 0 ? errno : l.error;
     if (!send_packet(SOCKET_FD, &reply, sizeof(reply), &pidfd, pidfd >= 0))
         _exit(1);
-    if (pidfd >= 0)
-        close(pidfd);
+    *last = pidfd;
 }
 
 static void close_from(int first)
@@ -164,12 +168,15 @@ static void serve(const struct sandbox_host *host, int socket, pid_t monitor)
 static void serve(const struct sandbox_host *host, int socket, pid_t monitor)
 {
     uint8_t request;
-    int fd[2];
+    int fd[2], last = -1;
 
     if (!settle(host, socket, monitor))
         _exit(1);
     while (receive_packet(SOCKET_FD, &request, 1, fd, 2)) {
-        serve_one(fd);
+        if (request == LAUNCH)
+            launch(fd, &last);
+        else
+            syscall(__NR_pidfd_send_signal, last, SIGKILL, NULL, 0);
         close(fd[0]);
         close(fd[1]);
     }
@@ -205,11 +212,22 @@ bool helper_start(struct sandbox_host *host, const char **why)
            && !syscall(__NR_pidfd_send_signal, host->helper_pidfd, 0, NULL, 0);
 }
 
+/* Without a pidfd nothing can be done to it. */
+static void give_up(const struct sandbox_host *host, struct sandbox *s)
+{
+    uint8_t request = KILL_LAST;
+
+    if (send_packet(host->helper_socket, &request, 1, NULL, 0))
+        while (waitpid(s->pid, NULL, __WALL) < 0 && errno == EINTR)
+            ;
+    s->pid = 0;
+}
+
 bool helper_launch(const struct sandbox_host *host, struct sandbox *s, const int *fd,
                    const char **why)
 {
     struct reply reply;
-    uint8_t request = 0;
+    uint8_t request = LAUNCH;
 
     *why = "the process that starts sandboxes is gone";
     if (!send_packet(host->helper_socket, &request, 1, fd, 2)
@@ -219,8 +237,10 @@ bool helper_launch(const struct sandbox_host *host, struct sandbox *s, const int
     s->pid = reply.pid;
     if (s->pid > 0 && reply.error)
         *why = "executing the stub from a memfd is refused";
-    else if (s->pid > 0 && s->pidfd < 0)
+    if (s->pid > 0 && s->pidfd < 0) {
         *why = "no more file descriptors (ulimit -n)";
+        give_up(host, s);
+    }
     return s->pid > 0 && !reply.error && s->pidfd >= 0;
 }
 

@@ -47,7 +47,9 @@ static int stub_file(const char **why)
     int fd = executable_memfd();
 
     if (fd < 0) {
-        *why = "memfd_create for an executable file is refused (vm.memfd_noexec?)";
+        *why = errno == EMFILE ? "no more file descriptors (ulimit -n)"
+                               : "memfd_create for an executable file is refused "
+                                 "(vm.memfd_noexec?)";
         return -1;
     }
     if (write(fd, stub_image, size) != (ssize_t)size

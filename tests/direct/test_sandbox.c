@@ -507,8 +507,10 @@ static void test_orphans(void)
 int main(void)
 {
     alarm(280);
-    fixture_open(SANDBOX_USE_LDT);
+    fixture_open(0);
     if (sandbox_host_caps(host)->ldt) {
+        fixture_close();
+        fixture_open(SANDBOX_USE_LDT);
         fixture_box();
         test_segments();
         test_ldt();
