@@ -20,7 +20,7 @@ enum {
     ACPI_PM1_CONTROL_SIZE = 2,
     ACPI_PM_TIMER = 8,
     ACPI_PM_TIMER_SIZE = 4,
-    ACPI_S5_TYPE = 5,
+    ACPI_S5_TYPE = 0, /* the PIIX4's soft off: kernels without ACPI know it by heart */
 };
 
 struct acpi_pm_config {

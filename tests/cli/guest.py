@@ -45,7 +45,7 @@ def text(string, port=0x3F8):
     return b"".join(out8(port, byte) for byte in string.encode("latin-1"))
 
 
-POWER_OFF = out16(0x604, 0x2000 | 5 << 10)
+POWER_OFF = out16(0x604, 0x2000)
 RESET = out8(0x64, 0xFE)
 PANIC = out8(0x505, 1)
 TRIPLE_FAULT = b"\x0f\x0b"  # ud2, without an IDT

@@ -122,7 +122,7 @@ static void test_fadt(const uint8_t *fadt)
 
 static void test_dsdt(const uint8_t *dsdt)
 {
-    CHECK_EQ(holds(dsdt, "\x08_S5_\x12\x89\x00\x00\x04\x0a\x05", 12), 1);
+    CHECK_EQ(holds(dsdt, "\x08_S5_\x12\x89\x00\x00\x04\x0a\x00", 12), 1);
     CHECK_EQ(holds(dsdt, "\x0c\x41\xd0\x0b\x00", 5), 1); /* PNP0B00 */
     CHECK_EQ(holds(dsdt, "\x0c\x41\xd0\x03\x03", 5), 1);
     CHECK_EQ(holds(dsdt, "\x0c\x41\xd0\x0a\x03", 5), 1);

@@ -84,13 +84,14 @@ static void test_sleep(void)
     out(4, 2, 0x0000);
     CHECK_EQ(in(4, 2), 0x0001);
     out(4, 2, 5 << 10);
+    CHECK_EQ(in(4, 2), 5 << 10 | 1);
     CHECK_EQ(off.edges, 0);
     out(4, 2, 3 << 10 | 0x2000); /* a type that no \_Sx names */
     CHECK_EQ(off.edges, 0);
-    out(4, 2, 5 << 10 | 0x2000);
+    out(4, 2, 0x2000);
     CHECK_EQ(off.edges, 1);
-    CHECK_EQ(in(4, 2), 5 << 10 | 1); /* SLP_EN reads as 0 */
-    out(5, 1, 0x34); /* the upper byte alone holds both */
+    CHECK_EQ(in(4, 2), 1); /* SLP_EN reads as 0 */
+    out(5, 1, 0x20); /* the upper byte alone holds both */
     CHECK_EQ(off.level, 1);
 }
 

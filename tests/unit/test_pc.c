@@ -160,7 +160,7 @@ static void test_interrupts(void)
 
 static void test_ends(void)
 {
-    out(0x604, 2, 5 << 10 | 0x2000);
+    out(0x604, 2, 0x2000);
     expect_end(VM_POWEROFF, 0);
     out(0x64, 1, 0xfe);
     expect_end(VM_RESET, 0);
