@@ -72,6 +72,13 @@ static int settle_monitor(struct config *config, struct error *error)
     return 0;
 }
 
+/* Somebody can give commands: -monitor, or Ctrl-A c on a console. */
+static bool has_monitor(const struct config *config)
+{
+    return config->control.given || config->serial[0].monitor || config->serial[1].monitor ||
+           config->virtio.console.monitor;
+}
+
 int config_check(struct config *config, struct error *error)
 {
     const struct console_spec *serial = config->serial;
@@ -79,7 +86,7 @@ int config_check(struct config *config, struct error *error)
     if (config->command != COMMAND_RUN)
         return 0;
     if (config->nographic && serial[0].kind == CONSOLE_STDIO)
-        config->serial[0].raw = true;
+        config->serial[0].raw = config->serial[0].monitor = true;
     if (settle_virtcon(config, error) || settle_monitor(config, error))
         return -1;
     if ((serial[0].kind == CONSOLE_STDIO) + (serial[1].kind == CONSOLE_STDIO) +
@@ -93,7 +100,7 @@ int config_check(struct config *config, struct error *error)
     if (config->expect && serial[0].kind == CONSOLE_NONE)
         return error_set(error, EX_USAGE,
                          "-expect: there is no serial line to watch; leave out -serial none");
-    if (config_debug_check(&config->debug, config->control.given, error))
+    if (config_debug_check(&config->debug, has_monitor(config), error))
         return -1;
     return check_start(config, error) || settle_display(config, error) ? -1 : 0;
 }

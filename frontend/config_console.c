@@ -19,7 +19,7 @@ int config_console_take(struct console_spec *spec, const char *option, const cha
         bool debugcon; /* good for output alone */
     } words[] = {
         { "stdio", { .kind = CONSOLE_STDIO }, true },
-        { "mon:stdio", { .kind = CONSOLE_STDIO, .raw = true }, false },
+        { "mon:stdio", { .kind = CONSOLE_STDIO, .raw = true, .monitor = true }, false },
         { "none", { .kind = CONSOLE_NONE }, true },
         { "null", { .kind = CONSOLE_NULL }, true },
         { "pty", { .kind = CONSOLE_PTY }, false },

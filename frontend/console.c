@@ -15,6 +15,7 @@
 #include "base/kill.h"
 #include "frontend/console_host.h"
 #include "frontend/error.h"
+#include "frontend/terminal.h"
 
 #define CAREFUL_WRITE 256 /* what a terminal or pipe that says POLLOUT surely takes */
 
@@ -188,12 +189,43 @@ static void out_ready(void *arg, short revents)
     chardev_writable(&console->line);
 }
 
+static void say_some(struct console *console, const char *text, size_t size)
+{
+    if (ring_of(&console->kept))
+        ring_put(console->kept, (const uint8_t *)text, size);
+}
+
+void console_say(struct console *console, const char *text, size_t size)
+{
+    const char *end = text + size;
+
+    while (text < end) {
+        const char *line = memchr(text, '\n', (size_t)(end - text));
+
+        say_some(console, text, (size_t)((line ? line : end) - text));
+        if (line)
+            say_some(console, terminal_is_raw() ? "\r\n" : "\n", terminal_is_raw() ? 2 : 1);
+        text = line ? line + 1 : end;
+    }
+    if (!console->absent && !console->failed && !send_kept(console) && !console->failed)
+        poller_change(console->config.poller, &console->out, console->out.fd, POLLOUT);
+}
+
 /* --- Host to guest ---------------------------------------------------------- */
+
+/* How much can be read ahead of the guest. On a terminal anything: old keys are forgotten rather
+ * than that ours do not work. */
+static size_t typed_room(const struct console *console)
+{
+    if (terminal_is_raw() || !console->typed)
+        return CONSOLE_KEPT;
+    return CONSOLE_KEPT - console->typed->size;
+}
 
 static void listen_for_input(struct console *console)
 {
     bool wanted = !console->input_ended && console->in.fd >= 0 &&
-                  (console->filter || chardev_window(&console->line));
+                  (console->filter ? typed_room(console) : chardev_window(&console->line));
 
     if (!console->input_ended)
         poller_change(console->config.poller, &console->in, console->in.fd, wanted ? POLLIN : 0);
@@ -229,7 +261,8 @@ static void in_ready(void *arg, short revents)
     struct console *console = arg;
     size_t window = chardev_window(&console->line);
     uint8_t bytes[4096];
-    size_t most = console->filter || window > sizeof(bytes) ? sizeof(bytes) : window;
+    size_t room = console->filter ? typed_room(console) : window;
+    size_t most = room > sizeof(bytes) ? sizeof(bytes) : room;
     ssize_t n;
 
     (void)revents;

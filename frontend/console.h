@@ -4,7 +4,8 @@
  * A console is made before the board and opened after the kernel has been loaded, so that nothing
  * on the host is touched by a run that cannot start.
  *
- *   stdio      the terminal (raw when asked, with Ctrl-A as its escape), a pipe, a file
+ *   stdio      the terminal (raw when asked, with Ctrl-A as its escape), a pipe, a file;
+ *              mon:stdio: with the monitor beside it (mux.h)
  *   file:PATH  output only
  *   pty        a new pseudo-terminal; its name is printed
  *   unix:PATH  a listening socket, one client at a time
@@ -36,6 +37,7 @@ struct console_spec {
     enum console_kind kind;
     bool raw;         /* stdio: on a terminal, every key is the guest's, and Ctrl-A is ours */
     const char *path; /* file, unix */
+    bool monitor;     /* with raw: Ctrl-A c leads to the monitor; Ctrl-A is ours in a pipe, too */
 };
 
 struct chardev;
@@ -53,6 +55,10 @@ struct console_config {
     /* Hears what the host has taken; may be NULL. */
     void (*output)(void *arg, const uint8_t *bytes, size_t size);
     void *output_arg;
+    /* Where what is typed goes between one Ctrl-A c and the next (spec.monitor); size 0: it begins.
+     */
+    void (*monitor)(void *arg, const uint8_t *bytes, size_t size);
+    void *monitor_arg;
 };
 
 /* NULL: no memory. */
@@ -60,6 +66,9 @@ struct console *console_create(const struct console_config *config);
 void console_destroy(struct console *console);
 
 struct chardev *console_line(struct console *console);
+
+/* Text of ours among the guest's output, with \n at lines' ends. It is never waited for. */
+void console_say(struct console *console, const char *text, size_t size);
 
 /* Opens the host side. 0, or -1 with *error. */
 int console_open(struct console *console, struct error *error);

@@ -42,6 +42,7 @@ struct console {
     struct console_ring *typed; /* input read ahead (filter) */
     /* The kinds' own: */
     bool escape;           /* stdio: Ctrl-A was the last key */
+    bool in_monitor;       /* stdio: the monitor has the keyboard */
     struct poller_fd door; /* pty: inotify of the slave's name; unix: the listening socket */
     int master;            /* pty */
     char slave[64];        /* pty: its name */

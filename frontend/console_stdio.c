@@ -2,7 +2,9 @@
  * -serial stdio: standard input and output, whatever they are.
  *
  * On a terminal (both ends, and in the foreground) every key goes to the guest at once; with
- * -nographic also those that send signals, and Ctrl-A is ours:
+ * -nographic and mon:stdio also those that send signals, and Ctrl-A is ours (of mon:stdio in a
+ * pipe, too):
+ *   Ctrl-A c  gives the keyboard to the monitor, and back to the guest
  *   Ctrl-A x  quits
  *   Ctrl-A h  prints this list
  *   Ctrl-A Ctrl-A  sends one Ctrl-A
@@ -25,17 +27,47 @@
 
 #define ESCAPE 1 /* Ctrl-A */
 
-static const char help[] = "\r\n"
-                           "Ctrl-A x       quit novt\r\n"
-                           "Ctrl-A h       this help\r\n"
-                           "Ctrl-A Ctrl-A  send Ctrl-A to the guest\r\n";
+static void print_help(const struct console *console)
+{
+    static const char monitor[] = "\r\nCtrl-A c       the monitor, and back to the guest";
+    static const char rest[] = "\r\n"
+                               "Ctrl-A x       quit novt\r\n"
+                               "Ctrl-A h       this help\r\n"
+                               "Ctrl-A Ctrl-A  send Ctrl-A to the guest\r\n";
+
+    if (console->config.monitor && write(STDERR_FILENO, monitor, sizeof(monitor) - 1) < 0)
+        return;
+    if (write(STDERR_FILENO, rest, sizeof(rest) - 1) < 0)
+        return;
+}
+
+static void change_focus(struct console *console)
+{
+    if (!console->config.monitor)
+        return;
+    console->in_monitor = !console->in_monitor;
+    if (console->in_monitor)
+        console->config.monitor(console->config.monitor_arg, NULL, 0);
+}
 
 static void command(struct console *console, uint8_t key)
 {
-    if (key == 'x' || key == 'X')
+    switch (key) {
+    case 'x': case 'X':
         vm_stop(console->config.stop, VM_QUIT, 0, "quit by Ctrl-A x");
-    else if ((key == 'h' || key == '?') && write(STDERR_FILENO, help, sizeof(help) - 1) < 0)
-        return;
+        break;
+    case 'c': case 'C': change_focus(console); break;
+    case 'h': case '?': print_help(console); break;
+    default: break;
+    }
+}
+
+/* A byte that is none of ours: the guest's, which is true then, or the monitor's. */
+static bool is_for_guest(struct console *console, uint8_t byte)
+{
+    if (console->in_monitor)
+        console->config.monitor(console->config.monitor_arg, &byte, 1);
+    return !console->in_monitor;
 }
 
 static size_t filter(struct console *console, uint8_t *bytes, size_t size)
@@ -43,14 +75,16 @@ static size_t filter(struct console *console, uint8_t *bytes, size_t size)
     size_t kept = 0;
 
     for (size_t i = 0; i < size; i++) {
-        if (!console->escape && bytes[i] == ESCAPE) {
+        uint8_t byte = bytes[i];
+
+        if (!console->escape && byte == ESCAPE) {
             console->escape = true;
             continue;
         }
-        if (!console->escape || bytes[i] == ESCAPE)
-            bytes[kept++] = bytes[i];
-        else
-            command(console, bytes[i]);
+        if (console->escape && byte != ESCAPE)
+            command(console, byte);
+        else if (is_for_guest(console, byte))
+            bytes[kept++] = byte;
         console->escape = false;
     }
     return kept;
@@ -81,8 +115,11 @@ static int stdio_open(struct console *console, struct error *error)
     if (out < 0)
         return error_set(error, EX_IOERR, "%s: standard output is closed; redirect it somewhere",
                          console->config.name);
-    if (console->config.input && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
-        console->filter = terminal_take(STDIN_FILENO, raw) && raw ? filter : NULL;
+    if (console->config.input && console->config.spec.monitor)
+        console->filter = filter;
+    if (console->config.input && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
+        terminal_take(STDIN_FILENO, raw) && raw)
+        console->filter = filter;
     console_attach(console, STDIN_FILENO, out);
     return 0;
 }

@@ -23,6 +23,7 @@
 #include "frontend/expect.h"
 #include "frontend/firmware.h"
 #include "frontend/kick.h"
+#include "frontend/mux.h"
 #include "frontend/names.h"
 #include "frontend/nics.h"
 #include "frontend/poller.h"
@@ -190,6 +191,8 @@ static int create_console(struct machine *m, struct console **console,
         .stop = &m->stop,
         .output = serial && m->expect ? serial_output : NULL,
         .output_arg = m,
+        .monitor = spec->monitor ? mux_typed : NULL,
+        .monitor_arg = &m->mux,
     };
 
     if (spec->kind == CONSOLE_NONE)
@@ -335,6 +338,20 @@ int machine_create(struct machine *m, const struct config *config, struct error 
     return create_engine(m, error);
 }
 
+/* The monitor beside the console that has the terminal. */
+static int open_mux(struct machine *m, struct error *error)
+{
+    const struct config *config = m->config;
+    struct console *console = config->serial[0].monitor ? m->serial[0] :
+                              config->serial[1].monitor ? m->serial[1] :
+                              config->virtio.console.monitor ? m->virtcon : NULL;
+
+    if (!console)
+        return 0;
+    m->mux = mux_create(m, console, error);
+    return m->mux ? 0 : -1;
+}
+
 int machine_open(struct machine *m, struct error *error)
 {
     if (nics_open(m->nics, error) || shares_open(m->shares, error) ||
@@ -349,6 +366,8 @@ int machine_open(struct machine *m, struct error *error)
     if (screen_open(m->screen, m, error))
         return -1;
     if (control_open(&m->control, &m->config->control, m, error))
+        return -1;
+    if (open_mux(m, error))
         return -1;
     if (debugger_open(&m->debugger, &m->config->debug, m, error))
         return -1;
@@ -383,6 +402,8 @@ int machine_close(struct machine *m, struct error *error)
     pc_idle(m->pc);
     debugger_close(m->debugger);
     m->debugger = NULL;
+    mux_destroy(m->mux);
+    m->mux = NULL;
     control_close(m->control);
     m->control = NULL;
     if (profiling_close(m->profiling, error))
@@ -411,6 +432,7 @@ void machine_destroy(struct machine *m)
     timer_cancel(&m->timeout);
     profiling_destroy(m->profiling);
     debugger_close(m->debugger);
+    mux_destroy(m->mux);
     control_close(m->control);
     screen_stop(m->screen);
     if (m->pc)

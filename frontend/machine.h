@@ -25,6 +25,7 @@ struct error;
 struct expect;
 struct kick;
 struct drives;
+struct mux;
 struct names;
 struct nics;
 struct pc;
@@ -58,6 +59,7 @@ struct machine {
     struct screen *screen; /* NULL: no VGA */
     struct control *control; /* NULL: no -monitor */
     struct debugger *debugger; /* NULL: no -gdb */
+    struct mux *mux;         /* NULL: no monitor beside a console */
     struct profiling *profiling; /* NULL: no -perf, no -profile */
     struct tracing *tracing; /* NULL: no -trace */
     bool paused;             /* pause.h */

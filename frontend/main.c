@@ -124,11 +124,14 @@ static void confine(const struct config *config)
     const char *why;
     int err;
 
-    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
+    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++) {
         wants.remove_files |= config->serial[i].kind == CONSOLE_UNIX;
+        wants.write_files |= config->serial[i].monitor;
+    }
     wants.remove_files |= config->virtio.console.kind == CONSOLE_UNIX;
     /* pictures, dumps, media that are put in */
-    wants.write_files |= config->control.given || config->debug.given;
+    wants.write_files |= config->control.given || config->debug.given ||
+                         config->virtio.console.monitor;
     drives_confine(&config->drives, &wants);
     nics_confine(&config->nics, &wants);
     shares_confine(&config->virtio, &wants);

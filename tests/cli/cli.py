@@ -217,6 +217,41 @@ def case_terminal(novt):
     check_restored(terminal, "power off")
 
 
+def case_terminal_monitor(novt):
+    """Ctrl-A c: the keyboard is the monitor's, and the guest's again."""
+    for options in (["-serial", "mon:stdio"], ["-nographic", "-S"]):
+        terminal = on_terminal(novt, text("ready") + ECHO, *options)
+        stopped = "-S" in options
+        check(stopped or terminal.expect(b"ready"), terminal.text)
+        terminal.type(b"\x01c")
+        check(terminal.expect(b"help lists its commands"), terminal.text)
+        terminal.type(b"stattt\x7f\x08us\r")
+        check(terminal.expect(b"state: paused" if stopped else b"state: running"), terminal.text)
+        terminal.type(b"continue\r" if stopped else b"wrong\x15info registers\r")
+        check(terminal.expect(b"ready" if stopped else b"eflags: 0x"), terminal.text)
+        check(b"unknown command" not in terminal.text, terminal.text)
+        terminal.type(b"\x01chello\x01h")
+        check(terminal.expect(b"hello") and terminal.expect(b"Ctrl-A c       the monitor"),
+              terminal.text)
+        terminal.type(b"\x01x" if stopped else b"\x01cquit\r")
+        check(terminal.status() == 130, "quit")
+        check_restored(terminal, "the monitor")
+
+
+def case_monitor_in_a_pipe(novt):
+    """As QEMU does: mon:stdio is no terminal's alone. Without it, bytes are bytes."""
+    words = novt.command(novt.path("kernel", guest.kernel(ECHO)))
+    lots = b"x" * 300
+    for extra, data, status, out in (
+            (["-serial", "mon:stdio"], b"\x01cstatus\nquit\n", 130, b"state: running"),
+            (["-serial", "mon:stdio"], b"ab\x01\x01" + lots + b"q", 0, b"ab\x01" + lots),
+            (["-serial", "stdio"], b"ab\x01cq", 0, b"ab\x01c")):
+        got = subprocess.run(words + extra, input=data, stdout=subprocess.PIPE, timeout=WAIT,
+                             stderr=subprocess.PIPE, check=False)
+        check(got.returncode == status and out in got.stdout, extra, got.returncode,
+              got.stdout[:300], got.stderr)
+
+
 def case_terminal_deaf_guest(novt):
     """Ctrl-A x works when the guest does not listen."""
     terminal = on_terminal(novt, text("ready") + SPIN, "-nographic")
