@@ -7,7 +7,8 @@
  *   hidden    they do, but the shadow has not got there yet: the monitor fills it, and nobody sees,
  *   trace     it writes to a page table itself: the monitor must hear of that, or the shadow lies.
  *
- * On the command line: true, hidden, trace or reload; each does its thing PAGES times.
+ * On the command line: true, hidden, trace or reload; each does its thing PAGES times. stay: sleeps
+ * at the end, so that one can look at it.
  *
  * Reference: SDM volume 3, sections 4.3 and 4.7; Adams and Agesen, ASPLOS 2006, section 2.4.
  */
@@ -119,5 +120,7 @@ unsigned guest_main(void)
         demand_paging();
     else
         print("this kernel saw %u page faults\n", seen);
+    while (boot_option("stay", NULL))
+        sti_hlt(); /* nothing interrupts: the PICs are masked */
     return 0;
 }
