@@ -81,10 +81,12 @@ class Driven:
         raise Failure(f"{what}: not seen")
 
     def stand_still(self, seconds):
-        """For a guest that only waits until time has passed."""
-        self.process.send_signal(signal.SIGSTOP)
-        time.sleep(seconds)
-        self.process.send_signal(signal.SIGCONT)
+        """For a guest that only waits for one second after the other to pass."""
+        for _ in range(seconds):
+            self.process.send_signal(signal.SIGSTOP)
+            time.sleep(1)
+            self.process.send_signal(signal.SIGCONT)
+            time.sleep(0.05)
 
     def leave(self, what):
         """Keeps the last picture."""

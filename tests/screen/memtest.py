@@ -29,14 +29,14 @@ class Screen:
 
 
 def memtest(novt, guest):
-    """Its last test waits twice 80 s, in a loop that reads the time stamp counter (RDTSC, PAUSE):
-    meanwhile novt may stand still, so that no processor is busy for nothing. Time goes on."""
+    """Its last test waits for twice 80 seconds, each in a loop that reads the time stamp counter
+    (RDTSC, PAUSE): novt may stand still meanwhile, so that no processor is busy for nothing."""
     screen = Screen()
     waits, over = screen.shows("fade over"), screen.shows(r"Pass: +[1-9]\d* +Errors: *(\d+)")
     with driven.Driven(novt, "memtest", "-m", "64", "-kernel", guest / "memtest") as machine:
         def seen(shown):
             if waits(shown):
-                machine.stand_still(5)
+                machine.stand_still(10)
             return over(shown)
         found = machine.wait("pass", seen)
         if found.group(1) != "0":

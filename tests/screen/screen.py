@@ -326,7 +326,7 @@ class Desktop:
     """An X server of our own with novt's window in it. Full screens are a window manager's: then
     the window has the focus that the pointer is in."""
 
-    def __init__(self, novt, what, *options, manager=()):
+    def __init__(self, novt, what, *options, manager=(), display="sdl"):
         read_end, write_end = os.pipe()
         self.server = subprocess.Popen(
             ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "1280x1024x24", "-nolisten",
@@ -336,7 +336,7 @@ class Desktop:
         number = os.read(read_end, 64).decode().strip()
         self.environment = dict(os.environ, DISPLAY=f":{number}", SDL_VIDEODRIVER="x11")
         self.manager = subprocess.Popen(manager, env=self.environment) if manager else None
-        self.process = novt.start(what, "-display", "sdl", *options, env=self.environment)
+        self.process = novt.start(what, "-display", display, *options, env=self.environment)
 
     def __enter__(self):
         return self
@@ -414,6 +414,28 @@ def case_title(novt):
         with Desktop(novt, REDRAW, *options) as desktop:
             until(lambda: TITLE.match(window_title(find_window("novt", desktop.environment),
                                                    desktop.environment)), options)
+
+
+def case_vnc_viewer(novt):
+    """A viewer as people have it, under Xvfb: it shows the picture, and keys arrive."""
+    if not desktop_is_here() or not shutil.which("xtightvncviewer"):
+        print("no xtightvncviewer here: VNC is tested by our own client alone")
+        return
+    port = free_port()
+    with Desktop(novt, KEYS, display=f"vnc=127.0.0.1:{port - 5900}") as desktop:
+        wait_for(desktop.process, b"READY")
+        viewer = subprocess.Popen(["xtightvncviewer", f"127.0.0.1::{port}"],
+                                  env=desktop.environment, stderr=subprocess.DEVNULL)
+        try:
+            window = find_window("TightVNC: novt", desktop.environment)
+            check(window, "no window")
+            focus(desktop.process, window, desktop.environment)
+            desktop.do("type", "--delay", "60", "Viewer: {42}|")
+            wait_for(desktop.process, b"{42}|")
+            until(lambda: "Viewer: {42}|" in text_of(desktop.dump("-id", window)), "the text")
+        finally:
+            viewer.terminate()
+            viewer.wait(200)
 
 
 def shows_mode_12(shown, left, top, width, height):
