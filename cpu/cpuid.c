@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "cpu/fpu.h"
 #include "cpu/paging.h"
 #include "cpu/vcpu.h"
@@ -260,72 +261,29 @@ static void make_row(struct cpu_model *m, const struct model_row *row)
 
 /* --- Parsing -cpu --------------------------------------------------------- */
 
-static unsigned min3(unsigned a, unsigned b, unsigned c)
-{
-    unsigned m = a < b ? a : b;
-
-    return m < c ? m : c;
-}
-
-/* Levenshtein's distance; names are short. */
-static unsigned distance(const char *a, size_t alen, const char *b)
-{
-    unsigned row[64];
-    size_t blen = strlen(b);
-
-    if (alen > 63 || blen > 63)
-        return 99;
-    for (unsigned j = 0; j <= blen; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= alen; i++) {
-        unsigned diagonal = row[0];
-
-        row[0] = (unsigned)i;
-        for (size_t j = 1; j <= blen; j++) {
-            unsigned above = row[j];
-
-            row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
-            diagonal = above;
-        }
-    }
-    return row[blen];
-}
-
 static bool same(const char *a, size_t alen, const char *b)
 {
     return strlen(b) == alen && !memcmp(a, b, alen);
 }
 
-static void nearer(const char *text, size_t len, const char *name, unsigned *best,
-                   const char **nearest)
-{
-    unsigned d = distance(text, len, name);
-
-    if (d < *best) {
-        *best = d;
-        *nearest = name;
-    }
-}
-
 static const char *nearest_model(const char *text, size_t len)
 {
-    const char *nearest = "host";
-    unsigned best = distance(text, len, nearest);
+    const char *names[ROWS + 1] = { "host" };
 
     for (unsigned i = 0; i < ROWS; i++)
-        nearer(text, len, rows[i].name, &best, &nearest);
-    return nearest;
+        names[i + 1] = rows[i].name;
+    return nearest_name(text, len, names, ROWS + 1);
 }
 
 static const char *nearest_feature(const char *text, size_t len)
 {
-    const char *nearest = features[0].name;
-    unsigned best = 100;
+    const char *names[CPUID_FEATURE_COUNT];
+    size_t count = 0;
 
     for (unsigned i = 0; i < CPUID_FEATURE_COUNT; i++)
         if (features[i].implemented)
-            nearer(text, len, features[i].name, &best, &nearest);
-    return nearest;
+            names[count++] = features[i].name;
+    return nearest_name(text, len, names, count);
 }
 
 static int fail(const char **error, const char *format, ...)

@@ -1,0 +1,14 @@
+/* "Did you mean": the name nearest to a misspelt one. */
+#ifndef BASE_NEAREST_H
+#define BASE_NEAREST_H
+
+#include <stddef.h>
+
+/* How many letters must be put in, taken out, changed or swapped with their neighbour to make one
+ * of the other (Damerau and Levenshtein); letters beyond the 63rd are not looked at. */
+unsigned nearest_distance(const char *a, size_t alen, const char *b, size_t blen);
+
+/* The best of count names; the first of several that are as good. */
+const char *nearest_name(const char *text, size_t len, const char *const *names, size_t count);
+
+#endif
