@@ -250,6 +250,16 @@ bool debugger_crashed(struct debugger *d, const struct vm_stop *stop)
     return true;
 }
 
+bool debugger_crashed_alone(struct machine *m, const struct vm_stop *stop)
+{
+    if (!m->config->debug.stopped || m->debugger || !signal_of(stop->end))
+        return false;
+    pause_begin(m);
+    fprintf(stderr, "novt: %s: the guest is stopped: look by the monitor, continue ends it%s\n",
+            *stop->reason ? stop->reason : "a crash", terminal_is_raw() ? "\r" : "");
+    return true;
+}
+
 /* --- Life ----------------------------------------------------------------------------------- */
 
 static int listen_tcp(const struct debug_spec *spec, struct error *error)

@@ -35,6 +35,9 @@ void debugger_paused(struct debugger *debugger);
  * a client is told, or awaited. False: it is not, let it end. */
 bool debugger_crashed(struct debugger *debugger, const struct vm_stop *stop);
 
+/* The same under -S without a debugger, where the monitor is who looks: the machine is paused. */
+bool debugger_crashed_alone(struct machine *machine, const struct vm_stop *stop);
+
 /* A client keeps the guest stopped: only it can let it go on. */
 bool debugger_holds(const struct debugger *debugger);
 

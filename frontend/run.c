@@ -214,12 +214,12 @@ static void run_once(struct machine *m)
     }
 }
 
-/* The end is put off until the debugger has seen it. */
+/* The end is put off until the debugger, or who has the monitor, has seen it. */
 static void show_crash(struct machine *m)
 {
     struct vm_stop end = m->stop;
 
-    if (!debugger_crashed(m->debugger, &end))
+    if (!debugger_crashed(m->debugger, &end) && !debugger_crashed_alone(m, &end))
         return;
     m->stop = (struct vm_stop){ 0 };
     while (m->paused && is_running(m))

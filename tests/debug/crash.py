@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/cli"))
-from guest import HALT, PANIC, WAIT, Novt, text  # noqa: E402
+from guest import HALT, PANIC, WAIT, Novt, text, wait_for  # noqa: E402
 
 FAILURES = []
 
@@ -81,6 +81,29 @@ def report(novt, code, status, *parts, options=()):
 JUMP_BEYOND = b"\xea\x00\x00\x00\x00\x48\x00"  # jmp 0x48:0: the loader's GDT is shorter
 
 
+def stops_for_monitor(program):
+    """Under -S a crash stops for whoever has the monitor."""
+    with tempfile.TemporaryDirectory() as directory:
+        novt = Novt(program, directory, "bt")
+        socket = novt.path("socket")
+        process = novt.start("-no-reboot", "-S", "-monitor", "unix:" + socket, code=b"\x0f\x0b")
+
+        def ctl(*words):
+            got = subprocess.run([program, "ctl", "-s", socket, *words], stdout=subprocess.PIPE,
+                                 stderr=subprocess.DEVNULL, timeout=WAIT, check=False)
+            return got.stdout.decode()
+
+        wait_for(lambda: "paused" in ctl("status"))
+        ctl("continue")
+        first = process.stderr.readline().decode()
+        check("the guest is stopped" in first, first)
+        wait_for(lambda: "paused" in ctl("status"))
+        check("eip: 0x00100020" in ctl("info", "registers"), ctl("info", "registers"))
+        ctl("continue")
+        err = process.communicate(timeout=WAIT)[1].decode()
+        check(process.returncode == 80 and "could not handle #UD" in err, process.returncode, err)
+
+
 def ends(program):
     for engine in ("bt", "interp"):
         with tempfile.TemporaryDirectory() as directory:
@@ -101,6 +124,7 @@ def ends(program):
 def main():
     example(os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]))
     ends(os.path.abspath(sys.argv[1]))
+    stops_for_monitor(os.path.abspath(sys.argv[1]))
     return 1 if FAILURES else 0
 
 
