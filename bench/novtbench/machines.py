@@ -154,7 +154,8 @@ def native_missing(args):
 def bochs_missing():
     """None, or what of it is not installed."""
     if not shutil.which("bochs"):
-        return "bochs is not here (apt-get install bochs bochs-term vgabios)"
+        return ("bochs is not here (./quickstart bench --machines novt,bochs installs it; "
+                "apt-get install bochs bochs-term vgabios)")
     for tool in ("grub-mkrescue", "xorriso", "mformat"):
         if not shutil.which(tool):
             return f"{tool} is not here, which its boot medium is made with"

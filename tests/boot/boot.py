@@ -150,9 +150,20 @@ def look_for_direct(novt):
         skip(f"no direct execution on this host: {line}")
 
 
+def look_for_kvm(engine):
+    """Where /dev/kvm is VT-x or SVM, Debian boots with it."""
+    if engine != "kvm":
+        return
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        skip("/dev/kvm cannot be opened")
+    if Path("/sys/module/kvm_pvm").exists():
+        skip("kvm_pvm emulates unmodified guests, slowly and without 32-bit paging")
+
+
 def main():
     args = arguments()
     look_for_direct(args.novt)
+    look_for_kvm(args.engine)
     guest = fetch(args.kernel)
     console = Console([str(word) for word in command(args, guest)])
     try:
