@@ -4,6 +4,7 @@
     unixlike.py NOVT GUESTS
 """
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,7 @@ def main():
     novt, guests = sys.argv[1:]
     image, kernel = (os.path.join(guests, "unixlike" + end) for end in (".img", ".elf"))
     with tempfile.TemporaryDirectory() as folder:
+        image = shutil.copy(image, folder)  # an image is one guest's
         run(novt, folder, image, "-nographic")
         run(novt, folder, image, *NO_WINDOW, access="window")
         run(novt, folder, image, "-nographic", "-kernel", kernel, "-append", "a=b")
