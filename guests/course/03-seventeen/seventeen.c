@@ -43,12 +43,6 @@ static const struct {
     { "int n", "the CS that a gate leads to", ask_int, KERNEL_CS },
 };
 
-static void set_up(void)
-{
-    gdt[BASED] = segment_make(BASE, 0xfffff, ACCESS_DATA | ACCESS_DPL3, FLAGS_FLAT);
-    idt[GATE] = gate_make(KERNEL_CS, (uint32_t)seventeen_gate, ACCESS_INT_GATE | ACCESS_DPL3, 0);
-}
-
 static void ask_all(void)
 {
     unsigned wrong = 0;
@@ -67,7 +61,8 @@ static void ask_all(void)
 
 unsigned guest_main(void)
 {
-    set_up();
+    gdt[BASED] = segment_make(BASE, 0xfffff, ACCESS_DATA | ACCESS_DPL3, FLAGS_FLAT);
+    idt[GATE] = gate_make(KERNEL_CS, (uint32_t)seventeen_gate, ACCESS_INT_GATE | ACCESS_DPL3, 0);
     if (boot_option("exercise", NULL))
         print("this runs at CPL %u\n", privilege());
     else

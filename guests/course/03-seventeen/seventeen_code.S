@@ -5,7 +5,7 @@
         .set    CODE, 0x08
         .set    DATA, 0x10
         .set    BASED, 0x63             # selector 60h, RPL 3
-        .set    IOPL1_IF, 0x1202
+        .set    IOPL1, 0x1002
         .set    FLAG_IF, 0x200
         .set    PE_MP_EM_TS, 0xf
 
@@ -15,22 +15,18 @@ ask_\name:
         .endm
 
         .text
-ASK sgdt
-        sgdt    buffer
+        .irp    instruction, sgdt, sidt
+ASK \instruction
+        \instruction buffer
         movl    buffer + 2, %eax
         ret
-ASK sidt
-        sidt    buffer
-        movl    buffer + 2, %eax
-        ret
-ASK sldt
-        sldt    %eax
+        .endr
+        .irp    instruction, sldt, str
+ASK \instruction
+        \instruction %eax
         movzwl  %ax, %eax
         ret
-ASK str
-        str     %eax
-        movzwl  %ax, %eax
-        ret
+        .endr
 ASK smsw
         smsw    %eax
         andl    $PE_MP_EM_TS, %eax
@@ -38,7 +34,7 @@ ASK smsw
 
 /* The flags. */
 ASK pushf
-        pushl   $IOPL1_IF & ~FLAG_IF
+        pushl   $IOPL1
         popfl                           # IOPL 1: ours, and a program's it cannot be
         pushfl
         popl    %eax
@@ -69,22 +65,17 @@ ASK lsl
         xorl    %eax, %eax
         lsll    %ecx, %eax
         ret
-ASK verr
+        .irp    instruction, verr, verw
+ASK \instruction
         movl    $DATA, %ecx
         xorl    %eax, %eax
-        verr    %cx
+        \instruction %cx
         setz    %al
         ret
-ASK verw
-        movl    $DATA, %ecx
-        xorl    %eax, %eax
-        verw    %cx
-        setz    %al
-        ret
+        .endr
 
 /* Segment registers. */
 ASK mov
-        xorl    %eax, %eax
         movl    %ds, %eax
         ret
 ASK push
