@@ -129,6 +129,8 @@ static void launch(const int *fd, int *last)
         close(*last);
     reply.pid = clone(launch_child, stack + STACK_SIZE, flags, &l, &pidfd);
     reply.error = reply.pid < 0 ? errno : l.error;
+    if (reply.pid < 0)
+        pidfd = -1; /* what Linux has left there is none (seen with a cgroup's pids.max) */
     if (!send_packet(SOCKET_FD, &reply, sizeof(reply), &pidfd, pidfd >= 0))
         _exit(1);
     *last = pidfd;

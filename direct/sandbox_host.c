@@ -78,6 +78,8 @@ static const char *setup_reason(const volatile struct stub_report *r)
     };
     uint32_t step = r->step;
 
+    if (r->error == -EAGAIN)
+        return "no more processes: fork is refused";
     return reason[step <= STEP_READY ? step : STEP_READY];
 }
 
