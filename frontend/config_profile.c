@@ -41,7 +41,7 @@ int config_profile_take_symbols(struct profile_spec *spec, const char *value, st
 
 bool config_profile_given(const struct profile_spec *spec)
 {
-    return spec->perf != PERF_NONE || spec->file;
+    return spec->perf != PERF_NONE || spec->file || spec->symbol_files;
 }
 
 int config_profile_check(const struct profile_spec *spec, const struct engine *engine,
@@ -52,7 +52,5 @@ int config_profile_check(const struct profile_spec *spec, const struct engine *e
                          "works with every engine", engine->name);
     if (spec->hz && !spec->file)
         return error_set(error, EX_USAGE, "-profile-hz is for -profile FILE");
-    if (spec->symbol_files && !config_profile_given(spec))
-        return error_set(error, EX_USAGE, "-symbols is for -profile FILE and -perf");
     return 0;
 }

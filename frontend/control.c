@@ -75,6 +75,10 @@ static const struct control_row commands[] = {
     { "step", control_step, { { "count", NUMBER, true }, { "translated", FLAG, true } },
       "[COUNT] [translated]",
       "paused: execute guest instructions; translated: by their translation, shown" },
+    { "explain", control_explain, { { "at", STRING, false } }, "ADDRESS|SYMBOL",
+      "the code there as it is translated now, and how it has fared" },
+    { "count", control_count, { { "what", STRING, false } }, "on|off",
+      "translated code counts how often it runs, for explain" },
     { "help", list_commands, { { 0 } }, "", "this list" },
 };
 
@@ -468,7 +472,7 @@ static void answer_words(struct control *control, char *line, FILE *out)
     if (!request || carry_out(control, request, result, &error))
         fprintf(out, "%s\n", error.text);
     else
-        control_print(out, result);
+        control_print(out, words[0], result);
     json_decref(result);
     json_decref(request);
 }

@@ -51,8 +51,8 @@ struct control *control_create(struct machine *machine);
  * names are made to start at the root where from is the directory that they are meant from. */
 struct json_t *control_request(char **words, int count, const char *from, struct error *error);
 
-/* What a command returned, for people. */
-void control_print(FILE *out, const struct json_t *returned);
+/* What the command of that name returned, for people. */
+void control_print(FILE *out, const char *name, const struct json_t *returned);
 
 /* A line for each command. */
 void control_help(FILE *out);

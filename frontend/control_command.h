@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "frontend/error.h"
 
@@ -37,7 +38,12 @@ typedef int control_function(struct control_call *call);
 control_function control_status, control_pause, control_continue, control_reset, control_quit,
     control_powerdown, control_sleepbutton, control_screenshot, control_sendkey, control_type,
     control_mouse, control_eject, control_change, control_balloon, control_stats, control_dump,
-    control_info, control_walk, control_units, control_step;
+    control_info, control_walk, control_units, control_step, control_explain, control_count;
+
+/* Prints what a command has returned. */
+typedef void control_printer(FILE *out, const json_t *returned);
+
+control_printer control_explain_print;
 
 /* NULL: not given. */
 const char *control_string(const struct control_call *call, const char *name);

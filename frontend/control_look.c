@@ -13,6 +13,7 @@
 #include "cpu/vcpu.h"
 #include "frontend/control_command.h"
 #include "frontend/debugger.h"
+#include "frontend/explain_words.h"
 #include "frontend/machine.h"
 #include "frontend/names.h"
 #include "frontend/pause.h"
@@ -233,24 +234,13 @@ int control_walk(struct control_call *call)
 
 /* --- units ---------------------------------------------------------------------------------- */
 
-static const char *class_name(enum listing_class class)
-{
-    static const char *const names[] = {
-        [LISTING_IDENTICAL] = "identical", [LISTING_INLINE] = "inline",
-        [LISTING_CALLOUT] = "callout", [LISTING_CALLED] = "interpreted",
-        [LISTING_TRANSFER] = "control flow",
-    };
-
-    return names[class];
-}
-
 static json_t *insn_row(const struct listing_insn *insn)
 {
     json_t *row = json_object();
 
     put_hex(row, "eip", insn->eip, 8);
     put_bytes(row, "bytes", insn->in.bytes, insn->in.len);
-    json_object_set_new(row, "class", json_string(class_name(insn->class)));
+    json_object_set_new(row, "class", json_string(explain_class(insn->class)));
     put_hex(row, "host", (uint64_t)(uintptr_t)insn->host, 12);
     put_bytes(row, "code", insn->host, insn->host_len);
     return row;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "frontend/control.h"
+#include "frontend/control_command.h"
 
 static void print_scalar(FILE *out, const json_t *value)
 {
@@ -72,7 +73,10 @@ static void print_object(FILE *out, const json_t *object, int indent)
     }
 }
 
-void control_print(FILE *out, const json_t *returned)
+void control_print(FILE *out, const char *name, const json_t *returned)
 {
-    print_object(out, returned, 0);
+    if (!strcmp(name, "explain"))
+        control_explain_print(out, returned);
+    else
+        print_object(out, returned, 0);
 }

@@ -75,7 +75,9 @@ static json_t *request_of(const struct ctl *ctl, char **words, int count, struct
     return control_request(words, count, getcwd(here, sizeof(here)), error);
 }
 
-static int show(const struct ctl *ctl, const json_t *answer, struct error *error)
+/* The answer to the command of that name. */
+static int show(const struct ctl *ctl, const char *name, const json_t *answer,
+                struct error *error)
 {
     const json_t *why = json_object_get(answer, "error");
     const char *text = json_string_value(json_object_get(why, "desc"));
@@ -89,7 +91,7 @@ static int show(const struct ctl *ctl, const json_t *answer, struct error *error
         return error_set(error, status > 0 && status < 256 ? status : EX_SOFTWARE, "ctl: %s",
                          text ? text : "an error without words");
     if (!ctl->json)
-        control_print(stdout, json_object_get(answer, "return"));
+        control_print(stdout, name, json_object_get(answer, "return"));
     return 0;
 }
 
@@ -109,7 +111,7 @@ static int carry_out(struct ctl *ctl, char **argv, int argc, struct error *error
         return -1;
     answer = ask(ctl, request, error);
     json_decref(request);
-    err = answer ? show(ctl, answer, error) : -1;
+    err = answer ? show(ctl, argv[taken], answer, error) : -1;
     json_decref(answer);
     return err;
 }

@@ -15,11 +15,6 @@ struct explain_out {
     struct explain_disasm *disasm;
 };
 
-static const char *const colour_of[LISTING_CLASSES] = {
-    [LISTING_IDENTICAL] = "32", [LISTING_INLINE] = "36", [LISTING_CALLOUT] = "35",
-    [LISTING_CALLED] = "31", [LISTING_TRANSFER] = "33",
-};
-
 struct explain_out *explain_out_create(FILE *out, bool colours)
 {
     struct explain_out *o = calloc(1, sizeof(*o));
@@ -46,29 +41,40 @@ FILE *explain_out_file(struct explain_out *o)
     return o->out;
 }
 
-static void colour(struct explain_out *o, const char *code)
+/* Until end_colour(). */
+static void colour(struct explain_out *o, const char *sequence)
 {
     if (o->colours)
-        fprintf(o->out, "\033[%sm", code);
+        fputs(sequence, o->out);
+}
+
+static void end_colour(struct explain_out *o)
+{
+    colour(o, "\033[0m");
+}
+
+static void class_colour(struct explain_out *o, enum listing_class class)
+{
+    colour(o, explain_colour(explain_class(class)));
 }
 
 void explain_title(struct explain_out *o, const char *format, ...)
 {
     va_list args;
 
-    colour(o, "1");
+    colour(o, "\033[1m");
     va_start(args, format);
     vfprintf(o->out, format, args);
     va_end(args);
-    colour(o, "0");
+    end_colour(o);
     fputc('\n', o->out);
 }
 
 void explain_print_class(struct explain_out *o, enum listing_class class, int width)
 {
-    colour(o, colour_of[class]);
+    class_colour(o, class);
     fprintf(o->out, "%-*s", width, explain_class(class));
-    colour(o, "0");
+    end_colour(o);
 }
 
 /* Returns how many columns it took. */
@@ -82,9 +88,9 @@ static int print_guest(struct explain_out *o, const struct listing_insn *insn)
                                     : fprintf(o->out, "  ");
     columns += fprintf(o->out, "%s ", insn->in.len > 6 ? "+" : " ");
     explain_disasm_guest(o->disasm, &insn->in, insn->eip, text);
-    colour(o, colour_of[insn->class]);
+    class_colour(o, insn->class);
     columns += fprintf(o->out, "%s", text);
-    colour(o, "0");
+    end_colour(o);
     return columns;
 }
 

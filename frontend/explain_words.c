@@ -2,18 +2,21 @@
 #include "frontend/explain_words.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const struct explain_words words[M_COUNT] = {
 #define EXPLAIN(id, manual, at0, deprived, breaks) [M_##id] = { manual, at0, deprived, breaks },
 #include "frontend/explain.def"
 };
 
-static const char *const classes[LISTING_CLASSES] = {
-    [LISTING_IDENTICAL] = "identical",
-    [LISTING_INLINE] = "inline",
-    [LISTING_CALLOUT] = "callout",
-    [LISTING_CALLED] = "interpreted",
-    [LISTING_TRANSFER] = "control flow",
+static const struct {
+    const char *name, *colour;
+} classes[LISTING_CLASSES] = {
+    [LISTING_IDENTICAL] = { "identical", "\033[32m" },
+    [LISTING_INLINE] = { "inline", "\033[36m" },
+    [LISTING_CALLOUT] = { "callout", "\033[35m" },
+    [LISTING_CALLED] = { "interpreted", "\033[31m" },
+    [LISTING_TRANSFER] = { "control flow", "\033[33m" },
 };
 
 const struct explain_words *explain_words(unsigned id)
@@ -23,7 +26,15 @@ const struct explain_words *explain_words(unsigned id)
 
 const char *explain_class(enum listing_class class)
 {
-    return classes[class];
+    return classes[class].name;
+}
+
+const char *explain_colour(const char *class)
+{
+    for (unsigned i = 0; i < LISTING_CLASSES; i++)
+        if (!strcmp(classes[i].name, class))
+            return classes[i].colour;
+    return "";
 }
 
 const char *explain_kind(const struct opcode *info)
@@ -45,12 +56,13 @@ static const char *why_not_same(const struct listing_insn *insn, bool window)
 {
     if (insn->in.info->attr & (A_SENSITIVE | A_PRIVILEGED | A_IOPL))
         return "host code does it to the guest's state, which is not the host's";
-    if (insn->in.has_mem || insn->in.info->attr & A_IMPLICIT_MEM)
+    if ((insn->in.has_mem && insn->in.id != M_LEA && insn->in.id != M_NOP) ||
+        insn->in.info->attr & A_IMPLICIT_MEM)
         return window ? "its memory is the guest's, which the window has"
                       : "its memory is the guest's, found by the software TLB";
     if (insn->in.info->attr & (A_X87 | A_MMX | A_SSE | A_AVX))
         return "the guest's FPU state has to be in the host's registers";
-    return "64-bit mode has no such bytes, or what it works on is in the monitor's memory";
+    return "the bytes mean something else in 64-bit mode, or it works on what the monitor keeps";
 }
 
 static const char *why_class(const struct listing_insn *insn, bool window)
@@ -74,10 +86,10 @@ void explain_why(const struct listing_insn *insn, bool window, char *text, size_
 
     if (w->at0 && info->attr & A_SENSITIVE)
         snprintf(text, size, "%s: %s. Sensitive: deprivileged it %s; %s. SDM %s.",
-                 classes[insn->class], class, w->deprived, w->breaks, w->manual);
+                 classes[insn->class].name, class, w->deprived, w->breaks, w->manual);
     else if (info->attr & (A_SENSITIVE | A_PRIVILEGED | A_IOPL))
-        snprintf(text, size, "%s: %s. It is %s.", classes[insn->class], class,
+        snprintf(text, size, "%s: %s. It is %s.", classes[insn->class].name, class,
                  explain_kind(info));
     else
-        snprintf(text, size, "%s: %s.", classes[insn->class], class);
+        snprintf(text, size, "%s: %s.", classes[insn->class].name, class);
 }

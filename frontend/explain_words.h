@@ -20,6 +20,9 @@ const char *explain_kind(const struct opcode *info);
 /* How a class of translation is called. */
 const char *explain_class(enum listing_class class);
 
+/* The escape sequence of its colour on a terminal; "" for what is the name of none. */
+const char *explain_colour(const char *class);
+
 /* Why this has been made of the instruction; sentences. window: memory is reached so. */
 void explain_why(const struct listing_insn *insn, bool window, char *text, size_t size);
 

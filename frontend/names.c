@@ -179,8 +179,10 @@ bool names_find(struct names *names, const char *name, uint32_t *gla)
 
     if (!names)
         return false;
-    read_file(names);
-    if (!symbols_find(names->symbols, name, &address) || address > UINT32_MAX)
+    names_known(names);
+    if ((!symbols_find(names->symbols, name, &address) &&
+         !symbols_find(names->booted, name, &address) &&
+         !symbols_find(names->given, name, &address)) || address > UINT32_MAX)
         return false;
     *gla = (uint32_t)address;
     return true;

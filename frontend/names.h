@@ -30,7 +30,7 @@ const char *names_nearest(struct names *names, uint32_t gla, uint64_t *offset);
 /* Writes "name+0x12" into text, a line without control characters; "" where there is no name. */
 void names_at(struct names *names, uint32_t gla, char *text, size_t size);
 
-/* Where the name is, of the kernel's file. */
+/* Where the name is. False: none of these has it. */
 bool names_find(struct names *names, const char *name, uint32_t *gla);
 
 /* The same as novt_log.symbol has it; names is one. */

@@ -34,6 +34,15 @@ BUTTON = b"\x66\xba\x00\x06\x66\xed\xf6\xc4\x01\x74\xf9" + POWER_OFF
 SLEEP_BUTTON = BUTTON.replace(b"\xf6\xc4\x01", b"\xf6\xc4\x02")
 
 
+# Reads a page, writes its page table's entry and CR3, again and again: mov dword [entry], page | 3.
+STORE = b"\xc7\x05" + struct.pack("<II", 0x201c00, 0x300003)
+TABLES = (b"\xc7\x05" + struct.pack("<II", 0x200000, 0x201003)  # a directory of 4 MiB,
+          + b"\xbf\x00\x10\x20\x00\xb8\x03\x00\x00\x00\xb9\x00\x04\x00\x00"
+          + b"\xab\x05\x00\x10\x00\x00\xe2\xf8"                # mapped as they are
+          + b"\xb8\x00\x00\x20\x00\x0f\x22\xd8\x0f\x20\xc0\x0d\x00\x00\x00\x80\x0f\x22\xc0"
+          + b"\xa1\x00\x00\x30\x00" + STORE + b"\xb8\x00\x00\x20\x00\x0f\x22\xd8\xeb\xe7")
+
+
 def check(condition, *what):
     if not condition:
         caller = sys._getframe(1)
@@ -248,6 +257,78 @@ def case_look(novt):
     guest.end(130)
     with open(novt.path("stats"), encoding="utf-8") as file:
         check(json.load(file)["end"] == "quit", "-stats-json")
+
+
+def wait_for(ask, wanted):
+    """What ask() says once wanted() likes it."""
+    end = time.monotonic() + WAIT
+    while True:
+        got = ask()
+        if wanted(got) or time.monotonic() > end:
+            return got
+        time.sleep(0.05)
+
+
+def case_explain(novt):
+    """A store to a page table, again and again: faults, a callout, counts and chains."""
+    os.environ["NOVT_ACCESS"] = "window"
+    guest = Guest(novt, code=TABLES)
+    del os.environ["NOVT_ACCESS"]
+    store = 0x100020 + TABLES.index(STORE)
+    entry = store - 5
+
+    def units(at):
+        return guest.ok("explain", hex(at)).get("units", [])
+
+    def asked(at):
+        """The instruction, in each unit that has it."""
+        return [i for unit in units(at) for i in unit["instructions"] if i["asked"]]
+
+    def entered(at, times):
+        return wait_for(lambda: [u for u in units(at) if u["eip"] == f"0x{at:08x}"],
+                        lambda found: found and (found[0]["executions"] or 0) >= times)
+    insns = wait_for(lambda: asked(store), lambda found: any(
+        "became" in i.get("history", "") and "gs:" not in "".join(i["host"]) for i in found))
+    check(any(re.fullmatch(r"this site faulted [1-9]\d* times on a page table.*, and became a "
+                           r"callout: memory by the software TLB", i["history"]) and
+              "gs:" not in "".join(i["host"]) for i in insns), insns)
+    check(all(i["bytes"] == STORE.hex() and i["class"] == "inline" and i["host"] for i in insns),
+          insns)
+    first = guest.ok("explain", f"{store:x}")
+    check(first["counting"] is False and first["kernel_tier"] == "window" and
+          all(u["executions"] is None for u in first["units"]), first)
+    guest.ok("count", "on")
+    found = entered(entry, 100)
+    check(found and found[0]["executions"] >= 100 and found[0]["mode"] == "32-bit kernel code",
+          found)
+    guest.ok("pause")
+    found = asked(store + len(STORE) + 5)
+    check(all(i["class"] == "interpreted" for i in found) and
+          max(i.get("calls", 0) for i in found) > 50, found)
+    found = units(store + len(STORE) + 8)
+    check(any({"eip": f"0x{entry:08x}", "symbol": "", "chained": True} in u["exits"]
+              for u in found) and any(u["chained_from"] for u in units(entry)), found)
+    words = subprocess.run([novt.program, "ctl", "-s", guest.socket, "explain", hex(store)],
+                           stdout=subprocess.PIPE, timeout=WAIT, check=False, text=True).stdout
+    check(re.search(rf"^>00{store:x}  {STORE[:6].hex()}  mov dword ptr .*\| ", words, re.M) and
+          "executed " in words and "\x1b" not in words, words)
+    guest.ok("count", "off")
+    guest.ok("continue")
+    found = wait_for(lambda: units(entry), bool)
+    check(found and all(u["executions"] is None and not any("calls" in i for i in u["instructions"])
+                        for u in found), found)
+    check(guest.ok("explain", "0x300000")["units"] == [], "no code")
+    guest.fails(66, "nothing is mapped", "explain", "0x800000")
+    guest.fails(64, "neither a symbol", "explain", "nobody")
+    guest.fails(64, "neither a symbol", "explain", "0x100000000")
+    guest.fails(64, "on or off", "count", "perhaps")
+    guest.ok("quit")
+    guest.end(130)
+    guest = Guest(novt, "-engine", "interp", code=SPIN)
+    guest.fails(69, "translates nothing", "explain", "0x100020")
+    guest.fails(69, "translates nothing", "count", "on")
+    guest.ok("quit")
+    guest.end(130)
 
 
 def case_media(novt):

@@ -61,7 +61,7 @@ def test_folded(folder):
 def test_mistakes(folder):
     (folder / "text").write_text("nothing\n")
     for options, status, words in (
-            (["-symbols", "text"], 64, "-symbols is for"),
+            (["-symbols", "text"], 65, "neither"),
             (["-profile-hz", "100"], 64, "-profile-hz is for"),
             (["-profile", "x", "-profile-hz", "0"], 64, "1 to 10000"),
             (["-profile", "x", "-symbols", "text"], 65, "neither"),
