@@ -379,6 +379,8 @@ static void destroy(struct vcpu *vcpu)
     free(t->by_frame);
     smc_destroy(t);
     free(t->exits);
+    for (unsigned i = 0; i < DECIMAL_TABLES; i++)
+        free(t->decimal[i]);
     free(t);
     vcpu->engine_state = NULL;
 }

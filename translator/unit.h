@@ -234,6 +234,11 @@ struct translator_stats {
 
 #define CODE_LIMIT_BITS 8
 
+/* rules_decimal.c's */
+enum decimal_table { DECIMAL_DAA, DECIMAL_DAS, DECIMAL_AAA, DECIMAL_AAS, DECIMAL_AAM,
+                     DECIMAL_TABLES };
+#define DECIMAL_INDEX 0x11ffu
+
 /* Where descriptors are, and whether that may have changed. */
 struct descriptor_tables {
     uint64_t gdt, ldt, idt; /* gla */
@@ -278,6 +283,7 @@ struct translator {
     } code_limit[JUMP_SETS][1 << CODE_LIMIT_BITS]; /* U8, by a hash of the base */
     struct descriptor_tables tables; /* descriptors.c: those that entries were made from */
     bool described;             /* there are entries */
+    uint32_t *decimal[DECIMAL_TABLES]; /* NULL: not used yet */
     uint64_t called[M_COUNT];   /* callouts by instruction */
     const char *called_name[M_COUNT];
 };
@@ -503,7 +509,6 @@ light_fn bt_describe;     /* use << 16 | selector: makes the entry in vcpu.bt_de
 #define LIGHT_SEGMENTED 0x1000000
 light_fn bt_rep_stos;     /* operand size; in segmented code segment << 8, address size << 16 */
 light_fn bt_rep_movs;
-light_fn bt_adjust;       /* DAA, DAS, AAA or AAS: the opcode */
 light_fn bt_sysenter;     /* the unit's key */
 light_fn bt_sysexit;
 light_fn bt_int;          /* the vector and the unit's key << 8; rip: of the next instruction */
