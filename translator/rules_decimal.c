@@ -104,7 +104,10 @@ bool rule_aad(struct builder *b, const struct insn *in)
         return false;
     EMIT(b, 0xc4, 0x63, 0x7b, 0xf0, 0xc0, 8);  /* rorx r8d, eax, 8 */
     EMIT(b, 0x45, 0x0f, 0xb6, 0xc0);           /* movzx r8d, r8b */
-    EMIT(b, 0x45, 0x69, 0xc0), emit32(b, in->imm & 0xff); /* imul r8d, r8d, imm */
+    if ((in->imm & 0xff) == 10)                /* lea r8d, [r8 + r8*4]; lea r8d, [r8 + r8] */
+        EMIT(b, 0x47, 0x8d, 0x04, 0x80, 0x47, 0x8d, 0x04, 0x00);
+    else
+        EMIT(b, 0x45, 0x69, 0xc0), emit32(b, in->imm & 0xff); /* imul r8d, r8d, imm */
     EMIT(b, 0x44, 0x00, 0xc0);                 /* add al, r8b */
     EMIT(b, 0x66, 0x0f, 0xb6, 0xc0);           /* movzx ax, al */
     return true;
