@@ -117,7 +117,7 @@ static struct transfer far_pointer(struct builder *b, const struct insn *in)
     return to;
 }
 
-/* CS above the next instruction's offset: where RET takes both at once, they are stored so. */
+/* CS above the next instruction's offset, of 16 bits at once. */
 static void store_return(struct builder *b, const struct insn *in)
 {
     uint32_t next = b->at + in->len;
@@ -186,16 +186,16 @@ bool rule_call_far_protected(struct builder *b, const struct insn *in)
     return rest(b, in, bt_call_far);
 }
 
-/* The frame's offset into bt.scratch, its selector into r8d. */
+/* The frame's offset into bt.scratch, its selector into r8d: one by one, so that the host's CPU can
+ * forward the stores of pushes, too. */
 static void load_frame(struct builder *b, const struct insn *in)
 {
     if (in->opsize == 4) {
         access_load_sized_at(b, R9, 4);
         access_load16_beside(b, R8, 4);
     } else {
-        access_load_at(b, R8);
-        EMIT(b, 0x45, 0x0f, 0xb7, 0xc8);       /* movzx r9d, r8w */
-        EMIT(b, 0xc4, 0x43, 0x7b, 0xf0, 0xc0, 16, 0x45, 0x0f, 0xb7, 0xc0); /* rorx, movzx r8d */
+        access_load16_beside(b, R9, 0);
+        access_load16_beside(b, R8, 2);
     }
     emit_vcpu(b, 0x89, R9, OFF_SCRATCH);
 }

@@ -68,10 +68,7 @@ bool rule_jmp_far(struct builder *b, const struct insn *in)
     return true;
 }
 
-/*
- * Stores CS and the next instruction's offset at access_at()'s operand: at once, as the return will
- * load them, so that the host's CPU can forward the store.
- */
+/* Stores CS and the next instruction's offset at access_at()'s operand. */
 static void store_return(struct builder *b, const struct insn *in)
 {
     EMIT(b, 0x45, 0x0f, 0xb7, 0x8f);             /* movzx r9d, word [CS] */
@@ -106,9 +103,11 @@ bool rule_ret_far(struct builder *b, const struct insn *in)
     if (!plain(b, in))
         return rule_ret_far_protected(b, in);
     access_at(b, RSP, 0, MEM_READ, 4);
-    access_load_at(b, R8);
+    access_load16_beside(b, R9, 2);
+    access_load16_beside(b, R8, 0);
     access_move_sp(b, RSP, 4 + (in->imm_len ? (uint16_t)in->imm : 0));
-    go(b);
+    exit_far(b);
+    b->ended = true;
     return true;
 }
 
@@ -166,6 +165,17 @@ bool rule_int_real(struct builder *b, const struct insn *in)
     return true;
 }
 
+/* The flags into r9d, the far pointer into r8d: word by word, so that the host's CPU can forward
+ * the stores of pushes, too. */
+static void load_frame(struct builder *b)
+{
+    access_load16_beside(b, R11, 2);
+    EMIT(b, 0xc4, 0x43, 0x7b, 0xf0, 0xdb, 16);   /* rorx r11d, r11d, 16 */
+    access_load16_beside(b, R9, 4);
+    access_load16_beside(b, R8, 0);
+    EMIT(b, 0x47, 0x8d, 0x04, 0x18);             /* lea r8d, [r8 + r11] */
+}
+
 bool rule_iret_real(struct builder *b, const struct insn *in)
 {
     uint32_t ways[2], done;
@@ -173,8 +183,7 @@ bool rule_iret_real(struct builder *b, const struct insn *in)
     if (!returns(b, in) || in->opsize != 2)
         return false;
     access_at(b, RSP, 0, MEM_READ, 6);
-    access_load16_beside(b, R9, 4);
-    access_load_at(b, R8);
+    load_frame(b);
     rule_load_flags(b, 2, ways);
     done = emit_jump_short(b, 0xeb);
     emit_land(b, ways[0]);
