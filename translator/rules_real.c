@@ -4,19 +4,14 @@
  * mode, IRET in virtual-8086 mode with IOPL 3. Protected mode's are rules_far.c's.
  * Reference: SDM 3, 20.1; SDM 2, INT n, IRET.
  *
- * Only with KEY_ODD clear (rule_is_real()): limits are 64 KiB at least and CS's is that, the
- * interrupt vector table is whole, EFLAGS.AC is clear.
+ * Only with KEY_ODD clear (rule_is_real()): limits are 64 KiB at least and CS's is that, its
+ * selector is its base's, the interrupt vector table is whole, EFLAGS.AC is clear.
  */
 #include "translator/rules.h"
 
 static uint32_t segment_field(unsigned seg, size_t field)
 {
     return (uint32_t)(offsetof(struct vcpu, seg) + seg * sizeof(struct segment) + field);
-}
-
-static uint32_t cs_selector(void)
-{
-    return segment_field(SEG_CS, offsetof(struct segment, selector));
 }
 
 void rule_load_real(struct builder *b, unsigned seg)
@@ -68,15 +63,11 @@ bool rule_jmp_far(struct builder *b, const struct insn *in)
     return true;
 }
 
-/* Stores CS and the next instruction's offset at access_at()'s operand. */
+/* Stores CS and the next instruction's offset at access_at()'s operand. CS is known by its base, so
+ * that nothing waits for what the last return loaded. */
 static void store_return(struct builder *b, const struct insn *in)
 {
-    EMIT(b, 0x45, 0x0f, 0xb7, 0x8f);             /* movzx r9d, word [CS] */
-    emit32(b, cs_selector());
-    EMIT(b, 0xc4, 0x43, 0x7b, 0xf0, 0xc9, 16);   /* rorx r9d, r9d, 16 */
-    EMIT(b, 0x45, 0x8d, 0x89);                   /* lea r9d, [r9 + offset] */
-    emit32(b, (b->at + in->len) & 0xffff);
-    access_store_at(b, R9);
+    access_store_imm_at(b, b->cs_base >> 4 << 16 | ((b->at + in->len) & 0xffff), 4);
     access_set_esp(b);
 }
 

@@ -202,8 +202,12 @@ bool rule_push_seg(struct builder *b, const struct insn *in)
         cpuid_is_amd(b->t->vcpu->model))
         return false;
     access_at(b, RSP, (int8_t)-in->opsize, MEM_WRITE, 2);
-    load_selector_r9(b, seg);
-    access_store_sized_at(b, R9, 2);
+    if (seg == SEG_CS && rule_is_real(b)) {
+        access_store_imm_at(b, b->cs_base >> 4, 2);
+    } else {
+        load_selector_r9(b, seg);
+        access_store_sized_at(b, R9, 2);
+    }
     access_set_esp(b);
     return true;
 }

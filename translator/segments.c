@@ -68,10 +68,12 @@ static bool plain_real(const struct segment *s)
 static uint32_t real_key(const struct vcpu *vcpu)
 {
     uint32_t key = KEY_REAL | KEY_DS | KEY_ES | KEY_SS;
+    const struct segment *cs = &vcpu->seg[SEG_CS];
 
     if (vcpu_v86(vcpu) && vcpu_iopl(vcpu) == 3)
         key |= KEY_IOPL;
-    if (vcpu->seg[SEG_CS].limit != 0xffff || vcpu->idtr.limit < 0x3ff || vcpu->eflags & EFLAGS_AC)
+    if (cs->limit != 0xffff || cs->base != (uint64_t)cs->selector << 4 ||
+        vcpu->idtr.limit < 0x3ff || vcpu->eflags & EFLAGS_AC)
         key |= KEY_ODD;
     for (unsigned i = 0; i < SEG_COUNT; i++)
         if (!plain_real(&vcpu->seg[i]))

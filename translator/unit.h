@@ -69,7 +69,7 @@ enum {
     KEY_DS = 0x2000,   /* DS is not flat ... */
     KEY_ES = 0x8000,
     KEY_SS = 0x10000,
-    KEY_ODD = 0x20000, /* KEY_REAL, but a limit, the IDT's or EFLAGS.AC is unusual; else NT is */
+    KEY_ODD = 0x20000, /* KEY_REAL, but a limit, CS, the IDT or EFLAGS.AC is unusual; else NT is */
     KEY_RING = 0x40000, /* CPL 1 or 2 */
     KEY_X87 = 0x100000, /* KEY_FPU but for CR4.OSFXSR: x87 code runs natively */
     KEY_IOPL = 0x80000, /* virtual-8086 mode with IOPL 3: PUSHF, IRET, ... are as in real mode */

@@ -532,6 +532,8 @@ static void real_segments(void)
         if (one_in(3))
             scene.seg[seg].base = 0, scene.seg[seg].selector = 0;
     }
+    if (scene.mode == REAL && one_in(16)) /* as after protected mode */
+        scene.seg[SEG_CS].selector = 8;
     if (scene.mode == REAL && one_in(16))
         scene.seg[any_segment()].limit = 0x1fff;
     if (scene.mode == REAL && one_in(16))
