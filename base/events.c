@@ -16,7 +16,6 @@ struct events {
     struct event_record *ring;
     /* the producer's */
     uint64_t paused, room_until, waits;
-    enum event_mode mode;
     _Atomic uint64_t put; /* events, ever */
     _Atomic uint32_t bell; /* rung for the consumer */
     /* the consumer's, apart: no line of the cache is written by both all the time */
@@ -76,8 +75,8 @@ static void wait_for_room(struct events *events, uint64_t put)
     }
 }
 
-void events_put(struct events *events, enum event_kind kind, enum event_mode mode, uint32_t eip,
-                uint64_t a, uint64_t b, uint64_t c)
+void events_put(struct events *events, enum event_kind kind, struct event_modes modes,
+                uint32_t eip, uint64_t a, uint64_t b, uint64_t c)
 {
     uint64_t put = atomic_load_explicit(&events->put, memory_order_relaxed);
     struct event_record *event = &events->ring[put & (RING - 1)];
@@ -90,16 +89,11 @@ void events_put(struct events *events, enum event_kind kind, enum event_mode mod
     event->value[2] = c;
     event->eip = eip;
     event->kind = (uint8_t)kind;
-    event->mode = (uint8_t)mode;
-    events->mode = mode;
+    event->mode = modes.mode;
+    event->then = modes.then;
     atomic_store_explicit(&events->put, put + 1, memory_order_release);
     if (__builtin_expect(!((put + 1) & (MANY - 1)), 0))
         ring_bell(&events->bell);
-}
-
-enum event_mode events_mode(const struct events *events)
-{
-    return events->mode;
 }
 
 void events_paused(struct events *events, uint64_t cycles)

@@ -34,7 +34,8 @@ struct event_record {
     uint64_t tsc;                 /* the host's counter, less what it counted during pauses */
     uint64_t value[EVENT_VALUES]; /* a WORD is the address of a string that is never freed */
     uint32_t eip;                 /* the guest's instruction: its offset in CS */
-    uint8_t kind, mode;
+    uint8_t kind;
+    uint8_t mode, then;           /* the mode it happened in, and what it has led to */
 };
 
 struct events;
@@ -45,11 +46,12 @@ void events_destroy(struct events *events);
 
 /* --- The producer ---------------------------------------------------------------- */
 
-void events_put(struct events *events, enum event_kind kind, enum event_mode mode, uint32_t eip,
-                uint64_t a, uint64_t b, uint64_t c);
-
-/* The mode of the event that was put last. */
-enum event_mode events_mode(const struct events *events);
+/* Changes of the mode are no events here: readers find them between these (tracefile/reader.h). */
+struct event_modes {
+    uint8_t mode, then;
+};
+void events_put(struct events *events, enum event_kind kind, struct event_modes modes,
+                uint32_t eip, uint64_t a, uint64_t b, uint64_t c);
 
 /* Guest time stood still for so many cycles of the counter. */
 void events_paused(struct events *events, uint64_t cycles);

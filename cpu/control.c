@@ -72,7 +72,6 @@ bool control_write_cr0(struct vcpu *vcpu, uint32_t value)
     if (changed & (CR0_PG | CR0_WP | CR0_PE) ||
         (changed & (CR0_CD | CR0_NW) && pae_paging(value, vcpu->cr4))) /* other PDPTEs */
         mem_mode_changed(vcpu);
-    event_mode_may_change(vcpu, vcpu->rip);
     return false;
 }
 

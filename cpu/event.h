@@ -17,11 +17,11 @@ static inline enum event_mode event_mode_before(const struct vcpu *vcpu)
     return __builtin_expect(vcpu->events != NULL, 0) ? event_mode(vcpu) : EVENT_MODE_REAL;
 }
 
-/* There is a trace. Puts the event; before it, one of the mode when that has changed. */
+/* There is a trace. */
 void event_put(struct vcpu *vcpu, enum event_kind kind, enum event_mode mode, uint32_t eip,
                uint64_t a, uint64_t b, uint64_t c);
 
-/* What has happened in this mode at eip. */
+/* What has happened in this mode at eip, and has led to the mode that the CPU is in now. */
 static inline void event_in(struct vcpu *vcpu, enum event_kind kind, enum event_mode mode,
                             uint64_t eip, uint64_t a, uint64_t b, uint64_t c)
 {
@@ -29,7 +29,7 @@ static inline void event_in(struct vcpu *vcpu, enum event_kind kind, enum event_
         event_put(vcpu, kind, mode, (uint32_t)eip, a, b, c);
 }
 
-/* The same in the mode that the CPU is in; at rip, where that is up to date. */
+/* What changes no mode; at rip, where that is up to date. */
 static inline void event_at(struct vcpu *vcpu, enum event_kind kind, uint64_t eip, uint64_t a,
                             uint64_t b, uint64_t c)
 {
@@ -41,15 +41,6 @@ static inline void event_tell(struct vcpu *vcpu, enum event_kind kind, uint64_t 
                               uint64_t c)
 {
     event_at(vcpu, kind, vcpu->rip, a, b, c);
-}
-
-/* What was told last may have changed the mode; eip: where the CPU is now. */
-void event_mode_changed(struct vcpu *vcpu, uint32_t eip);
-
-static inline void event_mode_may_change(struct vcpu *vcpu, uint64_t eip)
-{
-    if (__builtin_expect(vcpu->events != NULL, 0))
-        event_mode_changed(vcpu, (uint32_t)eip);
 }
 
 #endif

@@ -456,6 +456,5 @@ enum step interp_iret(struct vcpu *vcpu, const struct insn *in)
     }
     vcpu->nmi_blocked = false;
     event_in(vcpu, EVENT_return, mode, rip, vcpu->rip, event_word("iret"), 0);
-    event_mode_may_change(vcpu, vcpu->rip);
     return STEP_JUMPED;
 }

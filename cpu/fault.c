@@ -294,14 +294,15 @@ static uint32_t pushed_eflags(const struct vcpu *vcpu, const struct fault *f)
     return vcpu->eflags | (traps ? 0 : EFLAGS_RF);
 }
 
-/* For the trace: an exception has been delivered, from this mode. */
-static void tell_fault(struct vcpu *vcpu, const struct fault *f, const struct event *ev,
-                       enum event_mode mode)
+/* For the trace: the exception that it is comes behind it. */
+static void tell_page_fault(struct vcpu *vcpu, const struct fault *f, uint64_t rip,
+                            enum event_mode mode)
 {
-    event_in(vcpu, EVENT_exception, mode, ev->rip, f->vector, f->error, vcpu->cr2);
-    if (f->vector == VEC_PF)
-        event_in(vcpu, EVENT_true_fault, mode, ev->rip, f->cr2, f->error, vcpu->cr3);
-    event_mode_may_change(vcpu, vcpu->rip);
+    const struct event_modes modes = { (uint8_t)mode, (uint8_t)mode };
+
+    if (vcpu->events)
+        events_put(vcpu->events, EVENT_true_fault, modes, (uint32_t)rip, f->cr2, f->error,
+                   vcpu->cr3);
 }
 
 static void deliver_fault(struct vcpu *vcpu)
@@ -331,7 +332,9 @@ static void deliver_fault(struct vcpu *vcpu)
         }
         if (!deliver(vcpu, &ev)) {
             vcpu->stats.faults[f.vector & 31]++;
-            tell_fault(vcpu, &f, &ev, mode);
+            if (f.vector == VEC_PF)
+                tell_page_fault(vcpu, &f, ev.rip, mode);
+            event_in(vcpu, EVENT_exception, mode, ev.rip, f.vector, f.error, vcpu->cr2);
             return;
         }
         first = now > first ? now : first;
@@ -360,17 +363,16 @@ void fault_interrupt(struct vcpu *vcpu, uint8_t vector)
 {
     struct event ev = { .vector = vector, .external = true, .ext = 1, .rip = vcpu->rip,
                         .eflags = vcpu->eflags };
-
+    enum event_mode mode = event_mode_before(vcpu);
     enum spent_on before = spent_begin(vcpu->spent, SPENT_INTERRUPT);
 
     vcpu->halted = false;
     vcpu->stats.interrupts++;
     if (log_on(LOG_int))
         log_fault(vcpu, &ev, "interrupt");
-    event_tell(vcpu, EVENT_interrupt, vector, 0, 0);
     if (deliver(vcpu, &ev))
         fault_deliver(vcpu);
-    event_mode_may_change(vcpu, vcpu->rip);
+    event_in(vcpu, EVENT_interrupt, mode, ev.rip, vector, 0, 0);
     spent_back(vcpu->spent, before);
 }
 
@@ -386,6 +388,5 @@ enum step fault_software(struct vcpu *vcpu, uint8_t vector, uint64_t next_rip)
         return STEP_FAULT;
     vcpu->stats.soft_interrupts++;
     event_in(vcpu, EVENT_software, mode, next_rip, vector, event_word("int"), 0);
-    event_mode_may_change(vcpu, vcpu->rip);
     return STEP_JUMPED;
 }

@@ -443,6 +443,8 @@ static uint16_t selector_plus(uint64_t base, unsigned add, unsigned rpl)
 enum step interp_sysenter(struct vcpu *vcpu, const struct insn *in)
 {
     uint64_t cs = vcpu->sysenter_cs;
+    enum event_mode mode = event_mode_before(vcpu);
+    uint64_t rip = vcpu->rip;
 
     (void)in;
     if (!cpuid_has(vcpu->model, CPUID_SEP))
@@ -451,30 +453,30 @@ enum step interp_sysenter(struct vcpu *vcpu, const struct insn *in)
         return fault_gp(vcpu, 0);
     if (vcpu->cpl == 3)
         vcpu_note_sysenter(vcpu);
-    event_tell(vcpu, EVENT_software, 0, event_word("sysenter"), 0);
     vcpu->eflags &= ~(EFLAGS_VM | EFLAGS_IF | EFLAGS_RF);
     load_flat(vcpu, selector_plus(cs, 0, 0), selector_plus(cs, 8, 0), 0);
     vcpu->gpr[RSP] = vcpu->sysenter_esp & UINT32_MAX;
     vcpu->rip = vcpu->sysenter_eip & UINT32_MAX;
     vcpu->stats.soft_interrupts++;
-    event_mode_may_change(vcpu, vcpu->rip);
+    event_in(vcpu, EVENT_software, mode, rip, 0, event_word("sysenter"), 0);
     return STEP_JUMPED;
 }
 
 enum step interp_sysexit(struct vcpu *vcpu, const struct insn *in)
 {
     uint64_t cs = vcpu->sysenter_cs;
+    enum event_mode mode = event_mode_before(vcpu);
+    uint64_t rip = vcpu->rip;
 
     (void)in;
     if (!cpuid_has(vcpu->model, CPUID_SEP))
         return fault_ud(vcpu);
     if (!vcpu_protected(vcpu) || vcpu->cpl != 0 || !(cs & 0xfffc))
         return fault_gp(vcpu, 0);
-    event_tell(vcpu, EVENT_return, vcpu->gpr[RDX], event_word("sysexit"), 0);
     load_flat(vcpu, selector_plus(cs, 16, 3), selector_plus(cs, 24, 3), 3);
     vcpu->gpr[RSP] = vcpu->gpr[RCX];
     vcpu->rip = vcpu->gpr[RDX];
-    event_mode_may_change(vcpu, vcpu->rip);
+    event_in(vcpu, EVENT_return, mode, rip, vcpu->rip, event_word("sysexit"), 0);
     return STEP_JUMPED;
 }
 
@@ -488,32 +490,34 @@ static bool no_syscall(struct vcpu *vcpu)
 enum step interp_syscall(struct vcpu *vcpu, const struct insn *in)
 {
     uint64_t cs = vcpu->star >> 32;
+    enum event_mode mode = event_mode_before(vcpu);
+    uint64_t rip = vcpu->rip;
 
     if (no_syscall(vcpu))
         return fault_ud(vcpu);
-    event_tell(vcpu, EVENT_software, 0, event_word("syscall"), 0);
     vcpu->gpr[RCX] = (vcpu->rip + in->len) & UINT32_MAX;
     vcpu->eflags &= ~(EFLAGS_VM | EFLAGS_IF | EFLAGS_RF);
     load_flat(vcpu, selector_plus(cs, 0, 0), selector_plus(cs, 8, 0), 0);
     vcpu->rip = vcpu->star & UINT32_MAX;
     vcpu->stats.soft_interrupts++;
-    event_mode_may_change(vcpu, vcpu->rip);
+    event_in(vcpu, EVENT_software, mode, rip, 0, event_word("syscall"), 0);
     return STEP_JUMPED;
 }
 
 enum step interp_sysret(struct vcpu *vcpu, const struct insn *in)
 {
     uint64_t cs = vcpu->star >> 48;
+    enum event_mode mode = event_mode_before(vcpu);
+    uint64_t rip = vcpu->rip;
 
     (void)in;
     if (no_syscall(vcpu))
         return fault_ud(vcpu);
     if (unprivileged(vcpu))
         return STEP_FAULT;
-    event_tell(vcpu, EVENT_return, vcpu->gpr[RCX], event_word("sysret"), 0);
     load_flat(vcpu, selector_plus(cs, 0, 3), selector_plus(cs, 8, 3), 3);
     vcpu->eflags |= EFLAGS_IF;
     vcpu->rip = vcpu->gpr[RCX];
-    event_mode_may_change(vcpu, vcpu->rip);
+    event_in(vcpu, EVENT_return, mode, rip, vcpu->rip, event_word("sysret"), 0);
     return STEP_JUMPED;
 }

@@ -185,24 +185,42 @@ static unsigned number_of(struct format_words *words, struct format_cursor *to, 
 
 /* --- Records ------------------------------------------------------------------------ */
 
+void format_begin(struct format_cursor *cursor, uint8_t *at, uint8_t *end, uint64_t tsc)
+{
+    memset(cursor, 0, sizeof(*cursor));
+    cursor->at = at;
+    cursor->end = end;
+    cursor->tsc = tsc;
+}
+
+static uint32_t eip_difference(uint32_t now, uint32_t before)
+{
+    return (uint32_t)zigzag((uint64_t)(int64_t)(int32_t)(now - before));
+}
+
 void format_put(struct format_cursor *to, struct format_words *words,
                 const struct event_record *event)
 {
     const struct kind_value *value = kinds[event->kind].value;
-    uint64_t number[EVENT_VALUES];
-    unsigned i;
+    uint64_t number[EVENT_VALUES], *last = to->last[event->kind].value;
+    uint32_t *eip = &to->last[event->kind].eip;
 
-    for (i = 0; i < EVENT_VALUES; i++)
-        number[i] = value[i].type == TYPE_WORD ? number_of(words, to, event->value[i])
-                                               : event->value[i];
+    for (unsigned i = 0; i < EVENT_VALUES; i++) {
+        number[i] = event->value[i];
+        if (value[i].type == TYPE_WORD)
+            number[i] = number_of(words, to, number[i]);
+        else if (value[i].type == TYPE_HEX)
+            number[i] = zigzag(number[i] - last[i]);
+        last[i] = event->value[i];
+    }
     *to->at++ = event->kind;
-    *to->at++ = event->mode;
+    *to->at++ = (uint8_t)(event->mode | event->then << 4);
     put_number(to, zigzag(event->tsc - to->tsc));
-    put_number(to, zigzag((uint64_t)(int64_t)(int32_t)(event->eip - to->eip)));
-    for (i = 0; i < EVENT_VALUES && value[i].type; i++)
+    put_number(to, eip_difference(event->eip, *eip));
+    for (unsigned i = 0; i < EVENT_VALUES && value[i].type; i++)
         put_number(to, number[i]);
     to->tsc = event->tsc;
-    to->eip = event->eip;
+    *eip = event->eip;
 }
 
 static enum format_got get_word(struct format_cursor *from, struct format_word *word)
@@ -215,10 +233,33 @@ static enum format_got get_word(struct format_cursor *from, struct format_word *
     return FORMAT_GOT_WORD;
 }
 
+static bool get_modes(struct format_cursor *from, struct event_record *event)
+{
+    if (from->at == from->end)
+        return false;
+    event->mode = *from->at & 15;
+    event->then = *from->at++ >> 4;
+    return event->mode < EVENT_MODES && event->then < EVENT_MODES;
+}
+
+static bool get_values(struct format_cursor *from, struct event_record *event)
+{
+    const struct kind_value *value = kinds[event->kind].value;
+    uint64_t *last = from->last[event->kind].value;
+
+    for (unsigned i = 0; i < EVENT_VALUES && value[i].type; i++) {
+        if (!get_number(from, &event->value[i]))
+            return false;
+        if (value[i].type == TYPE_HEX)
+            event->value[i] = last[i] + unzigzag(event->value[i]);
+        last[i] = event->value[i];
+    }
+    return true;
+}
+
 enum format_got format_get(struct format_cursor *from, struct event_record *event,
                            struct format_word *word)
 {
-    const struct kind_value *value;
     uint64_t tsc, eip;
 
     if (from->at == from->end)
@@ -226,15 +267,10 @@ enum format_got format_get(struct format_cursor *from, struct event_record *even
     *event = (struct event_record){ .kind = *from->at++ };
     if (event->kind == FORMAT_WORD)
         return get_word(from, word);
-    if (event->kind >= EVENT_COUNT || from->at == from->end ||
-        (event->mode = *from->at++) >= EVENT_MODES || !get_number(from, &tsc) ||
-        !get_number(from, &eip))
+    if (event->kind >= EVENT_COUNT || !get_modes(from, event) || !get_number(from, &tsc) ||
+        !get_number(from, &eip) || !get_values(from, event))
         return FORMAT_GOT_DAMAGE;
-    value = kinds[event->kind].value;
-    for (unsigned i = 0; i < EVENT_VALUES && value[i].type; i++)
-        if (!get_number(from, &event->value[i]))
-            return FORMAT_GOT_DAMAGE;
     event->tsc = from->tsc += unzigzag(tsc);
-    event->eip = from->eip += (uint32_t)unzigzag(eip);
+    event->eip = from->last[event->kind].eip += (uint32_t)unzigzag(eip);
     return FORMAT_GOT_EVENT;
 }

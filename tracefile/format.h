@@ -7,8 +7,10 @@
  *   block    FORMAT_BLOCK, CRC-32 of what follows, sizes, number of events, the counter that its
  *            first event counts from, the counter and the host's time when it was written; then
  *            the records, compressed
- *   record   kind, mode, then as variable-length numbers: the counter and eip as differences to
- *            the record before, the values; of a WORD its number
+ *   record   kind, mode and what it has led to (in the high half); then as variable-length
+ *            numbers: the counter as the difference to the record before, eip and each HEX as that to
+ *            the record of the same kind before (0 at the start of a block), other values as they
+ *            are; of a WORD its number
  *   word     FORMAT_WORD, length, bytes: the next number, from 1 on, in all blocks behind it
  *
  * All numbers are little-endian; variable-length ones have 7 bits in each byte, the low ones first,
@@ -69,8 +71,14 @@ void format_words_destroy(struct format_words *words);
 struct format_cursor {
     uint8_t *at, *end;
     uint64_t tsc;
-    uint32_t eip;
+    struct { /* the last of each kind */
+        uint64_t value[EVENT_VALUES];
+        uint32_t eip;
+    } last[EVENT_COUNT];
 };
+
+/* At the start of a block. */
+void format_begin(struct format_cursor *cursor, uint8_t *at, uint8_t *end, uint64_t tsc);
 
 /* Appends a record; there are FORMAT_RECORD_MAX bytes left. */
 void format_put(struct format_cursor *to, struct format_words *words,

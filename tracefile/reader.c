@@ -14,7 +14,6 @@
 struct reader {
     FILE *file;
     struct format_header header;
-    uint64_t events;
     double ns_per_tick;
     /* where it is */
     uint64_t offset;   /* of the next block */
@@ -22,6 +21,9 @@ struct reader {
     enum reader_end end;
     bool ended;
     struct format_cursor cursor;
+    struct reader_event record; /* read, and not yet given */
+    bool pending, given;
+    uint8_t mode, then;         /* of the guest, up to here; what the record has led to */
     char *word[FORMAT_WORDS_MAX + 1]; /* by number; 0 is "" */
     unsigned words;
     uint8_t packed[FORMAT_BLOCK_SIZE + FORMAT_PACKED_MAX], raw[FORMAT_RAW_MAX];
@@ -78,7 +80,7 @@ static bool unpack(struct reader *r, const struct format_block *b)
     if (uncompress(r->raw, &size, r->packed + FORMAT_BLOCK_SIZE, b->packed) != Z_OK ||
         size != b->raw)
         return false;
-    r->cursor = (struct format_cursor){ r->raw, r->raw + size, b->tsc, 0 };
+    format_begin(&r->cursor, r->raw, r->raw + size, b->tsc);
     r->left = b->events;
     return true;
 }
@@ -127,10 +129,12 @@ static bool define(struct reader *r, const struct format_word *word)
 
 /* --- Events -------------------------------------------------------------------------- */
 
-static bool take(struct reader *r, const struct event_record *from, struct reader_event *event)
+static bool take(struct reader *r, const struct event_record *from)
 {
     const struct kind_value *value = kinds[from->kind].value;
+    struct reader_event *event = &r->record;
 
+    r->then = from->then;
     *event = (struct reader_event){ .ns = ns_of(r, from->tsc), .eip = from->eip,
                                     .kind = from->kind, .mode = from->mode };
     for (unsigned i = 0; i < EVENT_VALUES; i++) {
@@ -146,7 +150,7 @@ static bool take(struct reader *r, const struct event_record *from, struct reade
 
 /* The next record of this block that is an event. False: the block is over, as announced, or end is
  * set. */
-static bool next_here(struct reader *r, struct reader_event *event)
+static bool next_here(struct reader *r)
 {
     struct event_record record;
     struct format_word word;
@@ -154,7 +158,7 @@ static bool next_here(struct reader *r, struct reader_event *event)
     for (;;) {
         switch (format_get(&r->cursor, &record, &word)) {
         case FORMAT_GOT_EVENT:
-            if (r->left-- && take(r, &record, event))
+            if (r->left-- && take(r, &record))
                 return true;
             break;
         case FORMAT_GOT_WORD:
@@ -172,19 +176,50 @@ static bool next_here(struct reader *r, struct reader_event *event)
     }
 }
 
-bool reader_next(struct reader *r, struct reader_event *event)
+static bool next_record(struct reader *r)
 {
     while (!r->ended)
-        if (next_here(r, event))
+        if (next_here(r))
             return true;
         else if (!next_block(r))
             break;
     return false;
 }
 
+static void change_mode(struct reader *r, uint8_t to, struct reader_event *event)
+{
+    *event = (struct reader_event){ .ns = r->record.ns, .eip = r->record.eip, .mode = to,
+                                    .kind = EVENT_mode,
+                                    .word = { kind_modes[r->mode], kind_modes[to] } };
+    r->mode = to;
+}
+
+/* The record between the changes of mode before and behind it. */
+bool reader_next(struct reader *r, struct reader_event *event)
+{
+    if (!r->pending) {
+        if (!next_record(r))
+            return false;
+        r->pending = true;
+        r->given = false;
+    }
+    if (!r->given && r->mode != r->record.mode) {
+        change_mode(r, r->record.mode, event);
+        return true;
+    }
+    if (!r->given) {
+        *event = r->record;
+        r->given = true;
+    } else {
+        change_mode(r, r->then, event);
+    }
+    r->pending = r->mode != r->then;
+    return true;
+}
+
 /* --- Life ---------------------------------------------------------------------------- */
 
-/* Every header, for the counter's rate and the number of events. */
+/* Every header, for the counter's rate. */
 static void look_ahead(struct reader *r)
 {
     uint64_t offset = FORMAT_HEADER_SIZE;
@@ -192,7 +227,6 @@ static void look_ahead(struct reader *r)
 
     while (read_block_header(r, offset, &b) && b.raw) {
         take_rate(r, &b);
-        r->events += b.events;
         offset += FORMAT_BLOCK_SIZE + b.packed;
     }
 }
@@ -226,7 +260,9 @@ void reader_rewind(struct reader *r)
     r->offset = FORMAT_HEADER_SIZE;
     r->left = 0;
     r->ended = false;
-    r->cursor = (struct format_cursor){ r->raw, r->raw, 0, 0 };
+    r->pending = false;
+    r->mode = EVENT_MODE_REAL;
+    format_begin(&r->cursor, r->raw, r->raw, 0);
 }
 
 void reader_close(struct reader *r)
@@ -241,9 +277,4 @@ enum reader_end reader_end(const struct reader *r, uint64_t *offset)
 {
     *offset = r->offset;
     return r->end;
-}
-
-uint64_t reader_events(const struct reader *r)
-{
-    return r->events;
 }

@@ -1,5 +1,6 @@
 /*
- * Reading a trace, event after event. What cannot be read any more, because novt was killed or the
+ * Reading a trace, event after event; where the guest's mode is another one than before, with an
+ * event that says so. What cannot be read any more, because novt was killed or the
  * file was cut off or damaged, ends it; what was before is read all the same.
  */
 #ifndef TRACEFILE_READER_H
@@ -40,8 +41,5 @@ enum reader_end reader_end(const struct reader *reader, uint64_t *offset);
 
 /* From the first event again. */
 void reader_rewind(struct reader *reader);
-
-/* How many events there are in all blocks that could be found. */
-uint64_t reader_events(const struct reader *reader);
 
 #endif

@@ -13,6 +13,7 @@
 extern const char timeline_page[];
 
 #define MARK "<!-- the trace -->"
+#define TIMELINE_MARK 256 /* events, as MARK in the page: it can begin to read at any of them */
 #define CHUNK 49152 /* a multiple of 3, so that base 64 needs no padding but at the end */
 
 struct page {
@@ -58,7 +59,7 @@ static void compress_some(struct page *page, size_t size, int flush)
 static struct event_record record_of(const struct reader_event *event)
 {
     struct event_record record = { .tsc = event->ns, .eip = event->eip, .kind = event->kind,
-                                   .mode = event->mode };
+                                   .mode = event->mode, .then = event->mode };
 
     for (unsigned v = 0; v < EVENT_VALUES; v++)
         record.value[v] = event->word[v] ? event_word(event->word[v]) : event->value[v];
@@ -68,9 +69,10 @@ static struct event_record record_of(const struct reader_event *event)
 static void put_events(struct page *page, struct reader *reader, const struct filter *filter,
                        struct format_words *words)
 {
-    struct format_cursor cursor = { page->raw, NULL, 0, 0 };
+    struct format_cursor cursor;
     struct reader_event event;
 
+    format_begin(&cursor, page->raw, NULL, 0);
     page->zlib.next_out = page->packed;
     page->zlib.avail_out = sizeof(page->packed);
     while (page->events < TIMELINE_EVENTS_MAX && reader_next(reader, &event)) {
@@ -78,6 +80,8 @@ static void put_events(struct page *page, struct reader *reader, const struct fi
 
         if (!filter_wants(filter, &event))
             continue;
+        if (!(page->events % TIMELINE_MARK))
+            format_begin(&cursor, cursor.at, NULL, cursor.tsc);
         record = record_of(&event);
         format_put(&cursor, words, &record);
         page->events++;

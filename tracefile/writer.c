@@ -67,7 +67,7 @@ static void write_out(struct writer *w, const uint8_t *bytes, size_t size)
 
 static void begin_block(struct writer *w)
 {
-    w->cursor = (struct format_cursor){ w->raw, w->raw + sizeof(w->raw), w->last_tsc, 0 };
+    format_begin(&w->cursor, w->raw, w->raw + sizeof(w->raw), w->last_tsc);
     w->tsc = w->last_tsc;
     w->count = 0;
 }

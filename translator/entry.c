@@ -58,6 +58,7 @@ static uint32_t user_key(const struct vcpu *vcpu, uint32_t key)
 bool bt_sysenter(struct vcpu *vcpu, uint32_t key)
 {
     uint16_t cs = vcpu->sysenter_cs & 0xfffc;
+    enum event_mode mode;
     const void *host;
 
     if (!cs || vcpu->sysenter_eip >> 32)
@@ -68,9 +69,9 @@ bool bt_sysenter(struct vcpu *vcpu, uint32_t key)
         return false;
     if (key & KEY_USER)
         vcpu_note_sysenter(vcpu);
-    event_tell(vcpu, EVENT_software, 0, event_word("sysenter"), 0);
+    mode = event_mode_before(vcpu);
     flat_segments(vcpu, cs, 0);
-    event_mode_may_change(vcpu, vcpu->sysenter_eip);
+    event_in(vcpu, EVENT_software, mode, vcpu->rip, 0, event_word("sysenter"), 0);
     vcpu->gpr[RSP] = (uint32_t)vcpu->sysenter_esp;
     vcpu->bt.flag_if = 0;
     vcpu->stats.soft_interrupts++;
@@ -82,6 +83,7 @@ bool bt_sysenter(struct vcpu *vcpu, uint32_t key)
 bool bt_sysexit(struct vcpu *vcpu, uint32_t key)
 {
     uint16_t cs = vcpu->sysenter_cs & 0xfffc;
+    enum event_mode mode;
     const void *host;
 
     if (!cs || (vcpu->eflags & EFLAGS_AC && vcpu->cr0 & CR0_AM))
@@ -89,9 +91,10 @@ bool bt_sysexit(struct vcpu *vcpu, uint32_t key)
     host = known(vcpu, (uint32_t)vcpu->gpr[RDX], true, user_key(vcpu, key));
     if (!host)
         return false;
-    event_tell(vcpu, EVENT_return, (uint32_t)vcpu->gpr[RDX], event_word("sysexit"), 0);
+    mode = event_mode_before(vcpu);
     flat_segments(vcpu, cs + 16, 3);
-    event_mode_may_change(vcpu, vcpu->gpr[RDX]);
+    event_in(vcpu, EVENT_return, mode, vcpu->rip, (uint32_t)vcpu->gpr[RDX],
+             event_word("sysexit"), 0);
     vcpu->gpr[RSP] = (uint32_t)vcpu->gpr[RCX];
     vcpu->bt.saved[1] = (uint64_t)(uintptr_t)host;
     return true;
@@ -183,6 +186,7 @@ bool bt_int(struct vcpu *vcpu, uint32_t argument)
     const void *host;
     uint64_t gate;
     uint8_t *to;
+    enum event_mode mode;
 
     if (novt_log.topics || !software_gate(vcpu, argument & 0xff, &gate) ||
         !flat_segment(vcpu, gate >> 16 & 0xfffc, ATTR_FLAT_CODE(0), &cs) ||
@@ -195,7 +199,7 @@ bool bt_int(struct vcpu *vcpu, uint32_t argument)
                  (key & KEY_VECTORS) | KEY_TSC | KEY_OK);
     if (!host)
         return false;
-    event_tell(vcpu, EVENT_software, argument & 0xff, event_word("int"), 0);
+    mode = event_mode_before(vcpu);
     for (unsigned i = 0; i < size / 4; i++)
         __builtin_memcpy(to + 4 * i, &frame[i], 4);
     vcpu->seg[SEG_CS] = cs;
@@ -207,7 +211,7 @@ bool bt_int(struct vcpu *vcpu, uint32_t argument)
         vcpu->bt.flag_if = 0;
     vcpu->stats.soft_interrupts++;
     go_to(vcpu, host, 0);
-    event_mode_may_change(vcpu, gate & 0xffff);
+    event_in(vcpu, EVENT_software, mode, vcpu->rip, argument & 0xff, event_word("int"), 0);
     return true;
 }
 
@@ -241,6 +245,7 @@ bool bt_iret(struct vcpu *vcpu, uint32_t key)
     const uint8_t *from = system_bytes(vcpu, esp, 12, MEM_READ);
     struct segment cs, ss = vcpu->seg[SEG_SS];
     const void *host;
+    enum event_mode mode;
     unsigned cpl;
 
     if (!from || novt_log.topics)
@@ -266,7 +271,7 @@ bool bt_iret(struct vcpu *vcpu, uint32_t key)
                                           : (key & KEY_VECTORS) | KEY_TSC | KEY_OK);
     if (!host)
         return false;
-    event_tell(vcpu, EVENT_return, frame[0], event_word("iret"), 0);
+    mode = event_mode_before(vcpu);
     vcpu->seg[SEG_CS] = cs;
     vcpu->seg[SEG_SS] = ss;
     vcpu->gpr[RSP] = cpl ? frame[3] : (uint32_t)(esp + 12);
@@ -275,6 +280,6 @@ bool bt_iret(struct vcpu *vcpu, uint32_t key)
     vcpu->bt.flag_if = flags & EFLAGS_IF;
     vcpu->bt.flag_df = flags & EFLAGS_DF;
     go_to(vcpu, host, cpl);
-    event_mode_may_change(vcpu, frame[0]);
+    event_in(vcpu, EVENT_return, mode, vcpu->rip, frame[0], event_word("iret"), 0);
     return true;
 }

@@ -20,7 +20,8 @@ static const char *const words[] = { "popf", "mov", "hlt", "" };
 /* Event n of the trace that these tests write. */
 static struct event_record nth(uint32_t n)
 {
-    struct event_record e = { .eip = 0xc0000000u + n * 7u, .mode = n / 3 % EVENT_MODES };
+    struct event_record e = { .eip = 0xc0000000u + n * 7u, .mode = n / 3 % EVENT_MODES,
+                              .then = (n + 1) / 3 % EVENT_MODES };
 
     switch (n % 4) {
     case 0:
@@ -65,7 +66,8 @@ static void write_trace(uint32_t count)
     for (uint32_t n = 0; n < count; n++) {
         struct event_record e = nth(n);
 
-        events_put(events, e.kind, e.mode, e.eip, e.value[0], e.value[1], e.value[2]);
+        events_put(events, e.kind, (struct event_modes){ e.mode, e.then }, e.eip, e.value[0],
+                   e.value[1], e.value[2]);
     }
     CHECK_EQ(writer_close(writer, &stats), 0);
     CHECK_EQ(stats.events, count);
@@ -85,6 +87,12 @@ static uint32_t read_trace(enum reader_end *end)
 
     *end = READER_DAMAGED;
     while (reader && reader_next(reader, &event)) {
+        if (event.kind == EVENT_mode) { /* found between the others, at every third */
+            CHECK_EQ(n % 3, 0);
+            CHECK_EQ(strcmp(event.word[0], kind_modes[(n + 17) / 3 % EVENT_MODES]), 0);
+            CHECK_EQ(strcmp(event.word[1], kind_modes[n / 3 % EVENT_MODES]), 0);
+            continue;
+        }
         if (!same(&event, n) || event.ns < last || event.ns < 5000)
             check_failures++;
         last = event.ns;
@@ -198,7 +206,7 @@ static void test_pause(void)
     const struct event_record *first;
 
     events_paused(events, 1ull << 40);
-    events_put(events, EVENT_halt, EVENT_MODE_KERNEL, 0, 0, 0, 0);
+    events_put(events, EVENT_halt, (struct event_modes){ 0, 0 }, 0, 0, 0, 0);
     CHECK_EQ(events_peek(events, &first), 1);
     CHECK_EQ(first->tsc + (1ull << 40) - __builtin_ia32_rdtsc() < 1ull << 40, 0);
     CHECK_EQ(__builtin_ia32_rdtsc() - (1ull << 40) - first->tsc < 1ull << 40, 1);
