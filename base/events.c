@@ -16,6 +16,7 @@ struct events {
     struct event_record *ring;
     /* the producer's */
     uint64_t paused, room_until, waits;
+    bool sensitive;
     _Atomic uint64_t put; /* events, ever */
     _Atomic uint32_t bell; /* rung for the consumer */
     /* the consumer's, apart: no line of the cache is written by both all the time */
@@ -36,13 +37,18 @@ static void ring_bell(_Atomic uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-struct events *events_create(void)
+bool events_sensitive(const struct events *events)
+{
+    return events->sensitive;
+}
+
+struct events *events_create(bool sensitive)
 {
     struct events *events = aligned_alloc(64, sizeof(*events));
 
     if (!events)
         return NULL;
-    *events = (struct events){ .room_until = RING };
+    *events = (struct events){ .room_until = RING, .sensitive = sensitive };
     events->ring = mmap(NULL, RING * sizeof(*events->ring), PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (events->ring != MAP_FAILED)

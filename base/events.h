@@ -40,8 +40,10 @@ struct event_record {
 
 struct events;
 
-/* NULL: no memory. */
-struct events *events_create(void);
+/* sensitive: every such instruction shall be told of, also what costs more than telling it does.
+ * NULL: no memory. */
+struct events *events_create(bool sensitive);
+bool events_sensitive(const struct events *events);
 void events_destroy(struct events *events);
 
 /* --- The producer ---------------------------------------------------------------- */

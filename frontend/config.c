@@ -149,6 +149,13 @@ static int take_trace(struct config *config, const char *value, struct error *er
     return 0;
 }
 
+static int take_trace_sensitive(struct config *config, const char *value, struct error *error)
+{
+    (void)value, (void)error;
+    config->trace_sensitive = true;
+    return 0;
+}
+
 static int take_log(struct config *config, const char *value, struct error *error)
 {
     static const char *const names[] = {

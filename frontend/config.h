@@ -66,6 +66,7 @@ struct config {
     uint64_t timeout_ns; /* 0: none */
 
     bool stats;
+    bool trace_sensitive;
     const char *stats_json, *trace, *log, *log_file;
 };
 

@@ -100,6 +100,8 @@ int config_check(struct config *config, struct error *error)
     if (config->expect && serial[0].kind == CONSOLE_NONE)
         return error_set(error, EX_USAGE,
                          "-expect: there is no serial line to watch; leave out -serial none");
+    if (config->trace_sensitive && !config->trace)
+        return error_set(error, EX_USAGE, "-trace-sensitive: of which trace? Add -trace FILE");
     if (config_debug_check(&config->debug, has_monitor(config), error))
         return -1;
     return check_start(config, error) || settle_display(config, error) ? -1 : 0;

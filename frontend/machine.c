@@ -127,7 +127,8 @@ static int create_cpu(struct machine *m, struct error *error)
     m->vcpu->stop = &m->stop;
     if (m->config->stats || m->config->stats_json)
         m->vcpu->spent = &m->spent;
-    if (m->config->trace && tracing_create(&m->tracing, m->vcpu, error))
+    if (m->config->trace &&
+        tracing_create(&m->tracing, m->vcpu, m->config->trace_sensitive, error))
         return -1;
     if (mem_create(m->vcpu))
         return error_set(error, EX_OSERR, "no host memory for the CPU's TLB; free some");

@@ -17,13 +17,14 @@ struct tracing {
     struct writer_stats file;
 };
 
-int tracing_create(struct tracing **out, struct vcpu *vcpu, struct error *error)
+int tracing_create(struct tracing **out, struct vcpu *vcpu, bool sensitive,
+                   struct error *error)
 {
     struct tracing *tracing = calloc(1, sizeof(*tracing));
 
     *out = tracing;
     if (tracing)
-        tracing->events = events_create();
+        tracing->events = events_create(sensitive);
     if (!tracing || !tracing->events)
         return error_set(error, EX_OSERR, "-trace: no host memory; free some");
     tracing->vcpu = vcpu;

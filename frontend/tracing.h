@@ -8,8 +8,10 @@ struct error;
 struct tracing; /* NULL: no -trace; nothing is done then */
 struct vcpu;
 
-/* Before the engine is made, which translates otherwise for a trace. 0, or -1 with *error. */
-int tracing_create(struct tracing **tracing, struct vcpu *vcpu, struct error *error);
+/* Before the engine is made, which translates otherwise for a trace; sensitive: -trace-sensitive.
+ * 0, or -1 with *error. */
+int tracing_create(struct tracing **tracing, struct vcpu *vcpu, bool sensitive,
+                   struct error *error);
 
 /* Makes the file; guest_ns: the guest's time. 0, or -1 with *error. */
 int tracing_open(struct tracing *tracing, const char *path, uint64_t guest_ns,

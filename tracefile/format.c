@@ -183,6 +183,8 @@ static unsigned number_of(struct format_words *words, struct format_cursor *to, 
     return words->number[slot];
 }
 
+_Static_assert(EVENT_COUNT < (FORMAT_WORD & ~FORMAT_SAME), "a kind and FORMAT_SAME in a byte");
+
 /* --- Records ------------------------------------------------------------------------ */
 
 void format_begin(struct format_cursor *cursor, uint8_t *at, uint8_t *end, uint64_t tsc)
@@ -198,29 +200,48 @@ static uint32_t eip_difference(uint32_t now, uint32_t before)
     return (uint32_t)zigzag((uint64_t)(int64_t)(int32_t)(now - before));
 }
 
+static bool is_same(const struct event_record *a, const struct event_record *b)
+{
+    bool same = a->eip == b->eip && a->mode == b->mode && a->then == b->then;
+
+    for (unsigned i = 0; i < EVENT_VALUES; i++)
+        same &= a->value[i] == b->value[i];
+    return same;
+}
+
+static void put_values(struct format_cursor *to, const struct event_record *event,
+                       const struct event_record *last, const uint64_t word[EVENT_VALUES])
+{
+    const struct kind_value *value = kinds[event->kind].value;
+
+    for (unsigned i = 0; i < EVENT_VALUES && value[i].type; i++)
+        put_number(to, value[i].type == TYPE_WORD  ? word[i]
+                       : value[i].type == TYPE_HEX ? zigzag(event->value[i] - last->value[i])
+                                                   : event->value[i]);
+}
+
 void format_put(struct format_cursor *to, struct format_words *words,
                 const struct event_record *event)
 {
     const struct kind_value *value = kinds[event->kind].value;
-    uint64_t number[EVENT_VALUES], *last = to->last[event->kind].value;
-    uint32_t *eip = &to->last[event->kind].eip;
+    struct event_record *last = &to->last[event->kind];
+    uint64_t word[EVENT_VALUES] = { 0 }, passed = zigzag(event->tsc - to->tsc);
 
-    for (unsigned i = 0; i < EVENT_VALUES; i++) {
-        number[i] = event->value[i];
-        if (value[i].type == TYPE_WORD)
-            number[i] = number_of(words, to, number[i]);
-        else if (value[i].type == TYPE_HEX)
-            number[i] = zigzag(number[i] - last[i]);
-        last[i] = event->value[i];
+    to->tsc = event->tsc;
+    if (is_same(event, last)) {
+        *to->at++ = event->kind | FORMAT_SAME;
+        put_number(to, passed);
+        return;
     }
+    for (unsigned i = 0; i < EVENT_VALUES; i++)
+        if (value[i].type == TYPE_WORD)
+            word[i] = number_of(words, to, event->value[i]);
     *to->at++ = event->kind;
     *to->at++ = (uint8_t)(event->mode | event->then << 4);
-    put_number(to, zigzag(event->tsc - to->tsc));
-    put_number(to, eip_difference(event->eip, *eip));
-    for (unsigned i = 0; i < EVENT_VALUES && value[i].type; i++)
-        put_number(to, number[i]);
-    to->tsc = event->tsc;
-    *eip = event->eip;
+    put_number(to, passed);
+    put_number(to, eip_difference(event->eip, last->eip));
+    put_values(to, event, last, word);
+    *last = *event;
 }
 
 static enum format_got get_word(struct format_cursor *from, struct format_word *word)
@@ -242,35 +263,67 @@ static bool get_modes(struct format_cursor *from, struct event_record *event)
     return event->mode < EVENT_MODES && event->then < EVENT_MODES;
 }
 
-static bool get_values(struct format_cursor *from, struct event_record *event)
+static bool get_values(struct format_cursor *from, struct event_record *event,
+                       const struct event_record *last)
 {
     const struct kind_value *value = kinds[event->kind].value;
-    uint64_t *last = from->last[event->kind].value;
 
     for (unsigned i = 0; i < EVENT_VALUES && value[i].type; i++) {
         if (!get_number(from, &event->value[i]))
             return false;
         if (value[i].type == TYPE_HEX)
-            event->value[i] = last[i] + unzigzag(event->value[i]);
-        last[i] = event->value[i];
+            event->value[i] = last->value[i] + unzigzag(event->value[i]);
     }
+    return true;
+}
+
+/* Behind the kind of a record that is not FORMAT_SAME. */
+static bool get_record(struct format_cursor *from, struct event_record *event,
+                       const struct event_record *last)
+{
+    uint64_t passed, eip;
+
+    if (!get_modes(from, event) || !get_number(from, &passed) || !get_number(from, &eip) ||
+        !get_values(from, event, last))
+        return false;
+    event->tsc = from->tsc + unzigzag(passed);
+    event->eip = last->eip + (uint32_t)unzigzag(eip);
+    return true;
+}
+
+static bool get_same(struct format_cursor *from, struct event_record *event,
+                     const struct event_record *last)
+{
+    uint8_t kind = event->kind;
+    uint64_t passed;
+
+    *event = *last;
+    event->kind = kind;
+    if (!get_number(from, &passed))
+        return false;
+    event->tsc = from->tsc + unzigzag(passed);
     return true;
 }
 
 enum format_got format_get(struct format_cursor *from, struct event_record *event,
                            struct format_word *word)
 {
-    uint64_t tsc, eip;
+    uint8_t first;
+    bool ok;
 
     if (from->at == from->end)
         return FORMAT_GOT_END;
-    *event = (struct event_record){ .kind = *from->at++ };
-    if (event->kind == FORMAT_WORD)
+    first = *from->at++;
+    if (first == FORMAT_WORD)
         return get_word(from, word);
-    if (event->kind >= EVENT_COUNT || !get_modes(from, event) || !get_number(from, &tsc) ||
-        !get_number(from, &eip) || !get_values(from, event))
+    *event = (struct event_record){ .kind = first & ~FORMAT_SAME };
+    if (event->kind >= EVENT_COUNT)
         return FORMAT_GOT_DAMAGE;
-    event->tsc = from->tsc += unzigzag(tsc);
-    event->eip = from->last[event->kind].eip += (uint32_t)unzigzag(eip);
+    ok = first & FORMAT_SAME ? get_same(from, event, &from->last[event->kind])
+                             : get_record(from, event, &from->last[event->kind]);
+    if (!ok)
+        return FORMAT_GOT_DAMAGE;
+    from->tsc = event->tsc;
+    from->last[event->kind] = *event;
     return FORMAT_GOT_EVENT;
 }

@@ -8,9 +8,10 @@
  *            first event counts from, the counter and the host's time when it was written; then
  *            the records, compressed
  *   record   kind, mode and what it has led to (in the high half); then as variable-length
- *            numbers: the counter as the difference to the record before, eip and each HEX as that to
- *            the record of the same kind before (0 at the start of a block), other values as they
- *            are; of a WORD its number
+ *            numbers: the counter as the difference to the record before, eip and each HEX as that
+ *            to the record of the same kind before (0 at the start of a block), other values as
+ *            they are; of a WORD its number. kind | FORMAT_SAME: all but the counter is as in that
+ *            record, and left out
  *   word     FORMAT_WORD, length, bytes: the next number, from 1 on, in all blocks behind it
  *
  * All numbers are little-endian; variable-length ones have 7 bits in each byte, the low ones first,
@@ -29,6 +30,7 @@
 #define FORMAT_MAGIC "NOVTRACE"
 #define FORMAT_BLOCK 0x4b42544eu /* "NTBK" */
 #define FORMAT_WORD 0xff
+#define FORMAT_SAME 0x80
 #define FORMAT_HEADER_SIZE 48
 #define FORMAT_BLOCK_SIZE 48
 #define FORMAT_RAW_MAX (1u << 20)    /* of a block's records */
@@ -71,10 +73,7 @@ void format_words_destroy(struct format_words *words);
 struct format_cursor {
     uint8_t *at, *end;
     uint64_t tsc;
-    struct { /* the last of each kind */
-        uint64_t value[EVENT_VALUES];
-        uint32_t eip;
-    } last[EVENT_COUNT];
+    struct event_record last[EVENT_COUNT]; /* of each kind */
 };
 
 /* At the start of a block. */

@@ -1,7 +1,8 @@
 /*
  * A trace as one page of HTML that needs nothing else: a timeline to zoom into. timeline.html is
  * the page; what is put into it is the table of kinds and the events, encoded as in a trace
- * (format.h, with guest nanoseconds instead of the counter, and blocks of 256), compressed and in base 64.
+ * (format.h, with guest nanoseconds instead of the counter, and blocks of 256), compressed and in
+ * base 64.
  */
 #ifndef TRACEFILE_TIMELINE_H
 #define TRACEFILE_TIMELINE_H

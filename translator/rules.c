@@ -1,6 +1,7 @@
 /* Rules as data: rules.def's rows, and the emitters for instructions that the host has too. */
 #include "translator/rules.h"
 
+#include "base/events.h"
 
 enum kind { KIND_INTERPRET, KIND_SAME, KIND_INLINE, KIND_OUTSIDE };
 
@@ -292,12 +293,21 @@ static void interpret(struct builder *b, const struct insn *in, enum site_kind k
     rule_callout(b, in, kind, !(in->info->attr & (A_BRANCH | A_FAR | A_ENDS | A_UNDEFINED)));
 }
 
+/* For -trace-sensitive: what is called is told. */
+static bool is_told(const struct builder *b, const struct insn *in)
+{
+    const struct events *events = b->t->vcpu->events;
+
+    return events && events_sensitive(events) && rules[in->id].kind != KIND_OUTSIDE &&
+           in->info->attr & (A_SENSITIVE | A_PRIVILEGED | A_IOPL);
+}
+
 void rule_apply(struct builder *b, const struct insn *in)
 {
     const struct rule *rule = &rules[in->id];
     uint32_t attr = in->info->attr;
 
-    if (adapt_calls(b->t, b->gpa + (b->at - b->eip))) {
+    if (adapt_calls(b->t, b->gpa + (b->at - b->eip)) || is_told(b, in)) {
         interpret(b, in, attr & A_ANY_FPU ? SITE_FPU : SITE_EXECUTE);
         return;
     }

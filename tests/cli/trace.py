@@ -113,6 +113,18 @@ def test_tiers(folder):
                   "the tier that was asked for")
 
 
+def test_sensitive(folder):
+    """What is translated in line is not told, but for those who ask."""
+    path, plain = record(KERNELS, folder)
+    few = counts(path, "--filter", "instruction=pushf")
+    path, stats = record(KERNELS, folder, "-trace-sensitive")
+    compare(counts(path), stats, "-trace-sensitive")
+    for name in ("pushf", "popf", "cli", "sti", "iret"):
+        many = counts(path, "--filter", f"instruction={name}").get("callout", 0)
+        check(many > few.get("callout", 0), f"{many} of {name}")
+    check(stats["engine"]["callouts"] > plain["engine"]["callouts"], "more callouts")
+
+
 def lines(*words):
     status, out, err = novt("trace", *words, "--text")
     check(status == 0 and not err, f"{words}: {status} {err}")
@@ -206,6 +218,7 @@ def test_bad_input(path, folder):
     refused(65, "read from any position", "trace", folder)
     refused(64, "which file", "trace")
     refused(64, "unknown", "trace", path, "--nonsense")
+    refused(64, "of which trace", "run", "-kernel", KERNELS, "-trace-sensitive")
     refused(64, "one of them", "trace", path, "--text", "--chrome")
     refused(64, "needs a value", "trace", path, "--timeline")
     refused(64, "no such event", "trace", path, "--filter", "nonsense")
@@ -252,6 +265,7 @@ def main():
         test_bad_input(path, folder)
         test_killed(folder)
         test_tiers(folder)
+        test_sensitive(folder)
     status, out, _ = novt("trace", "--help")
     check(status == 0 and "hidden_fault" in out and "Modes: real" in out, "--help")
     print(f"{'FAIL' if failed else 'ok'} trace")

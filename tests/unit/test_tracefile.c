@@ -58,7 +58,7 @@ static bool same(const struct reader_event *got, uint32_t n)
 
 static void write_trace(uint32_t count)
 {
-    struct events *events = events_create();
+    struct events *events = events_create(false);
     struct writer_stats stats;
     struct writer *writer;
 
@@ -202,7 +202,7 @@ static void test_version(void)
 /* Guest time stands still during a pause. */
 static void test_pause(void)
 {
-    struct events *events = events_create();
+    struct events *events = events_create(false);
     const struct event_record *first;
 
     events_paused(events, 1ull << 40);
