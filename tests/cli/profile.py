@@ -114,7 +114,8 @@ def symbols_of(data, folder):
 
 def test_perf(folder):
     done = run(["perf", "record", "-k", "mono", "-e", "cpu-clock", "-F", "999", "-o", "perf.data",
-                *command("-perf", *(["jitdump"] if PART == "jitdump" else []), words="fast")],
+                *command("-perf", *(["jitdump"] if PART == "jitdump" else []),
+                         words="only callret int_iret syscall pushf_popf")],
                folder)
     check(done.returncode in (0, 1) and "DONE" in done.stdout, done.stderr)
     data = "perf.data"
