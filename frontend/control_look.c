@@ -20,7 +20,9 @@
 #include "shadowmm/shadowmm.h"
 #include "translator/listing.h"
 
-enum { UNITS_MAX = 4, HOST_STEPS_MAX = 128, STEPS_MAX = 100000, NAME_SIZE = 128 };
+enum { UNITS_MAX = 4, HOST_STEPS_MAX = 128, STEPS_MAX = 100000,
+       TRANSLATED_MAX = 1000, /* a millisecond or so each */
+       NAME_SIZE = 128 };
 
 static void put_hex(json_t *to, const char *name, uint64_t value, int digits)
 {
@@ -295,10 +297,8 @@ int control_units(struct control_call *call)
     put_hex(call->result, "address", gla, 8);
     put_name(call, call->result, gla);
     put_code(call, gla);
-    if (!is_translated(call->machine))
-        return error_set(&call->error, EX_UNAVAILABLE, "units: engine %s translates nothing",
-                         call->machine->engine->name);
-    listing_at(call->machine->vcpu, gla, add_unit, rows);
+    if (is_translated(call->machine))
+        listing_at(call->machine->vcpu, gla, add_unit, rows);
     return 0;
 }
 
@@ -381,8 +381,9 @@ int control_step(struct control_call *call)
 
     if (may_step(call))
         return -1;
-    if (count < 1 || count > STEPS_MAX)
-        return error_set(&call->error, EX_USAGE, "step: 1 to %d", STEPS_MAX);
+    if (count < 1 || count > (translated ? TRANSLATED_MAX : STEPS_MAX))
+        return error_set(&call->error, EX_USAGE, "step: 1 to %d, translated to %d", STEPS_MAX,
+                         TRANSLATED_MAX);
     if (translated && !is_translated(m))
         return error_set(&call->error, EX_UNAVAILABLE, "step: engine %s translates nothing",
                          m->engine->name);
