@@ -59,7 +59,9 @@ class Terminal:
     """A window of a tmux server of our own."""
 
     def __init__(self, directory, command, columns=100, rows=40, term="screen"):
-        self.tmux = ["tmux", "-f", "/dev/null", "-S", os.path.join(directory, "tmux")]
+        # A socket of its own: a server that is ending may still have the last one's.
+        path = tempfile.mkdtemp(dir=directory)
+        self.tmux = ["tmux", "-f", "/dev/null", "-S", os.path.join(path, "tmux")]
         self.run("new-session", "-d", "-x", str(columns), "-y", str(rows),
                  f"TERM={term} {command}; echo STATUS $?; sleep 1000")
 
