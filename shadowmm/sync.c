@@ -88,17 +88,20 @@ static unsigned table_entries(const struct table *t)
 /* Drops what was made through entries [first, end) at a place. */
 static void drop_at(struct shadowmm *sm, const struct place *p, unsigned first, unsigned end)
 {
+    uint64_t gla = p->base + ((uint64_t)first << p->shift);
+    uint64_t size = (uint64_t)(end - first) << p->shift;
+    uint32_t views = p->views & ~VIEW_SHARED;
+
     if (!p->views)
         return;
     sm->stats.entries_dropped++;
-    event_tell(sm->vcpu, EVENT_drop, p->base + ((uint64_t)first << p->shift),
-               (uint64_t)(end - first) << p->shift, 0);
+    event_tell(sm->vcpu, EVENT_drop, gla, size, 0);
     if (p->views & VIEW_SHARED)
-        share_drop(sm, p->base + ((uint64_t)first << p->shift),
-                   (uint64_t)(end - first) << p->shift);
-    for (uint32_t left = p->views & ~VIEW_SHARED; left; left &= left - 1)
-        view_drop(sm, &sm->view[__builtin_ctz(left)], p->base + ((uint64_t)first << p->shift),
-                  (uint64_t)(end - first) << p->shift);
+        share_drop(sm, gla, size);
+    if (size == PAGE_SIZE)
+        views &= holders_of(sm, gla);
+    for (; views; views &= views - 1)
+        view_drop(sm, &sm->view[__builtin_ctz(views)], gla, size);
 }
 
 /* The same at all places. */
@@ -334,6 +337,7 @@ void sync_begin(struct shadowmm *sm)
 
 bool sync_filled(struct shadowmm *sm, uint64_t gla, const struct walk *walk)
 {
+    holders_filled(sm, gla, walk->size);
     if (sm->sharing)
         share_filled(sm, gla);
     for (unsigned i = 0; i < walk->tables; i++) {

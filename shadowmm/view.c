@@ -209,8 +209,9 @@ static void invlpg(struct vcpu *vcpu, uint64_t gla)
     vcpu->bt.leave |= sync_invlpg(sm, gla);
     vcpu->bt.leave |= share_invlpg(sm, gla);
     for (unsigned i = 0; i < sm->view_count; i++)
-        if (sm->view[i].valid)
+        if (sm->view[i].valid && holders_of(sm, gla) >> i & 1)
             view_drop(sm, &sm->view[i], gla & ~PAGE_MASK, PAGE_SIZE);
+    holders_begin(sm, gla);
 }
 
 static void note_writer(struct shadowmm *sm, uint64_t gfn)

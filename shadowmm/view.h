@@ -120,6 +120,13 @@ struct share {
 
 struct table_chunk;
 
+#define HOLDERS 64
+
+struct holders {
+    uint32_t page, views;    /* bit n: view n may hold it */
+    bool known;
+};
+
 struct shadowmm {
     struct vcpu *vcpu;
     struct tlb *plain_tlb[2]; /* what was there before, given back at the end */
@@ -131,6 +138,8 @@ struct shadowmm {
     uint64_t tables_end;     /* none at this gfn or above */
     bool touched;            /* see shadowmm_touched() */
     uint8_t *writer;         /* by gfn: 0, view number + 1 or WRITER_MANY may hold a write right */
+    struct holders holders[HOLDERS]; /* by page (holders.c) */
+    uint64_t holders_regions[1024 / 64]; /* bit n: there may be some of the 4 MiB at n << 22 */
     struct table *unsync, *free_tables;
     unsigned free_count;
     uint64_t fill;           /* counts page faults, so to speak: one fills a run at most */
@@ -158,6 +167,11 @@ void view_select(struct shadowmm *sm);
 void view_flush(struct shadowmm *sm, struct view *view);
 void view_empty_all(struct shadowmm *sm); /* they stay selected and keep their windows */
 void view_drop(struct shadowmm *sm, struct view *view, uint64_t gla, uint64_t size);
+
+/* --- holders.c --- */
+uint32_t holders_of(struct shadowmm *sm, uint64_t gla); /* bit n: view n may hold gla's page */
+void holders_begin(struct shadowmm *sm, uint64_t gla);  /* no view does */
+void holders_filled(struct shadowmm *sm, uint64_t gla, uint64_t size); /* the current view does */
 
 /* --- jumps.c --- */
 int jumps_create(struct jumps *jumps, unsigned shift); /* 0 or -errno */

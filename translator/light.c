@@ -26,13 +26,18 @@ void light_end(struct builder *b, const struct insn *in, uint32_t slow)
     rule_callout(b, in, SITE_EXECUTE, true);
 }
 
-/* The host address of [gla, gla + size), if it is in one page that the TLB has. */
-static uint8_t *in_page(const struct vcpu *vcpu, uint32_t gla, uint64_t size,
-                        enum mem_access access)
+/*
+ * The host address of [gla, gla + size), if it is in one page that the TLB has or may have. What
+ * else there is to do about the page, the interpreter does.
+ */
+static uint8_t *in_page(struct vcpu *vcpu, uint32_t gla, uint64_t size, enum mem_access access)
 {
     const struct tlb *tlb = (const struct tlb *)(uintptr_t)vcpu->bt.tlb;
 
-    if ((gla & PAGE_MASK) + size > PAGE_SIZE || !tlb_hit(tlb, access, gla))
+    if ((gla & PAGE_MASK) + size > PAGE_SIZE)
+        return NULL;
+    if (!tlb_hit(tlb, access, gla) &&
+        (mem_fill(vcpu, gla, 1, access) != MEM_FILLED || vcpu->bt.leave))
         return NULL;
     return (uint8_t *)(uintptr_t)(tlb->addend[tlb_index(gla)] + gla);
 }
@@ -73,7 +78,7 @@ static uint64_t room_at(const struct vcpu *vcpu, const struct run *run, uint64_t
  * How many elements at seg:reg lie in one page and in the segment; *at: the host address of the
  * first. 0: ask the interpreter.
  */
-static uint64_t span(const struct vcpu *vcpu, const struct run *run, unsigned seg, unsigned reg,
+static uint64_t span(struct vcpu *vcpu, const struct run *run, unsigned seg, unsigned reg,
                      enum mem_access access, uint64_t count, uint8_t **at)
 {
     const struct bt_segment *s = &vcpu->bt_seg[seg];
@@ -81,7 +86,7 @@ static uint64_t span(const struct vcpu *vcpu, const struct run *run, unsigned se
     uint32_t gla = (uint32_t)(s->base + offset);
     uint64_t fit = room_at(vcpu, run, offset, gla, s->limit[access == MEM_WRITE]) / run->size;
 
-    *at = in_page(vcpu, gla, 1, access);
+    *at = fit ? in_page(vcpu, gla, 1, access) : NULL;
     return !*at ? 0 : fit < count ? fit : count;
 }
 
@@ -157,9 +162,9 @@ static bool segmented_movs(struct vcpu *vcpu, uint32_t argument)
     if (count > RUN_MAX)
         return false;
     for (; count; count -= done) {
-        done = span(vcpu, &run, SEG_ES, RDI, MEM_WRITE, count, &to);
+        done = span(vcpu, &run, argument >> 8 & 0xff, RSI, MEM_READ, count, &from);
         if (done)
-            done = span(vcpu, &run, argument >> 8 & 0xff, RSI, MEM_READ, done, &from);
+            done = span(vcpu, &run, SEG_ES, RDI, MEM_WRITE, done, &to);
         if (!done)
             return false;
         move(to, from, done, run.size, vcpu->bt.flag_df);
@@ -213,9 +218,9 @@ bool bt_rep_movs(struct vcpu *vcpu, uint32_t size)
     for (; count; count -= done) {
         done = elements_in_page((uint32_t)vcpu->gpr[RDI], count, size);
         done = elements_in_page((uint32_t)vcpu->gpr[RSI], done, size);
-        to = done ? in_page(vcpu, (uint32_t)vcpu->gpr[RDI], done * size, MEM_WRITE) : NULL;
-        from = to ? in_page(vcpu, (uint32_t)vcpu->gpr[RSI], done * size, MEM_READ) : NULL;
-        if (!from)
+        from = done ? in_page(vcpu, (uint32_t)vcpu->gpr[RSI], done * size, MEM_READ) : NULL;
+        to = from ? in_page(vcpu, (uint32_t)vcpu->gpr[RDI], done * size, MEM_WRITE) : NULL;
+        if (!to)
             return false;
         move(to, from, done, size, false);
         vcpu->gpr[RDI] = (uint32_t)(vcpu->gpr[RDI] + done * size);
