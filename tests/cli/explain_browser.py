@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
 SKIP = 77
 EIP, CLASS, SIZE, WHY, SENSITIVE = 0, 3, 4, 6, 8
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
 SKIP = 77
 # What somebody does with the mouse: the wheel over the middle, then a click on a row of events.
 PLAY = """<script>
