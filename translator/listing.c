@@ -133,6 +133,7 @@ bool listing_unit(struct listing *listing, enum listing_form form, uint32_t eip,
     unit_bury(t);
     if (first.len > room) {
         out->count = 1;
+        out->tail = NULL;
         out->tail_len = 0;
         out->insn[0] = (struct listing_insn){ .in = first, .eip = eip, .class = LISTING_CALLED };
         return true;
