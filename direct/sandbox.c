@@ -25,6 +25,7 @@
 #define KICK_SIGNAL SIGUSR1
 #define GRACE_NS 1000000000ull
 #define SLICE_NS 100000000ull /* looks at the time and at kicks this often */
+#define IDLE_PART 4
 #define PARK_LOOKS 2500       /* in 200 ms; for the few instructions before it sleeps */
 #define SYS_SECCOMP_CODE 1
 #define LANDING_SIZE 0x100000ull
@@ -289,14 +290,24 @@ static void sleep_on(struct sandbox *s, uint32_t seen, uint64_t left)
     sandbox_futex(&s->report->exit, FUTEX_WAIT, seen, &t);
 }
 
+/* What the process has had of the CPU: its clock, as clock_getcpuclockid() has it. */
+static uint64_t cpu_ns(const struct sandbox *s)
+{
+    struct timespec t = { 0 };
+
+    clock_gettime((clockid_t)(~(unsigned)s->pid << 3 | 2), &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 /*
  * Waits for the end of the run. False: stuck. A kick starts the grace, of which each look takes a
- * slice at most: a busy host may have run neither of us in the meantime. The clock is read only
- * when the runner did not come back at once.
+ * slice at most, and little when the process has not run since the last one: a busy host may have
+ * run us and not it. (A program that sleeps with its signals blocked is found all the same.) The
+ * clock is read only when the runner did not come back at once.
  */
 static bool wait_exit(struct sandbox *s, uint64_t timeout_ns)
 {
-    uint64_t end = NO_DEADLINE, grace = GRACE_NS, last = 0, now;
+    uint64_t end = NO_DEADLINE, grace = GRACE_NS, last = 0, cpu = 0, now, slice;
     uint32_t seen;
     bool first = true;
 
@@ -314,10 +325,12 @@ static bool wait_exit(struct sandbox *s, uint64_t timeout_ns)
             end = NO_DEADLINE;
             sandbox_kick(s);
         }
-        if (s->kicked && last)
-            grace -= min64(grace, min64(now - last, SLICE_NS));
+        if (s->kicked && last) {
+            slice = min64(now - last, SLICE_NS);
+            grace -= min64(grace, cpu_ns(s) == cpu ? slice / IDLE_PART : slice);
+        }
         if (s->kicked)
-            last = now;
+            last = now, cpu = cpu_ns(s);
         if (!grace)
             return false;
         sleep_on(s, seen, min64(end - now, grace));
