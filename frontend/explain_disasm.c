@@ -58,13 +58,15 @@ void explain_disasm_guest(struct explain_disasm *d, const struct insn *in, uint3
         snprintf(text, EXPLAIN_TEXT, "%s", in->info->mnemonic);
 }
 
-/* mov reg64, imm64: what the value is, by what comes behind it (rules.c, light.c, count.c). */
+/* mov reg64, imm64: what the value is, by what comes behind it (rules*.c, light.c, count.c). */
 static const char *pointer_of(const uint8_t *code)
 {
     if (code[0] == 0x49 && code[1] == 0xbb && code[10] == 0x4d)
         return "mov r11, this unit's counter";
     if (code[0] != 0x49 || code[1] != 0xb9)
         return NULL;
+    if (code[10] == 0x47)
+        return "mov r9, a table";
     return code[10] == 0x4c ? "mov r9, a function for it"
            : code[10] == 0xe9 ? "mov r9, this instruction" : NULL;
 }
