@@ -63,10 +63,11 @@ static bool may_go(const struct pci_msix *m, const uint8_t *entry)
 
 void pci_msix_send(struct pci_msix *m, unsigned vector)
 {
-    const uint8_t *entry = m->table + PCI_MSIX_ENTRY_SIZE * vector;
+    const uint8_t *entry;
 
     if (vector >= m->count)
         return;
+    entry = m->table + PCI_MSIX_ENTRY_SIZE * vector;
     m->pending |= 1u << vector;
     if (!may_go(m, entry))
         return;

@@ -81,7 +81,8 @@ static void on_fault(int sig, siginfo_t *info, void *ucontext)
 {
     const struct sigaction *old = &previous[sig];
 
-    if (running && (sig == SIGTRAP ? steps_trapped(running, ucontext)
+    if (running && (sig == SIGTRAP ? translator_of(running)->steps &&
+                                         steps_trapped(running, ucontext)
                                    : guest_fault(sig, info, ucontext)))
         return;
     if (old->sa_flags & SA_SIGINFO && old->sa_sigaction) {

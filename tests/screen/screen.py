@@ -400,7 +400,7 @@ def case_window(novt):
         grab(window, environment)
         desktop.do("key", "q")
         wait_for(process, b"DONE")
-        check("novt - " in window_title(window, environment), "the title")
+        until(lambda: "novt - " in window_title(window, environment), "the title")
 
 
 TITLE = re.compile(r"novt - speed \d+ % \(\d+ % direct, \d+ % translated\), \d+ % busy")
