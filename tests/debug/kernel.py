@@ -3,8 +3,9 @@
 
 The guest's own /proc/kallsyms becomes an ELF file with symbols of functions; then gdb breaks in a
 system call that a shell makes all the time, looks at the stack, finishes, steps, watches the
-kernel's tick count. The guest must not be the worse for it. With VMLINUX (out of the package
-linux-image-VERSION-dbg) symbols are that file's, and the guest is started with nokaslr.
+kernel's tick count, steps over the POPF of a task switch. The guest must not be the worse for it.
+With VMLINUX (out of the package linux-image-VERSION-dbg) symbols are that file's, and the guest is
+started with nokaslr.
 """
 import os
 import re
@@ -23,7 +24,7 @@ from remote import Remote  # noqa: E402
 WAIT = 120
 NAMES = ("do_sys_openat2 __ia32_sys_openat __ia32_compat_sys_openat do_int80_syscall_32 "
          "__do_fast_syscall_32 do_fast_syscall_32 do_SYSENTER_32 entry_SYSENTER_32 "
-         "entry_INT80_32 ia32_sys_call get_jiffies_64 _stext _etext").split()
+         "entry_INT80_32 ia32_sys_call get_jiffies_64 __switch_to_asm _stext _etext").split()
 FAILURES = []
 
 
@@ -124,6 +125,23 @@ def debug(symbols, socket):
           "watch", out)
 
 
+def step_over_popf(symbols, socket):
+    """The one of each switch to another task: behind it the flags are those that it popped."""
+    out = gdb(symbols, socket, "x/90i __switch_to_asm", "detach")
+    popf = re.search(r"0x([0-9a-f]+) <__switch_to_asm\+\d+>:\s+popf", out)
+    check(popf, "no popf", out)
+    if not popf:
+        return
+    at = int(popf[1], 16)
+    out = gdb(symbols, socket, f"break *{at:#x}", "continue", "x/wx $esp", "delete", "stepi",
+              "p/x $eflags", "p/x $pc", "detach")
+    got = re.search(r":\s+0x([0-9a-f]+)\n(?:.*\n)*.*= 0x([0-9a-f]+)\n.*= 0x([0-9a-f]+)", out)
+    check(got, "no step", out)
+    if got:
+        popped, flags, pc = (int(word, 16) for word in got.groups())
+        check(pc == at + 1 and (popped ^ flags) & 0x4ed5 == 0, f"{pc:x}, {popped:x}, {flags:x}", out)
+
+
 def main():
     novt, engine, kernel = sys.argv[1:4]
     if not shutil.which("gdb"):
@@ -149,6 +167,7 @@ def main():
                 read_symbols(console, socket, symbols)
             console.type("while :; do cat /proc/version >/dev/null; done\r")
             debug(symbols, socket)
+            step_over_popf(symbols, socket)
             console.type("\x03")
             console.answer("echo alive-$((1 + 1))", "alive-2", WAIT)
             console.type("poweroff -f\r")
