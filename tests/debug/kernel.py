@@ -139,7 +139,8 @@ def step_over_popf(symbols, socket):
     check(got, "no step", out)
     if got:
         popped, flags, pc = (int(word, 16) for word in got.groups())
-        check(pc == at + 1 and (popped ^ flags) & 0x4ed5 == 0, f"{pc:x}, {popped:x}, {flags:x}", out)
+        check(pc == at + 1 and (popped ^ flags) & 0x4ed5 == 0,
+              f"{pc:x}, {popped:x}, {flags:x}", out)
 
 
 def main():
