@@ -167,7 +167,8 @@ static void take(struct gdb_stub *stub, enum gdb_input input)
     case GDB_NAK: stub->host.send(stub->host.arg, stub->out, stub->out_size); break;
     case GDB_INTERRUPT:
         stub->range_from = stub->range_end = 0;
-        stub->host.halt(stub->host.arg);
+        if (stub->running) /* else it has just stopped by itself, and said why */
+            stub->host.halt(stub->host.arg);
         break;
     case GDB_ACK:
     case GDB_NOTHING: break;
