@@ -6,6 +6,7 @@
 #ifndef CPU_HOST_OPS_H
 #define CPU_HOST_OPS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cpu/host_flags.h"
@@ -107,5 +108,38 @@ typedef uint64_t host_binary_fn(unsigned size, uint64_t a, uint64_t b, uint16_t 
     }
 
 #include "cpu/host_ops.def"
+
+/* --- REP MOVS and REP STOS of n elements, downwards if back is set -------------------------- */
+
+#define HOST_MOVS(text)                                                                            \
+    __asm__ volatile(text : "+D"(to), "+S"(from), "+c"(n) : : "memory")
+
+static inline void host_movs(unsigned size, bool back, uint8_t *to, const uint8_t *from,
+                             uint64_t n)
+{
+    switch (size << 1 | back) {
+    case 2: HOST_MOVS("rep movsb"); break;
+    case 3: HOST_MOVS("std; rep movsb; cld"); break;
+    case 4: HOST_MOVS("rep movsw"); break;
+    case 5: HOST_MOVS("std; rep movsw; cld"); break;
+    case 8: HOST_MOVS("rep movsl"); break;
+    default: HOST_MOVS("std; rep movsl; cld"); break;
+    }
+}
+
+#define HOST_STOS(text)                                                                            \
+    __asm__ volatile(text : "+D"(to), "+c"(n) : "a"(value) : "memory")
+
+static inline void host_stos(unsigned size, bool back, uint8_t *to, uint64_t value, uint64_t n)
+{
+    switch (size << 1 | back) {
+    case 2: HOST_STOS("rep stosb"); break;
+    case 3: HOST_STOS("std; rep stosb; cld"); break;
+    case 4: HOST_STOS("rep stosw"); break;
+    case 5: HOST_STOS("std; rep stosw; cld"); break;
+    case 8: HOST_STOS("rep stosl"); break;
+    default: HOST_STOS("std; rep stosl; cld"); break;
+    }
+}
 
 #endif

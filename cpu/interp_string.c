@@ -176,36 +176,6 @@ static enum step string_execute(struct vcpu *vcpu, const struct insn *in,
 
 /* --- the host's string instructions, on n > 0 elements ---------------------------------------- */
 
-#define HOST_MOVS(text)                                                                            \
-    __asm__ volatile(text : "+D"(to), "+S"(from), "+c"(n) : : "cc", "memory")
-
-static void host_movs(const struct string *s, uint8_t *to, const uint8_t *from, uint64_t n)
-{
-    switch (s->size << 1 | s->back) {
-    case 2: HOST_MOVS("rep movsb"); break;
-    case 3: HOST_MOVS("std; rep movsb; cld"); break;
-    case 4: HOST_MOVS("rep movsw"); break;
-    case 5: HOST_MOVS("std; rep movsw; cld"); break;
-    case 8: HOST_MOVS("rep movsl"); break;
-    default: HOST_MOVS("std; rep movsl; cld"); break;
-    }
-}
-
-#define HOST_STOS(text)                                                                            \
-    __asm__ volatile(text : "+D"(to), "+c"(n) : "a"(value) : "cc", "memory")
-
-static void host_stos(const struct string *s, uint8_t *to, uint64_t value, uint64_t n)
-{
-    switch (s->size << 1 | s->back) {
-    case 2: HOST_STOS("rep stosb"); break;
-    case 3: HOST_STOS("std; rep stosb; cld"); break;
-    case 4: HOST_STOS("rep stosw"); break;
-    case 5: HOST_STOS("std; rep stosw; cld"); break;
-    case 8: HOST_STOS("rep stosl"); break;
-    default: HOST_STOS("std; rep stosl; cld"); break;
-    }
-}
-
 #define HOST_CMPS(text)                                                                            \
     __asm__ volatile(text HOST_FLAGS_STORE : "+S"(a), "+D"(b), "+c"(n), "=&a"(*flags) : : "cc",    \
                      "memory")
@@ -271,7 +241,7 @@ static bool movs_run(struct vcpu *vcpu, struct string *s, uint64_t count, uint64
         return true;
     if (!count)
         return false;
-    host_movs(s, to, from, count);
+    host_movs(s->size, s->back, to, from, count);
     index_add(vcpu, s, RSI, count * s->step);
     index_add(vcpu, s, RDI, count * s->step);
     *done = count;
@@ -304,7 +274,7 @@ static bool stos_run(struct vcpu *vcpu, struct string *s, uint64_t count, uint64
     if (elements_at(vcpu, s, SEG_ES, RDI, true, &count, &to))
         return true;
     if (count)
-        host_stos(s, to, vcpu->gpr[RAX], count);
+        host_stos(s->size, s->back, to, vcpu->gpr[RAX], count);
     index_add(vcpu, s, RDI, count * s->step);
     *done = count;
     return false;

@@ -1,6 +1,7 @@
 /* Light calls: emitting them, and the C behind those for strings. */
 #include "translator/emit.h"
 
+#include "cpu/host_ops.h"
 #include "cpu/tlb.h"
 
 uint32_t light_call(struct builder *b, light_fn *fn)
@@ -103,36 +104,6 @@ static void take(struct vcpu *vcpu, const struct run *run, uint64_t count)
     vcpu->gpr[RCX] = (vcpu->gpr[RCX] & ~run->mask) | ((vcpu->gpr[RCX] - count) & run->mask);
 }
 
-#define STORE(text)                                                                                \
-    __asm__ volatile(text : "+D"(to), "+c"(count) : "a"(value) : "memory")
-
-static void store(uint8_t *to, uint64_t value, uint64_t count, unsigned size, bool back)
-{
-    switch (size << 1 | back) {
-    case 2: STORE("rep stosb"); break;
-    case 3: STORE("std; rep stosb; cld"); break;
-    case 4: STORE("rep stosw"); break;
-    case 5: STORE("std; rep stosw; cld"); break;
-    case 8: STORE("rep stosl"); break;
-    default: STORE("std; rep stosl; cld"); break;
-    }
-}
-
-#define MOVE(text)                                                                                 \
-    __asm__ volatile(text : "+D"(to), "+S"(from), "+c"(count) : : "memory")
-
-static void move(uint8_t *to, const uint8_t *from, uint64_t count, unsigned size, bool back)
-{
-    switch (size << 1 | back) {
-    case 2: MOVE("rep movsb"); break;
-    case 3: MOVE("std; rep movsb; cld"); break;
-    case 4: MOVE("rep movsw"); break;
-    case 5: MOVE("std; rep movsw; cld"); break;
-    case 8: MOVE("rep movsl"); break;
-    default: MOVE("std; rep movsl; cld"); break;
-    }
-}
-
 /* What is left when these return false, the interpreter does, from where they came to. */
 static bool segmented_stos(struct vcpu *vcpu, uint32_t argument)
 {
@@ -146,7 +117,7 @@ static bool segmented_stos(struct vcpu *vcpu, uint32_t argument)
         done = span(vcpu, &run, SEG_ES, RDI, MEM_WRITE, count, &to);
         if (!done)
             return false;
-        store(to, vcpu->gpr[RAX], done, run.size, vcpu->bt.flag_df);
+        host_stos(run.size, vcpu->bt.flag_df, to, vcpu->gpr[RAX], done);
         advance(vcpu, &run, RDI, done);
         take(vcpu, &run, done);
     }
@@ -167,7 +138,7 @@ static bool segmented_movs(struct vcpu *vcpu, uint32_t argument)
             done = span(vcpu, &run, SEG_ES, RDI, MEM_WRITE, done, &to);
         if (!done)
             return false;
-        move(to, from, done, run.size, vcpu->bt.flag_df);
+        host_movs(run.size, vcpu->bt.flag_df, to, from, done);
         advance(vcpu, &run, RSI, done);
         advance(vcpu, &run, RDI, done);
         take(vcpu, &run, done);
@@ -198,7 +169,7 @@ bool bt_rep_stos(struct vcpu *vcpu, uint32_t size)
         to = done ? in_page(vcpu, (uint32_t)vcpu->gpr[RDI], done * size, MEM_WRITE) : NULL;
         if (!to)
             return false;
-        store(to, vcpu->gpr[RAX], done, size, false);
+        host_stos(size, false, to, vcpu->gpr[RAX], done);
         vcpu->gpr[RDI] = (uint32_t)(vcpu->gpr[RDI] + done * size);
         vcpu->gpr[RCX] = count - done;
     }
@@ -222,7 +193,7 @@ bool bt_rep_movs(struct vcpu *vcpu, uint32_t size)
         to = from ? in_page(vcpu, (uint32_t)vcpu->gpr[RDI], done * size, MEM_WRITE) : NULL;
         if (!to)
             return false;
-        move(to, from, done, size, false);
+        host_movs(size, false, to, from, done);
         vcpu->gpr[RDI] = (uint32_t)(vcpu->gpr[RDI] + done * size);
         vcpu->gpr[RSI] = (uint32_t)(vcpu->gpr[RSI] + done * size);
         vcpu->gpr[RCX] = count - done;

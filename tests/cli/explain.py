@@ -11,19 +11,14 @@ import subprocess
 import sys
 import tempfile
 
+import checks
+from checks import check
+
 NOVT, GUEST = sys.argv[1:3]
 # Robin and Irvine's seventeen by mnemonic (two are mov, two are the segment forms of push and
 # pop, call, jmp and retf are the far ones), and iret.
 SENSITIVE = ("sgdt sidt sldt smsw pushf popf lar lsl verr verw pop push call jmp int retf str mov "
              "iret").split()
-failed = 0
-
-
-def check(condition, what):
-    global failed
-    if not condition:
-        failed += 1
-        print(f"FAIL {what}")
 
 
 def explain(*words):
@@ -209,5 +204,5 @@ with tempfile.TemporaryDirectory() as made:
     test_bzimage(made)
     test_symbols(made)
     test_page(made)
-print("novt explain:", "failed" if failed else "ok")
-sys.exit(failed != 0)
+print("novt explain:", "failed" if checks.failed else "ok")
+sys.exit(checks.failed != 0)

@@ -9,13 +9,12 @@ import html.parser
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
-SKIP = 77
+import browser
+
 EIP, CLASS, SIZE, WHY, SENSITIVE = 0, 3, 4, 6, 8
 
 
@@ -56,17 +55,12 @@ class Page(html.parser.HTMLParser):
         return [row for row in self.tables[table] if row]
 
 
-def open_page(browser, folder, path, state):
+def open_page(chromium, folder, path, state):
     """The page as the browser has it. What it said goes to standard output if it complains."""
-    got = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu",
-                          "--disable-dev-shm-usage", f"--user-data-dir={folder}/profile",
-                          "--enable-logging=stderr", "--virtual-time-budget=20000", "--dump-dom",
-                          f"file://{path}#{state}"],
-                         capture_output=True, text=True, timeout=240,
-                         env=dict(os.environ, HOME=folder), check=False)
-    if "CONSOLE" in got.stderr:
-        yield "the console has: " + got.stderr
-    yield Page(got.stdout)
+    page, said = browser.dump(chromium, folder, f"{path}#{state}", "--virtual-time-budget=20000")
+    if said:
+        yield "the console has: " + said
+    yield Page(page)
 
 
 def search(data, page):
@@ -95,10 +89,7 @@ def whole(data, page):
 
 def main():
     novt, guest = sys.argv[1:]
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not browser:
-        print("SKIPPED: no Chromium here (apt-get install chromium): the page was not looked at")
-        sys.exit(SKIP)
+    chromium = browser.find("the page")
     found = []
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "page.html")
@@ -109,7 +100,7 @@ def main():
         first = next(row for row in data["insns"] if row[SENSITIVE] and "popf" in row[2])
         for state, look in ((f"q=popf&only=1&sort=size&down=1&why={first[EIP]:08x}", search),
                             ("f=host+bytes&fdown=1", whole)):
-            *complaints, page = open_page(browser, folder, path, state)
+            *complaints, page = open_page(chromium, folder, path, state)
             found += complaints + list(look(data, page))
     print("\n".join(found))
     sys.exit(1 if found else 0)

@@ -11,17 +11,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+import checks
+from checks import check
+
 NOVT, GUEST, PART = sys.argv[1:4]
 WAIT = 500
 SKIP = 77
-failed = 0
-
-
-def check(condition, what):
-    global failed
-    if not condition:
-        failed += 1
-        print(f"FAIL {what}")
 
 
 def command(*options, words="fast only callret"):
@@ -138,8 +133,8 @@ def main():
         else:
             skip_without_perf(folder)
             test_perf(folder)
-    print("FAIL" if failed else "ok", PART)
-    return failed
+    print("FAIL" if checks.failed else "ok", PART)
+    return checks.failed
 
 
 sys.exit(main())

@@ -11,18 +11,12 @@ import subprocess
 import sys
 import tempfile
 
+import checks
 import guest
+from checks import check
 
 NOVT, KERNELS, TIERS = sys.argv[1:4]
 LINE = re.compile(r"^ *(\d+\.\d{9}) (\w+) +([0-9a-f]{8}) (\w+) *(.*)$")
-failed = 0
-
-
-def check(condition, what):
-    global failed
-    if not condition:
-        failed += 1
-        print(f"FAIL {what}")
 
 
 def novt(*words):
@@ -268,8 +262,8 @@ def main():
         test_sensitive(folder)
     status, out, _ = novt("trace", "--help")
     check(status == 0 and "hidden_fault" in out and "Modes: real" in out, "--help")
-    print(f"{'FAIL' if failed else 'ok'} trace")
-    sys.exit(1 if failed else 0)
+    print(f"{'FAIL' if checks.failed else 'ok'} trace")
+    sys.exit(1 if checks.failed else 0)
 
 
 main()

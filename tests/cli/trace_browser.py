@@ -7,15 +7,13 @@ part that the address names. Status 77, told why: no Chromium.
 """
 import html.parser
 import math
-import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
-SKIP = 77
+import browser
+
 # What somebody does with the mouse: the wheel over the middle, then a click on a row of events.
 PLAY = """<script>
 addEventListener("load", () => {
@@ -57,30 +55,21 @@ class Table(html.parser.HTMLParser):
             self.list += data
 
 
-def open_page(browser, folder, address):
-    got = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu",
-                          "--disable-dev-shm-usage", f"--user-data-dir={folder}/profile",
-                          "--enable-logging=stderr", "--dump-dom", f"file://{address}"],
-                         capture_output=True, text=True, timeout=240,
-                         env=dict(os.environ, HOME=folder))
-    return got.stdout, got.stderr
-
-
 def summary(novt, trace, *words):
     out = subprocess.run([novt, "trace", trace, *words], check=True, capture_output=True,
                          text=True).stdout
     return {m[1]: int(m[2]) for m in re.finditer(r"^  (\w+) +(\d+) ", out, re.M)}, out
 
 
-def complaints(novt, browser, folder, trace):
+def complaints(novt, chromium, folder, trace):
     page = f"{folder}/page.html"
     subprocess.run([novt, "trace", trace, "--timeline", page], check=True)
     whole, text = summary(novt, trace)
     seconds = re.search(r"from ([\d.]+) s to ([\d.]+) s", text)
     middle = (float(seconds[1]) + float(seconds[2])) / 2
     part, _ = summary(novt, trace, "--filter", f"time={middle:.9f}-{middle + 0.01:.9f}")
-    dom, said = open_page(browser, folder, f"{page}#t={middle:.9f}-{middle + 0.01:.9f}")
-    if "CONSOLE" in said:
+    dom, said = browser.dump(chromium, folder, f"{page}#t={middle:.9f}-{middle + 0.01:.9f}")
+    if said:
         yield "the console has: " + said
     table = Table(dom)
     if table.body.get("data-ready") != "yes":
@@ -88,17 +77,17 @@ def complaints(novt, browser, folder, trace):
     want = {kind: [part.get(kind, 0), count] for kind, count in whole.items()}
     if table.rows != want:
         yield f"the page shows {table.rows}, the trace has {want}"
-    yield from played(novt, browser, folder, trace, page)
+    yield from played(novt, chromium, folder, trace, page)
 
 
-def played(novt, browser, folder, trace, page):
+def played(novt, chromium, folder, trace, page):
     with open(page, encoding="utf-8") as file:
         text = file.read()
     if re.search(r"""(src|href) *= *["']?(?!data:)\w""", text.replace(PLAY, "")):
         yield "the page needs something else than itself"
     with open(page, "w", encoding="utf-8") as file:
         file.write(text.replace("</body>", PLAY + "</body>"))
-    table = Table(open_page(browser, folder, page)[0])
+    table = Table(browser.dump(chromium, folder, page)[0])
     begin, end = map(float, table.body.get("data-zoomed", "0-0").split("-"))
     if not 0 < end - begin < 2e9:
         yield f"the wheel has not zoomed: {begin} to {end}"
@@ -115,17 +104,13 @@ def played(novt, browser, folder, trace, page):
 
 def main():
     novt, kernels = sys.argv[1:3]
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not browser:
-        print("SKIPPED: no Chromium here (apt-get install chromium): the timeline was not looked "
-              "at")
-        sys.exit(SKIP)
+    chromium = browser.find("the timeline")
     with tempfile.TemporaryDirectory() as folder:
         trace = f"{folder}/trace"
         subprocess.run([novt, "run", "-kernel", kernels, "-device",
                         "isa-debug-exit,iobase=0xf4,iosize=4", "-timeout", "300", "-trace", trace],
                        stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-        found = list(complaints(novt, browser, folder, trace))
+        found = list(complaints(novt, chromium, folder, trace))
     print("\n".join(found))
     sys.exit(1 if found else 0)
 

@@ -115,3 +115,11 @@ void pair_destroy(struct pair *pair)
     machine_destroy(&pair->interp);
     machine_destroy(&pair->bt);
 }
+
+void pair_print(uint32_t at, const struct insn *in, const uint8_t *bytes)
+{
+    printf("  %x %-10s", at, in->info->mnemonic);
+    for (unsigned i = 0; i < in->len; i++)
+        printf(" %02x", bytes[i]);
+    printf("\n");
+}

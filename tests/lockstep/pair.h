@@ -4,6 +4,7 @@
 #ifndef TESTS_LOCKSTEP_PAIR_H
 #define TESTS_LOCKSTEP_PAIR_H
 
+#include "cpu/decode.h"
 #include "tests/machine.h"
 
 enum {
@@ -26,5 +27,8 @@ void pair_destroy(struct pair *pair);
  * PAIR_STEPS instructions, so that nothing was compared.
  */
 bool pair_run(struct pair *pair);
+
+/* One line: where, the mnemonic, the bytes. */
+void pair_print(uint32_t at, const struct insn *in, const uint8_t *bytes);
 
 #endif

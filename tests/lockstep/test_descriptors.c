@@ -559,10 +559,7 @@ static void dump(uint64_t seed)
         len = decode(&in, stream + at, INSN_MAX, scene.wide ? MODE_32 : MODE_16);
         if (len <= 0)
             return;
-        printf("  %x %-10s", at, in.info->mnemonic);
-        for (int i = 0; i < len; i++)
-            printf(" %02x", stream[at + (unsigned)i]);
-        printf("\n");
+        pair_print(at, &in, stream + at);
     }
 }
 

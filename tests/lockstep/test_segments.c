@@ -698,12 +698,8 @@ static void dump(uint64_t seed)
     printf("\n");
     for (; at < stream_len &&
          (len = decode(&in, stream + at, INSN_MAX, wide() ? MODE_32 : MODE_16)) > 0;
-         at += (unsigned)len) {
-        printf("  %x %-10s", scene.eip + at, in.info->mnemonic);
-        for (int i = 0; i < len; i++)
-            printf(" %02x", stream[at + (unsigned)i]);
-        printf("\n");
-    }
+         at += (unsigned)len)
+        pair_print(scene.eip + at, &in, stream + at);
 }
 
 static uint64_t interpreted, insns;

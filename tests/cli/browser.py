@@ -1,0 +1,28 @@
+"""Pages of novt's in Chromium, opened from files and without a window."""
+import os
+import shutil
+import subprocess
+import sys
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
+SKIP = 77
+
+
+def find(what):
+    """Chromium; without it the test is skipped, as what was not looked at."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not browser:
+        print(f"SKIPPED: no Chromium here (apt-get install chromium-headless-shell): {what} was "
+              "not looked at")
+        sys.exit(SKIP)
+    return browser
+
+
+def dump(browser, folder, address, *options):
+    """The page as the browser has it at a file's address, and what its console has: "" is well."""
+    got = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu",
+                          "--disable-dev-shm-usage", f"--user-data-dir={folder}/profile",
+                          "--enable-logging=stderr", *options, "--dump-dom", f"file://{address}"],
+                         capture_output=True, text=True, timeout=240,
+                         env=dict(os.environ, HOME=folder), check=False)
+    return got.stdout, got.stderr if "CONSOLE" in got.stderr else ""
