@@ -8,22 +8,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "cpu/debug.h"
-#include "cpu/event.h"
 #include "cpu/fault.h"
 #include "cpu/paging.h"
-#include "cpu/stops.h"
-#include "cpu/tlb.h"
-
-/* Where a byte range of one page is. */
-struct place {
-    uint8_t *host; /* NULL: MMIO at gpa */
-    uint64_t gpa;
-    bool watched;  /* writes must be told to physmem_written() */
-    bool rom;      /* host is for reading */
-    bool debug;    /* a data breakpoint or stop is in this page: accesses are told of */
-    uint64_t gla;  /* when debug */
-};
+#include "cpu/place.h"
 
 /* --- Life and the plain mmu_ops ------------------------------------------- */
 
@@ -103,184 +90,11 @@ void mem_destroy(struct vcpu *vcpu)
     }
 }
 
-/* --- Pages ---------------------------------------------------------------- */
+/* --- Values --------------------------------------------------------------- */
 
 static uint64_t linear_mask(const struct vcpu *vcpu)
 {
     return vcpu->efer & EFER_LMA ? UINT64_MAX : UINT32_MAX;
-}
-
-static unsigned fill_rights(const struct vcpu *vcpu, const struct walk *w, enum mem_access access,
-                            bool user)
-{
-    unsigned rights = 1u << access | 1u << MEM_READ;
-    bool may_write = w->writable || (!user && !(vcpu->cr0 & CR0_WP));
-
-    if (may_write && w->dirty)
-        rights |= 1u << MEM_WRITE;
-    if (!w->nx)
-        rights |= 1u << MEM_EXEC;
-    if (vcpu->mem->watch[w->gpa >> PAGE_SHIFT] || !physmem_is_writable(vcpu->mem, w->gpa))
-        rights &= ~(1u << MEM_WRITE);
-    return rights;
-}
-
-/* The guest's breakpoints, and a debugger's. */
-static bool page_watched(const struct vcpu *vcpu, uint64_t gla)
-{
-    return (debug_armed(vcpu) && debug_page_watched(vcpu, gla)) ||
-           (stops_data(vcpu) && stops_data_page(vcpu, gla));
-}
-
-static void tell_access(struct vcpu *vcpu, uint64_t gla, unsigned size, bool write)
-{
-    if (debug_armed(vcpu))
-        debug_data_access(vcpu, gla, size, write);
-    if (stops_data(vcpu))
-        stops_data_access(vcpu, gla, size, write);
-}
-
-static void touch(struct physmem *mem, uint64_t gfn)
-{
-    uint64_t first;
-
-    if (mem->watch[gfn] & WATCH_DISPLAY)
-        physmem_touch(mem, gfn, &first);
-}
-
-static void know_device(struct vcpu *vcpu, uint64_t gla, const struct walk *w,
-                        enum mem_access access, bool user)
-{
-    if (vcpu->mmu->filled)
-        vcpu->mmu->filled(vcpu, gla, w, user);
-    tlb_fill_device(vcpu->tlb[user], gla, w->gpa, access == MEM_WRITE);
-}
-
-/* The slow half of locate(): walks, fills the TLB. True when it faulted. */
-static bool walk_page(struct vcpu *vcpu, uint64_t gla, enum mem_access access, bool user,
-                      struct place *out)
-{
-    struct walk w;
-    uint32_t error;
-
-    if (!paging_on(vcpu))
-        paging_peek(vcpu, gla, &w);
-    else if (!paging_walk(vcpu, gla, access, user, &w, &error))
-        return fault_page(vcpu, gla, error) == STEP_FAULT;
-    out->gpa = w.gpa;
-    out->host = NULL;
-    out->watched = out->rom = false;
-    out->gla = gla;
-    out->debug = page_watched(vcpu, gla);
-    if (!physmem_is_ram(vcpu->mem, w.gpa)) {
-        if (!out->debug && access != MEM_EXEC)
-            know_device(vcpu, gla, &w, access, user);
-        return false;
-    }
-    out->host = physmem_ptr(vcpu->mem, w.gpa);
-    out->rom = !physmem_is_writable(vcpu->mem, w.gpa);
-    if (access == MEM_WRITE)
-        touch(vcpu->mem, w.gpa >> PAGE_SHIFT);
-    if (out->debug && access != MEM_EXEC) { /* never enters a TLB or a view */
-        out->watched = vcpu->mem->watch[w.gpa >> PAGE_SHIFT];
-        return false;
-    }
-    if (vcpu->mmu->filled)
-        vcpu->mmu->filled(vcpu, gla, &w, user);
-    out->watched = vcpu->mem->watch[w.gpa >> PAGE_SHIFT];
-    tlb_fill(vcpu->tlb[user], gla, out->host,
-             out->debug ? 1u << MEM_EXEC : fill_rights(vcpu, &w, access, user));
-    vcpu->stats.tlb_fills++;
-    return false;
-}
-
-static bool locate_device(const struct tlb *tlb, uint64_t gla, enum mem_access access,
-                          struct place *out)
-{
-    const struct tlb_device *d = access == MEM_EXEC ? NULL
-                                                    : tlb_device(tlb, access == MEM_WRITE, gla);
-
-    if (!d)
-        return false;
-    *out = (struct place){ .gpa = d->gpa | (gla & PAGE_MASK), .gla = gla };
-    return true;
-}
-
-static inline bool locate(struct vcpu *vcpu, uint64_t gla, enum mem_access access, bool user,
-                          struct place *out)
-{
-    const struct tlb *tlb = vcpu->tlb[user];
-
-    if (__builtin_expect(!tlb_hit(tlb, access, gla), 0))
-        return locate_device(tlb, gla, access, out) ? false
-                                                    : walk_page(vcpu, gla, access, user, out);
-    out->host = (uint8_t *)(uintptr_t)(tlb->addend[tlb_index(gla)] + gla);
-    out->gpa = (uint64_t)(out->host - vcpu->mem->ram);
-    out->watched = out->rom = false; /* T2 */
-    out->debug = false;
-    return false;
-}
-
-/* --- Values --------------------------------------------------------------- */
-
-static inline uint64_t load(const uint8_t *host, unsigned size)
-{
-    uint64_t value = 0;
-
-    switch (size) {
-    case 1: return *host;
-    case 2: __builtin_memcpy(&value, host, 2); return value;
-    case 4: __builtin_memcpy(&value, host, 4); return value;
-    default: __builtin_memcpy(&value, host, 8); return value;
-    }
-}
-
-static inline void store(uint8_t *host, unsigned size, uint64_t value)
-{
-    switch (size) {
-    case 1: *host = (uint8_t)value; return;
-    case 2: __builtin_memcpy(host, &value, 2); return;
-    case 4: __builtin_memcpy(host, &value, 4); return;
-    default: __builtin_memcpy(host, &value, 8); return;
-    }
-}
-
-static uint64_t device_read(struct vcpu *vcpu, uint64_t gpa, unsigned size)
-{
-    uint64_t value = vcpu->env->mmio_read(vcpu->env->board, gpa, size);
-
-    vcpu->stats.mmio_reads++;
-    value &= UINT64_MAX >> (64 - 8 * size);
-    event_tell(vcpu, EVENT_mmio_read, gpa, value, size);
-    return value;
-}
-
-static uint64_t place_read(struct vcpu *vcpu, const struct place *at, unsigned size)
-{
-    if (__builtin_expect(at->debug, 0))
-        tell_access(vcpu, at->gla, size, false);
-    if (at->host)
-        return load(at->host, size);
-    return device_read(vcpu, at->gpa, size);
-}
-
-static void place_write(struct vcpu *vcpu, const struct place *at, unsigned size, uint64_t value)
-{
-    if (__builtin_expect(at->debug, 0))
-        tell_access(vcpu, at->gla, size, true);
-    if (at->host && __builtin_expect(at->rom, 0)) {
-        physmem_rom_store(vcpu->mem, at->gpa, value, size);
-        return;
-    }
-    if (at->host) {
-        store(at->host, size, value);
-        if (at->watched)
-            physmem_written(vcpu->mem, at->gpa, size);
-        return;
-    }
-    vcpu->stats.mmio_writes++;
-    event_tell(vcpu, EVENT_mmio_write, at->gpa, value, size);
-    vcpu->env->mmio_write(vcpu->env->board, at->gpa, size, value);
 }
 
 static bool crosses_page(uint64_t gla, unsigned size)
@@ -297,9 +111,9 @@ static bool locate_split(struct vcpu *vcpu, uint64_t gla, unsigned size, enum me
     *first = PAGE_SIZE - (gla & PAGE_MASK);
     if (*first >= size) {
         *first = size;
-        return locate(vcpu, gla, access, user, &at[0]);
+        return place_find(vcpu, gla, access, user, &at[0]);
     }
-    if (locate(vcpu, gla, access, user, &at[0]) || locate(vcpu, next, access, user, &at[1]))
+    if (place_find(vcpu, gla, access, user, &at[0]) || place_find(vcpu, next, access, user, &at[1]))
         return true;
     /* the second walk may have made the first frame a watched one */
     at[0].watched = at[0].host && vcpu->mem->watch[at[0].gpa >> PAGE_SHIFT];
@@ -327,7 +141,7 @@ static bool read_at(struct vcpu *vcpu, uint64_t gla, unsigned size, bool user,
     unsigned first;
 
     if (__builtin_expect(!crosses_page(gla, size), 1)) {
-        if (locate(vcpu, gla, access, user, &at[0]))
+        if (place_find(vcpu, gla, access, user, &at[0]))
             return true;
         *value = place_read(vcpu, &at[0], size);
         return false;
@@ -349,7 +163,7 @@ static bool write_at(struct vcpu *vcpu, uint64_t gla, unsigned size, bool user, 
     unsigned first;
 
     if (__builtin_expect(!crosses_page(gla, size), 1)) {
-        if (locate(vcpu, gla, MEM_WRITE, user, &at[0]))
+        if (place_find(vcpu, gla, MEM_WRITE, user, &at[0]))
             return true;
         place_write(vcpu, &at[0], size, value);
         return false;
@@ -449,7 +263,7 @@ static void copy(uint8_t *to, const uint8_t *from, uint64_t size)
 static void place_read_bytes(struct vcpu *vcpu, struct place at, uint8_t *to, unsigned size)
 {
     if (__builtin_expect(at.debug, 0))
-        tell_access(vcpu, at.gla, size, false);
+        place_tell(vcpu, &at, size, false);
     if (at.host) {
         copy(to, at.host, size);
         return;
@@ -462,7 +276,7 @@ static void place_write_bytes(struct vcpu *vcpu, struct place at, const uint8_t 
                               unsigned size)
 {
     if (__builtin_expect(at.debug, 0))
-        tell_access(vcpu, at.gla, size, true);
+        place_tell(vcpu, &at, size, true);
     if (at.host && !at.rom) {
         copy(at.host, from, size);
         if (at.watched)
@@ -531,7 +345,7 @@ bool mem_span(struct vcpu *vcpu, unsigned seg, uint64_t offset, bool write, uint
     uint64_t gla;
 
     if (mem_segment(vcpu, seg, offset, 1, write, &gla) ||
-        locate(vcpu, gla, write ? MEM_WRITE : MEM_READ, vcpu->cpl == 3, &at))
+        place_find(vcpu, gla, write ? MEM_WRITE : MEM_READ, vcpu->cpl == 3, &at))
         return true;
     *size = span_limit(&vcpu->seg[seg], offset, *size);
     if (*size > PAGE_SIZE - (gla & PAGE_MASK))
@@ -568,7 +382,7 @@ bool mem_fetch_ptr(struct vcpu *vcpu, uint64_t gla, const uint8_t **host, uint64
 {
     struct place at;
 
-    if (locate(vcpu, gla & linear_mask(vcpu), MEM_EXEC, vcpu->cpl == 3, &at))
+    if (place_find(vcpu, gla & linear_mask(vcpu), MEM_EXEC, vcpu->cpl == 3, &at))
         return true;
     *host = at.host;
     *gpa = at.gpa;
@@ -580,7 +394,7 @@ static bool fetch_part(struct vcpu *vcpu, uint64_t gla, uint8_t *code, unsigned 
 {
     struct place at;
 
-    if (locate(vcpu, gla & linear_mask(vcpu), MEM_EXEC, vcpu->cpl == 3, &at))
+    if (place_find(vcpu, gla & linear_mask(vcpu), MEM_EXEC, vcpu->cpl == 3, &at))
         return true;
     at.debug = false; /* data breakpoints do not watch fetches */
     place_read_bytes(vcpu, at, code, size);
@@ -621,9 +435,9 @@ enum mem_fill mem_fill(struct vcpu *vcpu, uint64_t gla, unsigned size, enum mem_
 
     if (crosses_page(gla, size))
         return MEM_SPECIAL;
-    if (locate_device(vcpu->tlb[user], gla, access, &at))
+    if (place_device(vcpu->tlb[user], gla, access, &at))
         return MEM_DEVICE;
-    if (walk_page(vcpu, gla, access, user, &at))
+    if (place_walk(vcpu, gla, access, user, &at))
         return MEM_FAULTED;
     if (!at.host)
         return MEM_DEVICE;

@@ -1,6 +1,6 @@
 /*
  * The software TLB: linear page to host address, one table for each view (address space and
- * privilege). Translated code probes it inline (translator/access.c), so its layout is a contract.
+ * privilege). Translated code probes it inline (translator/probe.c), so its layout is a contract.
  *
  * T1. tag[access][i] + page == 0 means: the page (gla >> 12) may be accessed so without looking
  *     further: it is RAM, rights are granted, A (and for writes D) is set.

@@ -11,7 +11,7 @@
 
 /* Control bits that change what a cached translation means. CR4.PGE does not: setting or clearing
  * it only invalidates. */
-/* Breakpoints keep their pages out of the TLB (cpu/mem.c), so arming one is a change. */
+/* Breakpoints keep their pages out of the TLB (cpu/place.c), so arming one is a change. */
 static uint64_t breakpoints(const struct vcpu *vcpu)
 {
     uint64_t sum = vcpu->dr[7];

@@ -162,10 +162,6 @@ void access_load_beside(struct builder *b, unsigned reg, unsigned size, unsigned
 void access_load16_beside(struct builder *b, unsigned reg, unsigned disp);
 void access_store_beside(struct builder *b, unsigned reg, unsigned size, unsigned disp);
 
-/* A segmented write missed in the TLB: r8d and r11 as the probe left them. To hit, when its line
- * may be written. */
-void access_line(struct builder *b, const struct slow_end *slow);
-
 /* --- exits.c: leaving a unit ------------------------------------------------ */
 
 /* To a known address / to the address in r8d / conditional: jcc (opcode 0F 80+cc) to it. */

@@ -3,6 +3,7 @@
  * every transfer that could close a cycle (U4).
  */
 #include "translator/emit.h"
+#include "translator/probe.h"
 
 /* ... and not so near its end that the target may be an instruction across it (U7). */
 static bool same_page(const struct builder *b, uint32_t target)
@@ -152,7 +153,7 @@ static void finish_slow(struct builder *b, const struct slow_end *slow)
 {
     emit_patch(b, slow->field, here(b));
     if (slow->info & ACCESS_LINES)
-        access_line(b, slow);
+        probe_line(b, slow);
     EMIT(b, 0x4c, 0x89, 0xd9);             /* mov rcx, r11 */
     EMIT(b, 0x41, 0xb9);                   /* mov r9d, info */
     emit32(b, slow->info);
