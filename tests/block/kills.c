@@ -20,6 +20,7 @@
 #include "block/pool.h"
 #include "devices/blockdev.h"
 #include "tests/block/bell.h"
+#include "tests/random.h"
 
 enum { RECORD = 4096, RECORDS = 16384, DEPTH = 8 };
 
@@ -50,10 +51,7 @@ struct writer {
 
 static uint64_t draw(uint64_t *state, uint64_t below)
 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state % below;
+    return random_next(state) % below;
 }
 
 /* --- The one that is killed ------------------------------------------------- */

@@ -16,6 +16,7 @@
 #include "devices/blockdev.h"
 #include "tests/block/bell.h"
 #include "tests/check.h"
+#include "tests/random.h"
 
 enum { SIZE = 256 << 10, MOST = 16384, DEPTH = 24, REQUESTS = 4000 };
 
@@ -66,10 +67,7 @@ ssize_t __wrap_preadv(int fd, const struct iovec *iov, int count, off_t offset)
 
 static uint64_t draw(uint64_t below)
 {
-    run.state ^= run.state << 13;
-    run.state ^= run.state >> 7;
-    run.state ^= run.state << 17;
-    return run.state % below;
+    return random_next(&run.state) % below;
 }
 
 static void done(void *arg, struct block_request *request, int err)

@@ -13,6 +13,7 @@
 
 #include "block/disk.h"
 #include "tests/check.h"
+#include "tests/random.h"
 
 enum { SECTOR = 512, SIZE = 2 << 20, SECTORS = SIZE / SECTOR, FILE_MAX = 16 << 20,
        LOG_MAX = 65536, STEPS = 1500 };
@@ -37,10 +38,7 @@ int __wrap_fdatasync(int fd);
 
 static uint64_t draw(uint64_t below)
 {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state % below;
+    return random_next(&state) % below;
 }
 
 /* --- The host's disk -------------------------------------------------------- */

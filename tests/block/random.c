@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "block/disk.h"
+#include "tests/random.h"
 
 struct run {
     const char *path;
@@ -30,10 +31,7 @@ static void die(const char *what, uint64_t offset, uint64_t size, int err)
 
 static uint64_t draw(struct run *r, uint64_t below)
 {
-    r->state ^= r->state << 13;
-    r->state ^= r->state >> 7;
-    r->state ^= r->state << 17;
-    return r->state % below;
+    return random_next(&r->state) % below;
 }
 
 static void open_image(struct run *r)

@@ -14,12 +14,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from console import Console, Failure
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from checks import ROOT, fetch, skip  # noqa: E402
+from console import Console, Failure  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-SKIP = 77
 
 # QEMU's TCG is not exact in these parts; the harness is tried with it.
 QEMU_INEXACT = {"x87", "sse", "avx", "avx512", "faults", "limits"}
@@ -35,19 +34,6 @@ def arguments():
     parser.add_argument("--append", default="", help="more for the kernel's command line")
     parser.add_argument("--slow", type=float, default=3, help="multiplies every time limit")
     return parser.parse_args()
-
-
-def skip(why):
-    print(f"SKIPPED: {why}")
-    sys.exit(SKIP)
-
-
-def fetch(kernel):
-    """The directory of the guests."""
-    got = subprocess.run([ROOT / "guests/fetch", kernel], stdout=subprocess.PIPE, text=True)
-    if got.returncode:
-        skip("Debian's packages are out of reach, so nothing was booted")
-    return Path(got.stdout.strip())
 
 
 def command(args, guest):

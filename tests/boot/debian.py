@@ -16,27 +16,16 @@ from pathlib import Path
 
 from console import Console, Failure
 
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from checks import fetch  # noqa: E402
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-SKIP = 77
 SLOW = 5  # times of a busy host
 PASSWORD = "novt"
 # What a kernel warns of when its host is so busy that ticks come much too late.
 BUSY = [r"^\.\.MP-BIOS bug: 8254 timer not connected to IO-APIC", "^hpet: Lost ",
         "^clocksource: ", "^perf: interrupt took too long", "^hrtimer: interrupt took ", "^rcu: ",
         "soft lockup", "hogged CPU"]
-
-
-def skip(why):
-    print(f"SKIPPED: {why}")
-    sys.exit(SKIP)
-
-
-def fetch():
-    got = subprocess.run([ROOT / "guests/fetch", "debian"], stdout=subprocess.PIPE, text=True)
-    if got.returncode:
-        skip("Debian's packages are out of reach, so nothing was booted")
-    return Path(got.stdout.strip()) / "debian"
 
 
 def free_port():
@@ -149,7 +138,7 @@ def try_apt(guest):
 
 def main():
     novt, interface = sys.argv[1:]
-    files = fetch()
+    files = fetch("debian") / "debian"
     with tempfile.TemporaryDirectory() as directory:
         guest = Guest(novt, interface, files, directory)
         try:

@@ -18,8 +18,9 @@ import threading
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-SKIP = 77
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from checks import fetch, skip  # noqa: E402
+
 
 INIT = """#!/bin/busybox sh
 export PATH=/bin
@@ -60,15 +61,6 @@ def cpio(name, data):
         out += b"\0" * (-len(out) % 4) + content
         out += b"\0" * (-len(out) % 4)
     return out
-
-
-def fetch():
-    got = subprocess.run([ROOT / "guests/fetch", "686", "drivers"], stdout=subprocess.PIPE,
-                         text=True)
-    if got.returncode:
-        print("SKIPPED: Debian's packages are out of reach, so nothing was booted")
-        sys.exit(SKIP)
-    return Path(got.stdout.strip())
 
 
 def run(*words, good=(0,)):
@@ -137,9 +129,8 @@ def main():
     novt, interface, rounds = os.path.abspath(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     if not all(map(shutil.which, ("mke2fs", "e2fsck", "debugfs"))):
-        print("SKIPPED: no e2fsprogs")
-        return SKIP
-    guest = fetch()
+        skip("no e2fsprogs")
+    guest = fetch("686", "drivers")
     files = {}
     with tempfile.TemporaryDirectory(prefix="novt-kill-") as name:
         folder = Path(name)

@@ -19,19 +19,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from console import Console, Failure
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-SKIP = 77
-
-
-def fetch(part):
-    got = subprocess.run([ROOT / "guests/fetch", part], stdout=subprocess.PIPE, text=True)
-    if got.returncode:
-        print("SKIPPED: Debian's packages are out of reach, so nothing was booted")
-        sys.exit(SKIP)
-    return Path(got.stdout.strip())
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from checks import fetch  # noqa: E402
+from console import Console, Failure  # noqa: E402
 
 
 def linux(novt, *options, append=""):

@@ -22,8 +22,9 @@ from pathlib import Path
 
 from console import Console, Failure
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-SKIP = 77
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from checks import fetch, skip  # noqa: E402
+
 SIZE = 6 << 20
 DATA = random.Random(7).randbytes(SIZE)
 SUM = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
@@ -37,24 +38,11 @@ LEASE = ("#!/bin/sh\\n[ $1 = bound ] || exit 0\\nip addr add $ip/$mask dev $inte
          "ip route add default via $router\\necho lease $ip $router $dns\\n")
 
 
-def skip(why):
-    print(f"SKIPPED: {why}")
-    sys.exit(SKIP)
-
-
-def fetch():
-    got = subprocess.run([ROOT / "guests/fetch", "686", "drivers"], stdout=subprocess.PIPE,
-                         text=True)
-    if got.returncode:
-        skip("Debian's packages are out of reach, so nothing was booted")
-    return Path(got.stdout.strip())
-
-
 class Guest:
     """A shell in a guest whose network card's driver is there."""
 
     def __init__(self, novt, model, nic, *options):
-        files = fetch()
+        files = fetch("686", "drivers")
         self.turns = 0
         self.console = Console([
             novt, "run", "-m", "256", "-kernel", str(files / "vmlinuz-686"),

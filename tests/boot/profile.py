@@ -11,15 +11,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from checks import check, failures, fetch  # noqa: E402
+
 WAIT = 800
-FAILURES = []
-
-
-def check(condition, *what):
-    if not condition:
-        FAILURES.append(what)
-        print("FAIL", *what, flush=True)
 
 
 def with_symbol(program, name):
@@ -76,19 +71,15 @@ def judge_map(path):
 
 def main():
     novt, kernel = sys.argv[1:3]
-    got = subprocess.run([ROOT / "guests/fetch", kernel], stdout=subprocess.PIPE, text=True,
-                         check=False)
-    if got.returncode:
-        print("SKIPPED: Debian's packages are out of reach, so nothing was booted")
-        return 77
+    guest = fetch(kernel)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        pid = run(novt, Path(got.stdout.strip()), kernel, folder)
+        pid = run(novt, guest, kernel, folder)
         judge_folded((folder / "out.folded").read_text(encoding="ascii"))
         judge_map(Path(f"/tmp/perf-{pid}.map"))
-        if FAILURES:
+        if failures:
             print((folder / "out.folded").read_text(encoding="ascii")[-20000:])
-    return 1 if FAILURES else 0
+    return 1 if failures else 0
 
 
 sys.exit(main())

@@ -14,22 +14,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from checks import fetch, skip  # noqa: E402
+
 CANARY = Path("/tmp/novt-escaped")
-SKIP = 77
 GROUPS = 20  # of tries in escape, at least
-
-
-def skip(why):
-    print(f"SKIPPED: {why}")
-    sys.exit(SKIP)
-
-
-def fetch(kernel):
-    got = subprocess.run([ROOT / "guests/fetch", kernel], stdout=subprocess.PIPE, text=True)
-    if got.returncode:
-        skip("Debian's packages are out of reach, so nothing was booted")
-    return Path(got.stdout.strip())
 
 
 def no_direct(novt):

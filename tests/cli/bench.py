@@ -13,17 +13,12 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import check, failures  # noqa: E402
+
 SMALL = ["--quick", "--minutes", "30", "--machines", "novt", "--only",
          "nano-callret,nano-in,crowd-1,crowd-2,counters"]
 COUNTERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench/counters.json")
-FAILURES = []
-
-
-def check(condition, *what):
-    if not condition:
-        caller = sys._getframe(1)
-        FAILURES.append(what)
-        print(f"bench.py:{caller.f_lineno}:", *what)
 
 
 class Bench:
@@ -213,7 +208,7 @@ def main():
         for name, case in list(globals().items()):
             if name.startswith("case_"):
                 case(bench)
-    sys.exit(1 if FAILURES else 0)
+    sys.exit(1 if failures else 0)
 
 
 main()

@@ -2,7 +2,6 @@
 """The program from outside: cli.py NOVT ENGINE [CASE...]; each case is a function case_* below."""
 import json
 import os
-import pty
 import re
 import resource
 import select
@@ -18,14 +17,8 @@ import guest
 from guest import (DEBUG_EXIT, ECHO, HALT, IDLE, PANIC, POWER_OFF, RESET, SPIN, TRIPLE_FAULT,
                    WAIT, Novt, Terminal, debug_exit, out8, text, wait_for)
 
-FAILURES = []
-
-
-def check(condition, *what):
-    if not condition:
-        caller = sys._getframe(1)
-        FAILURES.append(what)
-        print(f"{os.path.basename(caller.f_code.co_filename)}:{caller.f_lineno}:", *what)
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import check, failures  # noqa: E402
 
 
 def check_status(got, want, what=""):
@@ -350,10 +343,10 @@ def main():
     names = sys.argv[3:] or [name[5:] for name in globals() if name.startswith("case_")]
     for name in names:
         with tempfile.TemporaryDirectory() as directory:
-            started = len(FAILURES)
+            started = len(failures)
             globals()["case_" + name](Novt(program, directory, engine))
-            print(("FAILED" if len(FAILURES) > started else "ok"), name, flush=True)
-    sys.exit(1 if FAILURES else 0)
+            print(("FAILED" if len(failures) > started else "ok"), name, flush=True)
+    sys.exit(1 if failures else 0)
 
 
 main()

@@ -12,7 +12,9 @@ import time
 
 from guest import IDLE, POWER_OFF, SPIN, WAIT, Novt, kernel, out8, text
 
-FAILURES = []
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import check, failures  # noqa: E402
+
 
 # Sends each scan code to the serial line.
 KEYS = b"\xe4\x64\xa8\x01\x74\xfa\xe4\x60\x66\xba\xf8\x03\xee\xeb\xf1"
@@ -41,13 +43,6 @@ TABLES = (b"\xc7\x05" + struct.pack("<II", 0x200000, 0x201003)  # a directory of
           + b"\xab\x05\x00\x10\x00\x00\xe2\xf8"                # mapped as they are
           + b"\xb8\x00\x00\x20\x00\x0f\x22\xd8\x0f\x20\xc0\x0d\x00\x00\x00\x80\x0f\x22\xc0"
           + b"\xa1\x00\x00\x30\x00" + STORE + b"\xb8\x00\x00\x20\x00\x0f\x22\xd8\xeb\xe7")
-
-
-def check(condition, *what):
-    if not condition:
-        caller = sys._getframe(1)
-        FAILURES.append(what)
-        print(f"{os.path.basename(caller.f_code.co_filename)}:{caller.f_lineno}:", *what)
 
 
 class Guest:
@@ -410,7 +405,7 @@ def main():
             print(name[5:], flush=True)
             with tempfile.TemporaryDirectory() as directory:
                 case(Novt(program, directory, "bt"))
-    return 1 if FAILURES else 0
+    return 1 if failures else 0
 
 
 sys.exit(main())

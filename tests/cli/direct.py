@@ -18,18 +18,14 @@ import time
 import guest
 from guest import POWER_OFF, WAIT, Novt, Terminal, out8, text
 
-FAILURES = []
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import check, failures  # noqa: E402
+
 SKIPPED = 77
 NOBODY = 65534
 SECCOMP, MODIFY_LDT, EXECVEAT, PIDFD_OPEN, SOCKETPAIR = 317, 154, 322, 434, 53
 MEMFD_CREATE, PRCTL, PERF_EVENT_OPEN, UNSHARE, PTRACE = 319, 157, 298, 272, 101
 MFD_EXEC = 0x10
-
-
-def check(condition, *what):
-    if not condition:
-        FAILURES.append(what)
-        print(f"direct.py:{sys._getframe(1).f_lineno}:", *what)
 
 
 # --- A guest whose program computes for ever at CPL 3 ------------------------------
@@ -401,10 +397,10 @@ def main():
         sys.exit(SKIPPED)
     for name in sys.argv[2:] or [name[5:] for name in globals() if name.startswith("case_")]:
         with tempfile.TemporaryDirectory() as directory:
-            started = len(FAILURES)
+            started = len(failures)
             globals()["case_" + name](Novt(program, directory, "bt"))
-            print(("FAILED" if len(FAILURES) > started else "ok"), name, flush=True)
-    sys.exit(1 if FAILURES else 0)
+            print(("FAILED" if len(failures) > started else "ok"), name, flush=True)
+    sys.exit(1 if failures else 0)
 
 
 main()

@@ -11,13 +11,8 @@ import time
 
 from guest import WAIT
 
-FAILURES = []
-
-
-def check(condition, *what):
-    if not condition:
-        FAILURES.append(what)
-        print(f"view.py:{sys._getframe(1).f_lineno}:", *what)
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import check, failures  # noqa: E402
 
 
 def wait_for(condition):
@@ -214,7 +209,7 @@ def main():
     for part in (session, others):
         with tempfile.TemporaryDirectory() as directory:
             part(novt, elf, directory)
-    return 1 if FAILURES else 0
+    return 1 if failures else 0
 
 
 sys.exit(main())

@@ -11,12 +11,10 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import must  # noqa: E402
+
 CHAPTERS = 10
-
-
-def check(holds, what):
-    if not holds:
-        sys.exit(f"FAILED: {what}")
 
 
 def learn(novt, *words, folder=None):
@@ -28,13 +26,13 @@ def learn(novt, *words, folder=None):
 
 def wants(status, words, novt, *more, folder=None):
     got, text = learn(novt, *more, folder=folder)
-    check(got == status and re.search(words, text), f"learn {more}: status {got}, want {status} "
-          f"and {words!r}:\n{text}")
+    must(got == status and re.search(words, text), f"learn {more}: status {got}, want {status} "
+         f"and {words!r}:\n{text}")
 
 
 def chapters(novt, *_):
     status, text = learn(novt)
-    check(status == 0 and len(re.findall(r"^  \d\d ", text, re.M)) == CHAPTERS, text)
+    must(status == 0 and len(re.findall(r"^  \d\d ", text, re.M)) == CHAPTERS, text)
     wants(0, "", novt, "--test")
 
 
@@ -44,12 +42,12 @@ def exercises(novt, _, __, folder):
     wants(0, "copied", novt, "--copy", copy)
     wants(65, "is not empty", novt, "--copy", copy)
     names = sorted(name for name in os.listdir(copy) if name[0].isdigit())
-    check(len(names) == CHAPTERS, names)
+    must(len(names) == CHAPTERS, names)
     for name in names:
         wants(1, "not yet", novt, name[:2], "--check", copy)
         shutil.copy(os.path.join(copy, name, "solution.c"), os.path.join(copy, name, "exercise.c"))
     status, text = learn(novt, "--check", folder=copy)
-    check(status == 0 and len(re.findall(": right$", text, re.M)) == CHAPTERS, text)
+    must(status == 0 and len(re.findall(": right$", text, re.M)) == CHAPTERS, text)
     with open(os.path.join(copy, names[0], "exercise.c"), "a") as file:
         file.write("#error no C\n")
     wants(1, "no C", novt, "1", "--check", copy)

@@ -9,6 +9,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import must  # noqa: E402
+
 SECTOR, TEXT = 512, b"the second disk has this to say."
 WANTED = """unixlike: at 80100000. On the screen, too
 apic: 1 CPU, this one is 0
@@ -28,11 +31,6 @@ def disk(path, index):
     return "-drive", f"file={path},index={index},media=disk,format=raw"
 
 
-def check(holds, what):
-    if not holds:
-        sys.exit(f"FAILED: {what}")
-
-
 def run(novt, folder, image, *options, access=None):
     """Types a line and an empty one, which ends it."""
     second = os.path.join(folder, "fs.img")
@@ -43,11 +41,11 @@ def run(novt, folder, image, *options, access=None):
     got = subprocess.run(command, input=b"abc\r\r", stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE, env=environment)
     text = got.stdout.decode(errors="replace").replace("\r", "")
-    check(got.returncode == 1 and text == WANTED,
-          f"{command}: status {got.returncode}\n{text}{got.stderr.decode(errors='replace')}")
+    must(got.returncode == 1 and text == WANTED,
+         f"{command}: status {got.returncode}\n{text}{got.stderr.decode(errors='replace')}")
     with open(second, "rb") as file:
         file.seek(2 * SECTOR + 4)
-        check(file.read(4) == (0x9e3779b9).to_bytes(4, "little"), "sector 2 was not written")
+        must(file.read(4) == (0x9e3779b9).to_bytes(4, "little"), "sector 2 was not written")
 
 
 def main():

@@ -13,15 +13,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/cli"))
+sys.path.append(str(ROOT / "tests"))
+from checks import check, failures  # noqa: E402
 from guest import HALT, PANIC, WAIT, Novt, text, wait_for  # noqa: E402
-
-FAILURES = []
-
-
-def check(condition, *what):
-    if not condition:
-        FAILURES.append(what)
-        print(f"crash.py:{sys._getframe(1).f_lineno}:", *what)
 
 
 def plain(line):
@@ -125,7 +119,7 @@ def main():
     example(os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]))
     ends(os.path.abspath(sys.argv[1]))
     stops_for_monitor(os.path.abspath(sys.argv[1]))
-    return 1 if FAILURES else 0
+    return 1 if failures else 0
 
 
 sys.exit(main())

@@ -7,7 +7,6 @@ kernel's tick count, steps over the POPF of a task switch. The guest must not be
 With VMLINUX (out of the package linux-image-VERSION-dbg) symbols are that file's, and the guest is
 started with nokaslr.
 """
-import os
 import re
 import shutil
 import struct
@@ -18,6 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/boot"))
+sys.path.append(str(ROOT / "tests"))
+from checks import check, failures, fetch, skip  # noqa: E402
 from console import Console, Failure  # noqa: E402
 from remote import Remote  # noqa: E402
 
@@ -25,13 +26,6 @@ WAIT = 120
 NAMES = ("do_sys_openat2 __ia32_sys_openat __ia32_compat_sys_openat do_int80_syscall_32 "
          "__do_fast_syscall_32 do_fast_syscall_32 do_SYSENTER_32 entry_SYSENTER_32 "
          "entry_INT80_32 ia32_sys_call get_jiffies_64 __switch_to_asm _stext _etext").split()
-FAILURES = []
-
-
-def check(condition, *what):
-    if not condition:
-        FAILURES.append(what)
-        print(f"kernel.py:{sys._getframe(1).f_lineno}:", *what)
 
 
 PUSH_EBP, MOV_EBP = b"\x55", b"\x89\xe5"
@@ -146,14 +140,8 @@ def step_over_popf(symbols, socket):
 def main():
     novt, engine, kernel = sys.argv[1:4]
     if not shutil.which("gdb"):
-        print("SKIPPED: no gdb here: apt-get install gdb")
-        return 77
-    got = subprocess.run([ROOT / "guests/fetch", kernel], stdout=subprocess.PIPE, text=True,
-                         check=False)
-    if got.returncode:
-        print("SKIPPED: Debian's packages are out of reach, so nothing was booted")
-        return 77
-    guest = Path(got.stdout.strip())
+        skip("no gdb here: apt-get install gdb")
+    guest = fetch(kernel)
     with tempfile.TemporaryDirectory() as directory:
         socket, symbols = Path(directory, "gdb"), Path(directory, "symbols")
         console = Console([novt, "run", "-engine", engine, "-kernel",
@@ -178,7 +166,7 @@ def main():
             console.show()
         finally:
             console.kill()
-    return 1 if FAILURES else 0
+    return 1 if failures else 0
 
 
 sys.exit(main())

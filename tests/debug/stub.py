@@ -13,15 +13,11 @@ import traceback
 
 from remote import Gone, Guest, symbols
 
-FAILURES = []
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import check, failures  # noqa: E402
+
 INTERP = ("-engine", "interp")
 TIERS = ("", "tlb", "window", "shared", "direct")
-
-
-def check(condition, *what):
-    if not condition:
-        FAILURES.append(what)
-        print(f"stub.py:{sys._getframe(1).f_lineno}:", *what)
 
 
 def run_to(gdb, address):
@@ -375,7 +371,7 @@ def run(novt, elf, case, how):
     with tempfile.TemporaryDirectory() as directory:
         guest = Guest(novt, directory, *options, "-display", "none", "-device",
                       "isa-debug-exit,iobase=0xf4", environment=environment)
-        before = len(FAILURES)
+        before = len(failures)
         try:
             gdb = guest.connect()
             case(guest, gdb, symbols(elf))
@@ -385,7 +381,7 @@ def run(novt, elf, case, how):
             check(False, repr(error))
         guest.process.kill()
         _, err = guest.end()
-        if len(FAILURES) > before:
+        if len(failures) > before:
             print(err)
 
 
@@ -397,7 +393,7 @@ def main():
         for how in ways:
             print(case.__name__[5:], *how, flush=True)
             run(novt, elf, case, how)
-    return 1 if FAILURES else 0
+    return 1 if failures else 0
 
 
 sys.exit(main())

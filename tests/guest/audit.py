@@ -12,6 +12,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import must  # noqa: E402
+
 SENSITIVE = ("sgdt", "sidt", "sldt", "str", "smsw", "pushf", "popf", "push", "pop", "mov", "lar",
              "lsl", "verr", "verw", "jmp", "call", "ret")
 # What does not depend on the host.
@@ -22,11 +25,6 @@ EXPECTED = {
     "pop": "es base      expected 00001000  actual 00000000",
     "verr": "eflags       expected 00000042  actual 00000002",
 }
-
-
-def check(holds, what):
-    if not holds:
-        sys.exit(f"FAILED: {what}")
 
 
 def run(novt, guest, *audit):
@@ -54,17 +52,17 @@ def main():
         print("SKIPPED: no direct execution on this host")
         return 77
     status, text, stats = run(novt, guest, "-audit", "all")
-    check(status == 1, f"the guest ended with status {status}: {text}")
+    must(status == 1, f"the guest ended with status {status}: {text}")
     found = dict(finds(text))
     for name in SENSITIVE:
         part = found.get(f"audit_{name}+0x0")
-        check(part, f"{name} was not reported: {text}")
-        check(EXPECTED.get(name, "") in part, f"{name}: {part}")
-    check(stats["engine"]["audit_trapped_INT"] == 1, "INT did not trap")
-    check("audit_differs_INT" not in stats["engine"], "INT differs")
+        must(part, f"{name} was not reported: {text}")
+        must(EXPECTED.get(name, "") in part, f"{name}: {part}")
+    must(stats["engine"]["audit_trapped_INT"] == 1, "INT did not trap")
+    must("audit_differs_INT" not in stats["engine"], "INT differs")
 
     status, text, _ = run(novt, guest, "-audit")
-    check(status == 0 and len(finds(text)) == 1, f"-audit: status {status}, {text}")
+    must(status == 0 and len(finds(text)) == 1, f"-audit: status {status}, {text}")
     print(len(found), "found")
     return 0
 

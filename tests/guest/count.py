@@ -12,6 +12,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import must  # noqa: E402
+
 PER_ROUND = 109
 
 
@@ -27,24 +30,19 @@ def run(novt, engine, access, guest, append=""):
             return json.load(file)
 
 
-def check(holds, what):
-    if not holds:
-        sys.exit(f"FAILED: {what}")
-
-
 def check_stats(stats, who):
     """What holds for every run."""
     tiers = stats["instructions"]
     total = tiers["total"]
-    check(stats["end"] == "isa-debug-exit", f"{who} ended: {stats['end']}")
-    check(sum(count for name, count in tiers.items() if name != "total") == total,
-          f"{who}: the tiers do not add up: {tiers}")
+    must(stats["end"] == "isa-debug-exit", f"{who} ended: {stats['end']}")
+    must(sum(count for name, count in tiers.items() if name != "total") == total,
+         f"{who}: the tiers do not add up: {tiers}")
     wall = stats["host"]["wall_s"]
     parts = sum(row["seconds"] for row in stats["time"].values())
-    check(parts <= wall * 1.001 + 1e-6, f"{who}: {parts} s spent in {wall} s")
-    check(parts >= wall * 0.999 - 1e-6, f"{who}: {parts} s accounted for in {wall} s")
+    must(parts <= wall * 1.001 + 1e-6, f"{who}: {parts} s spent in {wall} s")
+    must(parts >= wall * 0.999 - 1e-6, f"{who}: {parts} s accounted for in {wall} s")
     cpu, time = stats["cpu"], stats["time"]
-    check(time["ports"]["times"] == cpu["port_reads"] + cpu["port_writes"], f"{who}: port accesses")
+    must(time["ports"]["times"] == cpu["port_reads"] + cpu["port_writes"], f"{who}: port accesses")
     return total
 
 
@@ -58,15 +56,15 @@ def main():
                                     ("sensitive", sensitive, "")):
             stats = run(novt, engine, access, guest, append)
             total = check_stats(stats, who)
-            check(want.setdefault(name, total) == total,
-                  f"{who}, {name}: {total} instructions, the interpreter has {want[name]}")
+            must(want.setdefault(name, total) == total,
+                 f"{who}, {name}: {total} instructions, the interpreter has {want[name]}")
             used = stats["instructions"]
             if engine == "bt":
                 for form in "tlb", "window":
-                    check(access != form or used["translated_" + form] > total / 2,
-                          f"{who}, {name}: the form was not used: {used}")
-        check(want["9000"] - want["1000"] == 8000 * PER_ROUND,
-              f"{who}: {want['9000'] - want['1000']} instructions in 8000 rounds")
+                    must(access != form or used["translated_" + form] > total / 2,
+                         f"{who}, {name}: the form was not used: {used}")
+        must(want["9000"] - want["1000"] == 8000 * PER_ROUND,
+             f"{who}: {want['9000'] - want['1000']} instructions in 8000 rounds")
     print(f"ok: {want}")
 
 

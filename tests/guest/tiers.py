@@ -11,6 +11,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import must  # noqa: E402
+
 INSTRUCTIONS = 900_000_000
 
 
@@ -25,14 +28,9 @@ def run(novt, guest, user):
         if user == "direct" and got.returncode in (69, 71) and not os.path.exists(path):
             print("SKIPPED: no direct execution here:", got.stderr.strip())
             sys.exit(77)
-        check("DONE 1 passed 0 failed" in got.stdout, f"{user}: {got.stdout}{got.stderr}")
+        must("DONE 1 passed 0 failed" in got.stdout, f"{user}: {got.stdout}{got.stderr}")
         with open(path) as file:
             return json.load(file)
-
-
-def check(holds, what):
-    if not holds:
-        sys.exit(f"FAILED: {what}")
 
 
 def longest(stats):
@@ -61,14 +59,14 @@ def main():
     for user in stats:
         print(user, done[user], longest(stats[user]), f"direct_runs {engine[user]['direct_runs']}")
 
-    check(done["tlb"]["translated_tlb"] > INSTRUCTIONS * 0.99, "-user tlb: not in the TLB form")
-    check(done["window"]["translated_window"] > INSTRUCTIONS * 0.99, "-user window: no window")
+    must(done["tlb"]["translated_tlb"] > INSTRUCTIONS * 0.99, "-user tlb: not in the TLB form")
+    must(done["window"]["translated_window"] > INSTRUCTIONS * 0.99, "-user window: no window")
     for user in ("tlb", "window"):
-        check(engine[user]["direct_runs"] == 0, f"-user {user}: ran directly")
-    check(engine["direct"]["direct_runs"] > 10, "-user direct: did not run directly")
-    check(done["direct"]["total"] < INSTRUCTIONS * 0.1, "-user direct: translated nevertheless")
+        must(engine[user]["direct_runs"] == 0, f"-user {user}: ran directly")
+    must(engine["direct"]["direct_runs"] > 10, "-user direct: did not run directly")
+    must(done["direct"]["total"] < INSTRUCTIONS * 0.1, "-user direct: translated nevertheless")
 
-    check(climbed(stats["auto"]), "-user auto: did not climb")
+    must(climbed(stats["auto"]), "-user auto: did not climb")
 
 
 main()

@@ -9,6 +9,7 @@
 
 #include "cpu/decode.h"
 #include "tests/lockstep/documented.h"
+#include "tests/random.h"
 
 uint8_t stream[CODE_PAGES * 4096];
 unsigned stream_len;
@@ -21,10 +22,7 @@ static uint16_t odd_first, user_code, user_data;
 
 static uint32_t rnd(void)
 {
-    seed_state ^= seed_state << 13;
-    seed_state ^= seed_state >> 7;
-    seed_state ^= seed_state << 17;
-    return (uint32_t)(seed_state >> 16);
+    return (uint32_t)(random_next(&seed_state) >> 16);
 }
 
 static bool one_in(unsigned n)

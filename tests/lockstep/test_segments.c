@@ -17,6 +17,7 @@
 #include "cpu/paging.h"
 #include "cpu/segment.h"
 #include "tests/lockstep/pair.h"
+#include "tests/random.h"
 
 enum {
     CODE = 0x20000,      /* gla */
@@ -45,10 +46,7 @@ static uint64_t state;
 
 static uint32_t rnd(void)
 {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (uint32_t)(state >> 16);
+    return (uint32_t)(random_next(&state) >> 16);
 }
 
 static bool one_in(unsigned n)

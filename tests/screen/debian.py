@@ -12,19 +12,10 @@ from pathlib import Path
 
 import picture
 import rfb
-from screen import FAILURES, VGA_BIOS, check, free_port
+from screen import VGA_BIOS, free_port
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-SKIP = 77
-
-
-def fetch():
-    got = subprocess.run([ROOT / "guests/fetch", "686", "drivers"], stdout=subprocess.PIPE,
-                         text=True)
-    if got.returncode or not Path(VGA_BIOS).exists():
-        print("SKIPPED: Debian's packages are out of reach, so nothing was booted")
-        sys.exit(SKIP)
-    return Path(got.stdout.strip())
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from checks import check, failures, fetch, skip  # noqa: E402
 
 
 class Guest:
@@ -101,7 +92,7 @@ def frame_buffer(program, guest):
             wrong = sum(row != bytes((128, 128, 128)) * 1024 for row in shown.rows[:100])
             check(not wrong, f"{wrong} lines of 100 are wrong:", shown.pixel(5, 5))
             check("his is the console." in console_text(shown), console_text(shown))
-            if FAILURES:
+            if failures:
                 picture.write_png("screen-bochs.png", shown)
         client.close()
     finally:
@@ -129,12 +120,14 @@ def mouse(program, guest):
 
 def main():
     program = sys.argv[1]
-    guest = fetch()
+    guest = fetch("686", "drivers")
+    if not Path(VGA_BIOS).exists():
+        skip(f"there is no {VGA_BIOS}")
     for part in (text_console, frame_buffer, mouse):
         started = time.monotonic()
         part(program, guest)
         print(f"{part.__name__}: {time.monotonic() - started:.1f} s")
-    return 1 if FAILURES else 0
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -7,15 +7,15 @@
 Each screen must be the one in golden/, but for where the mouse's pointer is. Exit status 77: the
 package cannot be had (skipped).
 """
-import subprocess
 import sys
 from pathlib import Path
 
 import driven
 
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from checks import fetch  # noqa: E402
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-SKIP = 77
 # A busy host may not let the kernel see enough ticks when it tries the timer.
 APPEND = "quiet "
 
@@ -95,11 +95,7 @@ def gtk(novt, guest):
 
 
 def main():
-    got = subprocess.run([ROOT / "guests/fetch", "installer"], stdout=subprocess.PIPE, text=True)
-    if got.returncode:
-        print("SKIPPED: Debian's packages are out of reach, so its installer was not booted")
-        return SKIP
-    guest = Path(got.stdout.strip()) / "installer"
+    guest = fetch("installer") / "installer"
     cases = {case.__name__: lambda case=case: case(sys.argv[1], guest) for case in (text, gtk)}
     return driven.run(cases, sys.argv[2:])
 

@@ -4,16 +4,16 @@
 Exit status 77: the package cannot be had (skipped).
 """
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import driven
 import picture
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from checks import fetch, skip  # noqa: E402
+
 VGA_BIOS = Path("/usr/share/seabios/vgabios-stdvga.bin")
-SKIP = 77
 
 
 class Screen:
@@ -46,11 +46,9 @@ def memtest(novt, guest):
 
 
 def main():
-    got = subprocess.run([ROOT / "guests/fetch", "memtest"], stdout=subprocess.PIPE, text=True)
-    if got.returncode or not VGA_BIOS.exists():
-        print("SKIPPED: Debian's packages are out of reach, so memtest86+ was not run")
-        return SKIP
-    guest = Path(got.stdout.strip())
+    guest = fetch("memtest")
+    if not VGA_BIOS.exists():
+        skip(f"there is no {VGA_BIOS}")
     cases = {"pass": lambda: memtest(sys.argv[1], guest)}
     return driven.run(cases, sys.argv[2:])
 

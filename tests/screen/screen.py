@@ -21,17 +21,13 @@ from pathlib import Path
 import picture
 import rfb
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import check, failures  # noqa: E402
+
 VGA_BIOS = "/usr/share/seabios/vgabios-stdvga.bin"
 SKIPPED = 77
 WHAT = 0x1F8
 TEXT, MODE_13, MODE_X, MODE_12, VBE, KEYS, REDRAW, LARGEST = range(8)
-FAILURES = []
-
-
-def check(condition, *what):
-    if not condition:
-        FAILURES.append(what)
-        print(f"line {sys._getframe(1).f_lineno}:", *what)
 
 
 class Novt:
@@ -584,7 +580,7 @@ def main():
             print(f"{name}: {time.monotonic() - started:.1f} s")
     finally:
         shutil.rmtree(novt.folder)
-    return 1 if FAILURES else 0
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@
 #include "cpu/mem.h"
 #include "cpu/paging.h"
 #include "shadowmm/view.h"
-#include "tests/shadow/shadow_check.h"
 #include "tests/machine.h"
+#include "tests/random.h"
+#include "tests/shadow/shadow_check.h"
 #include "translator/unit.h"
 
 /*
@@ -50,10 +51,7 @@ static uint64_t seed_state;
 
 static uint32_t rnd(uint32_t n)
 {
-    seed_state ^= seed_state << 13;
-    seed_state ^= seed_state >> 7;
-    seed_state ^= seed_state << 17;
-    return (uint32_t)(seed_state >> 16) % n;
+    return (uint32_t)(random_next(&seed_state) >> 16) % n;
 }
 
 struct test {

@@ -15,6 +15,7 @@
 #include "frontend/boot.h"
 #include "frontend/error.h"
 #include "tests/check.h"
+#include "tests/random.h"
 
 #define ROUNDS 2000
 #define MIB (1u << 20)
@@ -27,10 +28,7 @@ static uint8_t image[IMAGE_SIZE];
 
 static uint32_t rnd(uint32_t below)
 {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (uint32_t)(state >> 20) % below;
+    return (uint32_t)(random_next(&state) >> 20) % below;
 }
 
 static void put(size_t at, uint64_t value, unsigned size)

@@ -3,16 +3,14 @@
  * and NMIs. The monitor neither crashes nor breaks the invariants of cpu/vcpu.h. The seed may be
  * given on the command line, the number of machines as well.
  */
+#include "tests/random.h"
 #include "tests/unit/cpu_machine.h"
 
 static uint64_t state;
 
 static uint64_t next(void)
 {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
+    return random_next(&state);
 }
 
 static void randomize(struct machine *m)

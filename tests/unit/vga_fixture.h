@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "devices/display.h"
 #include "devices/vga.h"
+#include "tests/random.h"
 #include "tests/unit/chip.h"
 
 /* A mode as the video BIOS sets it; registers in the order of their numbers. */
@@ -187,14 +188,6 @@ static inline uint32_t pixel(const struct screen *s, unsigned x, unsigned y)
     const struct display_picture *p = &s->picture;
 
     return x < p->width && y < p->height ? p->pixels[y * p->stride + x] : ~0u;
-}
-
-static inline uint64_t random_next(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
 }
 
 #endif

@@ -5,13 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/random.h"
+
 /* xorshift64* */
 static uint64_t next(uint64_t *random)
 {
-    *random ^= *random << 13;
-    *random ^= *random >> 7;
-    *random ^= *random << 17;
-    return *random * 0x2545f4914f6cdd1du;
+    return random_next(random) * 0x2545f4914f6cdd1du;
 }
 
 /* Puts a prefix (half of the time) and an opcode map or a VEX prefix in front of the bytes. */
