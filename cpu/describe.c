@@ -3,10 +3,9 @@
 
 #include <inttypes.h>
 
+#include "base/count.h"
 #include "cpu/mem.h"
 #include "cpu/segment.h"
-
-#define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 /* --- Vectors ------------------------------------------------------------------------------ */
 

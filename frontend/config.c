@@ -1,445 +1,36 @@
-/* The command line: options.def is the table, the take_ functions check the values. */
+/* The command line: which command it is, its options (frontend/config_row.c), and its help. */
 #include "frontend/config.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "base/clock.h"
-#include "base/log.h"
-#include "base/physmem.h"
+#include "base/count.h"
 #include "frontend/config_check.h"
-#include "frontend/config_console.h"
 #include "frontend/config_qemu.h"
+#include "frontend/config_row.h"
 #include "frontend/engines.h"
 #include "frontend/error.h"
 #include "frontend/nearest.h"
 
-#define COUNT(array) (sizeof(array) / sizeof(*(array)))
-
-typedef int take_fn(struct config *config, const char *value, struct error *error);
-
-/* --- Numbers ---------------------------------------------------------------- */
-
-/* A decimal number at text, up to limit; its end in *end. False: there is none, or it is larger. */
-static bool decimal(const char *text, uint64_t limit, uint64_t *value, const char **end)
-{
-    const char *at = text;
-
-    for (*value = 0; *at >= '0' && *at <= '9'; at++) {
-        unsigned digit = (unsigned)(*at - '0');
-
-        if (*value > (limit - digit) / 10)
-            return false;
-        *value = *value * 10 + digit;
-    }
-    *end = at;
-    return at > text;
-}
-
-static int shift_of(const char *suffix)
-{
-    if (!*suffix)
-        return 20;
-    if (suffix[1])
-        return -1;
-    switch (*suffix) {
-    case 'k': case 'K': return 10;
-    case 'm': case 'M': return 20;
-    case 'g': case 'G': return 30;
-    default: return -1;
-    }
-}
-
-static int take_memory(struct config *config, const char *value, struct error *error)
-{
-    const char *end;
-    uint64_t number;
-    int shift;
-
-    if (!decimal(value, UINT64_MAX >> 30, &number, &end) || (shift = shift_of(end)) < 0)
-        return error_set(error, EX_USAGE, "-m %s: not a size; write 512, 512M, 1G or 65536k",
-                         value);
-    config->memory = number << shift & ~PAGE_MASK;
-    if (config->memory < PC_RAM_MIN)
-        return error_set(error, EX_USAGE, "-m %s: too small, a guest needs %lluM or more", value,
-                         PC_RAM_MIN >> 20);
-    if (config->memory > PC_RAM_MAX)
-        return error_set(error, EX_USAGE, "-m %s: too large, a 32-bit PC has room for %lluM", value,
-                         PC_RAM_MAX >> 20);
-    return 0;
-}
-
-static int take_timeout(struct config *config, const char *value, struct error *error)
-{
-    const uint64_t most = UINT64_MAX / NS_PER_SEC / 4;
-    uint64_t seconds, fraction = 0;
-    const char *end;
-    bool ok = decimal(value, most, &seconds, &end);
-
-    if (ok && *end == '.') {
-        uint64_t unit = NS_PER_SEC / 10;
-
-        for (end++; *end >= '0' && *end <= '9'; end++, unit /= 10)
-            fraction += (uint64_t)(*end - '0') * unit;
-    }
-    if (!ok || *end || !(seconds + fraction))
-        return error_set(error, EX_USAGE,
-                         "-timeout %s: not a time; write a number of seconds above 0", value);
-    config->timeout_ns = seconds * NS_PER_SEC + fraction;
-    return 0;
-}
-
-/* A 16-bit number in C's notation. */
-static bool number16(const char *text, unsigned long *value)
-{
-    char *end;
-
-    if (*text < '0' || *text > '9')
-        return false;
-    *value = strtoul(text, &end, 0);
-    return !*end && *value <= UINT16_MAX;
-}
-
-/* --- Words ------------------------------------------------------------------ */
-
-static int note(const char *option, const char *text)
-{
-    fprintf(stderr, "novt: note: %s: %s\n", option, text);
-    return 0;
-}
-
-static int take_engine(struct config *config, const char *value, struct error *error)
-{
-    if (strcmp(value, "help") && strcmp(value, "?"))
-        return config_engine_take(&config->engine, value, error);
-    config->command = COMMAND_ENGINE_LIST;
-    return 0;
-}
-
-static int take_audit(struct config *config, const char *value, struct error *error)
-{
-    (void)error;
-    config->audit = value ? AUDIT_ALL : AUDIT_FIRST;
-    return 0;
-}
-
-static int take_cpu(struct config *config, const char *value, struct error *error)
-{
-    (void)error;
-    if (!strcmp(value, "help") || !strcmp(value, "?"))
-        config->command = COMMAND_CPU_LIST;
-    config->cpu = value;
-    return 0;
-}
-
-static int take_smp(struct config *config, const char *value, struct error *error)
-{
-    (void)config;
-    if (strcmp(value, "1") && strcmp(value, "cpus=1"))
-        return error_set(error, EX_USAGE, "-smp %s: a guest has one CPU here; write -smp 1", value);
-    return 0;
-}
-
-static int take_trace(struct config *config, const char *value, struct error *error)
-{
-    (void)error;
-    config->trace = value;
-    return 0;
-}
-
-static int take_trace_sensitive(struct config *config, const char *value, struct error *error)
-{
-    (void)value, (void)error;
-    config->trace_sensitive = true;
-    return 0;
-}
-
-static int take_log(struct config *config, const char *value, struct error *error)
-{
-    static const char *const names[] = {
-        "all", "help",
-#define LOG_TOPIC(name, text) #name,
-#include "base/log.def"
-    };
-    const char *at = value;
-
-    if (!strcmp(value, "help")) {
-        config->command = COMMAND_LOG_LIST;
-        return 0;
-    }
-    while (*at) {
-        size_t len = strcspn(at, ","), i = 0;
-
-        while (i < COUNT(names) && (strlen(names[i]) != len || memcmp(names[i], at, len)))
-            i++;
-        if (i == COUNT(names) || !strcmp(names[i], "help"))
-            return nearest_unknown("-d", value, len, names, COUNT(names), error);
-        at += len + (at[len] == ',');
-    }
-    config->log = value;
-    return 0;
-}
-
-static int debug_exit_property(struct config *config, const char *text, const char *value,
-                               struct error *error)
-{
-    unsigned long number;
-
-    if (!strncmp(text, "iobase=", 7) && number16(text + 7, &number)) {
-        config->debug_exit_base = (uint16_t)number;
-        return 0;
-    }
-    if (!strncmp(text, "iosize=", 7) && number16(text + 7, &number) && number >= 1 && number <= 4) {
-        config->debug_exit_size = (uint16_t)number;
-        return 0;
-    }
-    return error_set(error, EX_USAGE,
-                     "-device %s: '%s' is wrong; write iobase=0xf4 (a port) or iosize=4 (1 to 4)",
-                     value, text);
-}
-
-static int take_device(struct config *config, const char *value, struct error *error)
-{
-    static const char *const names[] = { "isa-debug-exit", "pvpanic", "virtio-rng",
-                                         "virtio-balloon" };
-    int virtio = config_virtio_device(&config->virtio, value, error);
-    size_t len = strcspn(value, ",");
-    char properties[64], *save = NULL;
-
-    if (virtio)
-        return virtio < 0 ? -1 : 0;
-    if (!strcmp(value, names[1]))
-        return note("-device pvpanic", "it is always on the board");
-    if (len != strlen(names[0]) || memcmp(value, names[0], len))
-        return nearest_unknown("-device", value, len, names, COUNT(names), error);
-    config->debug_exit = true;
-    config->debug_exit_base = 0x501;
-    config->debug_exit_size = 2;
-    if (strlen(value + len) >= sizeof(properties))
-        return error_set(error, EX_USAGE, "-device %s: too long", value);
-    strcpy(properties, value + len);
-    for (char *p = strtok_r(properties, ",", &save); p; p = strtok_r(NULL, ",", &save))
-        if (debug_exit_property(config, p, value, error))
-            return -1;
-    if (config->debug_exit_base + config->debug_exit_size > 0x10000)
-        return error_set(error, EX_USAGE, "-device %s: the ports end at 0xffff", value);
-    return 0;
-}
-
-/* --- Consoles --------------------------------------------------------------- */
-
-static int take_serial(struct config *config, const char *value, struct error *error)
-{
-    if (config->serials == PC_SERIAL_COUNT)
-        return error_set(error, EX_USAGE, "-serial %s: one too many, the board has %u serial lines",
-                         value, PC_SERIAL_COUNT);
-    return config_console_take(&config->serial[config->serials++], "-serial", value, false,
-                               error);
-}
-
-static int take_debugcon(struct config *config, const char *value, struct error *error)
-{
-    return config_console_take(&config->debugcon, "-debugcon", value, true, error);
-}
-
-/* --- The plain ones --------------------------------------------------------- */
-
-#define TAKE_STRING(function, field)                                                               \
-    static int function(struct config *config, const char *value, struct error *error)             \
-    {                                                                                              \
-        (void)error;                                                                               \
-        config->field = value;                                                                     \
-        return 0;                                                                                  \
-    }
-
-TAKE_STRING(take_initrd, initrd)
-TAKE_STRING(take_append, append)
-TAKE_STRING(take_bios, bios)
-TAKE_STRING(take_stats_json, stats_json)
-TAKE_STRING(take_log_file, log_file)
-#undef TAKE_STRING
-
-#define TAKE_FLAG(function, field, to)                                                             \
-    static int function(struct config *config, const char *value, struct error *error)             \
-    {                                                                                              \
-        (void)value;                                                                               \
-        (void)error;                                                                               \
-        config->field = to;                                                                        \
-        return 0;                                                                                  \
-    }
-
-TAKE_FLAG(take_no_reboot, no_reboot, true)
-TAKE_FLAG(take_snapshot, drives.snapshot, true)
-TAKE_FLAG(take_nographic, nographic, true)
-TAKE_FLAG(take_stats, stats, true)
-TAKE_FLAG(take_stopped, debug.stopped, true)
-TAKE_FLAG(take_help, command, COMMAND_HELP)
-TAKE_FLAG(take_version, command, COMMAND_VERSION)
-#undef TAKE_FLAG
-
-/* --- Families of options, each in a file of its own -------------------------- */
-
-#define TAKE_PART(function, take, field)                                                           \
-    static int function(struct config *config, const char *value, struct error *error)             \
-    {                                                                                              \
-        return take(&config->field, value, error);                                                 \
-    }
-
-TAKE_PART(take_user, config_engine_take_user, user)
-TAKE_PART(take_boot, config_boot_take, boot)
-TAKE_PART(take_display, config_display_take, display)
-TAKE_PART(take_vga, config_display_take_vga, display)
-TAKE_PART(take_screenshot, config_display_take_shot, display)
-TAKE_PART(take_monitor, config_control_take, control)
-TAKE_PART(take_virtio, config_virtio_mode, virtio)
-TAKE_PART(take_chardev, config_virtio_chardev, virtio)
-TAKE_PART(take_share, config_virtio_share, virtio)
-TAKE_PART(take_virtfs, config_virtio_virtfs, virtio)
-TAKE_PART(take_drive, config_drive_take, drives)
-TAKE_PART(take_nic, config_nic_take, nics)
-TAKE_PART(take_gdb, config_debug_take, debug)
-TAKE_PART(take_profile, config_profile_take, profile)
-TAKE_PART(take_profile_hz, config_profile_take_hz, profile)
-TAKE_PART(take_symbols, config_profile_take_symbols, profile)
-#undef TAKE_PART
-
-static int take_perf(struct config *config, const char *value, struct error *error)
-{
-    (void)error;
-    config->profile.perf = value ? PERF_DUMP : PERF_MAP;
-    return 0;
-}
-
-static int take_quick(struct config *config, const char *value, struct error *error)
-{
-    (void)value, (void)error;
-    config->command = COMMAND_DOCTOR;
-    config->quick = true;
-    return 0;
-}
-
-static int take_kernel(struct config *config, const char *value, struct error *error)
-{
-    if (config->kernel)
-        return error_set(error, EX_USAGE, "two kernels: '%s' and '%s'; name one", config->kernel,
-                         value);
-    config->kernel = value;
-    return 0;
-}
-
-static int take_expect(struct config *config, const char *value, struct error *error)
-{
-    if (!*value)
-        return error_set(error, EX_USAGE, "-expect: the string is empty; say what to wait for");
-    config->expect = value;
-    return 0;
-}
-
-static int take_full_screen(struct config *config, const char *value, struct error *error)
-{
-    (void)value;
-    (void)error;
-    config->display.full_screen = true;
-    return 0;
-}
-
-static int take_virtcon(struct config *config, const char *value, struct error *error)
-{
-    return config_console_take(&config->virtio.console, "-virtcon", value, false, error);
-}
-
-#define TAKE_DRIVE(option)                                                                         \
-    static int take_##option(struct config *config, const char *value, struct error *error)        \
-    {                                                                                              \
-        return config_drive_take_file(&config->drives, #option, value, error);                     \
-    }
-
-TAKE_DRIVE(hda)
-TAKE_DRIVE(hdb)
-TAKE_DRIVE(hdc)
-TAKE_DRIVE(hdd)
-TAKE_DRIVE(cdrom)
-TAKE_DRIVE(fda)
-#undef TAKE_DRIVE
-
-static int take_gdb_port(struct config *config, const char *value, struct error *error)
-{
-    (void)value;
-    return config_debug_take(&config->debug, "tcp::1234", error);
-}
-
-static int note_kvm(struct config *config, const char *value, struct error *error)
-{
-    (void)config, (void)value, (void)error;
-    return note("-enable-kvm", "novt does without KVM; -engine kvm would use it");
-}
-
-static int note_accel(struct config *config, const char *value, struct error *error)
-{
-    (void)config, (void)value, (void)error;
-    return note("-accel", "novt picks the engine by -engine (help lists them)");
-}
-
-static int note_machine(struct config *config, const char *value, struct error *error)
-{
-    (void)config, (void)value, (void)error;
-    return note("-machine", "novt has one machine, a PC with an i440FX; options of it are ignored");
-}
-
-static int take_vnc(struct config *config, const char *value, struct error *error)
-{
-    return config_display_take_vnc(&config->display, value, error);
-}
-
-static int take_curses(struct config *config, const char *value, struct error *error)
-{
-    (void)value;
-    return config_display_take(&config->display, "curses", error);
-}
-
-static int refuse_net(struct config *config, const char *value, struct error *error)
-{
-    (void)config;
-    if (!strcmp(value, "none"))
-        return 0;
-    return error_set(error, EX_USAGE, "-net and -netdev %s: a card and what it leads to are one "
-                                      "option here: -nic user[,hostfwd=...][,model=virtio|e1000], "
-                                      "-nic tap,ifname=NAME or -nic socket,path=SOCKET", value);
-}
-
-/* --- The table -------------------------------------------------------------- */
-
-enum { RUN = 1, DOCTOR = 2 };
-
-static const struct option_row {
-    unsigned commands;
-    const char *name; /* NULL: a heading, in help */
-    const char *value;
-    take_fn *take;
-    const char *help;
-} rows[] = {
-#define GROUP(heading) { .help = heading },
-#define OPTION(commands, name, value, take, help) { commands, name, value, take, help },
-#include "frontend/options.def"
-};
-
 static const struct option_row *find(const char *name, unsigned command)
 {
-    for (size_t i = 0; i < COUNT(rows); i++)
-        if (rows[i].name && rows[i].commands & command && !strcmp(rows[i].name, name))
-            return &rows[i];
+    for (unsigned i = 0; i < CONFIG_ROWS; i++) {
+        const struct option_row *row = &config_rows[i];
+
+        if (row->name && row->commands & command && !strcmp(row->name, name))
+            return row;
+    }
     return NULL;
 }
 
 static int unknown_option(const char *arg, const char *name, unsigned command, struct error *error)
 {
-    const char *names[COUNT(rows)], *equals = strchr(name, '=');
+    const char *names[CONFIG_ROWS], *equals = strchr(name, '=');
     size_t count = 0;
 
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        const struct option_row *row = &rows[i];
+    for (unsigned i = 0; i < CONFIG_ROWS; i++) {
+        const struct option_row *row = &config_rows[i];
 
         if (!row->name || !(row->commands & command))
             continue;
@@ -511,11 +102,11 @@ void config_help(void)
            "  novt learn [CHAPTER]         a course, with small kernels to look into\n"
            "  novt doctor                  say what this host offers and what novt will use\n\n"
            "Options are written -option or --option.\n");
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        if (rows[i].name)
-            print_row(&rows[i]);
+    for (unsigned i = 0; i < CONFIG_ROWS; i++) {
+        if (config_rows[i].name)
+            print_row(&config_rows[i]);
         else
-            printf("\n%s:\n", rows[i].help);
+            printf("\n%s:\n", config_rows[i].help);
     }
     printf("\nExit status:\n"
            "  0         the guest powered off, or -expect was met\n"
@@ -554,7 +145,7 @@ static int parse_words(struct config *config, char **argv, int argc, unsigned co
         else if (options && argv[0][0] == '-' && argv[0][1])
             taken = take_option(config, argv, argc, command, error);
         else if (command == RUN)
-            taken = take_kernel(config, argv[0], error) ? -1 : 1;
+            taken = config_row_take_kernel(config, argv[0], error) ? -1 : 1;
         else
             taken = error_set(error, EX_USAGE, "%s: novt doctor takes no arguments", argv[0]);
         if (taken < 0)

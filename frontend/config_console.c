@@ -4,11 +4,10 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/count.h"
 #include "frontend/console.h"
 #include "frontend/error.h"
 #include "frontend/nearest.h"
-
-#define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 int config_console_take(struct console_spec *spec, const char *option, const char *value,
                         bool debugcon, struct error *error)

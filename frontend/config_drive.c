@@ -9,11 +9,11 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/count.h"
+#include "frontend/config_text.h"
 #include "frontend/error.h"
 #include "frontend/nearest.h"
 #include "frontend/pc.h"
-
-#define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 struct parse {
     struct drive_spec *drive;
@@ -169,22 +169,6 @@ static int take_property(struct parse *parse, char *text)
                      nearest_name(text, strlen(text), names, COUNT(names)));
 }
 
-/* Cuts the next piece off; two commas are one that belongs to it. */
-static char *next_piece(char **rest)
-{
-    char *piece = *rest, *to = *rest, *from = *rest;
-
-    if (!piece)
-        return NULL;
-    while (*from && (*from != ',' || from[1] == ',')) {
-        from += *from == ',';
-        *to++ = *from++;
-    }
-    *rest = *from ? from + 1 : NULL;
-    *to = 0;
-    return piece;
-}
-
 /* --- Drives ----------------------------------------------------------------- */
 
 static struct drive_spec *add(struct drive_specs *drives, const char *option, const char *value,
@@ -231,7 +215,7 @@ int config_drive_take(struct drive_specs *drives, const char *value, struct erro
     if (!drive)
         return -1;
     rest = drive->text;
-    while ((piece = next_piece(&rest)))
+    while ((piece = config_text_next(&rest)))
         if (take_property(&parse, piece))
             return -1;
     return check_one(drive, value, error);

@@ -5,12 +5,11 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/count.h"
 #include "cpu/engine.h"
 #include "frontend/engines.h"
 #include "frontend/error.h"
 #include "frontend/nearest.h"
-
-#define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 /* Which of the names it is, or -1 with *error. */
 static int which(const char *option, const char *value, const char *const *names, size_t count,

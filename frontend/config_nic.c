@@ -11,10 +11,10 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/count.h"
+#include "frontend/config_text.h"
 #include "frontend/error.h"
 #include "frontend/nearest.h"
-
-#define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 struct parse {
     struct nic_spec *nic;
@@ -288,22 +288,6 @@ static int take_property(struct parse *parse, char *text)
     return unknown_property(parse, text, kind);
 }
 
-/* Cuts the next piece off; two commas are one that belongs to it. */
-static char *next_piece(char **rest)
-{
-    char *piece = *rest, *to = *rest, *from = *rest;
-
-    if (!piece)
-        return NULL;
-    while (*from && (*from != ',' || from[1] == ',')) {
-        from += *from == ',';
-        *to++ = *from++;
-    }
-    *rest = *from ? from + 1 : NULL;
-    *to = 0;
-    return piece;
-}
-
 static int take_kind(struct parse *parse, const char *name)
 {
     static const char *const names[] = { [NET_USER] = "user", [NET_TAP] = "tap",
@@ -355,9 +339,9 @@ int config_nic_take(struct nic_specs *nics, const char *value, struct error *err
                          strlen(value), sizeof(nic->text) - 1);
     *nic = (struct nic_spec){ .model = NIC_VIRTIO };
     rest = strcpy(nic->text, value);
-    if (take_kind(&parse, next_piece(&rest)))
+    if (take_kind(&parse, config_text_next(&rest)))
         return -1;
-    while ((piece = next_piece(&rest)))
+    while ((piece = config_text_next(&rest)))
         if (take_property(&parse, piece))
             return -1;
     nics->count++;

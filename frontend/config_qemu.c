@@ -6,9 +6,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/count.h"
 #include "frontend/error.h"
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static const struct row {
     const char *name, *value, *text;

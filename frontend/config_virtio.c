@@ -6,26 +6,10 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/count.h"
+#include "frontend/config_text.h"
 #include "frontend/error.h"
 #include "frontend/nearest.h"
-
-#define COUNT(array) (sizeof(array) / sizeof(*(array)))
-
-/* Cuts the next part off *at, up to a comma; of two commas one is left. NULL: there is none. */
-static char *next_part(char **at)
-{
-    char *from = *at, *to = *at, *start = *at;
-
-    if (!from)
-        return NULL;
-    for (; *from && (*from != ',' || from[1] == ','); from++) {
-        from += *from == ',';
-        *to++ = *from;
-    }
-    *at = *from ? from + 1 : NULL;
-    *to = 0;
-    return start;
-}
 
 /* NAME, NAME=on, NAME=off. False: it is something else. */
 static bool is_switch(const char *text, const char *name, bool *on)
@@ -91,8 +75,8 @@ int config_virtio_share(struct virtio_specs *virtio, const char *value, struct e
     if (new_share(virtio, "-share", value, &share, error))
         return -1;
     at = share->text;
-    share->share.path = next_part(&at);
-    while ((part = next_part(&at))) {
+    share->share.path = config_text_next(&at);
+    while ((part = config_text_next(&at))) {
         if (value_of(part, "tag"))
             share->share.tag = value_of(part, "tag");
         else if (!is_switch(part, "readonly", &share->share.readonly))
@@ -135,10 +119,10 @@ int config_virtio_virtfs(struct virtio_specs *virtio, const char *value, struct 
     if (new_share(virtio, "-virtfs", value, &share, error))
         return -1;
     at = share->text;
-    part = next_part(&at);
+    part = config_text_next(&at);
     if (strcmp(part, "local"))
         return error_set(error, EX_USAGE, "-virtfs %s: only 'local' folders can be shared", value);
-    while ((part = next_part(&at)))
+    while ((part = config_text_next(&at)))
         if (virtfs_property(share, part, value, error))
             return -1;
     if (!share->share.path || !share->share.tag)
@@ -206,12 +190,12 @@ int config_virtio_chardev(struct virtio_specs *virtio, const char *value, struct
     if (virtio->chardevs == CHARDEVS_MAX || strlen(value) >= sizeof(chardev->text))
         return error_set(error, EX_USAGE, "-chardev: one too many, or too long");
     strcpy(chardev->text, value);
-    part = next_part(&at);
+    part = config_text_next(&at);
     if (!chardev_kind(part, &chardev->console.kind))
         return error_set(error, EX_USAGE,
                          "-chardev %s: '%s' is not known; write stdio, null, pty, file or socket",
                          value, part);
-    while ((part = next_part(&at)))
+    while ((part = config_text_next(&at)))
         if (chardev_property(chardev, part, value, error))
             return -1;
     if (!chardev->id || !*chardev->id || strlen(chardev->id) > CHARDEV_ID_MAX)
@@ -281,8 +265,8 @@ static int balloon_properties(struct virtio_specs *virtio, const char *value, st
 
     virtio->balloon = true;
     snprintf(text, sizeof(text), "%s", value);
-    next_part(&at);
-    while ((part = next_part(&at))) {
+    config_text_next(&at);
+    while ((part = config_text_next(&at))) {
         const char *size = value_of(part, "target");
 
         if (size ? !size_of(size, &virtio->balloon_target)
@@ -300,8 +284,8 @@ static int console_properties(struct virtio_specs *virtio, const char *value, st
     const char *id = NULL;
 
     snprintf(text, sizeof(text), "%s", value);
-    next_part(&at);
-    while ((part = next_part(&at)))
+    config_text_next(&at);
+    while ((part = config_text_next(&at)))
         id = value_of(part, "chardev") ? value_of(part, "chardev") : id;
     if (*virtio->console_id)
         return error_set(error, EX_USAGE, "-device %s: there can be one console", value);

@@ -27,9 +27,9 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "base/count.h"
 #include "frontend/terminal.h"
 
-#define COUNT(array) (sizeof(array) / sizeof(*(array)))
 #define FCHMODAT2 452 /* Linux 6.6; libseccomp may be older */
 #define ARCH_SET_GS_CODE 0x1001 /* asm/prctl.h */
 

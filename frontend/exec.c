@@ -23,11 +23,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/count.h"
 #include "frontend/error.h"
 #include "frontend/exec_link.h"
 #include "frontend/nearest.h"
-
-#define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 /* Nothing that only costs time: no ISA PnP cards, no self-tests, no walls inside the guest. */
 #define KERNEL_WORDS "console=ttyS0 panic=-1 noisapnp cryptomgr.notests mitigations=off"

@@ -9,12 +9,11 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/count.h"
 #include "block/disk.h"
 #include "frontend/error.h"
 #include "frontend/image_convert.h"
 #include "frontend/nearest.h"
-
-#define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 struct words {
     const char *command;

@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/count.h"
 #include "cpu/vcpu.h"
 #include "frontend/report.h"
 #include "frontend/terminal.h"
 
-#define COUNT(array) (sizeof(array) / sizeof(*(array)))
 #define GUARD 4096u
 
 static const int end_signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };

@@ -14,9 +14,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/count.h"
 #include "frontend/error.h"
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static const struct script {
     const char *command, *path;

@@ -10,7 +10,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+#include "base/count.h"
 
 static struct {
     struct termios before, ours;

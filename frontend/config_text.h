@@ -1,0 +1,9 @@
+/* What the values of several options have in common. */
+#ifndef FRONTEND_CONFIG_TEXT_H
+#define FRONTEND_CONFIG_TEXT_H
+
+/* Cuts the next piece off *rest, up to a comma; two commas are one that belongs to it. NULL: there
+ * is none. The text is changed; the piece is a part of it. */
+char *config_text_next(char **rest);
+
+#endif
