@@ -26,6 +26,7 @@ import os
 import random
 import re
 import resource
+import shutil
 import socket
 import struct
 import subprocess
@@ -326,6 +327,86 @@ class FailingVirtio(Failing):
     places, disks = ("if=virtio,serial=bad", "if=virtio,serial=full"), "vd[a-z]"
 
 
+# In a mount namespace: FOLDER/small is a file system, of which `filler` takes a part until
+# FOLDER/free appears; the images are carried out of it at the end.
+SMALL = """
+cd "$1" && shift && mount -t tmpfs -o size=24M small small && cp disk.* small/ || exit 77
+head -c 8388608 /dev/zero > small/filler
+(while [ ! -e free ] && kill -0 $$; do sleep 0.2; done; rm small/filler) 2>/dev/null &
+"$@"
+status=$?
+touch free
+mv small/disk.* .
+exit $status
+"""
+
+
+class Space:
+    lines = Failing.lines[:4 * MIB]
+
+    def __init__(self, folder):
+        self.folder, self.monitor = folder, f"{folder}/monitor"
+        (folder / "small").mkdir()
+        self.images = [folder / "disk.qcow2", folder / "disk.raw"]
+        with open(self.images[1], "wb") as file:
+            file.truncate(64 * MIB)
+        subprocess.run([sys.argv[1], "image", "create", "-q", "-f", "qcow2", self.images[0],
+                        "64M"], check=True)
+        self.options = ["-drive", f"file={folder}/small/disk.qcow2,if=virtio,serial=space",
+                        "-drive", f"file={folder}/small/disk.raw,format=raw,index=0",
+                        "-monitor", f"unix:{self.monitor}"]
+
+    def around(self, command):
+        for way in (["unshare", "-Urm"], ["unshare", "-m"]):
+            if not subprocess.run([*way, "mount", "-t", "tmpfs", "small", self.folder / "small"],
+                                  stderr=subprocess.DEVNULL).returncode:
+                return [*way, "sh", "-c", SMALL, "sh", self.folder, *command]
+        print("SKIPPED: no file system can be mounted here (user namespaces are forbidden)")
+        sys.exit(SKIP)
+
+    def failed(self):
+        """Both disks have given the guest an error."""
+        got = subprocess.run([sys.argv[1], "ctl", "-s", self.monitor, "-json", "stats"],
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        if got.returncode:
+            return False
+        devices = json.loads(got.stdout)["return"]["devices"]
+        return all(devices[f"drive {name}"]["errors"] for name in ("virtio0", "ide0-hd0"))
+
+    def meanwhile(self, process):
+        while process.poll() is None and not self.failed():
+            time.sleep(0.2)
+        (self.folder / "free").touch()
+
+    def check(self, text):
+        lines, part = md5(self.lines), md5(self.lines[:2 * MIB])
+        counts = []
+        for disk in ("vd[a-z]", "sd[a-z]"):
+            name = re.search(f"DRIVERS space ({disk}) wrote", text)[1]
+            want(text, f"space {name} wrote 64, holds {lines}")
+            want(text, f"space {name} fails")
+            want(text, f"space {name} then wrote 32, holds {part} {lines}")
+            counts.append(int(re.search(f"DRIVERS space {name} count (\\d+)", text)[1]))
+        if not 0 < counts[0] + counts[1] <= 128:
+            raise Wrong(f"{counts} times 64 KiB went into 8 MiB")
+        self.check_images(counts)
+
+    def check_images(self, counts):
+        """What the guest was told it had written, and nothing but that and zeros."""
+        novt, raw = sys.argv[1], self.folder / "raw"
+        for tool in [[novt, "image"], *([["qemu-img"]] if shutil.which("qemu-img") else [])]:
+            checked = subprocess.run([*tool, "check", self.images[0]], stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT, text=True)
+            if checked.returncode:
+                raise Wrong(f"{tool} check: {checked.stdout}")
+        subprocess.run([novt, "image", "convert", "-O", "raw", self.images[0], raw], check=True)
+        for path, count in zip((raw, self.images[1]), counts):
+            data = path.read_bytes()
+            if (data[:4 * MIB] != self.lines or
+                    data[8 * MIB:8 * MIB + (count << 16)] != (Failing.lines * 2)[:count << 16]):
+                raise Wrong(f"{path.name} holds something else")
+
+
 class Cdrom:
     def __init__(self, folder):
         self.path = folder / "cd.iso"
@@ -362,8 +443,8 @@ class Floppy:
             raise Wrong("the image holds something else")
 
 
-PARTS = {"ide": Ide, "failing_ide": FailingIde, "failing_virtio": FailingVirtio, "cdrom": Cdrom,
-         "floppy": Floppy,
+PARTS = {"ide": Ide, "failing_ide": FailingIde, "failing_virtio": FailingVirtio, "space": Space,
+         "cdrom": Cdrom, "floppy": Floppy,
          "rng": Rng, "console": Console, "balloon": Balloon, "share": Share, "disk": Disk}
 
 
@@ -387,6 +468,8 @@ def run(novt, mode, names, folder):
         command += ["-virtio", mode]
     for part in parts:
         command += part.options
+    for part in parts:
+        command = part.around(command) if hasattr(part, "around") else command
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, preexec_fn=limit_files)
     threads = [threading.Thread(target=part.meanwhile, args=(process,), daemon=True)
