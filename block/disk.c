@@ -50,6 +50,28 @@ static bool looks_qcow2(struct file *file)
     return !file_read(file, 0, start, sizeof(start)) && qcow2_magic(start);
 }
 
+/* The marks of formats that others know, so that nobody has one overwritten as if it were raw. */
+static const char *foreign_format(struct file *file)
+{
+    static const struct {
+        const char *name;
+        uint16_t offset, size;
+        const char *mark;
+    } formats[] = {
+        { "VMDK", 0, 4, "KDMV" },       { "VMDK", 0, 4, "COWD" },
+        { "VHD", 0, 8, "conectix" },    { "VDI", 64, 4, "\x7f\x10\xda\xbe" },
+        { "VHDX", 0, 8, "vhdxfile" },   { "QED", 0, 4, "QED\0" },
+    };
+    uint8_t start[80];
+
+    if (file_read(file, 0, start, sizeof(start)))
+        return NULL;
+    for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
+        if (!memcmp(start + formats[i].offset, formats[i].mark, formats[i].size))
+            return formats[i].name;
+    return NULL;
+}
+
 static struct disk *open_as(struct file *file, const char *path,
                              const struct disk_options *options, const struct chain *up,
                              struct disk_error *error)
@@ -58,6 +80,12 @@ static struct disk *open_as(struct file *file, const char *path,
 
     if (options->format == DISK_QCOW2 || (probe && looks_qcow2(file)))
         return qcow2_open(file, path, options, up, error);
+    if (probe && foreign_format(file)) {
+        fail(error, -ENOTSUP, "'%s' is a %s image; convert it (qemu-img convert -O qcow2), or say"
+             " format=raw if the guest is to see it as it is", path, foreign_format(file));
+        file_close(file);
+        return NULL;
+    }
     if (probe && file->writable)
         fprintf(stderr,
                 "novt: warning: '%s' is taken for a raw image since nothing says what it is; the\n"

@@ -165,22 +165,36 @@ int file_adopt(struct file *file, int fd, const char *path, bool writable, bool 
     return 0;
 }
 
+/* errno says why there is no file. What is to be written can be made; a colon is in names of QEMU's
+ * that are no files. */
+static int cannot_open(const char *path, bool writable, struct disk_error *error)
+{
+    int err = errno;
+    const char *why = strerror(err);
+
+    if (err == ENOENT && strcspn(path, ":") < strcspn(path, "/"))
+        return fail(error, -err, "'%s' does not exist; images are files of this host, other"
+                    " protocols are not known", path);
+    if (err == ENOENT)
+        return fail(error, -err, "'%s' does not exist; %s", path,
+                    writable ? "novt image create makes one" : "check its name");
+    if (err == EISDIR)
+        return fail(error, -err, "'%s' is a folder, not a disk image", path);
+    if (writable && (err == EACCES || err == EROFS || err == EPERM))
+        return fail(error, -err, "'%s' cannot be written: %s; change its mode, or add readonly=on"
+                    " or snapshot=on", path, why);
+    return fail(error, -err, "cannot open '%s': %s; %s", path, why,
+                err == EACCES || err == EPERM ? "look at its mode" : "check its name");
+}
+
 int file_open(struct file *file, const char *path, bool writable, bool unlocked,
               struct disk_error *error)
 {
     /* O_NONBLOCK: a FIFO must not make us wait; it means nothing for files. */
     int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
-    if (fd < 0 && errno == ENOENT)
-        return fail(error, -ENOENT, "'%s' does not exist; novt image create makes one", path);
-    if (fd < 0 && writable && (errno == EACCES || errno == EROFS || errno == EPERM))
-        return fail(error, -errno, "'%s' cannot be written: %s; change its mode, or add readonly=on"
-                    " or snapshot=on", path, strerror(errno));
-    if (fd < 0 && errno == EISDIR)
-        return fail(error, -EISDIR, "'%s' is a folder, not a disk image", path);
     if (fd < 0)
-        return fail(error, -errno, "cannot open '%s': %s; look at its mode", path,
-                    strerror(errno));
+        return cannot_open(path, writable, error);
     return file_adopt(file, fd, path, writable, unlocked, error);
 }
 

@@ -301,7 +301,7 @@ static int fail(const char **error, const char *format, ...)
 
 static int choose_model(struct cpu_model *m, const char *text, size_t len, const char **error)
 {
-    if (same(text, len, "host")) {
+    if (same(text, len, "host") || same(text, len, "max")) {
         make_host(m);
         return 0;
     }

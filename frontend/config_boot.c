@@ -44,6 +44,9 @@ static int take_part(struct config_boot *boot, const char *part, size_t size, st
         boot->menu = left == 2;
         return 0;
     }
+    if (is_value(part, key, "strict") || is_value(part, key, "reboot-timeout") ||
+        is_value(part, key, "splash") || is_value(part, key, "splash-time"))
+        return 0; /* for other firmware, or for the eye */
     return error_set(error, EX_USAGE, "-boot %.*s: write order=LETTERS, once=LETTERS or"
                      " menu=on|off", (int)size, part);
 }

@@ -93,7 +93,8 @@ int config_check(struct config *config, struct error *error)
             (config->virtio.console.kind == CONSOLE_STDIO) > 1)
         return error_set(error, EX_USAGE, "-serial stdio: only one line can be on the terminal; "
                                           "write -serial none for the other");
-    if (config_drive_check(&config->drives, error) ||
+    if (config_pair_check(&config->pairs, &config->nics, &config->drives, error) ||
+        config_drive_check(&config->drives, error) ||
         config_engine_check(config->engine, config->audit, error) ||
         config_profile_check(&config->profile, config->engine, error))
         return -1;

@@ -49,7 +49,7 @@ static int take_format(struct parse *parse, const char *name, char *text)
 
 static int take_interface(struct parse *parse, const char *name, char *text)
 {
-    static const char *const names[] = { "ide", "virtio", "floppy" };
+    static const char *const names[] = { "ide", "virtio", "floppy", "none" };
 
     for (unsigned i = 0; i < COUNT(names); i++) {
         if (!strcmp(names[i], text)) {
@@ -57,7 +57,8 @@ static int take_interface(struct parse *parse, const char *name, char *text)
             return 0;
         }
     }
-    return wrong(parse, name, text, "if=ide, if=virtio or if=floppy");
+    return wrong(parse, name, text, "if=ide, if=virtio or if=floppy (or if=none,id=ID, and"
+                 " -device virtio-blk-pci,drive=ID)");
 }
 
 static int take_media(struct parse *parse, const char *name, char *text)
@@ -195,7 +196,10 @@ static struct drive_spec *add(struct drive_specs *drives, const char *option, co
 /* What does not go together. */
 static int check_one(const struct drive_spec *d, const char *value, struct error *error)
 {
-    if (d->cdrom && d->interface != DRIVE_IDE)
+    if (d->interface == DRIVE_NONE && !d->id)
+        return error_set(error, EX_USAGE, "-drive %s: if=none is for a -device: write id=ID here,"
+                         " and -device virtio-blk-pci,drive=ID", value);
+    if (d->cdrom && d->interface != DRIVE_IDE && d->interface != DRIVE_NONE)
         return error_set(error, EX_USAGE, "-drive %s: a CD-ROM is an IDE drive; write if=ide",
                          value);
     if (!d->file && !d->cdrom && d->interface != DRIVE_FLOPPY)
@@ -264,12 +268,29 @@ static const struct drive_spec *at(const struct drive_specs *drives,
     return NULL;
 }
 
+struct drive_spec *config_drive_find(struct drive_specs *drives, const char *id)
+{
+    for (unsigned i = 0; i < drives->count; i++) {
+        struct drive_spec *d = &drives->drive[i];
+
+        if (d->interface == DRIVE_NONE && !strcmp(d->id, id))
+            return d;
+    }
+    return NULL;
+}
+
 static int place(const struct drive_specs *drives, struct drive_spec *d, struct error *error)
 {
     static const char *const names[] = { "IDE", "virtio", "floppy" };
     static const int most[] = { DRIVE_IDE_COUNT, PC_VIRTIO_DISK_COUNT, DRIVE_FLOPPY_COUNT };
     const char *file = d->file ? d->file : "(empty)";
 
+    if (d->interface == DRIVE_NONE)
+        return error_set(error, EX_USAGE, "%s %s: if=none, and no -device has drive=%s", d->option,
+                         file, d->id);
+    if (d->cdrom && d->interface != DRIVE_IDE)
+        return error_set(error, EX_USAGE, "%s %s: a CD-ROM is an IDE drive; write -device ide-cd",
+                         d->option, file);
     if (d->index < 0) {
         d->index = d->cdrom && !at(drives, d->interface, 2, d) ? 2 : 0;
         while (at(drives, d->interface, d->index, d))

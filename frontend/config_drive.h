@@ -8,7 +8,8 @@
 
 struct error;
 
-enum drive_interface { DRIVE_IDE, DRIVE_VIRTIO, DRIVE_FLOPPY };
+/* DRIVE_NONE: a -device says which (config_pair.h). */
+enum drive_interface { DRIVE_IDE, DRIVE_VIRTIO, DRIVE_FLOPPY, DRIVE_NONE };
 enum { DRIVES_MAX = 16, DRIVE_TEXT_MAX = 4096, DRIVE_IDE_COUNT = 4, DRIVE_FLOPPY_COUNT = 1 };
 
 struct drive_spec {
@@ -18,6 +19,7 @@ struct drive_spec {
     struct disk_options open; /* readonly and snapshot as asked for */
     enum drive_interface interface;
     bool cdrom;
+    char serial_text[21]; /* of a -device */
     int index; /* among those of its interface; -1 until config_drive_check() */
     char text[DRIVE_TEXT_MAX]; /* what the strings point into */
 };
@@ -34,6 +36,9 @@ int config_drive_take(struct drive_specs *drives, const char *value, struct erro
 /* -hda, -hdb, -hdc, -hdd, -cdrom, -fda: option is the name without the dash. */
 int config_drive_take_file(struct drive_specs *drives, const char *option, const char *file,
                            struct error *error);
+
+/* The drive of that id, which has no interface yet; or NULL. */
+struct drive_spec *config_drive_find(struct drive_specs *drives, const char *id);
 
 /* Gives every drive its place. 0, or -1 with *error. */
 int config_drive_check(struct drive_specs *drives, struct error *error);

@@ -210,7 +210,7 @@ static int take_mac(struct parse *parse, char *text)
     return 0;
 }
 
-static int take_model(struct parse *parse, char *text)
+static bool model_of(const char *name, enum nic_model *model)
 {
     static const struct {
         const char *name;
@@ -221,12 +221,24 @@ static int take_model(struct parse *parse, char *text)
     };
 
     for (size_t i = 0; i < COUNT(models); i++) {
-        if (!strcmp(models[i].name, text)) {
-            parse->nic->model = models[i].model;
-            return 0;
-        }
+        *model = models[i].model;
+        if (!strcmp(models[i].name, name))
+            return true;
     }
-    return wrong(parse, "model", text, "model=virtio or model=e1000");
+    return false;
+}
+
+bool config_nic_is_model(const char *name)
+{
+    enum nic_model model;
+
+    return model_of(name, &model);
+}
+
+static int take_model(struct parse *parse, char *text)
+{
+    return model_of(text, &parse->nic->model)
+               ? 0 : wrong(parse, "model", text, "model=virtio or model=e1000");
 }
 
 /* --- The table -------------------------------------------------------------- */

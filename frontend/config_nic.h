@@ -26,6 +26,9 @@ struct nic_specs {
     bool none; /* -nic none */
 };
 
+/* Whether a card has that name, with or without what QEMU adds to it ("virtio-net-pci"). */
+bool config_nic_is_model(const char *name);
+
 /* Adds what value says; 0, or -1 with *error. */
 int config_nic_take(struct nic_specs *nics, const char *value, struct error *error);
 

@@ -8,4 +8,7 @@ struct error;
  * not QEMU's either, -1 with *error if something else must be written. */
 int config_qemu_take(char **argv, int argc, struct error *error);
 
+/* The same of a -device: 1 if it can be left alone, 0 if it is not known here, -1 with *error. */
+int config_qemu_device(const char *value, struct error *error);
+
 #endif

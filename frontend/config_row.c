@@ -12,6 +12,7 @@
 #include "base/physmem.h"
 #include "frontend/config.h"
 #include "frontend/config_console.h"
+#include "frontend/config_qemu.h"
 #include "frontend/error.h"
 #include "frontend/nearest.h"
 
@@ -53,6 +54,7 @@ static int take_memory(struct config *config, const char *value, struct error *e
     uint64_t number;
     int shift;
 
+    value = strncmp(value, "size=", 5) ? value : value + 5;
     if (!decimal(value, UINT64_MAX >> 30, &number, &end) || (shift = shift_of(end)) < 0)
         return error_set(error, EX_USAGE, "-m %s: not a size; write 512, 512M, 1G or 65536k",
                          value);
@@ -132,7 +134,9 @@ static int take_cpu(struct config *config, const char *value, struct error *erro
 static int take_smp(struct config *config, const char *value, struct error *error)
 {
     (void)config;
-    if (strcmp(value, "1") && strcmp(value, "cpus=1"))
+    const char *count = strncmp(value, "cpus=", 5) ? value : value + 5;
+
+    if (*count != '1' || (count[1] && count[1] != ','))
         return error_set(error, EX_USAGE, "-smp %s: a guest has one CPU here; write -smp 1", value);
     return 0;
 }
@@ -170,7 +174,7 @@ static int take_log(struct config *config, const char *value, struct error *erro
         while (i < COUNT(names) && (strlen(names[i]) != len || memcmp(names[i], at, len)))
             i++;
         if (i == COUNT(names) || !strcmp(names[i], "help"))
-            return nearest_unknown("-d", value, len, names, COUNT(names), error);
+            return nearest_unknown("-d", at, len, names, COUNT(names), error);
         at += len + (at[len] == ',');
     }
     config->log = value;
@@ -198,13 +202,16 @@ static int debug_exit_property(struct config *config, const char *text, const ch
 static int take_device(struct config *config, const char *value, struct error *error)
 {
     static const char *const names[] = { "isa-debug-exit", "pvpanic", "virtio-rng",
-                                         "virtio-balloon" };
-    int virtio = config_virtio_device(&config->virtio, value, error);
+                                         "virtio-balloon", "virtio-blk-pci", "ide-hd", "ide-cd",
+                                         "virtio-net-pci", "e1000" };
+    int taken = config_virtio_device(&config->virtio, value, error);
     size_t len = strcspn(value, ",");
     char properties[64], *save = NULL;
 
-    if (virtio)
-        return virtio < 0 ? -1 : 0;
+    taken = taken ? taken : config_pair_device(&config->pairs, value, error);
+    taken = taken ? taken : config_qemu_device(value, error);
+    if (taken)
+        return taken < 0 ? -1 : 0;
     if (!strcmp(value, names[1]))
         return note("-device pvpanic", "it is always on the board");
     if (len != strlen(names[0]) || memcmp(value, names[0], len))
@@ -294,6 +301,9 @@ TAKE_PART(take_share, config_virtio_share, virtio)
 TAKE_PART(take_virtfs, config_virtio_virtfs, virtio)
 TAKE_PART(take_drive, config_drive_take, drives)
 TAKE_PART(take_nic, config_nic_take, nics)
+TAKE_PART(take_netdev, config_pair_netdev, pairs)
+TAKE_PART(take_net, config_pair_net, pairs)
+TAKE_PART(take_clock, config_clock_take, clock)
 TAKE_PART(take_gdb, config_debug_take, debug)
 TAKE_PART(take_profile, config_profile_take, profile)
 TAKE_PART(take_profile_hz, config_profile_take_hz, profile)
@@ -392,16 +402,6 @@ static int take_curses(struct config *config, const char *value, struct error *e
 {
     (void)value;
     return config_display_take(&config->display, "curses", error);
-}
-
-static int refuse_net(struct config *config, const char *value, struct error *error)
-{
-    (void)config;
-    if (!strcmp(value, "none"))
-        return 0;
-    return error_set(error, EX_USAGE, "-net and -netdev %s: a card and what it leads to are one "
-                                      "option here: -nic user[,hostfwd=...][,model=virtio|e1000], "
-                                      "-nic tap,ifname=NAME or -nic socket,path=SOCKET", value);
 }
 
 /* --- The table -------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include "frontend/config_text.h"
 
 #include <stddef.h>
+#include <string.h>
 
 char *config_text_next(char **rest)
 {
@@ -16,4 +17,11 @@ char *config_text_next(char **rest)
     *rest = *from ? from + 1 : NULL;
     *to = 0;
     return piece;
+}
+
+const char *config_text_value(const char *piece, const char *name)
+{
+    size_t len = strlen(name);
+
+    return !strncmp(piece, name, len) && piece[len] == '=' ? piece + len + 1 : NULL;
 }

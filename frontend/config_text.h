@@ -6,4 +6,7 @@
  * is none. The text is changed; the piece is a part of it. */
 char *config_text_next(char **rest);
 
+/* What is behind NAME= in a piece; NULL: it is something else. */
+const char *config_text_value(const char *piece, const char *name);
+
 #endif

@@ -22,13 +22,6 @@ static bool is_switch(const char *text, const char *name, bool *on)
     return *on || !strcmp(text + len, "=off");
 }
 
-static const char *value_of(const char *text, const char *name)
-{
-    size_t len = strlen(name);
-
-    return !strncmp(text, name, len) && text[len] == '=' ? text + len + 1 : NULL;
-}
-
 int config_virtio_mode(struct virtio_specs *virtio, const char *value, struct error *error)
 {
     static const char *const names[] = { "transitional", "modern", "legacy" };
@@ -77,8 +70,8 @@ int config_virtio_share(struct virtio_specs *virtio, const char *value, struct e
     at = share->text;
     share->share.path = config_text_next(&at);
     while ((part = config_text_next(&at))) {
-        if (value_of(part, "tag"))
-            share->share.tag = value_of(part, "tag");
+        if (config_text_value(part, "tag"))
+            share->share.tag = config_text_value(part, "tag");
         else if (!is_switch(part, "readonly", &share->share.readonly))
             return error_set(error, EX_USAGE,
                              "-share %s: '%s' is wrong; write tag=NAME or readonly", value, part);
@@ -93,18 +86,18 @@ static int virtfs_property(struct share_spec *share, const char *text, const cha
 {
     static const char *const ignored[] = { "id", "security_model", "multidevs", "fmode", "dmode" };
 
-    if (value_of(text, "path")) {
-        share->share.path = value_of(text, "path");
+    if (config_text_value(text, "path")) {
+        share->share.path = config_text_value(text, "path");
         return 0;
     }
-    if (value_of(text, "mount_tag")) {
-        share->share.tag = value_of(text, "mount_tag");
+    if (config_text_value(text, "mount_tag")) {
+        share->share.tag = config_text_value(text, "mount_tag");
         return 0;
     }
     if (is_switch(text, "readonly", &share->share.readonly))
         return 0;
     for (size_t i = 0; i < COUNT(ignored); i++)
-        if (value_of(text, ignored[i]))
+        if (config_text_value(text, ignored[i]))
             return 0;
     return error_set(error, EX_USAGE,
                      "-virtfs %s: '%s' is not known; write -share PATH[,tag=NAME][,readonly]",
@@ -171,10 +164,10 @@ static int chardev_property(struct chardev_spec *chardev, const char *text, cons
 {
     bool on;
 
-    if (value_of(text, "id"))
-        chardev->id = value_of(text, "id");
-    else if (value_of(text, "path"))
-        chardev->console.path = value_of(text, "path");
+    if (config_text_value(text, "id"))
+        chardev->id = config_text_value(text, "id");
+    else if (config_text_value(text, "path"))
+        chardev->console.path = config_text_value(text, "path");
     else if (!is_switch(text, "server", &on) && !is_switch(text, "wait", &on) &&
              !is_switch(text, "signal", &on) && !is_switch(text, "mux", &on))
         return error_set(error, EX_USAGE, "-chardev %s: '%s' is not known; write id= and path=",
@@ -267,7 +260,7 @@ static int balloon_properties(struct virtio_specs *virtio, const char *value, st
     snprintf(text, sizeof(text), "%s", value);
     config_text_next(&at);
     while ((part = config_text_next(&at))) {
-        const char *size = value_of(part, "target");
+        const char *size = config_text_value(part, "target");
 
         if (size ? !size_of(size, &virtio->balloon_target)
                  : !is_switch(part, "free-page-reporting", &virtio->balloon_reports))
@@ -286,7 +279,7 @@ static int console_properties(struct virtio_specs *virtio, const char *value, st
     snprintf(text, sizeof(text), "%s", value);
     config_text_next(&at);
     while ((part = config_text_next(&at)))
-        id = value_of(part, "chardev") ? value_of(part, "chardev") : id;
+        id = config_text_value(part, "chardev") ? config_text_value(part, "chardev") : id;
     if (*virtio->console_id)
         return error_set(error, EX_USAGE, "-device %s: there can be one console", value);
     if (!id || !*id || strlen(id) > CHARDEV_ID_MAX)

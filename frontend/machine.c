@@ -76,7 +76,7 @@ static void create_clock(struct machine *m)
     m->base_ns = m->stats.start_ns = machine_host_ns();
     spent_start(&m->spent, SPENT_BOOT);
     m->clock = (struct clock){
-        .boot_epoch_s = (uint64_t)time(NULL),
+        .boot_epoch_s = config_clock_now(&m->config->clock),
         .read_ns = read_clock,
         .host_arg = m,
         .nearer = timer_nearer,

@@ -309,7 +309,8 @@ static int open_vnc(struct screen *screen, struct error *error)
     screen->listener = listen_on(screen->spec, why, sizeof(why));
     if (screen->listener < 0)
         return error_set(error, EX_UNAVAILABLE,
-                         "-display vnc: cannot listen on %s port %u: %s; choose another number",
+                         "-display vnc: cannot listen on %s port %u: %s; choose another number or"
+                         " address",
                          screen->spec->host, screen->spec->port, why);
     return open_window(screen, "vnc", error);
 }

@@ -300,7 +300,8 @@ static int listen_error(const struct line *line, int err, char *why)
 
     if (line->name.any.sa_family == AF_UNIX)
         return side_error(why, "-nic socket: path: cannot listen at '%.108s': %s; %s",
-                          line->name.un.sun_path, strerror(err), advice(err));
+                          line->name.un.sun_path, strerror(err),
+                          err == EADDRINUSE ? "choose another name" : advice(err));
     return side_error(why, "-nic socket: listen: cannot take TCP port %u of %s: %s; %s",
                       ntohs(line->name.in.sin_port),
                       inet_ntop(AF_INET, &line->name.in.sin_addr, text, sizeof(text)),

@@ -37,7 +37,7 @@ import time
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
-from checks import fetch  # noqa: E402
+from checks import fetch, skip  # noqa: E402
 
 MIB = 1 << 20
 FILE_MAX = 16 << 30 # of novt's files
@@ -361,8 +361,7 @@ class Space:
             if not subprocess.run([*way, "mount", "-t", "tmpfs", "small", self.folder / "small"],
                                   stderr=subprocess.DEVNULL).returncode:
                 return [*way, "sh", "-c", SMALL, "sh", self.folder, *command]
-        print("SKIPPED: no file system can be mounted here (user namespaces are forbidden)")
-        sys.exit(SKIP)
+        skip("no file system can be mounted here (user namespaces are forbidden)")
 
     def failed(self):
         """Both disks have given the guest an error."""

@@ -43,12 +43,14 @@ class Guest:
 
     def __init__(self, novt, model, nic, *options):
         files = fetch("686", "drivers")
+        card = (["-nic", f"{nic},model={model}"] if model == "virtio" else
+                ["-device", f"{model},netdev=n0", "-netdev", f"{nic},id=n0"])
         self.turns = 0
         self.console = Console([
             novt, "run", "-m", "256", "-kernel", str(files / "vmlinuz-686"),
             "-initrd", f"{files}/initramfs.gz,{files}/initramfs-drivers",
             "-append", "console=ttyS0 quiet", "-nographic", "-timeout", "850",
-            "-nic", f"{nic},model={model}", *options])
+            *card, *options])
         try:
             self.console.expect("This is a shell", 400)
             self.run("stty cols 500; for m in " + " ".join(MODULES[model]) +

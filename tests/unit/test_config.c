@@ -1,7 +1,9 @@
 /* The command line: what each option sets, and what each mistake is answered with. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 
 #include "frontend/config.h"
 #include "frontend/error.h"
@@ -33,13 +35,36 @@ static const struct {
     { "-m 5", "options come after" },
     { "doctor -m 5", "-m: unknown option" },
     { "doctor -usb", "-usb: unknown option" },
-    { "run -net nic -net user k", "-nic user" },
-    { "run k -rtc", "-rtc: needs a value" },
+    { "run -net nic k", "the other half is missing" },
+    { "run -net user k", "the other half is missing" },
+    { "run -net user -net tap k", "one too many" },
+    { "run -net nic,foo=1 -net user k", "'foo=1' is not known" },
+    { "run k -uuid", "-uuid: needs a value" },
     { "doctor k", "takes no arguments" },
     { "run", "no kernel" },
     { "run -m 512", "no kernel" },
     { "run k l", "two kernels" },
-    { "run -netdev user,id=n k", "-nic user" },
+    { "run -netdev user,id=n k", "-device e1000,netdev=ID" },
+    { "run -device e1000 k", "netdev=ID is needed" },
+    { "run -device e1000,netdev=m -netdev user,id=n k", "no -netdev has id=m" },
+    { "run -device e1000,netdev=n -netdev user,id=n -device e1000,netdev=n k", "a card already" },
+    { "run -device e1000,netdev=n,foo=1 -netdev user,id=n k", "'foo=1' is not known" },
+    { "run -device e1000,netdev=n -netdev user,id=n,hostfw=x k", "did you mean hostfwd=?" },
+    { "run -device e1000,netdev=n -netdev bridge,id=n k", "one of user, tap, socket" },
+    { "run -device rtl8139,netdev=n -netdev user,id=n k", "-device e1000,netdev=ID" },
+    { "run -drive file=x,if=none", "write id=ID here" },
+    { "run -drive file=x,if=none,id=d", "no -device has drive=d" },
+    { "run -device virtio-blk-pci -drive file=x,if=none,id=d", "drive=ID is needed" },
+    { "run -device ide-hd,drive=e -drive file=x,if=none,id=d", "has id=e" },
+    { "run -device ide-hd,drive=d,bus=ide.2 -drive file=x,if=none,id=d", "bus=ide.0 or ide.1" },
+    { "run -device virtio-blk,drive=d -drive file=x,if=none,id=d,media=cdrom", "ide-cd" },
+    { "run -device nvme,drive=d -drive file=x,if=none,id=d", "if=virtio" },
+    { "run -loadvm x k", "novt does not have this: there are no snapshots" },
+    { "run -pidfile x k", "echo $! > FILE" },
+    { "run -rtc base=now k", "base=localtime" },
+    { "run -rtc base=2006-13-01 k", "base=localtime" },
+    { "run -rtc foo k", "base=localtime" },
+    { "run -d int,cpu_reset k", "-d cpu_reset: unknown" },
     { "run -vnc 5 k", "vnc=127.0.0.1:0" },
     { "run -drive fil=x", "did you mean file=?" },
     { "run -drive file", "file has no value" },
@@ -102,6 +127,7 @@ static const struct {
     { "run -engine kvm -audit all k", "-engine trap" },
     { "run -smp 2 k", "-smp 1" },
     { "run -smp x k", "-smp 1" },
+    { "run -smp 16 k", "-smp 1" },
     { "run -serial stdoi k", "did you mean stdio?" },
     { "run -serial fil:x k", "did you mean file:?" },
     { "run -serial unx:/x k", "did you mean unix:?" },
@@ -111,7 +137,7 @@ static const struct {
     { "run -serial stdio -serial stdio k", "only one line" },
     { "run -debugcon pty k", "did you mean" },
     { "run -debugcon unix:x k", "did you mean" },
-    { "run -device e1000 k", "isa-debug-exit" },
+    { "run -device e100 k", "did you mean e1000?" },
     { "run -device isa-debug-exi k", "did you mean isa-debug-exit?" },
     { "run -device isa-debug-exit,iobase=z k", "iobase=0xf4" },
     { "run -device isa-debug-exit,iobase=0x10000 k", "iobase=0xf4" },
@@ -215,6 +241,53 @@ static void test_values(void)
     CHECK_EQ(config.serial[0].kind, CONSOLE_UNIX);
 }
 
+/* As QEMU has it: a device and what is behind it, in either order. */
+static void test_pairs(void)
+{
+    struct config config;
+    struct error error;
+
+    CHECK_EQ(parse("run -device virtio-net-pci,netdev=b,mac=52:54:00:00:00:07,id=x,bus=pci.0 "
+                   "-netdev user,id=a,hostfwd=tcp::2222-:22,hostname=x,,y "
+                   "-netdev tap,id=b,ifname=t0 "
+                   "-device e1000,netdev=a k", &config, &error), 0);
+    CHECK_EQ(config.nics.count, 2);
+    CHECK_EQ(config.nics.nic[0].net.kind, NET_TAP);
+    CHECK_EQ(config.nics.nic[0].model, NIC_VIRTIO);
+    CHECK_EQ(config.nics.nic[0].net.mac[5], 7);
+    CHECK_EQ(config.nics.nic[1].model, NIC_E1000);
+    CHECK_EQ(config.nics.nic[1].net.user.forward[0].guest_port, 22);
+    CHECK_EQ(strcmp(config.nics.nic[1].net.user.host_name, "x,y"), 0);
+    CHECK_EQ(parse("run -net user -net nic,macaddr=52:54:00:00:00:08,vlan=0 k", &config, &error),
+             0);
+    CHECK_EQ(config.nics.nic[0].model, NIC_E1000);
+    CHECK_EQ(config.nics.nic[0].net.mac[5], 8);
+    CHECK_EQ(parse("run -drive file=x,if=none,id=d -drive if=none,id=c,media=cdrom -drive "
+                   "file=y,if=none,id=e -device ide-hd,drive=d,bus=ide.1,unit=1 -device "
+                   "virtio-blk-pci,drive=e,serial=abc,bootindex=1 -device ide-cd,drive=c",
+                   &config, &error), 0);
+    CHECK_EQ(config.drives.drive[0].interface, DRIVE_IDE);
+    CHECK_EQ(config.drives.drive[0].index, 3);
+    CHECK_EQ(config.drives.drive[1].index, 2);
+    CHECK_EQ(config.drives.drive[2].interface, DRIVE_VIRTIO);
+    CHECK_EQ(strcmp(config.drives.drive[2].serial, "abc"), 0);
+}
+
+static void test_clock(void)
+{
+    uint64_t now = (uint64_t)time(NULL);
+    struct config config;
+    struct error error;
+
+    CHECK_EQ(parse("run -rtc base=2006-06-17T16:01:21,clock=vm k", &config, &error), 0);
+    CHECK_EQ(config_clock_now(&config.clock), 1150560081);
+    CHECK_EQ(parse("run -rtc base=2000-02-29 k", &config, &error), 0);
+    CHECK_EQ(config_clock_now(&config.clock), 951782400);
+    CHECK_EQ(parse("run -rtc driftfix=slew,base=localtime k", &config, &error), 0);
+    setenv("TZ", "XXX-5", 1);
+    CHECK_EQ(config_clock_now(&config.clock) - now - 5 * 3600 < 3600, true);
+}
+
 static void test_raw(void)
 {
     struct config config;
@@ -248,6 +321,10 @@ static void test_commands(void)
         { "run -enable-kvm -machine pc -M pc -accel tcg k", COMMAND_RUN },
         { "run -vnc :1 -curses k", COMMAND_RUN },
         { "run -net none -monitor null -no-shutdown -rtc base=utc -parallel none k", COMMAND_RUN },
+        { "run -boot d,strict=on,splash-time=5 -m size=64M -smp 1,sockets=1 -cpu max",
+          COMMAND_RUN },
+        { "run -uuid x -object rng-random,id=r -device usb-tablet -device hda-duplex k",
+          COMMAND_RUN },
     };
 
     for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
@@ -278,6 +355,8 @@ int main(void)
     test_defaults();
     test_values();
     test_raw();
+    test_pairs();
+    test_clock();
     test_commands();
     test_one_line();
     return CHECK_DONE();

@@ -56,6 +56,18 @@ static void is_error(int result, int status, const char *part)
     error = (struct error){ 0 };
 }
 
+/* An image of a format that is not ours. */
+static void make_mark(const char *path, long offset, const char *mark, size_t size)
+{
+    FILE *file = fopen(path, "w");
+
+    CHECK_EQ(file && !fseek(file, offset, SEEK_SET) && fwrite(mark, size, 1, file) == 1 &&
+                 !fseek(file, 1 << 20, SEEK_SET) && fputc(0, file) == 0,
+             true);
+    if (file)
+        fclose(file);
+}
+
 static void set_up(void)
 {
     make("a.qcow2", DISK_QCOW2, 1 << 20);
@@ -63,6 +75,8 @@ static void set_up(void)
     make("d.iso", DISK_RAW, 5 * 2048 + 512);
     make("f.iso", DISK_RAW, 4096);
     make("e.img", DISK_RAW, 1440 << 10);
+    make_mark("g.vmdk", 0, "KDMV", 4);
+    make_mark("g.vdi", 64, "\x7f\x10\xda\xbe", 4);
     CHECK_EQ(config_drive_take(&specs, "file=a.qcow2,format=qcow2,if=virtio,id=root", &error), 0);
     CHECK_EQ(config_drive_take(&specs, "file=b,,c.raw,format=raw,snapshot=on,serial=X1", &error),
              0);
@@ -128,7 +142,12 @@ static void test_errors(struct poller *poller)
         int status;
         const char *part;
     } rows[] = {
-        { "file=none", EX_NOINPUT, "-drive: 'none' does not exist" },
+        { "file=none", EX_NOINPUT, "-drive: 'none' does not exist; novt image create" },
+        { "file=none,media=cdrom", EX_NOINPUT, "-drive: 'none' does not exist; check its name" },
+        { "file=fat:rw:x/y", EX_NOINPUT, "other protocols" },
+        { "file=a.qcow2/x", EX_DATAERR, "Not a directory; check its name" },
+        { "file=g.vmdk", EX_DATAERR, "is a VMDK image; convert it" },
+        { "file=g.vdi", EX_DATAERR, "is a VDI image; convert it" },
         { "file=f.iso,format=qcow2", EX_DATAERR, "not a qcow2 image" },
         { "file=.,format=raw", EX_NOINPUT, "folder" },
         { "file=a.qcow2", EX_NOPERM, "in use" },
