@@ -13,11 +13,6 @@ uint64_t clock_now_ns(struct clock *clock)
     return now > clock->now_ns ? now : clock->now_ns;
 }
 
-uint64_t clock_wall_s(struct clock *clock)
-{
-    return clock->boot_epoch_s + clock_now_ns(clock) / NS_PER_SEC;
-}
-
 static void advance_to(struct clock *clock, uint64_t end)
 {
     while (clock->pending && clock->pending->due_ns <= end) {

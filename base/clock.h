@@ -39,7 +39,6 @@ struct timer {
 /* The time now: read_ns's where there is one, else now_ns. Inside a timer's
  * fire() it is never before that timer's due time. */
 uint64_t clock_now_ns(struct clock *clock);
-uint64_t clock_wall_s(struct clock *clock);
 
 /* Fires every timer due until now_ns + ns, in order, each with now_ns = its due time. */
 void clock_advance(struct clock *clock, uint64_t ns);

@@ -89,8 +89,8 @@ static struct disk *open_as(struct file *file, const char *path,
     if (probe && file->writable)
         fprintf(stderr,
                 "novt: warning: '%s' is taken for a raw image since nothing says what it is; the\n"
-                "novt: warning: guest cannot write the mark of another format into its first sector."
-                " format=raw ends both\n", path);
+                "novt: warning: guest cannot write the mark of another format into its first"
+                " sector. format=raw ends both\n", path);
     return raw_open(file, path, options, probe, error);
 }
 
@@ -334,11 +334,6 @@ bool disk_is_same_file(const struct disk *image, const char *path)
     struct stat st;
 
     return !stat(path, &st) && st.st_dev == image->file.dev && st.st_ino == image->file.ino;
-}
-
-struct disk *disk_backing(const struct disk *image)
-{
-    return image->backing;
 }
 
 static bool is_inside(const struct disk *image, uint64_t offset, uint64_t size)

@@ -63,7 +63,6 @@ bool disk_readonly(const struct disk *image);
 const char *disk_path(const struct disk *image);
 enum disk_format disk_format(const struct disk *image);
 bool disk_is_same_file(const struct disk *image, const char *path);
-struct disk *disk_backing(const struct disk *image); /* NULL: none */
 
 int disk_readv(struct disk *image, uint64_t offset, uint64_t size, const struct iovec *iov,
                 unsigned count);

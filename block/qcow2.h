@@ -174,9 +174,6 @@ bool refs_is_free(struct qcow2 *q, uint64_t cluster);
 void refs_release(struct qcow2 *q, struct freed *list);
 int refs_unrelease(struct qcow2 *q, struct freed *list);
 
-uint64_t refs_read_entry(const struct qcow2 *q, const uint8_t *block, uint64_t i);
-void refs_write_entry(const struct qcow2 *q, uint8_t *block, uint64_t i, uint64_t value);
-
 /* --- qcow2_map.c ------------------------------------------------------------ */
 
 enum cluster_kind { CLUSTER_NONE, CLUSTER_ZERO, CLUSTER_DATA, CLUSTER_PACKED };

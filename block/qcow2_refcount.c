@@ -9,7 +9,7 @@
 
 /* --- Entries ---------------------------------------------------------------- */
 
-uint64_t refs_read_entry(const struct qcow2 *q, const uint8_t *block, uint64_t i)
+static uint64_t read_entry(const struct qcow2 *q, const uint8_t *block, uint64_t i)
 {
     unsigned bits = 1u << q->refcount_order, bytes = bits / 8;
     uint64_t value = 0;
@@ -21,7 +21,7 @@ uint64_t refs_read_entry(const struct qcow2 *q, const uint8_t *block, uint64_t i
     return value;
 }
 
-void refs_write_entry(const struct qcow2 *q, uint8_t *block, uint64_t i, uint64_t value)
+static void write_entry(const struct qcow2 *q, uint8_t *block, uint64_t i, uint64_t value)
 {
     unsigned bits = 1u << q->refcount_order, bytes = bits / 8;
 
@@ -47,7 +47,7 @@ int refs_get(struct qcow2 *q, uint64_t cluster, uint64_t *count)
     struct table *block;
     int err = table_refs(q, cluster / per, false, &block);
 
-    *count = !err && block ? refs_read_entry(q, block->data, cluster % per) : 0;
+    *count = !err && block ? read_entry(q, block->data, cluster % per) : 0;
     return err;
 }
 
@@ -59,7 +59,7 @@ int refs_set(struct qcow2 *q, uint64_t cluster, uint64_t count)
 
     if (err)
         return err;
-    refs_write_entry(q, block->data, cluster % per, count);
+    write_entry(q, block->data, cluster % per, count);
     if (!count && cluster % per < block->first_free)
         block->first_free = cluster % per;
     table_changed(q, block);
@@ -117,7 +117,7 @@ int refs_drop(struct qcow2 *q, uint64_t cluster, bool punch)
 
     if (err)
         return err;
-    count = block ? refs_read_entry(q, block->data, cluster % per) : 0;
+    count = block ? read_entry(q, block->data, cluster % per) : 0;
     if (!count)
         return -EIO; /* somebody has miscounted, and not we */
     if (count == 1) {
@@ -127,7 +127,7 @@ int refs_drop(struct qcow2 *q, uint64_t cluster, bool punch)
         if (err)
             return err;
     }
-    refs_write_entry(q, block->data, cluster % per, count - 1);
+    write_entry(q, block->data, cluster % per, count - 1);
     table_changed(q, block);
     return 0;
 }
@@ -199,7 +199,7 @@ static int look(struct qcow2 *q, uint64_t cluster)
     err = table_refs(q, cluster / per, false, &block);
     if (err)
         return err;
-    if (block && (refs_read_entry(q, block->data, cluster % per) || is_busy(block, cluster % per)))
+    if (block && (read_entry(q, block->data, cluster % per) || is_busy(block, cluster % per)))
         return 0;
     return !is_reserved(q, cluster);
 }
@@ -217,7 +217,7 @@ static void scan(const struct qcow2 *q, struct table *block, uint64_t *i)
 
     if (from_start)
         *i = block->first_free;
-    while (*i < per && (refs_read_entry(q, block->data, *i) || is_busy(block, *i)))
+    while (*i < per && (read_entry(q, block->data, *i) || is_busy(block, *i)))
         ++*i;
     if (from_start)
         block->first_free = *i;

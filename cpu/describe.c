@@ -37,7 +37,8 @@ const char *describe_vector(unsigned vector)
     return vector < COUNT(exceptions) && exceptions[vector].name ? exceptions[vector].name : "?";
 }
 
-const char *describe_exception(unsigned vector)
+/* "page fault"; "" for what is no exception. */
+static const char *exception_name(unsigned vector)
 {
     return vector < COUNT(exceptions) && exceptions[vector].text ? exceptions[vector].text : "";
 }
@@ -163,7 +164,8 @@ static void print_table_entry(FILE *out, struct vcpu *vcpu, const char *table, u
     }
 }
 
-void describe_selector(FILE *out, struct vcpu *vcpu, uint16_t selector)
+/* Which entry of which table a selector or an error code names, and what is in it now. */
+static void print_selector(FILE *out, struct vcpu *vcpu, uint16_t selector)
 {
     if (selector_null(selector))
         fprintf(out, "the null selector");
@@ -246,7 +248,9 @@ static void print_step(FILE *out, struct vcpu *vcpu, const struct paging_step *s
     fprintf(out, "%s%s\n", why ? "   <- " : "", why ? why : "");
 }
 
-void describe_walk(FILE *out, struct vcpu *vcpu, uint32_t gla, uint32_t error, int indent)
+/* A line for each entry that a walk of gla reads, behind indent spaces; the one that an access with
+ * this error code fails at is marked. */
+static void print_walk(FILE *out, struct vcpu *vcpu, uint32_t gla, uint32_t error, int indent)
 {
     struct paging_step step[PAGING_STEPS];
     const char *failed = NULL;
@@ -287,7 +291,7 @@ static void print_selector_error(FILE *out, struct vcpu *vcpu, uint32_t error, i
     if (error & 2)
         describe_gate(out, vcpu, error >> 3 & 0xff);
     else
-        describe_selector(out, vcpu, error & 0xfffc);
+        print_selector(out, vcpu, error & 0xfffc);
 }
 
 static bool names_selector(uint8_t vector)
@@ -297,7 +301,7 @@ static bool names_selector(uint8_t vector)
 
 void describe_fault(FILE *out, struct vcpu *vcpu, const struct fault *fault, int indent)
 {
-    fprintf(out, "%s (vector %u)", describe_exception(fault->vector), fault->vector);
+    fprintf(out, "%s (vector %u)", exception_name(fault->vector), fault->vector);
     if (fault->has_error)
         fprintf(out, ", error code 0x%04" PRIx32, fault->error);
     if (fault->vector == VEC_PF)
@@ -308,5 +312,5 @@ void describe_fault(FILE *out, struct vcpu *vcpu, const struct fault *fault, int
         fprintf(out, ": no selector%s", fault->error ? "; while an event was being delivered" : "");
     fputc('\n', out);
     if (fault->vector == VEC_PF)
-        describe_walk(out, vcpu, (uint32_t)fault->cr2, fault->error, indent);
+        print_walk(out, vcpu, (uint32_t)fault->cr2, fault->error, indent);
 }

@@ -14,9 +14,6 @@
 /* "#PF"; "?" for what is no exception. */
 const char *describe_vector(unsigned vector);
 
-/* "page fault"; "" for what is no exception. */
-const char *describe_exception(unsigned vector);
-
 /* All that print without a \n go on where the line is. */
 
 /* "IF ZF PF, IOPL 3" */
@@ -31,13 +28,7 @@ void describe_entry(FILE *out, const struct paging_step *step);
 /* "PDE 890": the manual's name for a level's entry. */
 void describe_step(FILE *out, const struct paging_step *step);
 
-/* Which entry of which table a selector or an error code names, and what is in it now. */
-void describe_selector(FILE *out, struct vcpu *vcpu, uint16_t selector);
 void describe_gate(FILE *out, struct vcpu *vcpu, unsigned vector);
-
-/* A line for each entry that a walk of gla reads, behind indent spaces; the one that an access with
- * this error code fails at is marked. */
-void describe_walk(FILE *out, struct vcpu *vcpu, uint32_t gla, uint32_t error, int indent);
 
 /* "page fault (vector 14), error code 0x0002: ..." and its lines, with what the error code names:
  * all that is to be said of a fault. */

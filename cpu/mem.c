@@ -11,6 +11,7 @@
 #include "cpu/fault.h"
 #include "cpu/paging.h"
 #include "cpu/place.h"
+#include "cpu/segment.h"
 
 /* --- Life and the plain mmu_ops ------------------------------------------- */
 
@@ -185,20 +186,6 @@ static bool segment_fault(struct vcpu *vcpu, unsigned seg)
     return fault_raise_error(vcpu, seg == SEG_SS ? VEC_SS : VEC_GP, 0) == STEP_FAULT;
 }
 
-/* SDM 3, 5.3: are bytes offset to offset + size - 1 inside the limit? */
-static bool within_limit(const struct segment *s, uint64_t offset, unsigned size)
-{
-    uint64_t last = offset + size - 1;
-
-    if ((s->attr & (SEG_CODE | SEG_EXPDOWN)) == SEG_EXPDOWN) {
-        uint64_t top = s->attr & SEG_DB ? UINT32_MAX : 0xffff;
-
-        return offset > s->limit && last <= top;
-    }
-    /* A 4 GiB segment wraps around, as the CPUs do. */
-    return last <= s->limit || s->limit == UINT32_MAX;
-}
-
 static bool type_allows(const struct vcpu *vcpu, const struct segment *s, bool write)
 {
     if (!vcpu_protected(vcpu) || vcpu_v86(vcpu))
@@ -221,7 +208,7 @@ bool mem_segment(struct vcpu *vcpu, unsigned seg, uint64_t offset, unsigned size
 {
     const struct segment *s = &vcpu->seg[seg];
 
-    if (!type_allows(vcpu, s, write) || !within_limit(s, offset, size))
+    if (!type_allows(vcpu, s, write) || !segment_within(s, offset, size))
         return segment_fault(vcpu, seg);
     *gla = (s->base + offset) & linear_mask(vcpu);
     if (__builtin_expect(misaligned(vcpu, *gla, size), 0))
@@ -355,11 +342,6 @@ bool mem_span(struct vcpu *vcpu, unsigned seg, uint64_t offset, bool write, uint
 }
 
 /* --- Linear and system accesses -------------------------------------------- */
-
-bool mem_read_linear(struct vcpu *vcpu, uint64_t gla, unsigned size, uint64_t *value)
-{
-    return read_at(vcpu, gla & linear_mask(vcpu), size, vcpu->cpl == 3, MEM_READ, value);
-}
 
 bool mem_write_linear(struct vcpu *vcpu, uint64_t gla, unsigned size, uint64_t value)
 {

@@ -271,22 +271,3 @@ void msr_reset(struct vcpu *vcpu)
     for (unsigned i = 0; i < 16; i++)
         vcpu->mtrr_var[i] = 0;
 }
-
-void msr_firmware_mtrrs(struct vcpu *vcpu, uint32_t hole)
-{
-    const uint64_t write_back = 0x0606060606060606, write_protect = 0x0505050505050505;
-    unsigned n = 0;
-
-    vcpu->mtrr_fixed[0] = vcpu->mtrr_fixed[1] = write_back;
-    vcpu->mtrr_fixed[2] = 0; /* 0xa0000 */
-    for (unsigned i = 3; i < 11; i++)
-        vcpu->mtrr_fixed[i] = write_protect;
-    for (uint64_t base = hole; n < 16 && base < 1ull << 32; n += 2) {
-        uint64_t size = base & -base; /* the largest aligned power of two */
-
-        vcpu->mtrr_var[n] = base;
-        vcpu->mtrr_var[n + 1] = (((1ull << PHYS_BITS) - size) & ~PAGE_MASK) | 0x800;
-        base += size;
-    }
-    vcpu->mtrr_def_type = 0xc06;
-}

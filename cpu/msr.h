@@ -15,10 +15,6 @@ MUST_CHECK bool msr_write(struct vcpu *vcpu, uint32_t index, uint64_t value);
 /* The values after RESET#. */
 void msr_reset(struct vcpu *vcpu);
 
-/* The MTRRs as a PC's firmware leaves them: write-back, but for the VGA window, the BIOS area and
- * the hole [hole, 4 GiB) above RAM. */
-void msr_firmware_mtrrs(struct vcpu *vcpu, uint32_t hole);
-
 /* The guest's time-stamp counter. */
 uint64_t msr_tsc(const struct vcpu *vcpu);
 

@@ -10,15 +10,6 @@
 #define DESC_ACCESSED (1ull << 40)
 #define DESC_BUSY     (2ull << 40)
 
-bool segment_within(const struct segment *s, uint64_t offset, unsigned size)
-{
-    uint64_t last = offset + size - 1;
-
-    if ((s->attr & (SEG_CODE | SEG_EXPDOWN)) == SEG_EXPDOWN)
-        return offset > s->limit && last <= (s->attr & SEG_DB ? 0xffffffff : 0xffff);
-    return last <= s->limit || s->limit == UINT32_MAX;
-}
-
 bool segment_raise(struct vcpu *vcpu, uint8_t vector, uint16_t selector, uint32_t ext)
 {
     return fault_raise_error(vcpu, vector, (selector & ~SELECTOR_RPL) | ext) == STEP_FAULT;

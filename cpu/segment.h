@@ -101,8 +101,16 @@ static inline struct segment segment_unpack(uint16_t selector, uint64_t d)
                              descriptor_base(d) };
 }
 
-/* Are offset to offset + size - 1 inside (SDM 3, 5.3)? */
-bool segment_within(const struct segment *s, uint64_t offset, unsigned size);
+/* Are offset to offset + size - 1 inside the limit (SDM 3, 5.3)? A 4 GiB segment wraps around, as
+ * the CPUs do. */
+static inline bool segment_within(const struct segment *s, uint64_t offset, unsigned size)
+{
+    uint64_t last = offset + size - 1;
+
+    if ((s->attr & (SEG_CODE | SEG_EXPDOWN)) == SEG_EXPDOWN)
+        return offset > s->limit && last <= (s->attr & SEG_DB ? UINT32_MAX : 0xffff);
+    return last <= s->limit || s->limit == UINT32_MAX;
+}
 
 /* --- loading -------------------------------------------------------------- */
 

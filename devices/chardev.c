@@ -19,22 +19,6 @@ void chardev_detach(struct chardev *line)
     line->dev = NULL;
 }
 
-/* --- null --------------------------------------------------------------- */
-
-static size_t null_write(void *host, const uint8_t *bytes, size_t size)
-{
-    (void)host;
-    (void)bytes;
-    return size;
-}
-
-static const struct chardev_host null_host = { .write = null_write };
-
-void chardev_null_init(struct chardev *line)
-{
-    chardev_init(line, &null_host, NULL);
-}
-
 /* --- memory ------------------------------------------------------------- */
 
 static size_t memory_write(void *host, const uint8_t *bytes, size_t size)

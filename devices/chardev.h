@@ -123,10 +123,7 @@ static inline void chardev_send_break(struct chardev *line, bool on)
         line->host_ops->send_break(line->host, on);
 }
 
-/* --- Back ends without a host ------------------------------------------- */
-
-/* Takes everything and sends nothing. */
-void chardev_null_init(struct chardev *line);
+/* --- A back end without a host -------------------------------------------- */
 
 /* For tests: what the guest wrote, up to room bytes at a time; room 0 plays a stalled host. */
 struct chardev_memory {

@@ -6,9 +6,9 @@
  *   monitor --- a packet, with the shared pages' and the pipe's descriptors ---> helper
  *           <-- a packet: pid, error; with a pidfd ----------------------------- clone, execveat
  *
- * The new process is the monitor's child, not the helper's (CLONE_PARENT): the monitor reaps it, and
- * it dies with the monitor. The helper can do two things only, whatever it is told: execute the
- * sealed stub, and kill the process that it started last, for a monitor that had no descriptor
+ * The new process is the monitor's child, not the helper's (CLONE_PARENT): the monitor reaps it,
+ * and it dies with the monitor. The helper can do two things only, whatever it is told: execute
+ * the sealed stub, and kill the process that it started last, for a monitor that had no descriptor
  * left for the pidfd. It ends with the monitor, or when the socket is closed.
  */
 #include <asm/unistd.h>

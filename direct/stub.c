@@ -5,8 +5,8 @@
  *
  * In order: die with the parent; map the shared pages; leave the old stack; start the mapper; unmap
  * everything but the stub; each task installs its filter. From then on the runner can do futex (on
- * three words) and rt_sigreturn, sigaltstack and prctl(PR_SET_TSC) at one place each, and the mapper
- * what a map request needs.
+ * three words) and rt_sigreturn, sigaltstack and prctl(PR_SET_TSC) at one place each, and the
+ * mapper what a map request needs.
  */
 #include "direct/stub.h"
 

@@ -136,7 +136,8 @@ static void branch_name(struct vcpu *vcpu, uint32_t gla, char *text, size_t size
         snprintf(text, size, "%s", in.info->mnemonic);
 }
 
-void crash_transfer_name(struct vcpu *vcpu, const struct transfer *t, char *text, size_t size)
+/* "jne", "#PF", "interrupt 32", "?": what a transfer was made by. */
+static void transfer_name(struct vcpu *vcpu, const struct transfer *t, char *text, size_t size)
 {
     switch (t->kind) {
     case TRANSFER_NONE: case TRANSFER_UNIT: snprintf(text, size, "?"); break;
@@ -151,7 +152,7 @@ static void print_transfer(FILE *out, struct vcpu *vcpu, struct names *names,
 {
     char what[32];
 
-    crash_transfer_name(vcpu, t, what, sizeof(what));
+    transfer_name(vcpu, t, what, sizeof(what));
     fprintf(out, "    ");
     if (t->kind == TRANSFER_UNIT)
         fprintf(out, "%-33s", "?");

@@ -15,8 +15,4 @@ void crash_print_faults(FILE *out, struct vcpu *vcpu);
 /* Registers, the code at rip, who called it, and the last control transfers. names may be NULL. */
 void crash_print(FILE *out, struct vcpu *vcpu, struct names *names, uint64_t rip);
 
-/* "jne", "#PF", "interrupt 32", "?": what a transfer was made by. */
-void crash_transfer_name(struct vcpu *vcpu, const struct transfer *transfer, char *text,
-                         size_t size);
-
 #endif

@@ -5,6 +5,15 @@
 #define ESCAPE_FLIP 0x20
 #define INTERRUPT 3
 
+/* 0 to 15, or -1. */
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* --- In ----------------------------------------------------------------------------------- */
 
 static void begin(struct gdb_packet *p)
@@ -55,7 +64,7 @@ static void inside(struct gdb_packet *p, uint8_t byte)
 
 static enum gdb_input end(struct gdb_packet *p, uint8_t byte)
 {
-    int low = gdb_digit((char)byte);
+    int low = hex_digit((char)byte);
     bool good = low >= 0 && p->sum == (p->wanted | low) && p->size <= GDB_PACKET_MAX;
 
     p->state = GDB_OUTSIDE;
@@ -76,7 +85,7 @@ enum gdb_input gdb_packet_take(struct gdb_packet *p, uint8_t byte)
     case GDB_CHECK_HIGH: break;
     case GDB_CHECK_LOW: return end(p, byte);
     }
-    digit = gdb_digit((char)byte);
+    digit = hex_digit((char)byte);
     p->state = digit < 0 ? GDB_OUTSIDE : GDB_CHECK_LOW;
     p->wanted = (uint8_t)((unsigned)digit << 4);
     return digit < 0 ? GDB_BROKEN : GDB_NOTHING;
@@ -110,20 +119,12 @@ size_t gdb_packet_make(char *out, const char *data, size_t size)
 
 /* --- Digits ------------------------------------------------------------------------------- */
 
-int gdb_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool gdb_number(const char **text, uint64_t *value)
 {
     const char *at = *text;
 
-    for (*value = 0; gdb_digit(*at) >= 0; at++)
-        *value = *value << 4 | (unsigned)gdb_digit(*at);
+    for (*value = 0; hex_digit(*at) >= 0; at++)
+        *value = *value << 4 | (unsigned)hex_digit(*at);
     if (at == *text)
         return false;
     *text = at;
@@ -147,7 +148,7 @@ size_t gdb_from_hex(void *to, const char *from, size_t size)
     uint8_t *bytes = to;
     size_t i;
 
-    for (i = 0; i < size && gdb_digit(from[2 * i]) >= 0 && gdb_digit(from[2 * i + 1]) >= 0; i++)
-        bytes[i] = (uint8_t)(gdb_digit(from[2 * i]) << 4 | gdb_digit(from[2 * i + 1]));
+    for (i = 0; i < size && hex_digit(from[2 * i]) >= 0 && hex_digit(from[2 * i + 1]) >= 0; i++)
+        bytes[i] = (uint8_t)(hex_digit(from[2 * i]) << 4 | hex_digit(from[2 * i + 1]));
     return i;
 }

@@ -39,9 +39,6 @@ size_t gdb_packet_make(char *out, const char *data, size_t size);
 
 /* --- Digits ------------------------------------------------------------------------------- */
 
-/* 0 to 15, or -1. */
-int gdb_digit(char c);
-
 /* A number in hexadecimal at *text, which is moved behind it. False: there is none. */
 bool gdb_number(const char **text, uint64_t *value);
 

@@ -12,9 +12,10 @@
  * Who holds the lock takes from to_host, puts into to_guest and has the kind's state. That is the
  * thread, except while it polls. Then the vcpu's thread does it with a small frame that it has just
  * sent: libslirp answers an acknowledgement with more data at once, and no thread need wake up for
- * that. Data is better left to the thread, where more of it comes together. When the lock is taken, the frame waits for the thread, which is awake. If the kind wants to
- * wait for other things afterwards, the thread is woken to look: `epoch` tells it that what it
- * polled for is no longer what the kind knows of.
+ * that. Data is better left to the thread, where more of it comes together. When the lock is taken,
+ * the frame waits for the thread, which is awake. If the kind wants to wait for other things
+ * afterwards, the thread is woken to look: `epoch` tells it that what it polled for is no longer
+ * what the kind knows of.
  *
  * Work that a sender left to do is done by the kind (to the host) or here (to a chip that does not
  * take it, on the vcpu's thread).

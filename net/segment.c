@@ -106,12 +106,14 @@ static uint16_t pseudo_sum(const uint8_t *frame, const struct tcp_place *p, size
     return inet_fold(inet_sum(sum, tail, sizeof(tail)));
 }
 
-uint16_t tcp_pseudo_sum(const uint8_t *frame, const struct tcp_place *p)
+/* The sum of the pseudo-header, folded, as the checksum field holds it before the rest is added. */
+static uint16_t tcp_pseudo_sum(const uint8_t *frame, const struct tcp_place *p)
 {
     return pseudo_sum(frame, p, p->end - p->tcp);
 }
 
-void ip_set_length(uint8_t *frame, const struct tcp_place *p, size_t length)
+/* Writes the IP header's length (and checksum) for this many bytes from place->ip on. */
+static void set_length(uint8_t *frame, const struct tcp_place *p, size_t length)
 {
     uint8_t *ip = frame + p->ip;
     uint16_t sum;
@@ -174,7 +176,7 @@ static void head_of(uint8_t *cut, const uint8_t *frame, struct tcp_place *p, uns
     memcpy(cut, frame, p->payload);
     if (!p->v6)
         put16(cut + p->ip + 4, get16(frame + p->ip + 4) + n);
-    ip_set_length(cut, p, p->payload + part - p->ip);
+    set_length(cut, p, p->payload + part - p->ip);
     put32(tcp + TCP_SEQUENCE, get32(frame + p->tcp + TCP_SEQUENCE) + (uint32_t)done);
     tcp[TCP_FLAGS] = (uint8_t)(flags & (last ? 0xff : ~(FIN | PSH)) & (n ? ~CWR : 0xff));
 }
@@ -275,7 +277,7 @@ struct netdev_offload join_end(struct joined *j)
     if (j->count == 1)
         return offload;
     j->place.end = j->size;
-    ip_set_length(j->frame, &j->place, j->size - j->place.ip);
+    set_length(j->frame, &j->place, j->size - j->place.ip);
     sum = tcp_pseudo_sum(j->frame, &j->place);
     memcpy(j->frame + j->place.tcp + TCP_CHECKSUM, &sum, sizeof(sum));
     return (struct netdev_offload){

@@ -21,12 +21,6 @@ struct tcp_place {
 
 bool tcp_find(const uint8_t *frame, size_t size, struct tcp_place *place);
 
-/* The sum of the pseudo-header, folded, as the checksum field holds it before the rest is added. */
-uint16_t tcp_pseudo_sum(const uint8_t *frame, const struct tcp_place *place);
-
-/* Writes the IP header's length (and checksum) for this many bytes from place->ip on. */
-void ip_set_length(uint8_t *frame, const struct tcp_place *place, size_t length);
-
 /* Whether the numbers fit the frame; a guest may have made them up. */
 bool segment_is_sane(const uint8_t *frame, size_t size, const struct netdev_offload *offload);
 

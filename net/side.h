@@ -1,6 +1,6 @@
 /*
- * Between net.c (queues, thread, waking) and the kinds of cable (slirp.c, tap.c, socket.c). All of a
- * kind's functions but open run with the cable's lock held, on its thread or (direct) the vcpu's.
+ * Between net.c (queues, thread, waking) and the kinds of cable (slirp.c, tap.c, socket.c). All of
+ * a kind's functions but open run with the cable's lock held, on its thread or (direct) the vcpu's.
  */
 #ifndef NET_SIDE_H
 #define NET_SIDE_H

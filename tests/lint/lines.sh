@@ -4,9 +4,8 @@
 # from the length.
 set -u
 bad=0
-files=$(find CMakeLists.txt CMakePresets.json quickstart ARCHITECTURE.md README.md layers.txt \
-    .ci base bench cmake cpu devices docs frontend gdb guests kvm share shadowmm tests tracefile \
-    translator trap -type f ! -name '*.txt' ! -path '*/golden/*' ! -name '*.def' 2>/dev/null)
+files=$(find . -type f ! -path './.git*' ! -path './build*' ! -path '*/__pycache__/*' \
+    ! -name '*.txt' ! -path '*/golden/*' ! -name '*.def')
 report() { # TEXT LINES
     [ -z "$2" ] || { echo "$1:"; echo "$2"; bad=1; }
 }

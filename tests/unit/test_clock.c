@@ -104,10 +104,8 @@ static void test_live(void)
     live = host.now_ns + 5 * NS_PER_SEC;
     host.read_ns = read_live;
     host.nearer = nearer;
-    host.boot_epoch_s = 1000;
     count = nearer_calls = 0;
     CHECK_EQ(clock_now_ns(&host), live);
-    CHECK_EQ(clock_wall_s(&host), 1000 + live / NS_PER_SEC);
     timer_arm(&a, &host, live + 10);
     CHECK_EQ(nearer_calls, 1);
     timer_arm(&b, &host, live + 20);

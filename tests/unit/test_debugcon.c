@@ -9,10 +9,9 @@
 
 int main(void)
 {
-    static struct chardev_memory memory;
+    static struct chardev_memory memory, other;
     struct clock host = { 0 };
     struct bus *bus = bus_create();
-    struct chardev null;
     struct debugcon_config config = { bus, 0xe9, &host, &memory.line, 0x402 };
     struct debugcon *con;
 
@@ -57,8 +56,8 @@ int main(void)
 
     bus_release(bus, 0xe9);
     bus_release(bus, 0x402);
-    chardev_null_init(&null);
-    config.line = &null;
+    chardev_memory_init(&other);
+    config.line = &other.line;
     con = debugcon_create(&config);
     out8(bus, 0xe9, 'x');
     debugcon_destroy(con);

@@ -105,20 +105,6 @@ static void test_all(struct machine *m)
             }
 }
 
-static void test_firmware(struct machine *m)
-{
-    struct vcpu *v = m->vcpu;
-
-    m_protected(m, 0);
-    msr_firmware_mtrrs(v, 0x60000000);
-    CHECK_EQ(v->mtrr_def_type, 0xc06);
-    CHECK_EQ(v->mtrr_var[0], 0x60000000); /* 512 MiB, then 2 GiB: all of the hole */
-    CHECK_EQ(v->mtrr_var[1], 0xfe0000800);
-    CHECK_EQ(v->mtrr_var[2], 0x80000000);
-    CHECK_EQ(v->mtrr_var[3], 0xf80000800);
-    CHECK_EQ(v->mtrr_var[5], 0);
-}
-
 int main(void)
 {
     struct machine m;
@@ -127,7 +113,6 @@ int main(void)
     test_values(&m);
     test_tsc(&m);
     test_all(&m);
-    test_firmware(&m);
     m_destroy(&m);
     return CHECK_DONE();
 }
