@@ -31,3 +31,8 @@ novt_package(VNCSERVER rfb/rfb.h vncserver libvncserver-dev "VNC")
 novt_package(LZMA lzma.h lzma liblzma-dev "kernels packed with xz or lzma")
 # Loaded by novt view; only the header is needed to build.
 novt_package(NCURSES ncurses.h ncursesw libncurses-dev "novt view")
+# novt bench, novt learn and many tests are written in it.
+find_package(Python3 COMPONENTS Interpreter)
+if(NOT Python3_FOUND)
+    message(FATAL_ERROR "python3 (bench, learn, tests) is missing: apt-get install python3")
+endif()
