@@ -82,6 +82,8 @@ static bool has_monitor(const struct config *config)
 int config_check(struct config *config, struct error *error)
 {
     const struct console_spec *serial = config->serial;
+    const struct engine_options engine = { config->engine, config->user, config->audit,
+                                           config->log };
 
     if (config->command != COMMAND_RUN)
         return 0;
@@ -95,7 +97,7 @@ int config_check(struct config *config, struct error *error)
                                           "write -serial none for the other");
     if (config_pair_check(&config->pairs, &config->nics, &config->drives, error) ||
         config_drive_check(&config->drives, error) ||
-        config_engine_check(config->engine, config->audit, error) ||
+        config_engine_check(&engine, error) ||
         config_profile_check(&config->profile, config->engine, error))
         return -1;
     if (config->expect && serial[0].kind == CONSOLE_NONE)

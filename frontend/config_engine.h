@@ -10,7 +10,14 @@ struct error;
 int config_engine_take(const struct engine **engine, const char *value, struct error *error);
 int config_engine_take_user(enum user_tier *user, const char *value, struct error *error);
 
-/* After all options: do they go together? */
-int config_engine_check(const struct engine *engine, enum audit_mode audit, struct error *error);
+struct engine_options {
+    const struct engine *engine;
+    enum user_tier user;
+    enum audit_mode audit;
+    const char *log; /* of -d, or NULL */
+};
+
+/* After all options: do they go together? 0, or -1 with *error. */
+int config_engine_check(const struct engine_options *options, struct error *error);
 
 #endif

@@ -25,10 +25,13 @@
 #include "cpu/engine.h"
 #include "cpu/env.h"
 #include "cpu/event.h"
+#include "cpu/fault.h"
 #include "cpu/interp.h"
 #include "cpu/mem.h"
 #include "cpu/msr.h"
 #include "cpu/tlb.h"
+
+#define TRY_BT "; -engine bt needs no KVM"
 
 static void host_error(struct kvm *k, const char *what, int err)
 {
@@ -170,7 +173,7 @@ static void exit_shutdown(struct kvm *k)
 static void exit_fail_entry(struct kvm *k)
 {
     vm_stop(k->vcpu->stop, VM_HOST_ERROR, 0,
-            "engine kvm: the CPU refuses the guest's state (hardware reason 0x%llx)",
+            "engine kvm: the CPU refuses the guest's state (hardware reason 0x%llx)" TRY_BT,
             (unsigned long long)k->host.run->fail_entry.hardware_entry_failure_reason);
 }
 
@@ -181,11 +184,24 @@ static void flush(struct vcpu *vcpu)
     tlb_flush(vcpu->tlb[1]);
 }
 
+/* An interrupt that the kernel was given, and the guest has not begun, comes before the
+ * instruction: after it the CPU might not take it any more. */
+static void go_on(struct kvm *k)
+{
+    k->vcpu->nmi_pending |= k->given_nmi;
+    if (k->given) {
+        fault_interrupt(k->vcpu, k->given_vector);
+        return;
+    }
+    k->interpreted++;
+    interp_one(k->vcpu);
+}
+
 /* Something that KVM's emulator does not know. */
 static void exit_internal(struct kvm *k)
 {
     if (k->host.run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION) {
-        vm_stop(k->vcpu->stop, VM_HOST_ERROR, 0, "engine kvm: KVM_EXIT_INTERNAL_ERROR %u",
+        vm_stop(k->vcpu->stop, VM_HOST_ERROR, 0, "engine kvm: KVM_EXIT_INTERNAL_ERROR %u" TRY_BT,
                 k->host.run->internal.suberror);
         return;
     }
@@ -194,8 +210,7 @@ static void exit_internal(struct kvm *k)
         return;
     }
     flush(k->vcpu);
-    k->interpreted++;
-    interp_one(k->vcpu);
+    go_on(k);
     k->reset = true;
     if (!state_put(k))
         host_failed(k);
@@ -248,7 +263,7 @@ static void act(struct kvm *k)
         }
     }
     vm_stop(k->vcpu->stop, VM_HOST_ERROR, 0, "engine kvm: KVM_RUN has ended for reason %u, which "
-            "novt does not know", reason);
+            "novt does not know" TRY_BT, reason);
 }
 
 /* --- Interrupts ---------------------------------------------------------------------- */

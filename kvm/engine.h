@@ -37,6 +37,8 @@ struct kvm {
     bool inside;             /* run() goes on: what changes is not from outside */
     bool ran;                /* since state_get(): the kernel's registers are the true ones */
     bool refused[KVM_MSRS];  /* MSRs that the host does not take or give */
+    bool given, given_nmi;   /* the kernel has an interrupt that the guest has not begun */
+    uint8_t given_vector;
     uint64_t tsc_offset;     /* of the vcpu when it was last given */
 
     /* memory.c */

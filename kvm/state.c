@@ -123,8 +123,24 @@ static void put_events(const struct vcpu *vcpu, struct kvm_vcpu_events *e)
     };
 }
 
-static void get_events(struct vcpu *vcpu, const struct kvm_vcpu_events *e)
+/* The kernel tells at its exits whether the CPU would take an interrupt. Of a state that it is
+ * given we know as much. */
+static void put_readiness(struct kvm *k)
 {
+    bool enabled = k->vcpu->eflags & EFLAGS_IF;
+
+    k->host.run->if_flag = enabled;
+    k->host.run->ready_for_interrupt_injection = enabled && !k->vcpu->intr_shadow;
+}
+
+/* INT n being given again is its instruction's to do. */
+static void get_events(struct kvm *k, const struct kvm_vcpu_events *e)
+{
+    struct vcpu *vcpu = k->vcpu;
+
+    k->given = e->interrupt.injected && !e->interrupt.soft;
+    k->given_vector = e->interrupt.nr;
+    k->given_nmi = e->nmi.injected || e->nmi.pending;
     vcpu->nmi_blocked = e->nmi.masked;
     vcpu->intr_shadow = e->interrupt.shadow;
     vcpu->debug_shadow = e->interrupt.shadow & KVM_X86_SHADOW_INT_MOV_SS;
@@ -266,7 +282,7 @@ static void ask_list(struct kvm *k, unsigned long request, struct msr_list *list
 
         fill_list(k, list);
         done = list->head.nmsrs ? ioctl(k->host.cpu, request, &list->head) : 0;
-        if (done < 0 || (unsigned)done == list->head.nmsrs)
+        if (done < 0 || (unsigned)done >= list->head.nmsrs)
             return;
         k->refused[list->number[done]] = true;
     }
@@ -340,6 +356,7 @@ bool state_put(struct kvm *k)
         !put_debug(k))
         return false;
     put_msrs(k);
+    put_readiness(k);
     k->host.run->kvm_dirty_regs = 0;
     k->reset = false;
     return true;
@@ -364,7 +381,7 @@ static bool get_plain(struct kvm *k)
         return false;
     get_regs(k->vcpu, &regs);
     get_sregs(k->vcpu, &sregs);
-    get_events(k->vcpu, &events);
+    get_events(k, &events);
     return true;
 }
 
@@ -378,7 +395,7 @@ bool state_get(struct kvm *k)
     if (k->host.sync) {
         get_regs(k->vcpu, &run->s.regs.regs);
         get_sregs(k->vcpu, &run->s.regs.sregs);
-        get_events(k->vcpu, &run->s.regs.events);
+        get_events(k, &run->s.regs.events);
     } else if (!get_plain(k)) {
         return false;
     }

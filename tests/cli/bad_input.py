@@ -157,6 +157,11 @@ def options(matrix, novt):
                           ("-smp", "4"), ("-serial", "file:"), ("-device", "vga"), ("-d", "x"),
                           ("-timeout", "x"), ("-nosuch", "x")):
         matrix.row(option, [option, value, good], USAGE, option)
+    for engine, option in (("interp", "-d in_asm"), ("interp", "-d guest_errors,trace"),
+                           ("interp", "-user direct"), ("interp", "-audit"), ("interp", "-perf"),
+                           ("kvm", "-d int"), ("trap", "-user tlb"), ("trap", "-d unit")):
+        matrix.row(f"{engine} {option}", ["-engine", engine, *option.split(), good], USAGE,
+                   option.split()[0])
     matrix.row("port taken", ["-device", "isa-debug-exit,iobase=0x3f8", good], USAGE,
                "isa-debug-exit")
     for path, part in (("/nonexistent/x", "create"), (novt.directory, "directory")):
