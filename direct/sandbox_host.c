@@ -74,6 +74,8 @@ static const char *setup_reason(const volatile struct stub_report *r)
         [STEP_UNMAP] = "the sandboxed process could not unmap its stack and vDSO",
         [STEP_CPUID] = "CPUID faulting could not be switched on",
         [STEP_SECCOMP] = "seccomp filters are refused or not in this kernel",
+        [STEP_CALLS] = "a 32-bit system call kills its process here: a seccomp profile for x86-64 "
+                       "only",
         [STEP_READY] = "the sandboxed process was killed while it started",
     };
     uint32_t step = r->step;
@@ -146,6 +148,11 @@ static bool learn_frame(struct sandbox *s, const char **why)
         return false;
     s->frame = s->shared + STUB_ORDERS_SIZE + (s->frame_rsp - STUB_REPORT);
     memcpy(f, s->frame, sizeof(*f));
+    if (f->signo != SIGSYS) {
+        *why = "int 0x80 makes no system call here (no IA32 emulation?)";
+        return false;
+    }
+    s->report->step = STEP_READY;
     at = f->fpstate;
     if (at < low || at + XSTATE_LEGACY_SIZE > high)
         return false;
@@ -282,6 +289,15 @@ static void look_at_host(struct sandbox_host *host, unsigned flags)
                        | (cpuid ? STUB_CPUID_FAULT : 0);
 }
 
+/* Guests without NX execute what they write. */
+static int try_mapping(struct sandbox *s)
+{
+    int error = sandbox_map(s, s->host->caps.min_gva, 0, 1,
+                            SANDBOX_READ | SANDBOX_WRITE | SANDBOX_EXEC, false);
+
+    return error ? error : sandbox_flush(s);
+}
+
 /* A sandbox that works: an empty address space faults at the first instruction. */
 static bool try_out(struct sandbox_host *host, const char **why)
 {
@@ -295,6 +311,10 @@ static bool try_out(struct sandbox_host *host, const char **why)
     host->caps.ldt = !sandbox_queue_ldt(s, 0, 0x1000, 0xfff, false) && !sandbox_flush(s);
     *why = "this kernel has neither FSGSBASE nor modify_ldt";
     error = host->caps.ldt || host->caps.fsgsbase ? 0 : -ENOSYS;
+    if (!error) {
+        *why = "memory that is written and executed is refused (MemoryDenyWriteExecute?)";
+        error = try_mapping(s);
+    }
     if (!error) {
         *why = "32-bit code does not run in the sandboxed process (no IA32 emulation?)";
         error = sandbox_run(s, &regs, 2000000000, &exit);

@@ -24,7 +24,7 @@ from checks import check, failures  # noqa: E402
 SKIPPED = 77
 NOBODY = 65534
 SECCOMP, MODIFY_LDT, EXECVEAT, PIDFD_OPEN, SOCKETPAIR = 317, 154, 322, 434, 53
-MEMFD_CREATE, PRCTL, PERF_EVENT_OPEN, UNSHARE, PTRACE = 319, 157, 298, 272, 101
+MEMFD_CREATE, PRCTL, PERF_EVENT_OPEN, UNSHARE, PTRACE, MMAP = 319, 157, 298, 272, 101, 9
 MFD_EXEC = 0x10
 
 
@@ -277,21 +277,40 @@ def case_terminal(novt):
 
 # --- Hosts that lack something -------------------------------------------------------
 
-def forbid(call, error=errno.EPERM, flag=0):
-    """This system call, with this flag in its second argument, fails from now on, for this process
-    and what it executes."""
-    def op(code, yes, no, k):
-        return struct.pack("<HBBI", code, yes, no, k)
+ALLOW = 0x7FFF0000
 
-    filters = op(0x20, 0, 0, 0) + op(0x15, 1, 0, call) + op(0x06, 0, 0, 0x7FFF0000)
-    if flag:
-        filters += op(0x20, 0, 0, 24) + op(0x45, 1, 0, flag) + op(0x06, 0, 0, 0x7FFF0000)
-    filters += op(0x06, 0, 0, 0x00050000 | error)
+
+def op(code, yes, no, k):
+    return struct.pack("<HBBI", code, yes, no, k)
+
+
+def install(*ops):
+    """A seccomp filter, for this process and what it executes."""
+    filters = b"".join(ops)
     code = ctypes.create_string_buffer(filters, len(filters))
-    program = struct.pack("<HxxxxxxQ", len(filters) // 8, ctypes.addressof(code))
+    program = struct.pack("<HxxxxxxQ", len(ops), ctypes.addressof(code))
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.c_char_p(program), 0, 0):
         os._exit(99)
+
+
+def forbid(call, error=errno.EPERM, flag=0):
+    """This system call, with this flag in its second argument, fails from now on."""
+    flagged = [op(0x20, 0, 0, 24), op(0x45, 1, 0, flag), op(0x06, 0, 0, ALLOW)] if flag else []
+    install(op(0x20, 0, 0, 0), op(0x15, 1, 0, call), op(0x06, 0, 0, ALLOW), *flagged,
+            op(0x06, 0, 0, 0x00050000 | error))
+
+
+def forbid_i386():
+    """As a profile that knows the calls of 64-bit programs alone: others kill their process."""
+    install(op(0x20, 0, 0, 4), op(0x15, 1, 0, 0xC000003E), op(0x06, 0, 0, 0),
+            op(0x06, 0, 0, ALLOW))
+
+
+def forbid_written_code():
+    """mmap of memory to write and execute, as systemd's MemoryDenyWriteExecute."""
+    install(op(0x20, 0, 0, 0), op(0x15, 0, 3, MMAP), op(0x20, 0, 0, 32), op(0x54, 0, 0, 6),
+            op(0x15, 1, 0, 6), op(0x06, 0, 0, ALLOW), op(0x06, 0, 0, 0x00050000 | errno.EPERM))
 
 
 def check_falls_back(novt, what, why, before):
@@ -317,6 +336,8 @@ def case_forbidden(novt):
             check_falls_back(novt, what, why, lambda c=call, e=error: forbid(c, e))
     check_falls_back(novt, "executable memfd", "memfd_create for an executable file",
                      lambda: forbid(MEMFD_CREATE, errno.EACCES, MFD_EXEC))
+    check_falls_back(novt, "calls of 32-bit programs", "32-bit system call", forbid_i386)
+    check_falls_back(novt, "written code", "MemoryDenyWriteExecute", forbid_written_code)
 
 
 def case_not_needed(novt):
