@@ -4,7 +4,11 @@
  * Reference: Intel 82093AA data sheet (order 290566), 3.0 to 3.2; the EOI register of version 0x20:
  *            82801 data sheets.
  * Modelled:  all of its registers; polarity is kept without effect, since wires here are logical.
- * Not:       arbitration.
+ * Not:       arbitration; delivery status, since a message arrives at once or never.
+ *
+ * 3.2.4: an edge on a masked pin is lost, it is not sent when the mask goes (nor by QEMU or KVM). A
+ * level waits as long as it is up. Remote IRR is set when a local APIC accepts a level: one that
+ * nobody took is sent again when its entry is written or its wire moves, as KVM does.
  */
 #include "devices/ioapic.h"
 
@@ -51,12 +55,13 @@ static bool is_level(uint64_t entry)
 
 static void send(struct ioapic *a, unsigned pin)
 {
-    uint64_t *entry = &a->entry[pin];
+    uint64_t entry = a->entry[pin];
 
-    if (is_level(*entry))
-        *entry |= ENTRY_REMOTE_IRR;
-    a->config.message(a->config.arg, *entry >> 56 & 0xff, *entry & ENTRY_LOGICAL, mode_of(*entry),
-                      *entry & 0xff, is_level(*entry));
+    if (is_level(entry))
+        a->entry[pin] |= ENTRY_REMOTE_IRR; /* before: its end may come at once */
+    if (!a->config.message(a->config.arg, entry >> 56 & 0xff, entry & ENTRY_LOGICAL, mode_of(entry),
+                           entry & 0xff, is_level(entry)))
+        a->entry[pin] &= ~ENTRY_REMOTE_IRR;
 }
 
 /* A level that is up, wanted, and not being served. */

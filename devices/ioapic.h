@@ -16,8 +16,8 @@ struct snap;
 
 struct ioapic_config {
     struct bus *memory;
-    /* A message on the APIC bus: see lapic_message(). */
-    void (*message)(void *arg, uint8_t destination, bool logical, unsigned mode, uint8_t vector,
+    /* A message on the APIC bus, and whether somebody accepted it: see lapic_message(). */
+    bool (*message)(void *arg, uint8_t destination, bool logical, unsigned mode, uint8_t vector,
                     bool level);
     void *arg;
 };

@@ -156,10 +156,10 @@ static void error(struct lapic *l, uint32_t bit)
         set_bit(l->irr, lvt & LVT_VECTOR, true);
 }
 
-static void request(struct lapic *l, uint8_t vector, bool level)
+static bool request(struct lapic *l, uint8_t vector, bool level)
 {
     if (!(l->svr & SVR_ENABLED) || !l->enabled)
-        return;
+        return false;
     if (vector < FIRST_VECTOR) {
         error(l, ESR_RECEIVE_ILLEGAL);
     } else {
@@ -167,15 +167,16 @@ static void request(struct lapic *l, uint8_t vector, bool level)
         set_bit(l->tmr, vector, level);
     }
     update(l);
+    return vector >= FIRST_VECTOR;
 }
 
-static void deliver(struct lapic *l, unsigned mode, uint8_t vector, bool level)
+static bool deliver(struct lapic *l, unsigned mode, uint8_t vector, bool level)
 {
     switch (mode) {
     case LAPIC_FIXED:
-    case LAPIC_LOWEST: request(l, vector, level); break;
-    case LAPIC_NMI: l->config.nmi(l->config.arg); break;
-    default: break;
+    case LAPIC_LOWEST: return request(l, vector, level);
+    case LAPIC_NMI: l->config.nmi(l->config.arg); return true;
+    default: return false;
     }
 }
 
@@ -189,11 +190,10 @@ static bool is_meant(const struct lapic *l, uint8_t destination, bool logical)
            destination & l->ldr & 0xf;
 }
 
-void lapic_message(struct lapic *l, uint8_t destination, bool logical, unsigned mode,
+bool lapic_message(struct lapic *l, uint8_t destination, bool logical, unsigned mode,
                    uint8_t vector, bool level)
 {
-    if (is_meant(l, destination, logical))
-        deliver(l, mode, vector, level);
+    return is_meant(l, destination, logical) && deliver(l, mode, vector, level);
 }
 
 static void lint0_set(void *sink, unsigned pin, bool level)

@@ -52,8 +52,9 @@ void lapic_enable(struct lapic *lapic, bool enabled);
 /* The 8259s' INT: on LINT0. */
 struct irq lapic_lint0(struct lapic *lapic);
 
-/* A message: to this APIC if its destination says so (logical: by LDR and DFR). */
-void lapic_message(struct lapic *lapic, uint8_t destination, bool logical, unsigned mode,
+/* A message: to this APIC if its destination says so (logical: by LDR and DFR). Whether it has been
+ * accepted. */
+bool lapic_message(struct lapic *lapic, uint8_t destination, bool logical, unsigned mode,
                    uint8_t vector, bool level);
 
 /* The CPU's INTA cycle: the vector, LAPIC_8259 when it is those that are asked, LAPIC_NOTHING when

@@ -104,10 +104,10 @@ static void apic_nmi(void *arg)
     irqs->config.nmi(irqs->config.arg);
 }
 
-static void message(void *arg, uint8_t destination, bool logical, unsigned mode, uint8_t vector,
+static bool message(void *arg, uint8_t destination, bool logical, unsigned mode, uint8_t vector,
                     bool level)
 {
-    lapic_message(((struct pc_irq *)arg)->lapic, destination, logical, mode, vector, level);
+    return lapic_message(((struct pc_irq *)arg)->lapic, destination, logical, mode, vector, level);
 }
 
 bool pc_irq_takes_messages(const struct pc_irq *irqs)

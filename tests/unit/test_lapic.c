@@ -42,11 +42,11 @@ static void on_taken(void *arg, uint8_t vector)
     taken = vector;
 }
 
-static void on_message(void *arg, uint8_t to, bool logical, unsigned mode, uint8_t vector,
+static bool on_message(void *arg, uint8_t to, bool logical, unsigned mode, uint8_t vector,
                        bool level)
 {
     (void)arg;
-    lapic_message(lapic, to, logical, mode, vector, level);
+    return lapic_message(lapic, to, logical, mode, vector, level);
 }
 
 static void on_replaces(void *arg, bool on)
@@ -364,6 +364,35 @@ static void io_levels(void)
     end();
 }
 
+/* A level that nobody accepts is not in service: it is sent again. An edge is not. */
+static void io_nobody(void)
+{
+    begin();
+    pin(10, true);
+    pin(3, true);
+    io_wr(0x24, 0x8000 | 0x6a); /* the local APIC is disabled */
+    io_wr(0x16, 0x33);
+    CHECK_EQ(io_rd(0x24), 0x806a);
+    wr(SVR, 0x1ff);
+    CHECK_EQ(intr.level, 0);
+    io_wr(0x25, 0x05000000); /* to somebody else */
+    CHECK_EQ(io_rd(0x24), 0x806a);
+    io_wr(0x25, 0);
+    CHECK_EQ(io_rd(0x24), 0xc06a);
+    CHECK_EQ(lapic_ack(lapic), 0x6a);
+    pin(10, false);
+    wr(EOI, 0);
+    io_wr(0x17, 0);
+    CHECK_EQ(intr.level, 0);
+    io_wr(0x16, 0x8000 | 0x33); /* a level now, and still up */
+    CHECK_EQ(lapic_ack(lapic), 0x33);
+    io_wr(0x16, 0x33); /* edges have no remote IRR: so guests without an EOI register clear it */
+    CHECK_EQ(io_rd(0x16), 0x33);
+    io_wr(0x16, 0x8000 | 0x33);
+    CHECK_EQ(io_rd(0x16), 0xc033);
+    end();
+}
+
 static uint64_t hpet_rd(unsigned reg)
 {
     return bus_read(memory, HPET_BASE + reg, 8);
@@ -492,6 +521,7 @@ int main(void)
     timer_owes_ticks();
     io_edges();
     io_levels();
+    io_nobody();
     counter();
     comparators();
     comparator_on_busy_host();
