@@ -249,10 +249,12 @@ static int fill(scmp_filter_ctx ctx, const struct confine_wants *wants)
 /* --- What is done instead ------------------------------------------------------------------- */
 
 /*
- * libslirp reads the resolver's configuration again and again, by its name. Opening files by their
- * names is not on the list, so the handler of what is stopped does it, from a copy made before.
+ * Opening files by their names is not on the list. libslirp reads the resolver's configuration
+ * again and again: the handler of what is stopped does it, from a copy made before. And malloc asks
+ * for one of the kernel's settings when it shrinks another thread's heap: it is not there.
  */
 #define RESOLVER "/etc/resolv.conf"
+#define OVERCOMMIT "/proc/sys/vm/overcommit_memory"
 
 static int resolver_copy = -1;
 
@@ -270,15 +272,19 @@ static void copy_resolver(void)
         close(file);
 }
 
-/* The call's result, or -ENOSYS: it is not about that file. */
+/* The call's result, or -ENOSYS: it is not about those files. */
 static long instead(long call, const greg_t *r)
 {
     struct stat *st = (struct stat *)r[REG_RDX];
     const char *name = (const char *)r[REG_RSI];
     int fd;
 
-    if (resolver_copy < 0 || (call != SCMP_SYS(openat) && call != SCMP_SYS(newfstatat)) ||
-        (int)r[REG_RDI] != AT_FDCWD || strcmp(name, RESOLVER))
+    if ((call != SCMP_SYS(openat) && call != SCMP_SYS(newfstatat)) ||
+        (int)r[REG_RDI] != AT_FDCWD)
+        return -ENOSYS;
+    if (call == SCMP_SYS(openat) && !strcmp(name, OVERCOMMIT))
+        return -ENOENT;
+    if (resolver_copy < 0 || strcmp(name, RESOLVER))
         return -ENOSYS;
     if (call == SCMP_SYS(newfstatat))
         return fstat(resolver_copy, st) ? -errno : 0;

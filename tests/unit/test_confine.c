@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -39,6 +40,27 @@ static void allowed(void)
     signal(SIGUSR1, SIG_IGN);
     CHECK_EQ(raise(SIGUSR1), 0);
     CHECK_EQ(close(fd), 0);
+}
+
+#define BLOCKS 64
+
+static void *allocate(void *blocks)
+{
+    for (unsigned i = 0; i < BLOCKS; i++)
+        ((void **)blocks)[i] = malloc(16384);
+    return NULL;
+}
+
+/* What another thread has allocated is given back to the kernel. */
+static void shrink(void)
+{
+    void *blocks[BLOCKS];
+    pthread_t thread;
+
+    CHECK_EQ(pthread_create(&thread, NULL, allocate, blocks), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    for (unsigned i = BLOCKS; i-- > 0;)
+        free(blocks[i]);
 }
 
 static void run(void)
@@ -147,6 +169,7 @@ int main(void)
         return SKIPPED;
     }
     CHECK_EQ((unsigned)in_child(allowed, &none), 100);
+    CHECK_EQ((unsigned)in_child(shrink, &none), 100);
     for (unsigned i = 0; i < sizeof(stopped) / sizeof(*stopped); i++)
         CHECK_EQ((unsigned)in_child(stopped[i], &none), EX_SOFTWARE);
     CHECK_EQ((unsigned)in_child(open_file, &all), 100);
