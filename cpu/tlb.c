@@ -100,6 +100,25 @@ void tlb_fill_line(struct tlb *tlb, uint64_t gla, const uint8_t *host)
     tlb->has_lines = true;
 }
 
+void tlb_drop_lines(struct tlb *tlb, const uint8_t *host, uint64_t size)
+{
+    uint64_t line_size = 1u << TLB_LINE_SHIFT;
+    uint64_t first = (uint64_t)(uintptr_t)host & ~(line_size - 1);
+    uint64_t end = (uint64_t)(uintptr_t)host + size;
+
+    tlb->has_lines = false;
+    for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+        uint64_t line = -tlb->line_tag[i] << TLB_LINE_SHIFT;
+
+        if (tlb->line_tag[i] == TLB_NONE)
+            continue;
+        if (line + tlb->line_addend[i] - first < end - first)
+            tlb->line_tag[i] = TLB_NONE;
+        else
+            tlb->has_lines = true;
+    }
+}
+
 void tlb_fill_device(struct tlb *tlb, uint64_t gla, uint64_t gpa, bool write)
 {
     uint64_t page = gla >> PAGE_SHIFT;

@@ -8,7 +8,7 @@
  * T3. The three tags of an index that are not TLB_NONE are all of one page.
  * T4. line_tag[i] + line == 0 means: the line of 16 bytes (gla >> 4) may be written although its
  *     frame is watched: for code, of which there is none in the line. All that takes a write right
- *     back takes back these too.
+ *     back takes back these too, and new code the lines that it overlaps.
  * T5. A few pages of devices are known, too, for C alone: what holds for tag[], but where they are
  *     is a guest physical address.
  */
@@ -76,6 +76,9 @@ void tlb_protect(struct tlb *tlb, const uint8_t *host, uint64_t count);
 
 /* T4: the line of gla, whose host address is host, may be written. */
 void tlb_fill_line(struct tlb *tlb, uint64_t gla, const uint8_t *host);
+
+/* Forgets the lines that [host, host + size) overlaps. */
+void tlb_drop_lines(struct tlb *tlb, const uint8_t *host, uint64_t size);
 
 /* Gla's page is a device's, at the page of gpa: it may be read, and written if write is set. */
 void tlb_fill_device(struct tlb *tlb, uint64_t gla, uint64_t gpa, bool write);

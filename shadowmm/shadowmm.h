@@ -117,10 +117,13 @@ void shadowmm_protect(struct shadowmm *sm, uint64_t gfn, uint64_t count);
 
 /*
  * A write right of CPL 0 to the line (T4) that begins at gla, which is gpa, in the current view,
- * when there is no paging; the caller knows of no code in it, and calls shadowmm_protect() before
- * there is some. False: it cannot be had.
+ * when there is no paging; the caller knows of no code in it, and calls shadowmm_drop_lines()
+ * before there is some. False: it cannot be had.
  */
 bool shadowmm_line(struct shadowmm *sm, uint64_t gla, uint64_t gpa);
+
+/* Takes back the lines that [gpa, gpa + size) overlaps. False: none are left anywhere. */
+bool shadowmm_drop_lines(struct shadowmm *sm, uint64_t gpa, uint64_t size);
 
 /*
  * Windows: a view's second form, for address spaces that compute. A window is 4 GiB of the

@@ -283,6 +283,21 @@ bool shadowmm_line(struct shadowmm *sm, uint64_t gla, uint64_t gpa)
     return true;
 }
 
+bool shadowmm_drop_lines(struct shadowmm *sm, uint64_t gpa, uint64_t size)
+{
+    const uint8_t *host = physmem_ptr(sm->vcpu->mem, gpa);
+    bool left = false;
+
+    for (unsigned i = 0; i < sm->view_count; i++) {
+        struct tlb *tlb = &sm->view[i].tlb[0];
+
+        if (tlb->has_lines)
+            tlb_drop_lines(tlb, host, size);
+        left |= tlb->has_lines;
+    }
+    return left;
+}
+
 /* --- Life ------------------------------------------------------------------- */
 
 static int view_init(struct view *view, unsigned jump_shift)

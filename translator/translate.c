@@ -176,21 +176,21 @@ static void begin(struct translator *t, struct builder *b, const struct origin *
     b->executions_field = 0;
 }
 
-/* U5; and there is more code in it now. */
-static void watch(struct translator *t, uint64_t gfn)
+/* U5; and [gpa, gpa + size) is code now. */
+static void watch(struct translator *t, uint64_t gpa, uint64_t size)
 {
-    physmem_watch(t->vcpu->mem, gfn, WATCH_CODE);
+    physmem_watch(t->vcpu->mem, gpa >> PAGE_SHIFT, WATCH_CODE);
     if (t->lines)
-        shadowmm_protect(t->sm, gfn, 1);
+        t->lines = shadowmm_drop_lines(t->sm, gpa, size);
 }
 
 static void made(struct translator *t, struct unit *unit, const uint8_t *code)
 {
     smc_made(t, unit);
     lookup_insert(t, unit);
-    watch(t, unit->gpa >> PAGE_SHIFT);
+    watch(t, unit->gpa, unit->guest_len);
     if (unit->gpa2 != NO_GPA)
-        watch(t, unit->gpa2 >> PAGE_SHIFT);
+        watch(t, unit->gpa2, INSN_MAX);
     t->stats.units++;
     t->stats.insns_translated += unit->insn_count;
     t->stats.bytes_guest += unit->guest_len;
