@@ -22,6 +22,7 @@ _Static_assert(offsetof(struct vcpu, bt.host_rsp) == OFF_HOST_RSP, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.jump_table) == OFF_JUMP_TABLE, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.jumps) == OFF_JUMPS, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.tlb) == OFF_TLB, "offsets.h");
+_Static_assert(offsetof(struct vcpu, bt.window) == OFF_WINDOW, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.scratch) == OFF_SCRATCH, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.flag_if) == OFF_FLAG_IF, "offsets.h");
 _Static_assert(offsetof(struct vcpu, bt.flag_df) == OFF_FLAG_DF, "offsets.h");

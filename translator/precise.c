@@ -54,6 +54,15 @@ static const char *fault_exit(int sig, const siginfo_t *info, const ucontext_t *
     return bt_exit_window;
 }
 
+/* A string instruction in a window has the window's base in RDI and RSI (rules_string.c). */
+static void take_window(ucontext_t *uc, int reg)
+{
+    greg_t *value = &uc->uc_mcontext.gregs[reg];
+
+    if ((uint64_t)*value >> 32)
+        *value = (uint32_t)((uint64_t)*value - running->bt.window);
+}
+
 static bool guest_fault(int sig, const siginfo_t *info, ucontext_t *uc)
 {
     struct translator *t = translator_of(running);
@@ -73,6 +82,8 @@ static bool guest_fault(int sig, const siginfo_t *info, ucontext_t *uc)
         return false;
     t->stats.host_faults++;
     running->rip = unit->eip + unit->insn[unit_insn_at(unit, (const void *)rip)].guest;
+    take_window(uc, REG_RSI);
+    take_window(uc, REG_RDI);
     uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)fault_exit(sig, info, uc);
     return true;
 }

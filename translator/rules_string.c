@@ -1,6 +1,7 @@
 /*
  * String instructions. One iteration is translated in line, as are repeated ones of segmented code
- * (rules_repeat.c); other REP MOVS and REP STOS are light calls of the host's own.
+ * (rules_repeat.c) and REP MOVS and REP STOS in a window; other REP MOVS and REP STOS are light
+ * calls of the host's own.
  */
 #include "translator/rules.h"
 
@@ -52,6 +53,54 @@ bool rule_lods(struct builder *b, const struct insn *in)
     return true;
 }
 
+/* The window's base, which is in r9, comes to RDI and RSI, or leaves them. */
+static void shift_pointers(struct builder *b, bool source, bool back)
+{
+    if (back) {
+        EMIT(b, 0x49, 0xf7, 0xd1);             /* not r9 */
+        EMIT(b, 0x42, 0x8d, 0x7c, 0x0f, 1);    /* lea edi, [rdi + r9 + 1] */
+        if (source)
+            EMIT(b, 0x42, 0x8d, 0x74, 0x0e, 1);
+        return;
+    }
+    EMIT(b, 0x4a, 0x8d, 0x3c, 0x0f);           /* lea rdi, [rdi + r9] */
+    if (source)
+        EMIT(b, 0x4a, 0x8d, 0x34, 0x0e);
+}
+
+/*
+ * Forward, and short enough to let interrupts wait: the host's own instruction, with the window's
+ * addresses in RSI and RDI. Where it faults it has come so far as they and RCX say, as the guest's
+ * would have; precise.c takes the window's base away again. Returns the jump behind what else
+ * there is to do.
+ */
+static uint32_t repeat_in_window(struct builder *b, const struct insn *in)
+{
+    bool source = in->id == M_MOVS;
+    uint32_t fits, other, done;
+
+    EMIT(b, 0x49, 0x89, 0xcb);                 /* mov r11, rcx */
+    EMIT(b, 0x45, 0x0f, 0xb6, 0x8f), emit32(b, OFF_FLAG_DF + 1); /* movzx r9d, byte [DF] */
+    EMIT(b, 0xc4, 0xe2, 0x1b, 0xf7, 0xc9);     /* shrx ecx, ecx, r12d: 4096 elements? */
+    EMIT(b, 0x4a, 0x8d, 0x0c, 0x09);           /* lea rcx, [rcx + r9] */
+    EMIT(b, 0x4d, 0x8b, 0x8f), emit32(b, OFF_WINDOW); /* mov r9, [window] */
+    fits = emit_jump_short(b, 0xe3);           /* jrcxz */
+    EMIT(b, 0x4c, 0x89, 0xd9);                 /* mov rcx, r11 */
+    other = emit_jump_short(b, 0xeb);
+    emit_land(b, fits);
+    EMIT(b, 0x4c, 0x89, 0xd9);                 /* mov rcx, r11 */
+    shift_pointers(b, source, false);
+    if (size_of(in) == 2)
+        emit8(b, 0x66);
+    EMIT(b, 0xf3, in->opcode);
+    shift_pointers(b, source, true);
+    emit8(b, 0xe9);
+    done = here(b);
+    emit32(b, 0);
+    emit_land(b, other);
+    return done;
+}
+
 /* Without fn the interpreter has what rule_repeat() leaves. */
 static bool repeat(struct builder *b, const struct insn *in, light_fn *fn)
 {
@@ -62,11 +111,15 @@ static bool repeat(struct builder *b, const struct insn *in, light_fn *fn)
         done = rule_repeat(b, in);
     } else if (!fn) {
         return false;
+    } else if (access_in_window(b, in) && b->t->bmi2) {
+        done = repeat_in_window(b, in);
     }
     if (fn) {
         emit_mov_r8d_imm(b, argument);
         slow = light_call(b, fn);
         light_end(b, in, slow);
+        if (done)
+            b->insn[b->insns - 1].how = HOW_TRANSLATED;
     } else {
         rule_callout(b, in, SITE_EXECUTE, true);
     }

@@ -19,7 +19,9 @@
  *      jump table, which the shadow memory empties when a mapping changes.
  *  U3. Between two guest instructions of a unit the guest's registers and flags are in the host's,
  *      exactly. Within one, nothing of the guest's state has changed before the last host
- *      instruction that can fault. So a host fault means: interpret that guest instruction.
+ *      instruction that can fault. So a host fault means: interpret that guest instruction. (REP
+ *      MOVS and REP STOS in a window have come as far as RCX says, as on a CPU; what RSI and RDI
+ *      have of the window, precise.c takes away.)
  *  U4. Every cycle of transfers passes a poll: a load through r14, which an interrupt poisons.
  *  U5. Every frame a unit was made from is watched (WATCH_CODE).
  *  U7. An instruction across a page end is a unit of its own (gpa2), reached by the jump table
