@@ -142,4 +142,51 @@ static inline void host_stos(unsigned size, bool back, uint8_t *to, uint64_t val
     }
 }
 
+/* --- REP SCAS and REP CMPS of n > 0 elements, in the same way ------------------------------- */
+
+#define HOST_SCAS(text)                                                                            \
+    __asm__ volatile(text HOST_FLAGS_STORE : "+a"(value), "+D"(at), "+c"(n) : : "cc", "memory")
+#define HOST_SCAS_SIZES(base, rep, suffix)                                                         \
+    case base: HOST_SCAS(rep " scas" suffix); break;                                               \
+    case (base) + 1: HOST_SCAS("std; " rep " scas" suffix "; cld"); break;
+
+/* Returns how many of n elements were not looked at; flags: of the last comparison. */
+static inline uint64_t host_scas(unsigned size, bool until_equal, bool back, uint64_t value,
+                                 const uint8_t *at, uint64_t n, uint16_t *flags)
+{
+    switch (size << 2 | (unsigned)until_equal << 1 | back) {
+    HOST_SCAS_SIZES(4, "repe", "b")
+    HOST_SCAS_SIZES(6, "repne", "b")
+    HOST_SCAS_SIZES(8, "repe", "w")
+    HOST_SCAS_SIZES(10, "repne", "w")
+    HOST_SCAS_SIZES(16, "repe", "l")
+    HOST_SCAS_SIZES(18, "repne", "l")
+    }
+    *flags = (uint16_t)value;
+    return n;
+}
+
+#define HOST_CMPS(text)                                                                            \
+    __asm__ volatile(text HOST_FLAGS_STORE                                                         \
+                     : "+S"(a), "+D"(b), "+c"(n), "=&a"(*flags)                                    \
+                     :                                                                             \
+                     : "cc", "memory")
+#define HOST_CMPS_SIZES(base, rep, suffix)                                                         \
+    case base: HOST_CMPS(rep " cmps" suffix); break;                                               \
+    case (base) + 1: HOST_CMPS("std; " rep " cmps" suffix "; cld"); break;
+
+static inline uint64_t host_cmps(unsigned size, bool until_equal, bool back, const uint8_t *a,
+                                 const uint8_t *b, uint64_t n, uint16_t *flags)
+{
+    switch (size << 2 | (unsigned)until_equal << 1 | back) {
+    HOST_CMPS_SIZES(4, "repe", "b")
+    HOST_CMPS_SIZES(6, "repne", "b")
+    HOST_CMPS_SIZES(8, "repe", "w")
+    HOST_CMPS_SIZES(10, "repne", "w")
+    HOST_CMPS_SIZES(16, "repe", "l")
+    HOST_CMPS_SIZES(18, "repne", "l")
+    }
+    return n;
+}
+
 #endif

@@ -174,45 +174,6 @@ static enum step string_execute(struct vcpu *vcpu, const struct insn *in,
     return STEP_NEXT;
 }
 
-/* --- the host's string instructions, on n > 0 elements ---------------------------------------- */
-
-#define HOST_CMPS(text)                                                                            \
-    __asm__ volatile(text HOST_FLAGS_STORE : "+S"(a), "+D"(b), "+c"(n), "=&a"(*flags) : : "cc",    \
-                     "memory")
-
-/* Returns how many of n elements were not looked at. */
-static uint64_t host_cmps(unsigned size, bool until_equal, const uint8_t *a, const uint8_t *b,
-                          uint64_t n, uint16_t *flags)
-{
-    switch (size << 1 | until_equal) {
-    case 2: HOST_CMPS("repe cmpsb"); break;
-    case 3: HOST_CMPS("repne cmpsb"); break;
-    case 4: HOST_CMPS("repe cmpsw"); break;
-    case 5: HOST_CMPS("repne cmpsw"); break;
-    case 8: HOST_CMPS("repe cmpsl"); break;
-    default: HOST_CMPS("repne cmpsl"); break;
-    }
-    return n;
-}
-
-#define HOST_SCAS(text)                                                                            \
-    __asm__ volatile(text HOST_FLAGS_STORE : "+a"(value), "+D"(at), "+c"(n) : : "cc", "memory")
-
-static uint64_t host_scas(unsigned size, bool until_equal, uint64_t value, const uint8_t *at,
-                          uint64_t n, uint16_t *flags)
-{
-    switch (size << 1 | until_equal) {
-    case 2: HOST_SCAS("repe scasb"); break;
-    case 3: HOST_SCAS("repne scasb"); break;
-    case 4: HOST_SCAS("repe scasw"); break;
-    case 5: HOST_SCAS("repne scasw"); break;
-    case 8: HOST_SCAS("repe scasl"); break;
-    default: HOST_SCAS("repne scasl"); break;
-    }
-    *flags = (uint16_t)value;
-    return n;
-}
-
 /* --- MOVS ----------------------------------------------------------------- */
 
 static bool movs_element(struct vcpu *vcpu, struct string *s)
@@ -350,7 +311,7 @@ static bool cmps_run(struct vcpu *vcpu, struct string *s, uint64_t count, uint64
         return true;
     if (!count)
         return false;
-    *done = count - host_cmps(s->size, s->stop_zf, a, b, count, &s->flags);
+    *done = count - host_cmps(s->size, s->stop_zf, s->back, a, b, count, &s->flags);
     s->compared = true;
     index_add(vcpu, s, RSI, *done * s->size);
     index_add(vcpu, s, RDI, *done * s->size);
@@ -386,7 +347,8 @@ static bool scas_run(struct vcpu *vcpu, struct string *s, uint64_t count, uint64
         return true;
     if (!count)
         return false;
-    *done = count - host_scas(s->size, s->stop_zf, vcpu->gpr[RAX], at, count, &s->flags);
+    *done = count - host_scas(s->size, s->stop_zf, s->back, vcpu->gpr[RAX], at, count,
+                              &s->flags);
     s->compared = true;
     index_add(vcpu, s, RDI, *done * s->size);
     return false;

@@ -196,6 +196,8 @@ void record_emit(struct builder *b);
  * the work; then light_end() with what this returns, which emits the other case. */
 uint32_t light_call(struct builder *b, light_fn *fn);
 void light_end(struct builder *b, const struct insn *in, uint32_t slow);
+/* The same by one of bt_strings, which calls the C if need be; mask: of SI, DI and CX. */
+uint32_t light_string(struct builder *b, const void *string, uint32_t mask);
 
 /* --- rules.c ---------------------------------------------------------------- */
 

@@ -2,21 +2,40 @@
 #include "translator/emit.h"
 
 #include "cpu/host_ops.h"
+#include "cpu/operand.h"
 #include "cpu/tlb.h"
 
-uint32_t light_call(struct builder *b, light_fn *fn)
+/* What comes before a jump of so many bytes. */
+static uint32_t prepare(struct builder *b, const void *to, uint32_t jump)
 {
     uint32_t slow;
 
     b->insn[b->insns - 1].how = HOW_CALLED;
-    EMIT(b, 0x49, 0xb9);                       /* mov r9, fn */
-    emit64(b, (uint64_t)(uintptr_t)fn);
+    EMIT(b, 0x49, 0xb9);                       /* mov r9, to */
+    emit64(b, (uint64_t)(uintptr_t)to);
     EMIT(b, 0x4c, 0x8d, 0x15);                 /* lea r10, [slow] */
     slow = here(b);
     emit32(b, 0);
     EMIT(b, 0x4c, 0x8d, 0x1d);                 /* lea r11, [behind the jump] */
-    emit32(b, 5);
+    emit32(b, jump);
+    return slow;
+}
+
+uint32_t light_call(struct builder *b, light_fn *fn)
+{
+    uint32_t slow = prepare(b, (const void *)fn, 5);
+
     emit_jump_thunk(b, THUNK_LIGHT);
+    return slow;
+}
+
+uint32_t light_string(struct builder *b, const void *string, uint32_t mask)
+{
+    uint32_t slow;
+
+    EMIT(b, 0x41, 0xbc), emit32(b, mask);      /* mov r12d, mask */
+    slow = prepare(b, string, 3);
+    EMIT(b, 0x41, 0xff, 0xe1);                 /* jmp r9 */
     return slow;
 }
 
@@ -45,17 +64,20 @@ static uint8_t *in_page(struct vcpu *vcpu, uint32_t gla, uint64_t size, enum mem
 
 #define RUN_MAX 65536 /* elements; more is for the interpreter, which looks for interrupts */
 
-/* A repeated string instruction of segmented code. */
+/* A repeated string instruction. */
 struct run {
-    unsigned size;
+    unsigned size, seg;
     uint64_t mask;   /* of SI, DI and CX */
+    bool flat;
 };
 
 static struct run run_of(uint32_t argument)
 {
-    unsigned addrsize = argument & LIGHT_SEGMENTED ? argument >> 16 & 0xff : 4;
+    bool flat = !(argument & LIGHT_SEGMENTED);
+    unsigned addrsize = flat ? 4 : argument >> 16 & 0xff;
 
-    return (struct run){ argument & 0xff, addrsize == 2 ? 0xffff : UINT32_MAX };
+    return (struct run){ argument & 0xff, argument >> 8 & 0xff,
+                         addrsize == 2 ? 0xffff : UINT32_MAX, flat };
 }
 
 /* Bytes from the element at offset on, in the direction of DF, that are in the segment; gla: its
@@ -82,7 +104,8 @@ static uint64_t room_at(const struct vcpu *vcpu, const struct run *run, uint64_t
 static uint64_t span(struct vcpu *vcpu, const struct run *run, unsigned seg, unsigned reg,
                      enum mem_access access, uint64_t count, uint8_t **at)
 {
-    const struct bt_segment *s = &vcpu->bt_seg[seg];
+    static const struct bt_segment flat = { .limit = { 1ll << 40, 1ll << 40 } };
+    const struct bt_segment *s = run->flat ? &flat : &vcpu->bt_seg[seg];
     uint64_t offset = vcpu->gpr[reg] & run->mask;
     uint32_t gla = (uint32_t)(s->base + offset);
     uint64_t fit = room_at(vcpu, run, offset, gla, s->limit[access == MEM_WRITE]) / run->size;
@@ -133,7 +156,7 @@ static bool segmented_movs(struct vcpu *vcpu, uint32_t argument)
     if (count > RUN_MAX)
         return false;
     for (; count; count -= done) {
-        done = span(vcpu, &run, argument >> 8 & 0xff, RSI, MEM_READ, count, &from);
+        done = span(vcpu, &run, run.seg, RSI, MEM_READ, count, &from);
         if (done)
             done = span(vcpu, &run, SEG_ES, RDI, MEM_WRITE, done, &to);
         if (!done)
@@ -198,5 +221,96 @@ bool bt_rep_movs(struct vcpu *vcpu, uint32_t size)
         vcpu->gpr[RSI] = (uint32_t)(vcpu->gpr[RSI] + done * size);
         vcpu->gpr[RCX] = count - done;
     }
+    return true;
+}
+
+static void load(struct vcpu *vcpu, const uint8_t *from, unsigned size)
+{
+    uint16_t word;
+    uint32_t value = *from;
+
+    if (size == 2) {
+        __builtin_memcpy(&word, from, 2);
+        value = word;
+    } else if (size == 4) {
+        __builtin_memcpy(&value, from, 4);
+    }
+    operand_set_register(vcpu, RAX, size, value);
+}
+
+/* Of RAM only the last element is ever seen. */
+bool bt_rep_lods(struct vcpu *vcpu, uint32_t argument)
+{
+    struct run run = run_of(argument);
+    uint64_t count = vcpu->gpr[RCX] & run.mask, done;
+    uint8_t *from;
+
+    if (count > RUN_MAX)
+        return false;
+    for (; count; count -= done) {
+        done = span(vcpu, &run, run.seg, RSI, MEM_READ, count, &from);
+        if (!done)
+            return false;
+        load(vcpu, vcpu->bt.flag_df ? from - (done - 1) * run.size : from + (done - 1) * run.size,
+             run.size);
+        advance(vcpu, &run, RSI, done);
+        take(vcpu, &run, done);
+    }
+    return true;
+}
+
+/* --- Comparisons, whose end is not known before. Flags that have not come to it are not the
+ * guest's: those of an instruction that faults are what they were. --- */
+
+static bool ended(uint32_t argument, uint16_t flags)
+{
+    return !!(host_flags_unpack(flags) & EFLAGS_ZF) == !!(argument & LIGHT_UNTIL_EQUAL);
+}
+
+bool bt_rep_scas(struct vcpu *vcpu, uint32_t argument)
+{
+    bool until_equal = argument & LIGHT_UNTIL_EQUAL, back = vcpu->bt.flag_df;
+    struct run run = run_of(argument);
+    uint64_t count = vcpu->gpr[RCX] & run.mask, room = RUN_MAX, done;
+    uint16_t flags = (uint16_t)vcpu->bt.light_flags;
+    uint8_t *at;
+
+    while (count) {
+        done = room ? span(vcpu, &run, SEG_ES, RDI, MEM_READ, count < room ? count : room, &at) : 0;
+        if (!done)
+            return false;
+        done -= host_scas(run.size, until_equal, back, vcpu->gpr[RAX], at, done, &flags);
+        advance(vcpu, &run, RDI, done);
+        take(vcpu, &run, done);
+        room -= done;
+        count = ended(argument, flags) ? 0 : count - done;
+    }
+    vcpu->bt.light_flags = flags;
+    return true;
+}
+
+/* ES:EDI is read first, as the CPUs do. */
+bool bt_rep_cmps(struct vcpu *vcpu, uint32_t argument)
+{
+    bool until_equal = argument & LIGHT_UNTIL_EQUAL, back = vcpu->bt.flag_df;
+    struct run run = run_of(argument);
+    uint64_t count = vcpu->gpr[RCX] & run.mask, room = RUN_MAX, done;
+    uint16_t flags = (uint16_t)vcpu->bt.light_flags;
+    uint8_t *a, *b;
+
+    while (count) {
+        done = room ? span(vcpu, &run, SEG_ES, RDI, MEM_READ, count < room ? count : room, &b) : 0;
+        if (done)
+            done = span(vcpu, &run, run.seg, RSI, MEM_READ, done, &a);
+        if (!done)
+            return false;
+        done -= host_cmps(run.size, until_equal, back, a, b, done, &flags);
+        advance(vcpu, &run, RSI, done);
+        advance(vcpu, &run, RDI, done);
+        take(vcpu, &run, done);
+        room -= done;
+        count = ended(argument, flags) ? 0 : count - done;
+    }
+    vcpu->bt.light_flags = flags;
     return true;
 }

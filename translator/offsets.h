@@ -20,6 +20,7 @@
 #define OFF_LIGHT_FLAGS 248
 #define OFF_JUMPS 264
 #define OFF_CS_BASE 320
+#define OFF_BT_SEG 5184 /* struct bt_segment[]: base, limit of reads, of writes */
 
 /* bit 1, the arithmetic flags, IF, DF, RF and VM: all that bt.system_flags leaves out of EFLAGS */
 #define UNIT_FLAGS 0x30ed7

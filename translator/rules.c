@@ -182,19 +182,6 @@ bool rule_lea(struct builder *b, const struct insn *in)
     return true;
 }
 
-bool rule_xlat(struct builder *b, const struct insn *in)
-{
-    uint32_t retry = here(b);
-
-    if (in->prefixes & PREFIX_LOCK || !access_possible(b, in, MEM_READ))
-        return false;
-    EMIT(b, 0x44, 0x0f, 0xb6, 0xc0);           /* movzx r8d, al */
-    EMIT(b, 0x46, 0x8d, 0x04, 0x03);           /* lea r8d, [rbx + r8] */
-    access_r8(b, in, MEM_READ, 1, retry);
-    access_load_sized_at(b, RAX, 1);
-    return true;
-}
-
 bool rule_nop(struct builder *b, const struct insn *in)
 {
     if (in->prefixes & PREFIX_LOCK)

@@ -8,7 +8,7 @@
 typedef bool rule_fn(struct builder *b, const struct insn *in);
 
 /* --- rules.c --- */
-rule_fn rule_same, rule_bit_string, rule_bit_scan, rule_inc_dec, rule_lea, rule_xlat, rule_nop,
+rule_fn rule_same, rule_bit_string, rule_bit_scan, rule_inc_dec, rule_lea, rule_nop,
     rule_fence;
 /* --- rules_vector.c: AVX; BMI --- */
 rule_fn rule_vector, rule_bmi;
@@ -79,8 +79,9 @@ rule_fn rule_mov_from_seg, rule_mov_to_seg, rule_pop_seg, rule_push_seg, rule_le
 /* --- rules_string.c --- */
 rule_fn rule_lods, rule_stos, rule_movs, rule_scas, rule_cmps;
 /* --- rules_repeat.c --- */
-/* A repeated STOS, MOVS, SCAS or CMPS of segmented code. What follows is emitted by the caller for
- * the case that nothing has been done; the rel32 at what this returns leads behind that. */
-uint32_t rule_repeat(struct builder *b, const struct insn *in);
+rule_fn rule_xlat;
+/* A repeated MOVS of segmented code. What follows is emitted by the caller for the case that
+ * nothing has been done; the rel32 at what this returns leads behind that. */
+uint32_t rule_repeat_movs(struct builder *b, const struct insn *in);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Repeated string instructions of segmented code, forward and inside one page and the segment: the
- * host's own instruction, with host addresses in RSI and RDI. What does not fit, rule_repeat()'s
- * caller has another way for. Reference: SDM 2, REP.
+ * REP MOVS of segmented code, forward and inside one page and the segment: the host's own
+ * instruction, with host addresses in RSI and RDI. What does not fit, rule_repeat_movs()'s caller
+ * has another way for. XLAT's table is reached in the same way. Reference: SDM 2, REP, XLAT.
  */
 #include "translator/rules.h"
 
@@ -49,19 +49,30 @@ static void load_count(struct builder *b, const struct insn *in)
         EMIT(b, 0x44, 0x89, 0xd9);               /* mov ecx, r11d */
 }
 
-/* One end of a repeated instruction. */
+/* One end of a repeated instruction, or XLAT's table. */
 struct run {
     const struct insn *in;
     unsigned size, seg, reg;
     enum mem_access access;
+    unsigned bytes;                              /* 0: as many elements as rcx says */
 };
+
+/* The length less one into r9. */
+static void length(struct builder *b, const struct run *run)
+{
+    if (run->bytes) {
+        EMIT(b, 0x41, 0xb9), emit32(b, run->bytes - 1); /* mov r9d, bytes - 1 */
+        return;
+    }
+    load_count(b, run->in);                      /* lea r9, [rcx*size - 1] */
+    EMIT(b, 0x4c, 0x8d, 0x0c, scale_of(run->size) << 6 | 1 << 3 | 5), emit32(b, UINT32_MAX);
+}
 
 /* r8: the first byte's offset; r9: the last byte's. A count of 0 has none. */
 static void offsets(struct builder *b, const struct run *run, struct ways *out)
 {
-    load_count(b, run->in);
-    EMIT(b, 0x4c, 0x8d, 0x0c, scale_of(run->size) << 6 | 1 << 3 | 5), emit32(b, UINT32_MAX);
-    if (narrow(run->in)) {                       /* lea r9, [rcx*size - 1] */
+    length(b, run);
+    if (narrow(run->in)) {
         EMIT(b, 0x44, 0x0f, 0xb7, 0xc0 | run->reg); /* movzx r8d, reg16 */
     } else {
         EMIT(b, 0xc4, 0xc2, 0x9b, 0xf7, 0xc9);   /* shrx rcx, r9, r12: as many pages? */
@@ -145,51 +156,40 @@ static void store_count(struct builder *b, const struct insn *in)
         EMIT(b, 0x66, 0x41, 0x89, 0xcb, 0x4c, 0x89, 0xd9); /* mov r11w, cx; mov rcx, r11 */
 }
 
-/* RDI has the host's address; the instruction, with the guest's registers back after it. */
-static void execute(struct builder *b, const struct insn *in, bool bytes, bool source)
+/* RSI and RDI have host addresses; the instruction, with the guest's registers back after it. */
+static void execute(struct builder *b, const struct insn *in)
 {
-    unsigned size = in->opcode & 1 ? in->opsize : 1;
-
-    if (!bytes && size == 2)
-        emit8(b, 0x66);
-    EMIT(b, in->prefixes & PREFIX_REPNE ? 0xf2 : 0xf3, bytes ? in->opcode & 0xfe : in->opcode);
+    EMIT(b, 0xf3, 0xa4);                         /* rep movsb */
     EMIT(b, 0x49, 0xf7, 0xd0);                   /* not r8 */
     EMIT(b, 0x4e, 0x8d, 0x44, 0x07, 1);          /* lea r8, [rdi + r8 + 1]: how many bytes */
-    if (source)
-        move_on(b, in, RSI);
+    move_on(b, in, RSI);
     move_on(b, in, RDI);
     store_count(b, in);
 }
 
-uint32_t rule_repeat(struct builder *b, const struct insn *in)
+uint32_t rule_repeat_movs(struct builder *b, const struct insn *in)
 {
     unsigned size = in->opcode & 1 ? in->opsize : 1;
-    bool source = in->id == M_MOVS || in->id == M_CMPS, moves = in->id == M_MOVS;
-    struct run from = { in, size, in->seg, RSI, MEM_READ };
-    struct run to = { in, size, SEG_ES, RDI,
-                      moves || in->id == M_STOS ? MEM_WRITE : MEM_READ };
+    struct run from = { in, size, in->seg, RSI, MEM_READ, 0 };
+    struct run to = { in, size, SEG_ES, RDI, MEM_WRITE, 0 };
     struct ways out = { .count = 0 };
     uint32_t done;
 
     EMIT(b, 0x49, 0x89, 0xcb);                   /* mov r11, rcx */
     EMIT(b, 0x41, 0x0f, 0xb6, 0x8f), emit32(b, OFF_FLAG_DF + 1); /* movzx ecx, byte [DF] */
     leave_unless_0(b, &out);
-    if (source) {
-        reach(b, &from, &out);
-        EMIT(b, 0x4d, 0x89, 0x87), emit32(b, OFF_SAVED); /* mov [saved], r8 */
-    }
+    reach(b, &from, &out);
+    EMIT(b, 0x4d, 0x89, 0x87), emit32(b, OFF_SAVED); /* mov [saved], r8 */
     reach(b, &to, &out);
-    if (moves && size > 1)
+    if (size > 1)
         leave_overlapping(b, &out);
     load_count(b, in);
-    if (moves && size > 1)                       /* lea ecx, [rcx*size] */
+    if (size > 1)                                /* lea ecx, [rcx*size] */
         EMIT(b, 0x8d, 0x0c, scale_of(size) << 6 | 1 << 3 | 5), emit32(b, 0);
     EMIT(b, 0x49, 0x89, 0xfa, 0x4c, 0x89, 0xc7); /* mov r10, rdi; mov rdi, r8 */
-    if (source) {
-        EMIT(b, 0x49, 0x89, 0xf1);               /* mov r9, rsi */
-        EMIT(b, 0x49, 0x8b, 0xb7), emit32(b, OFF_SAVED); /* mov rsi, [saved] */
-    }
-    execute(b, in, moves, source);
+    EMIT(b, 0x49, 0x89, 0xf1);                   /* mov r9, rsi */
+    EMIT(b, 0x49, 0x8b, 0xb7), emit32(b, OFF_SAVED); /* mov rsi, [saved] */
+    execute(b, in);
     emit8(b, 0xe9);
     done = here(b);
     emit32(b, 0);
@@ -197,4 +197,44 @@ uint32_t rule_repeat(struct builder *b, const struct insn *in)
         emit_patch(b, out.field[i], here(b));
     EMIT(b, 0x4c, 0x89, 0xd9);                   /* mov rcx, r11 */
     return done;
+}
+
+/* The table's place, where nothing depends on AL: two that follow each other wait only for the
+ * byte. */
+static uint32_t xlat_inside(struct builder *b, const struct insn *in)
+{
+    struct run table = { in, 1, in->seg, RBX, MEM_READ, 256 };
+    struct ways out = { .count = 0 };
+    uint32_t done;
+
+    EMIT(b, 0x49, 0x89, 0xcb);                   /* mov r11, rcx */
+    reach(b, &table, &out);
+    EMIT(b, 0x4c, 0x89, 0xd9);                   /* mov rcx, r11 */
+    EMIT(b, 0x44, 0x0f, 0xb6, 0xc8);             /* movzx r9d, al */
+    EMIT(b, 0x43, 0x8a, 0x04, 0x08);             /* mov al, [r8 + r9] */
+    emit8(b, 0xe9);
+    done = here(b);
+    emit32(b, 0);
+    for (unsigned i = 0; i < out.count; i++)
+        emit_patch(b, out.field[i], here(b));
+    EMIT(b, 0x4c, 0x89, 0xd9);                   /* mov rcx, r11 */
+    return done;
+}
+
+bool rule_xlat(struct builder *b, const struct insn *in)
+{
+    uint32_t done = 0, retry;
+
+    if (in->prefixes & PREFIX_LOCK || !access_possible(b, in, MEM_READ))
+        return false;
+    if (b->key & KEY_SEG)
+        done = xlat_inside(b, in);
+    retry = here(b);
+    EMIT(b, 0x44, 0x0f, 0xb6, 0xc0);             /* movzx r8d, al */
+    EMIT(b, 0x46, 0x8d, 0x04, 0x03);             /* lea r8d, [rbx + r8] */
+    access_r8(b, in, MEM_READ, 1, retry);
+    access_load_sized_at(b, RAX, 1);
+    if (done)
+        emit_patch(b, done, here(b));
+    return true;
 }

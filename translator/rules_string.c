@@ -1,7 +1,7 @@
 /*
- * String instructions. One iteration is translated in line, as are repeated ones of segmented code
- * (rules_repeat.c) and REP MOVS and REP STOS in a window; other REP MOVS and REP STOS are light
- * calls of the host's own.
+ * String instructions. One iteration is translated in line, as are REP MOVS and REP STOS in a
+ * window. Repeated ones are else light calls of the host's own, in segmented code after what is
+ * faster: rules_repeat.c for MOVS, strings.S.
  */
 #include "translator/rules.h"
 
@@ -40,17 +40,44 @@ static void step(struct builder *b, const struct insn *in, unsigned reg, unsigne
     EMIT(b, 0x42, 0x8d, reg << 3 | 4, (size >> 1) << 6 | 3 << 3 | reg); /* lea */
 }
 
-bool rule_lods(struct builder *b, const struct insn *in)
+static uint32_t light_argument(const struct builder *b, const struct insn *in)
 {
-    unsigned size = size_of(in);
+    bool compares = in->id == M_SCAS || in->id == M_CMPS;
+    uint32_t argument = size_of(in);
 
-    if (!plain(b, in) || repeated(in))
-        return false;
-    access_string(b, in, in->seg, RSI, MEM_READ, size);
-    access_load_sized_at(b, RAX, size);
-    load_step(b);
-    step(b, in, RSI, size);
+    if (compares && in->prefixes & PREFIX_REPNE)
+        argument |= LIGHT_UNTIL_EQUAL;
+    if (b->key & KEY_SEG)
+        argument |= (uint32_t)in->seg << 8 | (uint32_t)in->addrsize << 16 | LIGHT_SEGMENTED;
+    return argument;
+}
+
+static bool repeat(struct builder *b, const struct insn *in, light_fn *fn)
+{
+    uint32_t slow;
+
+    emit_mov_r8d_imm(b, light_argument(b, in));
+    slow = light_call(b, fn);
+    light_end(b, in, slow);
     return true;
+}
+
+/* By strings.S, where fn has what is left. */
+static bool string(struct builder *b, const struct insn *in, unsigned kind, light_fn *fn)
+{
+    uint32_t mask = in->addrsize == 2 ? 0xffff : UINT32_MAX, slow;
+
+    if (!(b->key & KEY_SEG) || !b->t->bmi)
+        return repeat(b, in, fn);
+    emit_mov_r8d_imm(b, light_argument(b, in));
+    slow = light_string(b, bt_strings[kind][size_of(in) >> 1], mask);
+    light_end(b, in, slow);
+    return true;
+}
+
+static unsigned comparing(const struct insn *in, unsigned kind)
+{
+    return in->prefixes & PREFIX_REPNE ? kind | STRING_UNTIL_EQUAL : kind;
 }
 
 /* The window's base, which is in r9, comes to RDI and RSI, or leaves them. */
@@ -101,30 +128,48 @@ static uint32_t repeat_in_window(struct builder *b, const struct insn *in)
     return done;
 }
 
-/* Without fn the interpreter has what rule_repeat() leaves. */
-static bool repeat(struct builder *b, const struct insn *in, light_fn *fn)
+/* MOVS and STOS: what is done in line leads behind the light call by the rel32 at done; 0: there
+ * is none. */
+static bool repeat_rest(struct builder *b, const struct insn *in, light_fn *fn, uint32_t done)
 {
-    uint32_t slow, done = 0, argument = size_of(in);
-
-    if (b->key & KEY_SEG) {
-        argument |= (uint32_t)in->seg << 8 | (uint32_t)in->addrsize << 16 | LIGHT_SEGMENTED;
-        done = rule_repeat(b, in);
-    } else if (!fn) {
-        return false;
-    } else if (access_in_window(b, in) && b->t->bmi2) {
-        done = repeat_in_window(b, in);
-    }
-    if (fn) {
-        emit_mov_r8d_imm(b, argument);
-        slow = light_call(b, fn);
-        light_end(b, in, slow);
-        if (done)
-            b->insn[b->insns - 1].how = HOW_TRANSLATED;
-    } else {
-        rule_callout(b, in, SITE_EXECUTE, true);
-    }
-    if (done)
+    (void)repeat(b, in, fn);
+    if (done) {
+        b->insn[b->insns - 1].how = HOW_TRANSLATED;
         emit_patch(b, done, here(b));
+    }
+    return true;
+}
+
+static uint32_t in_window(struct builder *b, const struct insn *in)
+{
+    return access_in_window(b, in) && b->t->bmi2 ? repeat_in_window(b, in) : 0;
+}
+
+static bool repeat_movs(struct builder *b, const struct insn *in)
+{
+    return repeat_rest(b, in, bt_rep_movs,
+                       b->key & KEY_SEG ? rule_repeat_movs(b, in) : in_window(b, in));
+}
+
+static bool repeat_stos(struct builder *b, const struct insn *in)
+{
+    if (b->key & KEY_SEG)
+        return string(b, in, STRING_STOS, bt_rep_stos);
+    return repeat_rest(b, in, bt_rep_stos, in_window(b, in));
+}
+
+bool rule_lods(struct builder *b, const struct insn *in)
+{
+    unsigned size = size_of(in);
+
+    if (!plain(b, in))
+        return false;
+    if (repeated(in))
+        return string(b, in, STRING_LODS, bt_rep_lods);
+    access_string(b, in, in->seg, RSI, MEM_READ, size);
+    access_load_sized_at(b, RAX, size);
+    load_step(b);
+    step(b, in, RSI, size);
     return true;
 }
 
@@ -135,7 +180,7 @@ bool rule_stos(struct builder *b, const struct insn *in)
     if (!plain(b, in))
         return false;
     if (repeated(in))
-        return repeat(b, in, bt_rep_stos);
+        return repeat_stos(b, in);
     access_string(b, in, SEG_ES, RDI, MEM_WRITE, size);
     access_store_sized_at(b, RAX, size);
     load_step(b);
@@ -150,7 +195,7 @@ bool rule_movs(struct builder *b, const struct insn *in)
     if (!plain(b, in))
         return false;
     if (repeated(in))
-        return repeat(b, in, bt_rep_movs);
+        return repeat_movs(b, in);
     access_string(b, in, in->seg, RSI, MEM_READ, size);
     access_load_sized_at(b, R9, size);
     emit_vcpu(b, 0x89, R9, OFF_SCRATCH);
@@ -170,7 +215,7 @@ bool rule_scas(struct builder *b, const struct insn *in)
     if (!plain(b, in))
         return false;
     if (repeated(in))
-        return repeat(b, in, NULL);
+        return string(b, in, comparing(in, STRING_SCAS), bt_rep_scas);
     access_string(b, in, SEG_ES, RDI, MEM_READ, size);
     access_compare_at(b, RAX, size);
     load_step(b);
@@ -186,7 +231,7 @@ bool rule_cmps(struct builder *b, const struct insn *in)
     if (!plain(b, in))
         return false;
     if (repeated(in))
-        return repeat(b, in, NULL);
+        return string(b, in, comparing(in, STRING_CMPS), bt_rep_cmps);
     access_string(b, in, SEG_ES, RDI, MEM_READ, size);
     access_load_sized_at(b, R9, size);
     emit_vcpu(b, 0x89, R9, OFF_SCRATCH);

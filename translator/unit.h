@@ -508,9 +508,10 @@ typedef bool light_fn(struct vcpu *vcpu, uint32_t argument);
 light_fn bt_load_segment; /* segment register << 16 | selector: DS, ES, FS or GS at CPL 0 */
 light_fn bt_load_segment_any; /* the same in segmented code of any CPL */
 light_fn bt_describe;     /* use << 16 | selector: makes the entry in vcpu.bt_descriptors */
+/* Repeated string instructions: operand size; in segmented code segment << 8, address size << 16 */
 #define LIGHT_SEGMENTED 0x1000000
-light_fn bt_rep_stos;     /* operand size; in segmented code segment << 8, address size << 16 */
-light_fn bt_rep_movs;
+#define LIGHT_UNTIL_EQUAL 0x2000000 /* REPNE */
+light_fn bt_rep_stos, bt_rep_movs, bt_rep_lods, bt_rep_scas, bt_rep_cmps;
 light_fn bt_sysenter;     /* the unit's key */
 light_fn bt_sysexit;
 light_fn bt_int;          /* the vector and the unit's key << 8; rip: of the next instruction */
@@ -550,6 +551,12 @@ uint64_t bt_enter(struct vcpu *vcpu, const void *host);
 extern const char bt_exit_lookup[], bt_exit_second[], bt_exit_chain[], bt_slow_access[];
 extern const char bt_callout[], bt_exit_fault[], bt_exit_window[], bt_light_call[];
 extern const char bt_jump_1[], bt_jump_2[], bt_jump_3[], bt_jump_4[];
+
+/* --- strings.S: for light_string(), by the logarithm of the element's size --- */
+enum string_kind { STRING_STOS, STRING_LODS, STRING_SCAS, STRING_CMPS = 4, STRING_KINDS = 6 };
+#define STRING_UNTIL_EQUAL 1 /* of those that compare */
+extern const void *const bt_strings[STRING_KINDS][3];
+extern const char bt_jump_5[];
 
 #define JUMP_POISON 0x8000000000000000ull
 

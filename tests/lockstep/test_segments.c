@@ -35,6 +35,7 @@ struct scene {
     unsigned cpl;
     uint32_t gpr[8], eflags, eip, start; /* start: gla of eip */
     uint32_t idt_limit, cr0, no_cr4;
+    uint32_t absent;     /* the number of a page that is not there; 0: all are */
     struct segment seg[SEG_COUNT];
     uint8_t data[0x8000];
 };
@@ -261,19 +262,51 @@ static void put_flags(void)
     }
 }
 
+static void put_count(uint32_t count)
+{
+    if (!wide())
+        PUT(0x66);
+    PUT(0xb9), put_bytes(&count, 4); /* mov ecx, count */
+}
+
+/* Comparisons that go on for a while: REP STOSB, then at much the same place; or up to a page that
+ * is not there and beyond. */
+static void put_comparison(void)
+{
+    uint32_t at = offset_in(SEG_ES), count = one_in(6) ? rnd() % 5000 : rnd() % 40;
+
+    if (scene.absent && one_in(2)) {
+        count = rnd() % 24;
+        at = (scene.absent << PAGE_SHIFT) - (uint32_t)scene.seg[SEG_ES].base - count;
+    }
+    PUT(one_in(5) ? 0xfd : 0xfc);
+    put_mov(RDI, at);
+    put_count(count);
+    PUT(0xf3, 0xaa);
+    put_mov(RDI, at);
+    put_mov(RSI, at + rnd() % 9 - 4);
+    put_count(one_in(4) ? 0xffff : count + rnd() % 20);
+    if (one_in(3))
+        PUT(0x04, one_in(2)); /* add al, ... */
+    if (one_in(3))
+        PUT(0x26);
+    if (one_in(8))
+        PUT(0x66);
+    PUT(one_in(2) ? 0xf3 : 0xf2, (one_in(2) ? 0xa6 : 0xae) | (rnd() & 1));
+}
+
 static void put_string(void)
 {
     static const uint8_t ops[] = { 0xa4, 0xa5, 0xaa, 0xab, 0xac, 0xad, 0xa6, 0xa7, 0xae, 0xaf };
 
-    uint32_t count;
-
+    if (one_in(3)) {
+        put_comparison();
+        return;
+    }
     PUT(one_in(5) ? 0xfd : 0xfc);
     put_mov(RDI, offset_in(SEG_ES));
     put_mov(RSI, offset_in(SEG_DS));
-    if (!wide())
-        PUT(0x66);
-    count = one_in(5) ? rnd() % 3000 : rnd() % 20;
-    PUT(0xb9), put_bytes(&count, 4); /* mov ecx, count */
+    put_count(one_in(5) ? rnd() % 3000 : rnd() % 20);
     if (one_in(4))
         PUT((const uint8_t[]){ 0x26, 0x2e, 0x36, 0x64, 0x65 }[rnd() % 5]);
     if (one_in(5))
@@ -568,6 +601,8 @@ static void make_scene(void)
         scene.cr0 = CR0_TS;
     if (one_in(4))
         scene.no_cr4 = CR4_OSFXSR;
+    if (one_in(4))
+        scene.absent = (DATA >> PAGE_SHIFT) + 1 + rnd() % 12;
 }
 
 static unsigned pieces_wanted = 1000; /* fewer: to find out which is wrong */
@@ -618,7 +653,8 @@ static void load_tables(struct machine *m)
 {
     for (uint32_t page = 0; page < RAM >> PAGE_SHIFT; page++) {
         bool table = page - (TABLES >> PAGE_SHIFT) <= RAM >> 22;
-        uint32_t entry = page << PAGE_SHIFT | PTE_P | PTE_U | (table ? 0 : PTE_W), now;
+        uint32_t present = page && page == scene.absent ? 0 : PTE_P, now;
+        uint32_t entry = page << PAGE_SHIFT | present | PTE_U | (table ? 0 : PTE_W);
         uint64_t at = TABLES + 0x1000 + 4 * page;
 
         memcpy(&now, physmem_ptr(&m->mem, at), 4);
