@@ -3,7 +3,7 @@ import math
 from html import escape
 from typing import NamedTuple
 
-LABEL, CHART, NUMBER = 270, 520, 110  # widths, from left to right
+LABEL, CHART, NUMBER = 320, 480, 100  # widths, from left to right
 BAR, GAP, TOP = 11, 12, 26
 
 

@@ -34,7 +34,7 @@ def find_columns(args, progress):
     found = machines.find(args)
     for name, why in found.items():
         if why:
-            progress.note(f"without {machines.MACHINES[name].title}: {why}")
+            progress.say(f"without {machines.MACHINES[name].title}: {why}")
     if all(found.values()):
         fail("there is nothing to measure on", os.EX_UNAVAILABLE)
     return found
@@ -48,7 +48,7 @@ def measure(args, work):
     with_counters = work.counters and "novt" in found and not found["novt"]
     its = counters.measure(args) if with_counters else {}
     progress.clear()
-    return results.document(args, found, samples, breakdown, its)
+    return results.document(args, found, samples, breakdown, its, progress.notes)
 
 
 def main(words):

@@ -7,7 +7,7 @@ import time
 from html import escape
 
 from novtbench import charts
-from novtbench.table import GROUP_TITLES, number, spread
+from novtbench.table import EMPTY, GROUP_TITLES, has_empty, number, spread
 
 RATIO_SHOWN = 12  # bars of ratios are cut there
 SERIES = ("native", "novt", "tlb", "window", "direct", "interp", "novt-kvm", "qemu", "qemu-kvm",
@@ -95,8 +95,8 @@ def rows_table(rows, document):
 # ---- Charts -----------------------------------------------------------------------
 
 
-def legend_of(rows, document, published=False):
-    entries = [(c, document["columns"][c]["title"]) for c in columns_in(rows, document)]
+def legend_of(columns, document, published=False):
+    entries = [(c, document["columns"][c]["title"]) for c in columns]
     if published:
         entries += [(cls, f"2006: {title}") for title, cls in PUBLISHED_SERIES.items()]
     return charts.legend(entries)
@@ -112,7 +112,8 @@ def nano_chart(rows, document):
                 for title, value in row.get("published", {}).items()]
         values += [one.value for one in its]
         groups.append((row["what"], its))
-    return (legend_of(rows, document, any("published" in row for row in rows))
+    return (legend_of(columns_in(rows, document), document,
+                      any("published" in row for row in rows))
             + charts.bars(groups, charts.log_scale(values, "cycles"), "cycles per operation"))
 
 
@@ -122,7 +123,7 @@ def base_column(row):
 
 def ratio_chart(rows, document):
     """To native; a row without it to QEMU, which its label says."""
-    groups, values = [], []
+    groups, values, drawn = [], [], set()
     for row in rows:
         base = base_column(row)
         if not base or len(row["median"]) < 2:
@@ -131,11 +132,13 @@ def ratio_chart(rows, document):
         its = [charts.Bar(c, document["columns"][c]["title"], ratios[c], number(ratios[c]))
                for c in columns_in([row], document) if c != base]
         values += [one.value for one in its]
+        drawn.update(ratios)
         groups.append((row["what"] + ("" if base == "native" else f" (to {base})"), its))
     if not groups:
         return ""
     scale = charts.linear_scale(values, "times", RATIO_SHOWN)
-    return legend_of(rows, document) + charts.bars(groups, scale, "ratios to native")
+    columns = [c for c in columns_in(rows, document) if c in drawn]
+    return legend_of(columns, document) + charts.bars(groups, scale, "ratios to native")
 
 
 def crowd_chart(rows, document):
@@ -147,8 +150,9 @@ def crowd_chart(rows, document):
                           f'{one[c] / row["median"][c]:.1%}')
                for c in columns_in([row], document) if c in one and row["median"][c]]
         groups.append((row["what"].replace(", each", ""), its))
-    scale = charts.linear_scale([1], "of one's throughput", 1.5)
-    return legend_of(rows, document) + charts.bars(groups, scale, "throughput of many guests")
+    scale = charts.linear_scale([bar.value for _, its in groups for bar in its], "of one's", 2)
+    return (legend_of(columns_in(rows, document), document)
+            + charts.bars(groups, scale, "throughput of many guests"))
 
 
 def breakdown_chart(breakdown):
@@ -195,7 +199,9 @@ def rows_sections(document):
             note += document["published"] + "."
         body = (draw.get(group, ratio_chart)(rows, document)
                 + "<details open><summary>Medians, and the range as a part of them</summary>"
-                + rows_table(rows, document) + "</details>")
+                + rows_table(rows, document)
+                + (f'<p class="note">{escape(EMPTY)}</p>' if has_empty(rows) else "")
+                + "</details>")
         yield section(GROUP_TITLES.get(group, group), body, note)
 
 
@@ -235,6 +241,7 @@ def host_list(document):
     entries += [(f"Mitigation: {name}", text) for name, text in its["mitigations"].items()]
     entries += [(f'Skipped: {column["title"]}', column["skipped"])
                 for column in document["columns"].values() if column["skipped"]]
+    entries += [("Note", text) for text in document["notes"]]
     return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(text))}</dd>"
                             for name, text in entries) + "</dl>"
 

@@ -73,14 +73,14 @@ def processes_document(samples):
     return sorted(rows, key=lambda row: row["count"])
 
 
-def document(args, found, samples, breakdown, counters):
+def document(args, found, samples, breakdown, counters, notes):
     names = sorted((name for name in samples.values if not PROCESSES.fullmatch(name)),
                    key=position)
     columns = {name: {"title": machines.MACHINES[name].title, "skipped": why}
                for name, why in found.items()}
     return {"novt_bench": FORMAT, "host": host.describe(), "kernel": args.kernel,
             "memory_mib": args.memory, "cpu": args.cpu, "pairs": samples.pairs,
-            "columns": columns, "published": PUBLISHED_TITLE,
+            "columns": columns, "notes": notes, "published": PUBLISHED_TITLE,
             "rows": [row_document(name, samples) for name in names],
             "processes": processes_document(samples), "breakdown": breakdown,
             "counters": counters}

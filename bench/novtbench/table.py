@@ -17,6 +17,7 @@ class Progress:
 
     def __init__(self, out=sys.stderr):
         self.out, self.live = out, out.isatty()
+        self.notes = []  # what a reader of the results must know as well
 
     def clear(self):
         if self.live:
@@ -28,9 +29,25 @@ class Progress:
         self.out.flush()
 
     def note(self, text):
+        self.notes.append(text)
+        self.say(text)
+
+    def say(self, text):
         self.clear()
         self.out.write(f"novt bench: {text}\n")
         self.out.flush()
+
+
+EMPTY = ("An empty cell has not been measured: QEMU does the rows that novt is compared with it in, "
+         "and 10 guests at most; forced tiers those that depend on the tier; interpreters the "
+         "light ones; Bochs the nanobenchmarks that the host's clock can tell apart; the host what "
+         "a process can do.")
+
+
+def has_empty(rows):
+    """A column of the group has no value in one of its rows."""
+    columns = {column for row in rows for column in row["samples"]}
+    return any(columns - set(row["samples"]) for row in rows)
 
 
 def number(value):
@@ -126,6 +143,10 @@ def show(document, out=sys.stdout):
     for name, column in document["columns"].items():
         if column["skipped"]:
             print(f"Skipped: {column['title']} (`{name}`): {column['skipped']}", file=out)
+    for text in document["notes"]:
+        print(f"Note: {text}", file=out)
+    if any(has_empty(rows) for _, rows in grouped(document["rows"])):
+        print(f"Note: {EMPTY}", file=out)
     print(file=out)
     for title, rows in grouped(document["rows"]):
         print(f"{title}:\n", file=out)
