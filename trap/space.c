@@ -24,6 +24,7 @@ const char *space_create(struct space *space, struct sandbox_host *host)
 
     space->min_gva = caps->min_gva;
     space->max_gva = caps->max_gva;
+    space->tsc_fault = caps->tsc_fault;
     space->pages_max = caps->max_areas / 2 < PAGES_MAX ? caps->max_areas / 2 : PAGES_MAX;
     space->page = calloc(space->pages_max, sizeof(*space->page));
     space->rights = calloc(PAGES_4G, 1);
@@ -135,12 +136,18 @@ static bool flat_segments(const struct segment *seg)
            usable(&seg[SEG_GS], true);
 }
 
+/* The guest's counter is not the host's (it was paused, or wrote it), or not for its user code. */
+static bool tsc_differs(const struct vcpu *vcpu)
+{
+    return vcpu->tsc_offset || vcpu->cr4 & CR4_TSD;
+}
+
 bool space_allowed(const struct space *space, const struct vcpu *vcpu)
 {
     return vcpu_protected(vcpu) && !(vcpu->eflags & (EFLAGS_VM | EFLAGS_TF)) &&
            !(vcpu->cr0 & (CR0_TS | CR0_EM)) && !(vcpu->dr[7] & 0xff) && !vcpu->a20_masked &&
-           !vcpu->tsc_offset && !vcpu->intr_shadow && flat_segments(vcpu->seg) &&
-           vcpu->rip >= space->min_gva && vcpu->rip < space->max_gva;
+           (space->tsc_fault || !tsc_differs(vcpu)) && !vcpu->intr_shadow &&
+           flat_segments(vcpu->seg) && vcpu->rip >= space->min_gva && vcpu->rip < space->max_gva;
 }
 
 static uint16_t selector_for(const struct segment *s)
@@ -169,6 +176,8 @@ void space_put(struct space *space, struct vcpu *vcpu, struct sandbox_regs *r)
     memcpy(&present, vcpu->fpu + FPU_XSTATE_BV, sizeof(present));
     present &= on;
     memcpy(vcpu->fpu + FPU_XSTATE_BV, &present, sizeof(present));
+    if (space->tsc_fault)
+        sandbox_fault_tsc(space->sandbox, tsc_differs(vcpu));
     sandbox_set_xstate(space->sandbox, vcpu->fpu, sizeof(vcpu->fpu));
 }
 

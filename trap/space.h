@@ -16,6 +16,7 @@
 struct space {
     struct sandbox *sandbox;
     uint64_t min_gva, max_gva; /* what can be mapped */
+    bool tsc_fault;            /* RDTSC can be made to trap */
     unsigned pages, pages_max;
     uint32_t *page;            /* those that have been mapped: gla >> PAGE_SHIFT */
     uint8_t *rights;           /* of each page below 4 GiB: SANDBOX_ bits */

@@ -38,8 +38,8 @@ class Progress:
         self.out.flush()
 
 
-EMPTY = ("An empty cell has not been measured: QEMU does the rows that novt is compared with it in, "
-         "and 10 guests at most; forced tiers those that depend on the tier; interpreters the "
+EMPTY = ("An empty cell has not been measured: QEMU does the rows that novt is compared with it "
+         "in, and 10 guests at most; forced tiers those that depend on the tier; interpreters the "
          "light ones; Bochs the nanobenchmarks that the host's clock can tell apart; the host what "
          "a process can do.")
 

@@ -5,6 +5,7 @@ What is forbidden to novt is forbidden by a seccomp filter or a limit that is th
 """
 import ctypes
 import errno
+import json
 import os
 import resource
 import signal
@@ -248,9 +249,21 @@ def case_counter(novt):
     process.kill()
     process.communicate()
     # For the kernel alone (CR4.TSD): the program's exception ends it.
-    got = novt.run("-user", "direct", "-no-reboot", code=user_clock(
-        b"\x0f\x20\xe0\x83\xc8\x04\x0f\x22\xe0"))
-    check(got[0] == 80 and "could not handle #GP at 001b:" in got[2], "with CR4.TSD:", got)
+    for options in (("-user", "direct"), ("-engine", "trap")):
+        got = novt.run(*options, "-no-reboot", code=user_clock(
+            b"\x0f\x20\xe0\x83\xc8\x04\x0f\x22\xe0"))
+        check(got[0] == 80 and "could not handle #GP at 001b:" in got[2], options, "CR4.TSD:", got)
+
+
+def case_counter_trap(novt):
+    """A kernel that runs deprivileged reads the counter that it wrote: RDTSC traps then."""
+    path = novt.path("stats")
+    wrmsr = b"\xb9\x10\0\0\0\x31\xc0\x31\xd2\x0f\x30"
+    got = novt.run("-engine", "trap", "-no-reboot", "-stats-json", path, code=wrmsr
+                   + b"\x0f\x31\x85\xd2\x74\x02\x0f\x0b" + POWER_OFF)  # EDX is 0, or UD2
+    check(got[0] == 0, got)
+    with open(path, encoding="utf-8") as file:
+        check(json.load(file)["engine"].get("trapped_RDTSC") == 1, "RDTSC did not trap")
 
 
 def case_sysenter(novt):
