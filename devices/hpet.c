@@ -84,21 +84,29 @@ static uint64_t counter_now(const struct hpet *h)
 
 /* --- Interrupts --------------------------------------------------------- */
 
+/* Does it stand in for the PIT or the RTC? */
+static bool is_legacy(const struct comparator *c)
+{
+    return c->hpet->control & CONFIG_LEGACY && number_of(c) < 2;
+}
+
 static const struct irq *wire(const struct comparator *c)
 {
     const struct hpet *h = c->hpet;
     unsigned n = number_of(c), pin = c->config >> T_ROUTE & 31;
 
-    if (h->control & CONFIG_LEGACY && n < 2)
+    if (is_legacy(c))
         return n ? &h->config.irq8 : &h->config.irq0;
     return T_PINS >> 32 >> pin & 1 ? &h->config.pin[pin] : NULL;
 }
 
 static bool is_level(const struct comparator *c)
 {
-    return c->config & T_LEVEL && !(c->hpet->control & CONFIG_LEGACY && number_of(c) < 2);
+    return c->config & T_LEVEL && !is_legacy(c);
 }
 
+/* IRQs 0 and 8 stay up until the next match, as the PIT's does: an 8259 forgets an edge whose line
+ * has gone down. */
 static void match(struct comparator *c)
 {
     const struct irq *irq = wire(c);
@@ -107,8 +115,10 @@ static void match(struct comparator *c)
         c->hpet->status |= 1u << number_of(c);
     if (!(c->config & T_ENABLED) || !irq)
         return;
+    if (is_legacy(c))
+        irq_set(irq, false);
     irq_set(irq, true);
-    if (!is_level(c))
+    if (!is_level(c) && !is_legacy(c))
         irq_set(irq, false);
 }
 
@@ -158,7 +168,7 @@ static void arm(struct comparator *c)
 
 static bool is_irq0(const struct comparator *c)
 {
-    return c->hpet->control & CONFIG_LEGACY && number_of(c) == 0;
+    return is_legacy(c) && number_of(c) == 0;
 }
 
 static void tick(void *comparator)
@@ -219,9 +229,12 @@ static void config_write(struct hpet *h, uint64_t value)
 {
     uint64_t now = counter_now(h), old = h->control;
 
-    for (unsigned i = 0; i < TIMERS; i++)
-        if (is_level(&h->comparator[i]))
-            lower(&h->comparator[i]);
+    for (unsigned i = 0; i < TIMERS; i++) {
+        struct comparator *c = &h->comparator[i];
+
+        if (is_level(c) || (is_legacy(c) && !(value & CONFIG_LEGACY)))
+            lower(c);
+    }
     h->control = value & (CONFIG_ON | CONFIG_LEGACY);
     h->counter = now;
     h->started_ns = clock_now_ns(h->config.clock) - now * TICK_NS;
@@ -356,16 +369,18 @@ void hpet_reset(struct hpet *h)
 {
     bool replaced = h->control & CONFIG_LEGACY;
 
-    h->control = h->status = h->counter = h->started_ns = 0;
     owed_forget(&h->owed);
     for (unsigned i = 0; i < TIMERS; i++) {
         struct comparator *c = &h->comparator[i];
 
         timer_cancel(&c->timer);
+        if (is_level(c) || is_legacy(c))
+            lower(c);
         c->config = T_CAN_64 | T_CAN_PERIODIC | T_PINS;
         c->at = UINT64_MAX;
         c->period = 0;
     }
+    h->control = h->status = h->counter = h->started_ns = 0;
     if (replaced)
         h->config.replaces(h->config.arg, false);
 }

@@ -447,6 +447,7 @@ static void comparators(void)
     CHECK_EQ(irq0.edges, 1);
     clock_advance(&the_clock, 1000000);
     CHECK_EQ(irq0.edges, 11);
+    CHECK_EQ(irq0.level, 1); /* as an 8259 needs it */
     CHECK_EQ(irq8.edges, 0);
     hpet_wr(0x120, 0x0004, 4); /* the second IRQ 8 */
     hpet_wr(0x128, (uint32_t)hpet_rd(0xf0) + 100, 8);
@@ -454,6 +455,7 @@ static void comparators(void)
     CHECK_EQ(irq8.edges, 1);
     hpet_reset(hpet);
     CHECK_EQ(replaced, 0);
+    CHECK_EQ(irq0.level | irq8.level, 0);
 
     io_wr(0x10 + 2 * 20, 0x8056);
     hpet_wr(0x140, 0x0006 | 20 << 9, 4); /* a level */

@@ -117,8 +117,10 @@ static void replaces(void *arg, bool on)
 /* Half a second late, with 250 ticks a second: all come, and all that are due afterwards. */
 static void test_hpet(void)
 {
+    struct pin irq8 = { 0 };
     struct hpet_config config = { .memory = bus_create(), .clock = &host, .waiting = waiting,
-                                  .irq0 = { irq0_set, &irq0, 0 }, .replaces = replaces };
+                                  .irq0 = { irq0_set, &irq0, 0 }, .irq8 = { irq0_set, &irq8, 0 },
+                                  .replaces = replaces };
     struct hpet *hpet;
 
     open_owed();
