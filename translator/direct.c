@@ -38,6 +38,7 @@ struct direct {
     struct sandbox_host *host;
     struct sandbox *volatile running; /* what a kick must reach */
     bool tsc_fault;   /* RDTSC can be made to come back */
+    bool lacked_ldt;  /* user code has run with LDTR null */
     unsigned pause;   /* samples before another sandbox is asked for: the host has refused one */
     uint64_t missing; /* the page fault that the guest was given last, 0: none since it ran */
     struct affinity affinity;
@@ -66,10 +67,22 @@ static bool tsc_differs(const struct vcpu *vcpu)
     return vcpu->tsc_offset || vcpu->cr4 & CR4_TSD;
 }
 
+static bool has_ldt(const struct vcpu *vcpu)
+{
+    return !(vcpu->ldtr.attr & SEG_UNUSABLE);
+}
+
+/* An LDT that not every program has: this one may ask LAR, which would look into the host's. */
+static bool made_ldt(const struct translator *t)
+{
+    return t->direct->lacked_ldt && has_ldt(t->vcpu);
+}
+
 bool direct_wanted(const struct translator *t, uint32_t key)
 {
     return t->direct && key & KEY_USER && shadowmm_sandbox(t->sm) &&
            direct_allowed(t->vcpu, key) && (t->direct->tsc_fault || !tsc_differs(t->vcpu)) &&
+           !made_ldt(t) &&
            !(t->vcpu->stops && stops_in_user(t->vcpu)) &&
            !shadowmm_direct_refuses(t->sm, t->vcpu->rip);
 }
@@ -364,6 +377,7 @@ void direct_run(struct translator *t)
         return;
     }
     event_tell(vcpu, EVENT_direct_enter, 0, 0, 0);
+    t->direct->lacked_ldt |= !has_ldt(vcpu);
     put_state(vcpu, &in);
     regs = in;
     put_fpu(vcpu, sandbox);

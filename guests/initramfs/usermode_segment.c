@@ -263,6 +263,23 @@ static void case_descriptors(void)
     see("tables", 1);
 }
 
+/* A program that has made an LDT may ask what is in it. */
+static void case_ldt_descriptors(void)
+{
+    uint32_t data = local(3, area, 0x123, DESC_32BIT);
+    uint32_t code = local(4, 0, 0x345, DESC_32BIT | DESC_CODE);
+    uint32_t absent = local(5, area, 0x67, DESC_NOT_PRESENT | DESC_READ_ONLY);
+
+    see("lar-data", LOOK("lar %2, %0", data));
+    see("lar-code", LOOK("lar %2, %0", code));
+    see("lar-absent", LOOK("lar %2, %0", absent));
+    see("lar-empty", LOOK("lar %2, %0", 6 << 3 | 7));
+    see("lsl-data", LOOK("lsl %2, %0", data));
+    see("verw-data", LOOK("verw %w2", data));
+    see("verr-code", LOOK("verr %w2", code));
+    see("verw-absent", LOOK("verw %w2", absent));
+}
+
 static void cpuid(uint32_t leaf, uint32_t r[4])
 {
     __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
@@ -329,6 +346,7 @@ const struct um_case um_segment_cases[] = {
     { "ldt-code", case_ldt_code },
     { "selectors", case_selectors },
     { "descriptors", case_descriptors },
+    { "ldt-descriptors", case_ldt_descriptors },
     { "time-stamp", case_time_stamp },
     { 0, 0 },
 };
