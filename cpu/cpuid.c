@@ -13,6 +13,7 @@
 
 #include "base/nearest.h"
 #include "cpu/fpu.h"
+#include "cpu/msr.h"
 #include "cpu/paging.h"
 #include "cpu/vcpu.h"
 
@@ -500,6 +501,8 @@ static void leaf_1(const struct vcpu *vcpu, uint32_t out[4])
     if (vcpu->cr4 & CR4_OSXSAVE)
         out[ECX] |= 1u << 27;
     out[EDX] = m->word[WORD_1_EDX];
+    if (!(vcpu->apic_base & MSR_APIC_ENABLED)) /* SDM 3, 10.4.3 */
+        out[EDX] &= ~(1u << 9);
 }
 
 /* XSAVE, SDM 1, 13.2. */

@@ -32,7 +32,7 @@ bool debug_code_hit(struct vcpu *vcpu)
     uint64_t gla = (vcpu->seg[SEG_CS].base + vcpu->rip) & UINT32_MAX;
     uint32_t hit = 0;
 
-    if (vcpu->eflags & EFLAGS_RF)
+    if (vcpu->eflags & EFLAGS_RF || vcpu->debug_shadow) /* MOV SS is as good as RF */
         return false;
     for (unsigned i = 0; i < 4; i++)
         if (enabled(vcpu, i) && kind(vcpu, i) == RW_EXECUTE && vcpu->dr[i] == gla)

@@ -4,6 +4,7 @@
  * Not yet: 8-byte operands.
  */
 #include "cpu/condition.h"
+#include "cpu/debug.h"
 #include "cpu/fault.h"
 #include "cpu/host_ops.h"
 #include "cpu/operand.h"
@@ -297,12 +298,16 @@ enum step interp_sfence(struct vcpu *vcpu, const struct insn *in)
     return interp_nop(vcpu, in);
 }
 
-/* Flushes fault as a read of one byte does. */
+/* Flushes fault as a read of one byte does, and hit a breakpoint as it does. */
 static enum step flush(struct vcpu *vcpu, const struct insn *in)
 {
     uint64_t offset = operand_address(vcpu, in);
 
-    return done(mem_probe(vcpu, in->seg, offset, 1, false));
+    if (mem_probe(vcpu, in->seg, offset, 1, false))
+        return STEP_FAULT;
+    if (debug_armed(vcpu))
+        debug_data_access(vcpu, (vcpu->seg[in->seg].base + offset) & UINT32_MAX, 1, false);
+    return STEP_NEXT;
 }
 
 enum step interp_clflush(struct vcpu *vcpu, const struct insn *in)

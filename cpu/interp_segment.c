@@ -15,7 +15,8 @@ static bool has_descriptors(const struct vcpu *vcpu)
 
 /* --- Moves ---------------------------------------------------------------- */
 
-/* Interrupts and debug traps wait for the instruction after a load of SS (SDM 3, 6.8.3). */
+/* Interrupts, traps and breakpoints wait for the instruction after MOV SS and POP SS; LSS needs no
+ * such help (SDM 3, 6.8.3). */
 static void shadow_stack_load(struct vcpu *vcpu, unsigned seg)
 {
     if (seg == SEG_SS)
@@ -84,7 +85,6 @@ static enum step load_pointer(struct vcpu *vcpu, const struct insn *in, unsigned
         segment_load(vcpu, seg, (uint16_t)selector))
         return STEP_FAULT;
     operand_set_register(vcpu, in->reg, in->opsize, offset);
-    shadow_stack_load(vcpu, seg);
     return STEP_NEXT;
 }
 

@@ -14,7 +14,6 @@
 #include "cpu/fault.h"
 #include "cpu/paging.h"
 
-#define APIC_ENABLED 0x800u
 #define ABOVE_PHYS (~((1ull << PHYS_BITS) - 1))
 
 static bool gp(struct vcpu *vcpu)
@@ -70,7 +69,7 @@ static bool write_apic_base(struct vcpu *vcpu, uint32_t index, uint64_t value)
         return gp(vcpu);
     vcpu->apic_base = value;
     if (vcpu->env->apic_enabled)
-        vcpu->env->apic_enabled(vcpu->env->board, value & APIC_ENABLED);
+        vcpu->env->apic_enabled(vcpu->env->board, value & MSR_APIC_ENABLED);
     return false;
 }
 

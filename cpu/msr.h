@@ -8,6 +8,8 @@
 #include "cpu/mem.h"
 #include "cpu/vcpu.h"
 
+#define MSR_APIC_ENABLED 0x800u /* in IA32_APIC_BASE */
+
 /* RDMSR and WRMSR without the privilege's check. True when they faulted (#GP(0)). */
 MUST_CHECK bool msr_read(struct vcpu *vcpu, uint32_t index, uint64_t *value);
 MUST_CHECK bool msr_write(struct vcpu *vcpu, uint32_t index, uint64_t value);
