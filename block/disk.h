@@ -113,6 +113,7 @@ struct disk_info {
     uint64_t host_size, allocated; /* the file's length, what it takes of the host's (raw too) */
 };
 
+/* *info is good as long as the image is open. */
 void disk_info(struct disk *image, struct disk_info *info);
 
 struct disk_check {

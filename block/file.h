@@ -25,6 +25,7 @@ struct cursor {
     uint64_t skip; /* bytes of iov[0] that are behind us */
 };
 
+/* On by size bytes, all of which the buffers must have. */
 void cursor_skip(struct cursor *at, uint64_t size);
 void cursor_fill_zero(struct cursor *at, uint64_t size); /* and goes on */
 void cursor_copy_to(struct cursor *at, const void *from, uint64_t size);

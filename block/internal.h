@@ -54,11 +54,13 @@ struct disk *qcow2_open(struct file *file, const char *path, const struct disk_o
 struct disk *backing_open(const char *name, const char *format, const char *of,
                            const struct chain *up, struct disk_error *error);
 
+/* Does a qcow2 image begin with this sector? */
 bool qcow2_magic(const void *sector);
 
 /* An empty image behind which is this one, in a file without a name; it owns backing. */
 struct disk *qcow2_overlay(struct disk *backing, struct disk_error *error);
 
+/* Makes an empty file an image of that layout. 0, or -errno with *error. */
 int qcow2_create(struct file *file, const struct disk_layout *layout, struct disk_error *error);
 
 /* A big-endian field. */

@@ -51,6 +51,7 @@ struct pool_stats {
     uint64_t wakes;         /* calls of wake() for its requests */
 };
 
+/* What it has done so far. */
 struct pool_stats pool_stats(const struct blockdev *drive);
 
 #endif

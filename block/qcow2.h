@@ -191,6 +191,8 @@ int map_entry(const struct qcow2 *q, uint64_t entry, struct mapping *mapping);
 /* Takes away the references of an L2 entry. */
 int map_drop(struct qcow2 *q, uint64_t entry);
 
+/* Guest bytes, at their offset. 0 or -errno. map_read_now() is false where it would have to wait,
+ * having read any part; map_is_zero() tells of *run bytes, from offset on. */
 int map_read(struct disk *image, uint64_t offset, struct cursor *to, uint64_t size);
 bool map_read_now(struct disk *image, uint64_t offset, struct cursor *to, uint64_t size);
 int map_write(struct disk *image, uint64_t offset, struct cursor *from, uint64_t size);

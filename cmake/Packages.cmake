@@ -3,6 +3,11 @@
 #   novt_package(VARIABLE header library debian-package what-for)
 #
 # sets VARIABLE to the library, or stops with the command that installs it.
+if(NOT CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT NOVT_FUZZ) # clang knows other flags and features
+    message(FATAL_ERROR "novt is built with gcc (apt-get install gcc): "
+        "cmake -DCMAKE_C_COMPILER=gcc, and a new build folder")
+endif()
+
 function(novt_package variable header library package purpose)
     find_path(${variable}_INCLUDE ${header})
     find_library(${variable}_LIBRARY ${library})

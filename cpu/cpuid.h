@@ -55,6 +55,7 @@ uint32_t cpuid_signature(const struct cpu_model *model);
 /* What CPUID returns: eax, ebx, ecx, edx. */
 void cpuid_read(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 
+/* False for no model (NULL). */
 bool cpuid_is_amd(const struct cpu_model *model);
 
 /* IA32_ARCH_CAPABILITIES. */

@@ -87,6 +87,8 @@ void fpu_wait_done(struct vcpu *vcpu);
 
 /* --- fpu_operand.c: operands of x87, SSE and AVX instructions ------------- */
 
+/* The general register that the instruction reads or writes beside its x87 or vector operands;
+ * gpr->reg is REG_NONE where there is none. */
 void fpu_find_gpr(const struct insn *in, struct fpu_gpr *gpr);
 
 /* #GP(0) unless offset in in's segment is aligned to size (a power of 2). True: raised. */

@@ -68,6 +68,7 @@ MUST_CHECK bool mem_span(struct vcpu *vcpu, unsigned seg, uint64_t offset, bool 
 
 /* --- accesses by linear address ------------------------------------------- */
 
+/* With the current CPL's rights. */
 MUST_CHECK bool mem_write_linear(struct vcpu *vcpu, uint64_t gla, unsigned size, uint64_t value);
 
 /* Implicit supervisor accesses: descriptor tables, TSS, interrupt frames while CPL changes. */

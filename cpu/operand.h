@@ -145,6 +145,7 @@ static inline bool operand_is_memory(const struct insn *in, unsigned n)
     return place == PLACE_MEM || (place == PLACE_RM && in->has_mem);
 }
 
+/* Operand n of in, of its own size. True: it faulted. */
 MUST_CHECK static inline bool operand_read(struct vcpu *vcpu, const struct insn *in, unsigned n,
                                            uint64_t *value)
 {

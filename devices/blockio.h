@@ -23,6 +23,7 @@ struct blockio *blockio_create(uint32_t size, void *owner);
 /* A request in flight ends by itself, and tells nobody. */
 void blockio_destroy(struct blockio *io);
 
+/* size bytes, the chip's to fill and read while nothing is in flight. */
 uint8_t *blockio_buffer(struct blockio *io);
 bool blockio_in_flight(const struct blockio *io);
 

@@ -87,6 +87,7 @@ bool display_paint(struct display *d, struct display_picture *picture, uint64_t 
 /* A whole picture of now; on the vcpu's thread. False: there is no chip, or no memory. */
 bool display_shoot(struct display *d, struct display_picture *picture);
 
+/* Frees what display_paint() and display_shoot() have put there. */
 void display_forget(struct display *d, struct display_picture *picture);
 
 /* --- Input; from any thread ------------------------------------------------------------------- */

@@ -43,6 +43,7 @@ enum fdc_drive fdc_drive_kind(const struct blockdev *medium);
 /* A request in flight is waited for (blockdev_drain()), or the chip is busy until it is done. */
 void fdc_reset(struct fdc *fdc);
 
+/* No command is under way: it may be saved. */
 bool fdc_is_idle(const struct fdc *fdc);
 
 /* Only while idle. */

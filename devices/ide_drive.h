@@ -175,6 +175,7 @@ static inline struct ide_drive *ide_selected(struct ide_channel *channel)
 
 /* --- ide.c -------------------------------------------------------------- */
 
+/* INTRQ. */
 void ide_raise(struct ide_drive *drive);
 /* The command is over: status and interrupt. */
 void ide_finish(struct ide_drive *drive);
@@ -227,6 +228,7 @@ void ide_dma_reset(struct ide_channel *channel);
 
 /* --- ata.c, atapi.c ----------------------------------------------------- */
 
+/* A byte for the command register; what the drive does not know is aborted. */
 void ata_command(struct ide_drive *drive, uint8_t command);
 void ata_reset(struct ide_drive *drive, bool power_on);
 void ata_identify(const struct ide_drive *drive, uint8_t *to); /* BLOCK_SECTOR bytes */
@@ -322,6 +324,7 @@ static inline void atapi_put_msf(uint8_t *at, uint32_t lba)
 
 /* --- atapi_info.c: commands that answer with a description -------------- */
 
+/* Each takes its packet from the drive and ends in atapi_good(), atapi_fail() or an answer. */
 void atapi_inquiry(struct ide_drive *drive);
 void atapi_mode_sense(struct ide_drive *drive);
 void atapi_read_toc(struct ide_drive *drive);

@@ -43,6 +43,7 @@ struct ioapic_view {
     uint64_t entry[IOAPIC_PINS];
 };
 
+/* Changes nothing. */
 void ioapic_look(const struct ioapic *ioapic, struct ioapic_view *view);
 
 /* The vector that edges of this pin are sent with, or -1: it is masked, or sends something else. */

@@ -71,6 +71,7 @@ struct lapic_view {
     uint32_t irr[8], isr[8], tmr[8]; /* a bit for each vector */
 };
 
+/* Changes nothing. */
 void lapic_look(const struct lapic *lapic, struct lapic_view *view);
 
 /* Is this vector requested and not served yet? */

@@ -39,6 +39,7 @@ int outbuf_init(struct outbuf *buf, struct chardev *line, struct clock *clock);
 /* Sends what it can and forgets the rest. */
 void outbuf_destroy(struct outbuf *buf);
 
+/* Sent when there is much, or OUTBUF_DELAY_NS later; dropped where no room is left. */
 void outbuf_put(struct outbuf *buf, uint8_t byte);
 
 /* Offers everything to the host now, unless it is stalled. */

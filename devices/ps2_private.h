@@ -15,11 +15,13 @@ static inline void ps2_answer(struct ps2 *dev, uint8_t value)
     ps2_push(&dev->answers, value);
 }
 
+/* As after a reset or Set Defaults: scan codes, repetition, enabled. */
 void ps2_keyboard_defaults(struct ps2 *dev);
 /* Commands that only a keyboard knows; and the argument of any that has one. */
 void ps2_keyboard_command(struct ps2 *dev, uint8_t value);
 void ps2_keyboard_argument(struct ps2 *dev, uint8_t command, uint8_t value);
 
+/* The same of a mouse. */
 void ps2_mouse_defaults(struct ps2 *dev);
 void ps2_mouse_command(struct ps2 *dev, uint8_t value);
 void ps2_mouse_argument(struct ps2 *dev, uint8_t command, uint8_t value);

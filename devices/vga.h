@@ -61,6 +61,7 @@ struct vga_counters {
     uint64_t pages;      /* that had changed in these */
 };
 
+/* Good as long as the chip is; for tests. */
 const struct vga_counters *vga_counters(const struct vga *vga);
 
 #endif

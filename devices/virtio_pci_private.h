@@ -32,10 +32,12 @@ static inline uint64_t get_le(const uint8_t *at, unsigned size)
 
 /* --- What the registers do (virtio_pci.c) --------------------------------- */
 
+/* Feature bits: what a driver of each kind is shown, and what it took of them. */
 uint64_t virtio_pci_offered_modern(const struct virtio_pci *v);
 uint32_t virtio_pci_offered_legacy(const struct virtio_pci *v);
 void virtio_pci_accept(struct virtio_pci *v, uint64_t features);
 
+/* Device status; 0 written resets the device. */
 uint8_t virtio_pci_read_status(const struct virtio_pci *v);
 void virtio_pci_write_status(struct virtio_pci *v, uint8_t value, bool modern);
 uint8_t virtio_pci_read_isr(struct virtio_pci *v); /* and the line goes down */

@@ -86,6 +86,7 @@ bool sandbox_reset(struct sandbox *s);
  * -errno. */
 int sandbox_pin(struct sandbox *s, int cpu);
 
+/* The process, for messages and /proc. */
 int sandbox_pid(const struct sandbox *s);
 
 /*

@@ -25,6 +25,8 @@ enum picture_news { PICTURE_GONE = -1, PICTURE_NOTHING, PICTURE_CHANGED, PICTURE
 enum picture_news picture_next(struct picture *picture);
 void picture_shown(struct picture *picture);
 
+/* What the window's user did, to the monitor: a key of devices/keys.h, movement and buttons
+ * (DISPLAY_), text to be typed. */
 void picture_key(struct picture *picture, unsigned key, bool down);
 void picture_pointer(struct picture *picture, int dx, int dy, int dz, unsigned buttons);
 void picture_text(struct picture *picture, const char *text);

@@ -18,6 +18,7 @@ struct aml {
 
 /* --- Bytes -------------------------------------------------------------- */
 
+/* At the end, or at `at`: size bytes of value, little-endian; zeroes up to a multiple of `to`. */
 void aml_put(struct aml *a, uint64_t value, unsigned size);
 void aml_text(struct aml *a, const char *text); /* without the final 0 */
 void aml_align(struct aml *a, unsigned to);
@@ -57,9 +58,11 @@ enum {
     AML_RETURN = 0xa4,
 };
 
+/* A PkgLength, filled in by the second with all that came in between. */
 size_t aml_length_begin(struct aml *a);
 void aml_length_end(struct aml *a, size_t at);
 
+/* The objects of these names and values. */
 void aml_name(struct aml *a, const char *segment);
 void aml_byte(struct aml *a, uint8_t value);
 void aml_dword(struct aml *a, uint32_t value);
@@ -84,6 +87,7 @@ struct aml_resources {
 struct aml_resources aml_resources_begin(struct aml *a, const char *name);
 void aml_resources_end(struct aml *a, const struct aml_resources *resources);
 
+/* A fixed window of ports. */
 void aml_io(struct aml *a, uint16_t base, uint8_t size);
 void aml_irq(struct aml *a, unsigned irq); /* an edge of an ISA IRQ */
 void aml_dma(struct aml *a, unsigned channel); /* of 8 bits, compatible timing */

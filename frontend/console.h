@@ -65,6 +65,7 @@ struct console_config {
 struct console *console_create(const struct console_config *config);
 void console_destroy(struct console *console);
 
+/* The end for a chip; the console's. */
 struct chardev *console_line(struct console *console);
 
 /* Text of ours among the guest's output, with \n at lines' ends. It is never waited for. */

@@ -15,6 +15,7 @@ enum { EXPLAIN_TEXT = 256 };
 struct explain_disasm *explain_disasm_create(void);
 void explain_disasm_destroy(struct explain_disasm *d); /* NULL is allowed */
 
+/* The guest's instruction at eip. */
 void explain_disasm_guest(struct explain_disasm *d, const struct insn *in, uint32_t eip,
                           char text[EXPLAIN_TEXT]);
 

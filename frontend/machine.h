@@ -91,6 +91,7 @@ int machine_close(struct machine *machine, struct error *error);
 /* run.c: runs the guest until machine->stop says why not any more. */
 void run_machine(struct machine *machine);
 
+/* The host's monotonic clock. */
 uint64_t machine_host_ns(void);
 
 #endif

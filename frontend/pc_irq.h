@@ -56,6 +56,7 @@ struct pc_irq_view {
     struct ioapic_view ioapic;
 };
 
+/* Changes nothing. */
 void pc_irq_look(const struct pc_irq *irqs, struct pc_irq_view *view);
 
 /* IA32_APIC_BASE's enable bit was written. */

@@ -51,6 +51,7 @@ void pc_pci_quiet(struct pc_pci *pci);
 /* Pushes collected output to the host. */
 void pc_pci_idle(struct pc_pci *pci);
 
+/* For those who look at it. */
 struct pci_bus *pc_pci_bus(struct pc_pci *pci);
 
 /* NULL: there is none. */

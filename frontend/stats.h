@@ -34,6 +34,7 @@ struct stats_source {
  * count was not counted): without "time", "instructions" and "address_spaces". */
 struct json_t *stats_now(const struct stats_source *source, bool accounted);
 
+/* -stats: the tables. */
 void stats_print(FILE *out, const struct stats_source *source);
 
 /* Can the file be written at the end? Touches nothing. 0, or -1 with *error. */

@@ -14,6 +14,7 @@ struct kvm_kind {
     bool hardware;      /* by VT-x or SVM */
 };
 
+/* Reads /sys; what it does not find stays NULL and false. */
 void kvm_kind_of_host(struct kvm_kind *kind);
 
 /* What a guest of a second's length found. */

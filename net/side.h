@@ -59,6 +59,7 @@ uint8_t *side_room(struct side *side, size_t size);
 void side_input(struct side *side, size_t size, const struct netdev_offload *offload);
 void side_dropped(struct side *side);
 
+/* The host's monotonic clock. */
 int64_t side_now_ms(void);
 /* Puts the sentence into why; returns -1. */
 int side_error(char *why, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -57,6 +57,7 @@ int p9_find_node(struct p9 *p9, const struct p9_node *node);
 /* What the fid has open, or what is at its path. */
 int p9_stat_fid(struct p9 *p9, const struct p9_fid *fid, struct stat *st);
 
+/* What a file is called in messages; its own also below mount points. */
 struct p9_qid p9_qid_of(const struct p9 *p9, const struct stat *st);
 
 /* --- Messages: 0 with the answer in out, or -errno -------------------------- */

@@ -51,6 +51,7 @@ struct format_block {
     uint64_t written_tsc, host_ns; /* when it was written; the same moment */
 };
 
+/* FORMAT_HEADER_SIZE bytes. */
 void format_put_header(uint8_t *out, const struct format_header *header);
 
 /* NULL, or what is wrong with it. */

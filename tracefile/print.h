@@ -10,6 +10,7 @@
 /* time, mode, eip, kind, values: "  0.001234567 kernel  c0101234 exception  vector=14 ..." */
 void print_text(FILE *out, struct reader *reader, const struct filter *filter);
 
+/* How many events there are of each kind, and over what time. */
 void print_summary(FILE *out, struct reader *reader, const struct filter *filter);
 
 /* All kinds of events, their groups and values. */

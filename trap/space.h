@@ -51,6 +51,7 @@ enum mem_fill space_fill(struct space *space, struct vcpu *vcpu, uint64_t gla,
 /* May it run deprivileged as it is now: 32-bit code in flat segments? */
 bool space_allowed(const struct space *space, const struct vcpu *vcpu);
 
+/* To the sandbox, before it runs; its FPU state back, after. */
 void space_put(struct space *space, struct vcpu *vcpu, struct sandbox_regs *regs);
 void space_get_fpu(struct space *space, struct vcpu *vcpu);
 
