@@ -426,6 +426,16 @@ enum mem_fill mem_fill(struct vcpu *vcpu, uint64_t gla, unsigned size, enum mem_
     return tlb_hit(vcpu->tlb[user], access, gla) ? MEM_FILLED : MEM_SPECIAL;
 }
 
+bool mem_device_read(struct vcpu *vcpu, uint64_t gla, unsigned size, uint64_t *value)
+{
+    struct place at;
+
+    if (crosses_page(gla, size) || !place_device(vcpu->tlb[vcpu->cpl == 3], gla, MEM_READ, &at))
+        return false;
+    *value = place_read_device(vcpu, &at, size);
+    return true;
+}
+
 /* --- Reports ---------------------------------------------------------------- */
 
 bool mem_debug_translate(struct vcpu *vcpu, uint64_t gla, uint64_t *gpa)

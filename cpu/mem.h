@@ -97,6 +97,9 @@ MUST_CHECK bool mem_fetch_ptr(struct vcpu *vcpu, uint64_t gla, const uint8_t **h
 enum mem_fill { MEM_FILLED, MEM_SPECIAL, MEM_DEVICE, MEM_FAULTED };
 enum mem_fill mem_fill(struct vcpu *vcpu, uint64_t gla, unsigned size, enum mem_access access);
 
+/* Reads a device that the TLB knows at gla, with the current CPL's rights. False: it knows none. */
+bool mem_device_read(struct vcpu *vcpu, uint64_t gla, unsigned size, uint64_t *value);
+
 /* gla to gpa by a walk that sets no bits and raises nothing: for debuggers and reports. */
 bool mem_debug_translate(struct vcpu *vcpu, uint64_t gla, uint64_t *gpa);
 /* Reads size bytes at gla for a report; false when any is not mapped RAM. */

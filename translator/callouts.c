@@ -358,6 +358,27 @@ static enum step execute_site(struct vcpu *vcpu, const struct slow_site *site, b
     return step;
 }
 
+/* MOV r32, m32, from a device: what drivers do most, without the interpreter's generality. False:
+ * nothing has been done. */
+static bool load_device(struct vcpu *vcpu, const struct slow_site *site, uint64_t gla,
+                        uint32_t info)
+{
+    const struct insn *in = &site->in;
+    uint64_t value;
+
+    if (info != (MEM_READ << 8 | 4) || !site->decoded || in->id != M_MOV || in->opcode != 0x8b ||
+        vcpu->cpl == 3 || vcpu->intr_shadow || vcpu->eflags & EFLAGS_RF || novt_log.topics)
+        return false;
+    bt_fpu_out(vcpu);
+    if (!mem_device_read(vcpu, gla, 4, &value))
+        return false;
+    vcpu->gpr[in->reg] = (uint32_t)value;
+    vcpu->rip = (uint32_t)(vcpu->rip + in->len);
+    vcpu->stats.insns_interp++;
+    translator_of(vcpu)->stats.interpreted++;
+    return true;
+}
+
 static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void *resume)
 {
     struct translator *t = translator_of(vcpu);
@@ -393,6 +414,8 @@ static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, c
     spent_rename(vcpu->spent, fill == MEM_SPECIAL ? SPENT_TRACE : SPENT_CALLOUT);
     vcpu->bt.leave = 0;
     plain = site->decoded && site->in.id == M_MOV;
+    if (fill == MEM_DEVICE && load_device(vcpu, site, gla, info))
+        return after_insn(vcpu, unit, i, true);
     if (execute_site(vcpu, site, fill == MEM_DEVICE || info & ACCESS_FPU) != STEP_NEXT)
         return go_on(vcpu);
     return after_insn(vcpu, unit, i, plain);
