@@ -93,23 +93,34 @@ static const char *table_name(enum shadowmm_table state)
     return names[state];
 }
 
+/* What print says of the step; to be freed. NULL: no memory. */
+static char *step_text(void (*print)(FILE *out, const struct paging_step *step),
+                       const struct paging_step *step)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    if (!out)
+        return NULL;
+    print(out, step);
+    if (!fclose(out))
+        return text;
+    free(text);
+    return NULL;
+}
+
 /* A paging structure's entry, and what the shadow knows of it. */
 static json_t *step_row(struct control_call *call, const struct paging_step *step)
 {
     struct vcpu *vcpu = call->machine->vcpu;
     int digits = 2 * (int)paging_format(vcpu)->entry_bytes;
-    char *entry = NULL, *name = NULL;
-    FILE *out = open_memstream(&entry, &(size_t){ 0 });
-    FILE *names = open_memstream(&name, &(size_t){ 0 });
+    char *entry = step_text(describe_entry, step), *name = step_text(describe_step, step);
     json_t *row = json_object();
     uint64_t copy = 0;
     enum shadowmm_table state;
 
-    if (out && names) {
-        describe_entry(out, step);
-        describe_step(names, step);
-    }
-    if (out && names && !fclose(out) && !fclose(names)) {
+    if (entry && name) {
         json_object_set_new(row, "name", json_string(name));
         json_object_set_new(row, "text", json_string(entry));
     }
