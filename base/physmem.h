@@ -8,8 +8,9 @@
  *
  * Invariants:
  *  P1. Everybody who writes guest RAM (interpreter, translated code's slow path, DMA, loaders) goes
- *      through physmem_write() or calls physmem_written() after the bytes are there, unless
- *      watch[gfn] was 0 when it got its pointer and it hears of every later watch (the TLBs do).
+ *      through physmem_write() or calls physmem_written() after the bytes are there (WATCH_CODE:
+ *      or before, if no code is made meanwhile), unless watch[gfn] was 0 when it got its pointer
+ *      and it hears of every later watch (the TLBs do).
  *  P2. A frame's watch bits only rise through physmem_watch(), which tells on_watch before it
  *      returns, so that cached write permissions are taken back first.
  *  P3. Nothing is cached about a frame when its kind has changed: physmem_set_kind() tells

@@ -325,6 +325,16 @@ static uint64_t span_limit(const struct segment *s, uint64_t offset, uint64_t si
     return top - offset + 1 < size ? top - offset + 1 : size;
 }
 
+/* Code was made from the frame and nobody else watches it: all that is about to be written is told
+ * of at once. */
+static bool announce(struct vcpu *vcpu, const struct place *at, uint64_t size)
+{
+    if (physmem_watched(vcpu->mem, at->gpa >> PAGE_SHIFT) != WATCH_CODE)
+        return false;
+    physmem_written(vcpu->mem, at->gpa, size);
+    return true;
+}
+
 bool mem_span(struct vcpu *vcpu, unsigned seg, uint64_t offset, bool write, uint64_t *size,
               uint8_t **host)
 {
@@ -337,7 +347,9 @@ bool mem_span(struct vcpu *vcpu, unsigned seg, uint64_t offset, bool write, uint
     *size = span_limit(&vcpu->seg[seg], offset, *size);
     if (*size > PAGE_SIZE - (gla & PAGE_MASK))
         *size = PAGE_SIZE - (gla & PAGE_MASK);
-    *host = (write && (at.watched || at.rom)) || at.debug ? NULL : at.host;
+    *host = (write && at.rom) || at.debug ? NULL : at.host;
+    if (*host && write && at.watched && !announce(vcpu, &at, *size))
+        *host = NULL;
     return false;
 }
 

@@ -60,8 +60,10 @@ MUST_CHECK bool mem_segment(struct vcpu *vcpu, unsigned seg, uint64_t offset, un
 /*
  * A host pointer to the RAM behind seg:offset, good for the returned number of bytes (1 to *size,
  * not across the page end), until the next call into this file. Returns false when that succeeded;
- * *host is NULL (and *size the bytes to the page end, at most) where it is MMIO, or where a watched
- * frame or ROM is to be written: then go through mem_read/mem_write. For string instructions.
+ * *host is NULL (and *size the bytes to the page end, at most) where it is MMIO, or where ROM or a
+ * watched frame is to be written: then go through mem_read/mem_write. To a frame that only code was
+ * made from the write has been told of, so ask for no more than will be written. For string
+ * instructions.
  */
 MUST_CHECK bool mem_span(struct vcpu *vcpu, unsigned seg, uint64_t offset, bool write,
                          uint64_t *size, uint8_t **host);

@@ -219,6 +219,29 @@ static void copy_over_code(void)
     }
 }
 
+/* By an instruction in another page, and more bytes than one patch writes: what ran before is gone,
+ * what is beside it stays. */
+static void copy_over_other_code(void)
+{
+    uint8_t *routine = pages() + 0xd40, *beside = pages() + 0xd80, *source = paging_page(2) + 5;
+
+    put_load(beside, 0xbe51de);
+    for (unsigned i = 0; i < REPEAT; i++) {
+        struct code c = { paging_page(2) + 0x100 };
+        struct frame f = trap_frame((uint32_t)c.at, ring);
+
+        put_load(source, 0xc0de0000 + i);
+        code_bytes(&c, 2, 0xa4f3); /* rep movsb */
+        code_end(&c);
+        f.esi = (uint32_t)source;
+        f.edi = (uint32_t)routine;
+        f.ecx = 16;
+        trap_run(&f);
+        expect_eax(routine, 0xc0de0000 + i, "copied routine");
+        expect_eax(beside, 0xbe51de, "beside it");
+    }
+}
+
 /* --- Data beside code --------------------------------------------------- */
 
 /* Code that writes data in its own page all the time must go on to work, and the stack too. */
@@ -399,6 +422,7 @@ static const struct test {
     { "outside", write_from_outside, false },
     { "writers", write_by_everything, false },
     { "rep-movs", copy_over_code, false },
+    { "rep-movs-other", copy_over_other_code, false },
     { "data-beside", data_in_the_same_page, false },
     { "jit-calls", compile_and_call, false },
     { "jit-loop", compile_in_a_loop, false },

@@ -370,6 +370,15 @@ static void start_ins(struct machine *m, unsigned count, uint32_t to)
     m_code(m, "\xf3\x66\x6d", 3);
 }
 
+static uint64_t heard; /* bytes */
+
+static void hear(void *arg, uint64_t gpa, uint64_t size)
+{
+    (void)arg;
+    (void)gpa;
+    heard += size;
+}
+
 static void test_ins_strings(struct machine *m)
 {
     struct vcpu *v = m->vcpu;
@@ -397,10 +406,18 @@ static void test_ins_strings(struct machine *m)
     interp_step(v);
     CHECK_EQ(m->port_reads, 3);
     CHECK_EQ(m_get(m, AT_DATA + 0xffd, 2) << 16 | m_get(m, AT_DATA + 0xfff, 2), 0x11111112);
-    physmem_watch(&m->pm, AT_DATA >> PAGE_SHIFT, WATCH_CODE); /* who watches must hear of it */
+    physmem_watch(&m->pm, AT_DATA >> PAGE_SHIFT, WATCH_TABLE); /* who watches must hear of it */
     start_ins(m, 3, AT_DATA);
     interp_step(v);
     CHECK_EQ(strings << 8 | m->port_reads, 3);
+    physmem_unwatch(&m->pm, AT_DATA >> PAGE_SHIFT, WATCH_TABLE);
+    physmem_watch(&m->pm, AT_DATA >> PAGE_SHIFT, WATCH_CODE); /* ... of code all at once */
+    m->pm.on_write = hear;
+    start_ins(m, 3, AT_DATA);
+    interp_step(v);
+    CHECK_EQ(strings << 8 | m->port_reads, 1 << 8 | 3);
+    CHECK_EQ(heard, 6);
+    m->pm.on_write = NULL;
     physmem_unwatch(&m->pm, AT_DATA >> PAGE_SHIFT, WATCH_CODE);
     m_protected(m, 3); /* a page that is missing after 3 words */
     map_all(m);
