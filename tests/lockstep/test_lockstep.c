@@ -180,16 +180,19 @@ static void run(struct machine *m)
     while (why == EXIT_REQUEST);
 }
 
+#define STEPS_MAX 1000000 /* where others take hundreds: a random jump has made a loop */
+
 /* Under direct execution, step by step: true when it met something that the bare CPU is documented
- * to do differently. */
+ * to do differently, or does not end. */
 static bool run_watched(struct machine *m)
 {
     struct vcpu *v = m->vcpu;
 
-    while (m->stop.end == VM_RUNNING && !(v->halted && !vcpu_can_interrupt(v))) {
+    for (unsigned steps = 0; m->stop.end == VM_RUNNING && !(v->halted && !vcpu_can_interrupt(v));
+         steps++) {
         bool user = v->cpl == 3 && !vcpu_can_interrupt(v);
 
-        if (user && documented_next(v))
+        if (steps == STEPS_MAX || (user && documented_next(v)))
             return true;
         interp_step(v);
         if (user && ((v->cpl == 0 && documented_faulted()) || documented_overwritten(v)))
