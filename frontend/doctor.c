@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/seccomp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -26,6 +27,7 @@
 #include <unistd.h>
 
 #include "direct/sandbox.h"
+#include "frontend/cgroup.h"
 #include "frontend/confine.h"
 #include "kvm/kvm.h"
 
@@ -179,6 +181,7 @@ static void look_at_limits(struct host *host)
 {
     static const char *const overcommit[] = { "heuristic", "always", "never" };
     long mode = read_number("/proc/sys/vm/overcommit_memory");
+    uint64_t memory = cgroup_limit("memory", "memory.max", "memory.limit_in_bytes");
     struct rlimit space;
     struct sysinfo info;
 
@@ -189,6 +192,9 @@ static void look_at_limits(struct host *host)
         line("memory", "%llu MiB, %llu MiB of it free",
              (unsigned long long)info.totalram * info.mem_unit >> 20,
              (unsigned long long)info.freeram * info.mem_unit >> 20);
+    if (memory != UINT64_MAX)
+        line("memory of this group", "%" PRIu64 " MiB (memory.max); a guest that has more is "
+             "killed, with novt", memory >> 20);
     if (!getrlimit(RLIMIT_AS, &space) && space.rlim_cur != RLIM_INFINITY)
         line("ulimit -v", "%llu MiB; a guest takes 4096 and more",
              (unsigned long long)space.rlim_cur >> 20);
@@ -203,6 +209,7 @@ static const char *yes_or_errno(long result)
 
 static void look_at_facilities(void)
 {
+    uint64_t tasks = cgroup_limit("pids", "pids.max", "pids.max");
     struct user_desc nothing[1];
     struct rlimit processes;
     long fd = syscall(SYS_pidfd_open, getpid(), 0);
@@ -221,6 +228,9 @@ static void look_at_facilities(void)
     else
         line("processes", "%llu of yours (ulimit -u); novt takes two or three, and two for each "
              "guest program that computes", (unsigned long long)processes.rlim_cur);
+    if (tasks != UINT64_MAX)
+        line("tasks of this group", "%" PRIu64 " (pids.max), direct execution takes four and more",
+             tasks);
 }
 
 /* All of it at once: a sandbox is made and runs an instruction. */
