@@ -46,6 +46,7 @@ static struct scene {
     uint64_t table[2][TABLE_SIZE / 8]; /* GDT; LDT's pool is as the GDT's */
     uint64_t gate[8];
     bool wide_stack;
+    bool limits;           /* the pool's first two: code of one base, two limits */
 } scene;
 
 static uint8_t stream[ROOM];
@@ -144,6 +145,7 @@ static uint32_t offset_in(uint16_t selector, unsigned function)
 }
 
 enum function { RET_FAR, RET_FAR_DROP, IRET, IRET_OTHER, FUNCTIONS_KNOWN };
+enum { JUMP_AT = 8, LAST = FUNCTION_COUNT - 1 }; /* jmp cx, in a function; a RET_FAR at the end */
 
 static uint64_t gate(void)
 {
@@ -163,6 +165,9 @@ static void make_tables(void)
 
     for (unsigned i = 0; i < 2 * POOL_SIZE; i++)
         scene.table[i / POOL_SIZE][POOL / 8 + i % POOL_SIZE] = of_the_pool(i % POOL_SIZE);
+    for (unsigned i = 0; i < 2 && scene.limits; i++)
+        scene.table[0][POOL / 8 + i] = descriptor(main | (scene.wide ? SEG_DB : 0), FUNCTIONS,
+                                                  FUNCTION_SIZE * (i ? LAST : FUNCTION_COUNT) - 1);
     scene.table[0][MAIN / 8] = descriptor(main | (scene.wide ? SEG_DB : 0), CODE, 0xffff);
     scene.table[0][FLAT / 8] = descriptor(SEG_S | SEG_P | SEG_WRITABLE | SEG_ACCESSED | SEG_DB |
                                           SEG_G | SEG_DPL, 0, UINT32_MAX);
@@ -298,6 +303,21 @@ static void put_far(void)
     }
 }
 
+/* Calls into both segments of one base, and from there to the last function, which one of them does
+ * not reach: so not when the other has just been there, either (D2, U8). */
+static void put_limits(void)
+{
+    for (unsigned left = 4 + rnd() % 4; left; left--) {
+        bool reaches = one_in(2), jump = one_in(reaches ? 2 : 6);
+        uint16_t selector = (uint16_t)((reaches ? POOL : POOL + 8) | scene.cpl);
+
+        if (jump)
+            PUT(0xb9), put_imm(offset_in(selector, LAST), scene.wide);
+        PUT(0x9a), put_imm(offset_in(selector, RET_FAR) + (jump ? JUMP_AT : 0), scene.wide);
+        put_imm(selector, false);
+    }
+}
+
 static void put_int(void)
 {
     PUT(0xcd, VECTOR + rnd() % 8);
@@ -362,6 +382,10 @@ static void put_move(void)
 
 static void put_piece(void)
 {
+    if (scene.limits && one_in(4)) {
+        put_limits();
+        return;
+    }
     switch (rnd() % 16) {
     case 0: case 1: case 2: case 3: put_load(); break;
     case 4: case 5: case 6: case 7: put_far(); break;
@@ -408,6 +432,7 @@ static void make(uint64_t seed)
     scene.wide = one_in(2);
     scene.wide_stack = one_in(4) ? !scene.wide : scene.wide;
     scene.cpl = cpls[rnd() % 6];
+    scene.limits = one_in(8);
     scene.sp = one_in(12) ? rnd() % 8 : 0x800 + rnd() % 4;
     make_tables();
     memset(stream, 0xf4, sizeof(stream));
@@ -426,13 +451,16 @@ static void load_functions(struct machine *m)
         [IRET_OTHER] = { 0x40, 0x66, 0xcf },
         [FUNCTIONS_KNOWN + RET_FAR] = { 0x40, 0x66, 0xcb },
         [FUNCTIONS_KNOWN + RET_FAR_DROP] = { 0x40, 0x66, 0xca, 4, 0 },
+        [LAST] = { 0x40, 0xcb },
     };
+    static const uint8_t jump[] = { 0xff, 0xe1 };
     uint8_t filler[FUNCTION_SIZE * FUNCTION_COUNT];
 
     memset(filler, 0xf4, sizeof(filler));
     for (unsigned i = 0; i < FUNCTION_COUNT; i++)
         for (unsigned n = 0; n < sizeof(code[i]) && code[i][n]; n++)
             filler[i * FUNCTION_SIZE + n] = code[i][n];
+    memcpy(filler + FUNCTION_SIZE * RET_FAR + JUMP_AT, jump, sizeof(jump));
     filler[FUNCTION_SIZE * RET_FAR_DROP + 3] = 0;
     filler[FUNCTION_SIZE * (FUNCTIONS_KNOWN + RET_FAR_DROP) + 4] = 0;
     physmem_write(&m->mem, FUNCTIONS, filler, sizeof(filler));
