@@ -13,6 +13,7 @@ struct config_boot {
     char order[BOOT_PLACES + 1]; /* letters, of a c d n; "" when not given */
     char once[BOOT_PLACES + 1];  /* likewise, for the first boot alone */
     bool menu;
+    bool no_floppy_check; /* -no-fd-bootchk */
 };
 
 /* 0, or -1 with *error. */

@@ -274,6 +274,7 @@ TAKE_STRING(take_log_file, log_file)
 
 TAKE_FLAG(take_no_reboot, no_reboot, true)
 TAKE_FLAG(take_snapshot, drives.snapshot, true)
+TAKE_FLAG(take_no_floppy_check, boot.no_floppy_check, true)
 TAKE_FLAG(take_nographic, nographic, true)
 TAKE_FLAG(take_stats, stats, true)
 TAKE_FLAG(take_stopped, debug.stopped, true)

@@ -234,6 +234,7 @@ static int create_board(struct machine *m, struct error *error)
         .latency = m->vcpu->spent ? &m->stats.latency : NULL,
         .debugcon = m->debugcon ? console_line(m->debugcon) : NULL,
         .boot_menu = m->config->boot.menu,
+        .no_floppy_check = m->config->boot.no_floppy_check,
         .debug_exit = m->config->debug_exit,
         .debug_exit_base = m->config->debug_exit_base,
         .debug_exit_size = m->config->debug_exit_size,

@@ -1,11 +1,14 @@
 /* novt: the command line, the log, and the only exit. */
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "cpu/cpuid.h"
@@ -199,10 +202,19 @@ static int work(struct config *config, int argc, char **argv)
     return flush_output(EX_OK);
 }
 
+/* Who has closed one of them must not get a file of ours in its place. */
+static void open_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            abort();
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
 
+    open_standard();
     if (argc > 2 && !strcmp(argv[1], "window")) /* display/window.c has started us */
         return window_process(argc - 2, argv + 2);
     signal(SIGPIPE, SIG_IGN);

@@ -87,6 +87,7 @@ struct pc_config {
     struct blockdev *floppy;    /* drive A; NULL: none, and no controller */
     const struct boot_real *kernel; /* what firmware is to start; NULL: nothing of ours */
     const char *boot_order;     /* pc_set_boot_order(); NULL: cad */
+    bool no_floppy_check;       /* floppies without 55h AAh are started, too */
 
     bool debug_exit;            /* -device isa-debug-exit */
     uint16_t debug_exit_base;   /* QEMU's default is 0x501 */

@@ -112,7 +112,7 @@ static void put_boot_order(uint8_t *cmos, const char *order)
     for (unsigned i = 0; i < 3 && order[i]; i++)
         code[i] = boot_code(order[i]);
     cmos[AT_BOOT_1_2] = code[0] | code[1] << 4;
-    cmos[AT_BOOT_3] = (uint8_t)(code[2] << 4) | NO_FLOPPY_CHECK;
+    cmos[AT_BOOT_3] = (uint8_t)(code[2] << 4);
 }
 
 static void put_memory(uint8_t *cmos, uint64_t size)
@@ -137,6 +137,7 @@ void pc_cmos_fill(struct mc146818 *rtc, const struct pc_config *config, uint8_t 
         cmos[AT_FLOPPIES] = (uint8_t)(fdc_drive_kind(config->floppy) << 4);
     put_disks(cmos, config);
     put_boot_order(cmos, config->boot_order ? config->boot_order : "cad");
+    cmos[AT_BOOT_3] |= config->no_floppy_check ? NO_FLOPPY_CHECK : 0;
     for (unsigned i = AT_FLOPPIES; i < AT_SUM; i++)
         sum += cmos[i];
     cmos[AT_SUM] = sum >> 8; /* high byte first, here alone */

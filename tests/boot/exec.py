@@ -98,8 +98,9 @@ def try_interrupt(novt):
 
 
 def try_reader(novt):
-    """A reader that goes ends the writer, as it would here."""
-    with novt.start(["yes"], stdout=subprocess.PIPE) as process:
+    """A reader that goes ends the writer, as here; standard input is closed, and so at its end."""
+    with novt.start(["sh", "-c", "cat; exec yes"], stdout=subprocess.PIPE,
+                    preexec_fn=lambda: os.close(0)) as process:
         check("first line", process.stdout.readline(), b"y\n")
         process.stdout.close()
         check("status of a broken pipe", process.wait(SECONDS), 141)

@@ -103,6 +103,10 @@ def order(test):
         if letters == "a":
             options = ["-boot", "order=c,once=a"]  # and c after a reset: unit/test_pc.c
         test.run(f"order '{letters}'", [*media, *options], number, contents[which], write)
+    unmarked = contents[0][:510] + b"\0\0" + contents[0][512:]
+    media[1] = test.file("u.img", unmarked)
+    for option, which, number in ([], contents[1], "80"), (["-no-fd-bootchk"], unmarked, "00"):
+        test.run(f"unmarked {option}", [*media, "-boot", "order=ac", *option], number, which)
     test.run("only the CD", ["-cdrom", test.folder / "d.iso"], "00", contents[2], PROTECTED)
 
 
