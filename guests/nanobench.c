@@ -214,8 +214,10 @@ static void measure(const struct nano *nano, const struct nano_rules *rules)
     struct nano_rules its = *rules;
     uint64_t idle = 0;
 
-    if (nano->batch)
+    if (nano->batch) { /* not less when it is to be fast: a monitor may take as long to settle */
+        its.round = (uint64_t)time_tsc_khz() * ROUND_MS;
         divide(&its.round, BATCHES_PER_ROUND);
+    }
     if (nano->waits) {
         idle = (uint64_t)HLT_TICKS * 1000 * time_tsc_khz();
         divide(&idle, TIME_PIT_HZ);
