@@ -19,22 +19,22 @@ static struct adapt_site *site_of(const struct translator *t, uint64_t gpa)
     return &t->adapt[(gpa ^ gpa >> 14) & (ADAPT_SIZE - 1)];
 }
 
-/* Asked for each instruction that is translated, most of which are in frames without sites. */
-const struct adapt_site *adapt_site(const struct translator *t, uint64_t gpa)
+static unsigned adapt_bit(uint64_t gpa)
 {
-    uint64_t frame = (gpa >> PAGE_SHIFT) % ADAPT_FRAMES;
-    const struct adapt_site *site = site_of(t, gpa);
-
-    if (!(t->adapt_frames[frame / 64] >> frame % 64 & 1))
-        return NULL;
-    return site->gpa == gpa ? site : NULL;
+    return (gpa ^ gpa >> 16) % ADAPT_FILTER;
 }
 
-bool adapt_uses_tlb(const struct translator *t, uint64_t gpa)
+/* Asked for each instruction that is translated, few of which have ever faulted: the filter stays
+ * in the host's nearest caches, what it stands for does not. */
+const struct adapt_site *adapt_site(const struct translator *t, uint64_t gpa)
 {
-    const struct adapt_site *site = adapt_site(t, gpa);
+    unsigned bit = adapt_bit(gpa);
+    const struct adapt_site *site;
 
-    return site && site->tlb;
+    if (!(t->adapt_filter[bit / 64] >> bit % 64 & 1))
+        return NULL;
+    site = site_of(t, gpa);
+    return site->gpa == gpa ? site : NULL;
 }
 
 bool adapt_calls(const struct translator *t, uint64_t gpa)
@@ -42,13 +42,6 @@ bool adapt_calls(const struct translator *t, uint64_t gpa)
     const struct adapt_site *site = adapt_site(t, gpa);
 
     return site && site->call;
-}
-
-bool adapt_fetches(const struct translator *t, uint64_t gpa)
-{
-    const struct adapt_site *site = adapt_site(t, gpa);
-
-    return site && site->fetch;
 }
 
 void adapt_forget(struct translator *t, uint64_t gpa)
@@ -61,10 +54,9 @@ static struct adapt_site *claim(struct translator *t, const struct unit *unit, u
                                 enum adapt_cause cause)
 {
     uint64_t gpa = unit->gpa + unit->insn[insn].guest;
-    uint64_t frame = (gpa >> PAGE_SHIFT) % ADAPT_FRAMES;
     struct adapt_site *site = site_of(t, gpa);
 
-    t->adapt_frames[frame / 64] |= 1ull << frame % 64;
+    t->adapt_filter[adapt_bit(gpa) / 64] |= 1ull << adapt_bit(gpa) % 64;
     if (site->gpa != gpa)
         *site = (struct adapt_site){ .gpa = gpa };
     site->met[cause] += site->met[cause] != UINT16_MAX;

@@ -33,19 +33,18 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
     count_emit_entry(b);
     record_emit(b);
     while (!b->ended && !b->full) {
+        const struct adapt_site *site = adapt_site(b->t, b->gpa + used);
+        bool patched = b->gpa2 == NO_GPA && site && site->fetch;
         struct insn in;
-        bool patched;
         int len;
 
         b->at = b->eip + used;
         if (b->insns == UNIT_INSNS || here(b) > UNIT_SOFT || used == room ||
-            (b->insns && (b->gpa2 != NO_GPA || adapt_fetches(b->t, b->gpa + used) ||
-                          is_stop(b)))) {
+            (b->insns && (b->gpa2 != NO_GPA || patched || is_stop(b)))) {
             count_emit_insns(b);
             exit_direct(b, b->at);
             break;
         }
-        patched = b->gpa2 == NO_GPA && adapt_fetches(b->t, b->gpa + used);
         len = decode(&in, code + used, room - used < INSN_MAX ? room - used : INSN_MAX, mode);
         if (len <= 0 && b->insns) {
             count_emit_insns(b);
@@ -63,7 +62,7 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
         }
         b->insn[b->insns - 1].fop = (uint16_t)((in.opcode & 7) << 8 | in.modrm);
         feature_limit(b->t->vcpu->model, &in);
-        b->adapted = b->key & KEY_WINDOW && adapt_uses_tlb(b->t, b->gpa + used);
+        b->adapted = b->key & KEY_WINDOW && site && site->tlb;
         if (b->t->counting && in.info->attr & (A_BRANCH | A_FAR | A_ENDS)) {
             b->insn[b->insns - 1].counts = 1;
             count_emit_insns(b);

@@ -202,7 +202,7 @@ struct adapt_site {
 };
 
 #define ADAPT_SIZE 16384
-#define ADAPT_FRAMES 4096
+#define ADAPT_FILTER 65536
 
 struct cached {
     const uint8_t *host; /* where its code begins */
@@ -266,8 +266,8 @@ struct translator {
     uint32_t pending_eip;
     uint64_t thunks;            /* offset of the jumps to switch.S at the start of the cache */
     struct adapt_site *adapt;   /* hashed by gpa */
-    /* bit n: frames whose number is n modulo ADAPT_FRAMES may have sites */
-    uint64_t adapt_frames[ADAPT_FRAMES / 64];
+    /* bit n: addresses whose adapt_bit() is n may have sites */
+    uint64_t adapt_filter[ADAPT_FILTER / 64];
     struct slow_site slow[SLOW_SITES]; /* by resume; units that are gone are not in it */
     uint64_t gs_base;           /* as the host's register has it */
     uint64_t sampled_at;        /* TSC */
@@ -360,14 +360,12 @@ void chain_free(struct translator *t, struct unit *unit);
 /* --- adapt.c --- */
 void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, enum adapt_cause cause);
 void adapt_trapped(struct translator *t, struct unit *unit, unsigned insn);
-bool adapt_uses_tlb(const struct translator *t, uint64_t gpa);
 void adapt_forget(struct translator *t, uint64_t gpa); /* for tests */
 /* What is known of the instruction at gpa; NULL: nothing. */
 const struct adapt_site *adapt_site(const struct translator *t, uint64_t gpa);
 bool adapt_calls(const struct translator *t, uint64_t gpa);
 /* The byte at gpa of a unit's code has been written by itself. */
 void adapt_patched(struct translator *t, const struct unit *unit, uint64_t gpa);
-bool adapt_fetches(const struct translator *t, uint64_t gpa);
 /* The unit of such an instruction has been executed. */
 void adapt_fetched(struct translator *t, struct unit *unit);
 
