@@ -22,10 +22,14 @@ static void flush_both(struct vcpu *vcpu)
     vcpu->stats.tlb_flushes++;
 }
 
+/* All of the page: how large it was when it was filled, nobody knows (SDM 3, 4.10.4.1). */
 static void drop_page(struct vcpu *vcpu, uint64_t gla)
 {
-    tlb_drop(vcpu->tlb[0], gla, 1);
-    tlb_drop(vcpu->tlb[1], gla, 1);
+    uint64_t largest = vcpu->cr4 & (CR4_PSE | CR4_PAE) ? 1u << 22 : PAGE_SIZE;
+
+    gla &= ~(largest - 1);
+    tlb_drop(vcpu->tlb[0], gla, largest);
+    tlb_drop(vcpu->tlb[1], gla, largest);
 }
 
 static const struct mmu_ops plain_ops = {

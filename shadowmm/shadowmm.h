@@ -109,6 +109,10 @@ void shadowmm_jump_flush(struct shadowmm *sm, unsigned set);
 /* Forgets this address in all views. */
 void shadowmm_jump_drop(struct shadowmm *sm, uint64_t eip);
 
+/* INVLPG, where it takes no more than gla's page, and not the one at rip: nothing is to be left for
+ * it (bt.leave). False: nothing was done, it is mem_invlpg()'s. */
+bool shadowmm_invlpg_page(struct shadowmm *sm, uint64_t gla);
+
 /* For physmem's on_write: a frame with WATCH_TABLE has been written. */
 void shadowmm_table_written(struct shadowmm *sm, uint64_t gpa, uint64_t size);
 

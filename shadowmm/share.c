@@ -127,6 +127,13 @@ void share_check(struct shadowmm *sm)
     }
 }
 
+bool share_agrees(const struct shadowmm *sm, uint64_t gla)
+{
+    unsigned index = (unsigned)((uint32_t)gla >> top_shift(sm));
+
+    return !sm->share.on || !entry_contradicts(sm->share.entry[index], top_entry(sm, index));
+}
+
 bool share_invlpg(struct shadowmm *sm, uint64_t gla)
 {
     unsigned index = (unsigned)((uint32_t)gla >> top_shift(sm));
@@ -134,7 +141,7 @@ bool share_invlpg(struct shadowmm *sm, uint64_t gla)
     if (!sm->share.on)
         return false;
     share_drop(sm, gla & ~PAGE_MASK, PAGE_SIZE);
-    if (!entry_contradicts(sm->share.entry[index], top_entry(sm, index)))
+    if (share_agrees(sm, gla))
         return false;
     for (unsigned i = 0; i < sm->share.used; i++)
         if (sm->share.index[i] == index) {

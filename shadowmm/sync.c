@@ -155,7 +155,7 @@ static void forget(struct shadowmm *sm, struct table *t)
 
 static void trace(struct shadowmm *sm, struct table *t)
 {
-    t->unsync = false;
+    t->unsync = t->listed = false;
     t->fills = 0;
     physmem_watch(sm->vcpu->mem, t->gfn, WATCH_TABLE);
     copy_page(t->copy, table_memory(sm, t));
@@ -191,7 +191,7 @@ void sync_all(struct shadowmm *sm)
 {
     struct table *t = sm->unsync;
 
-    sm->unsync = NULL;
+    sm->unsync = sm->unsync_upper = NULL;
     while (t) {
         struct table *next = t->next_unsync;
 
@@ -202,7 +202,7 @@ void sync_all(struct shadowmm *sm)
 
 void sync_forget_all(struct shadowmm *sm)
 {
-    sm->unsync = NULL;
+    sm->unsync = sm->unsync_upper = NULL;
     for (uint64_t gfn = 0; gfn < sm->tables_end; gfn++)
         if (sm->table_of[gfn])
             forget(sm, sm->table_of[gfn]);
@@ -222,6 +222,7 @@ static struct table *table_for(struct shadowmm *sm, const struct walk *walk, uns
     t->gfn = gfn;
     t->entry_bytes = walk->entry_bytes;
     t->places = 0;
+    t->upper = false;
     t->idle = 0;
     sm->table_of[gfn] = t;
     if (gfn >= sm->tables_end)
@@ -249,6 +250,15 @@ static struct place *place_take(struct table *t, uint64_t fill)
     return t->places < PLACES_MAX ? &t->place[t->places] : oldest;
 }
 
+static void list_upper(struct shadowmm *sm, struct table *t)
+{
+    if (!t->unsync || !t->upper || t->listed)
+        return;
+    t->listed = true;
+    t->next_upper = sm->unsync_upper;
+    sm->unsync_upper = t;
+}
+
 /* Table i of the walk is t: S5. */
 static struct place *place_for(struct shadowmm *sm, struct table *t, const struct walk *walk,
                                unsigned i)
@@ -268,6 +278,8 @@ static struct place *place_for(struct shadowmm *sm, struct table *t, const struc
         sm->stats.tables_rebound++;
     }
     *p = (struct place){ .base = walk->table_base[i], .shift = walk->table_shift[i] };
+    t->upper |= p->shift != PAGE_SHIFT;
+    list_upper(sm, t);
     return p;
 }
 
@@ -301,26 +313,38 @@ bool sync_agrees(const struct shadowmm *sm, uint64_t gla, const struct walk *wal
     return true;
 }
 
-/* Drops the large page at gla, if it was made through an entry of t there. */
-static bool invlpg_place(struct shadowmm *sm, const struct table *t, const struct place *p,
-                         uint64_t gla)
+/* Is there a large page at gla, made through an entry of t there? */
+static bool is_large_at(const struct table *t, const struct place *p, uint64_t gla)
 {
     const uint64_t index = (gla - p->base) >> p->shift, large = PTE_P | PTE_PS;
 
-    if (p->shift == PAGE_SHIFT || gla < p->base || index >= table_entries(t) ||
-        (entry_at(t, t->copy, (unsigned)index) & large) != large)
-        return false;
-    drop_at(sm, p, (unsigned)index, (unsigned)index + 1);
-    return true;
+    return p->shift != PAGE_SHIFT && gla >= p->base && index < table_entries(t) &&
+           (entry_at(t, t->copy, (unsigned)index) & large) == large;
+}
+
+bool sync_is_large(const struct shadowmm *sm, uint64_t gla)
+{
+    for (const struct table *t = sm->unsync_upper; t; t = t->next_upper)
+        for (unsigned i = 0; i < t->places; i++)
+            if (is_large_at(t, &t->place[i], gla))
+                return true;
+    return false;
 }
 
 bool sync_invlpg(struct shadowmm *sm, uint64_t gla)
 {
     bool any = false;
 
-    for (const struct table *t = sm->unsync; t; t = t->next_unsync)
-        for (unsigned i = 0; i < t->places; i++)
-            any |= invlpg_place(sm, t, &t->place[i], gla);
+    for (const struct table *t = sm->unsync_upper; t; t = t->next_upper)
+        for (unsigned i = 0; i < t->places; i++) {
+            const struct place *p = &t->place[i];
+            unsigned index = (unsigned)((gla - p->base) >> p->shift);
+
+            if (!is_large_at(t, p, gla))
+                continue;
+            drop_at(sm, p, index, index + 1);
+            any = true;
+        }
     return any;
 }
 
@@ -373,5 +397,6 @@ void shadowmm_table_written(struct shadowmm *sm, uint64_t gpa, uint64_t size)
     t->fills = 0;
     t->next_unsync = sm->unsync;
     sm->unsync = t;
+    list_upper(sm, t);
     physmem_unwatch(sm->vcpu->mem, t->gfn, WATCH_TABLE);
 }

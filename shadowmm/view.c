@@ -199,19 +199,44 @@ static void layout_changed(struct vcpu *vcpu)
     root_changed(vcpu);
 }
 
+static bool is_running(const struct vcpu *vcpu, uint64_t gla)
+{
+    return gla >> PAGE_SHIFT == (vcpu->seg[SEG_CS].base + vcpu->rip) >> PAGE_SHIFT;
+}
+
+/* Gla's page, in all views. */
+static void drop_page(struct shadowmm *sm, uint64_t gla)
+{
+    uint32_t views = holders_of(sm, gla) & (uint32_t)((1ull << sm->view_count) - 1);
+
+    sm->stats.invlpgs++;
+    for (; views; views &= views - 1) {
+        struct view *view = &sm->view[__builtin_ctz(views)];
+
+        if (view->valid)
+            view_drop(sm, view, gla & ~PAGE_MASK, PAGE_SIZE);
+    }
+    holders_begin(sm, gla);
+}
+
 static void invlpg(struct vcpu *vcpu, uint64_t gla)
 {
     struct shadowmm *sm = of(vcpu);
 
-    sm->stats.invlpgs++;
     event_tell(vcpu, EVENT_invlpg, gla, 0, 0);
-    vcpu->bt.leave |= gla >> PAGE_SHIFT == (vcpu->seg[SEG_CS].base + vcpu->rip) >> PAGE_SHIFT;
+    vcpu->bt.leave |= is_running(vcpu, gla);
     vcpu->bt.leave |= sync_invlpg(sm, gla);
     vcpu->bt.leave |= share_invlpg(sm, gla);
-    for (unsigned i = 0; i < sm->view_count; i++)
-        if (sm->view[i].valid && holders_of(sm, gla) >> i & 1)
-            view_drop(sm, &sm->view[i], gla & ~PAGE_MASK, PAGE_SIZE);
-    holders_begin(sm, gla);
+    drop_page(sm, gla);
+}
+
+bool shadowmm_invlpg_page(struct shadowmm *sm, uint64_t gla)
+{
+    if (is_running(sm->vcpu, gla) || sync_is_large(sm, gla) || !share_agrees(sm, gla))
+        return false;
+    share_drop(sm, gla & ~PAGE_MASK, PAGE_SIZE);
+    drop_page(sm, gla);
+    return true;
 }
 
 static void note_writer(struct shadowmm *sm, uint64_t gfn)

@@ -95,12 +95,13 @@ struct table {
     uint64_t gfn;
     unsigned entry_bytes;
     bool unsync;
+    bool upper, listed;      /* some place has tables or large pages below it; in unsync_upper */
     unsigned places;
     struct place place[PLACES_MAX];
     uint64_t unsynced;       /* the fill before which it became unsync */
     unsigned fills;          /* since it was last compared */
     unsigned idle;           /* comparisons in a row without a fill before them */
-    struct table *next_unsync;
+    struct table *next_unsync, *next_upper;
     uint64_t copy[PAGE_SIZE / 8];
 };
 
@@ -141,6 +142,7 @@ struct shadowmm {
     struct holders holders[HOLDERS]; /* by page (holders.c) */
     uint64_t holders_regions[1024 / 64]; /* bit n: there may be some of the 4 MiB at n << 22 */
     struct table *unsync, *free_tables;
+    struct table *unsync_upper; /* of unsync: those that an INVLPG may take more than a page of */
     unsigned free_count;
     uint64_t fill;           /* counts page faults, so to speak: one fills a run at most */
     struct table_chunk *chunks;
@@ -224,6 +226,7 @@ void share_empty(struct shadowmm *sm);
 void share_drop(struct shadowmm *sm, uint64_t gla, uint64_t size);
 void share_check(struct shadowmm *sm);  /* another root, or the same anew */
 bool share_invlpg(struct shadowmm *sm, uint64_t gla); /* true: more than the page went */
+bool share_agrees(const struct shadowmm *sm, uint64_t gla); /* false: more than the page would go */
 void share_filled(struct shadowmm *sm, uint64_t gla); /* is about to be, through the current root */
 /* May code that begins at gla, with an instruction that ends at last, be in the jump table? */
 bool share_admit(struct shadowmm *sm, uint64_t gla, uint64_t last);
@@ -250,6 +253,7 @@ int sync_create(struct shadowmm *sm);
 void sync_all(struct shadowmm *sm);
 /* INVLPG takes all of a large page: drops it if gla's is one that has been written. True then. */
 bool sync_invlpg(struct shadowmm *sm, uint64_t gla);
+bool sync_is_large(const struct shadowmm *sm, uint64_t gla); /* would it be true? */
 void sync_forget_all(struct shadowmm *sm);
 void sync_destroy(struct shadowmm *sm);
 

@@ -1,6 +1,7 @@
-/* Light calls: emitting them, and the C behind those for strings. */
+/* Light calls: emitting them, and the C behind those for strings and INVLPG. */
 #include "translator/emit.h"
 
+#include "base/log.h"
 #include "cpu/host_ops.h"
 #include "cpu/operand.h"
 #include "cpu/tlb.h"
@@ -312,5 +313,14 @@ bool bt_rep_cmps(struct vcpu *vcpu, uint32_t argument)
         count = ended(argument, flags) ? 0 : count - done;
     }
     vcpu->bt.light_flags = flags;
+    return true;
+}
+
+/* A trace and the log want to hear of it as of any callout. */
+bool bt_invlpg(struct vcpu *vcpu, uint32_t gla)
+{
+    if (vcpu->events || novt_log.topics || !shadowmm_invlpg_page(translator_of(vcpu)->sm, gla))
+        return false;
+    descriptors_check(vcpu);
     return true;
 }

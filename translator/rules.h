@@ -21,7 +21,7 @@ rule_fn rule_call, rule_call_indirect, rule_jmp, rule_jmp_indirect, rule_ret;
 rule_fn rule_jcc, rule_jcxz, rule_loop;
 /* --- rules_system.c --- */
 rule_fn rule_pushf, rule_popf, rule_cli, rule_sti, rule_cld, rule_std, rule_rdtsc, rule_sysenter,
-    rule_sysexit, rule_int, rule_iret, rule_mov_to_cr, rule_mov_from_cr, rule_clts;
+    rule_sysexit, rule_int, rule_iret, rule_mov_to_cr, rule_mov_from_cr, rule_clts, rule_invlpg;
 /* IF's or DF's offset in struct vcpu: 0 or its bit. No flag of the host's changes. */
 void rule_store_flag(struct builder *b, uint32_t offset, uint32_t value);
 /* A light call that goes on somewhere else, where far.c or entry.c says; its argument is in r8d. */

@@ -209,13 +209,17 @@ bool rule_transfer(struct builder *b, const struct insn *in, light_fn *fn)
     return true;
 }
 
+static void store_eip(struct builder *b, uint32_t eip)
+{
+    EMIT(b, 0x41, 0xb9), emit32(b, eip);       /* mov r9d, eip */
+    EMIT(b, 0x4d, 0x89, 0x8f), emit32(b, OFF_RIP); /* mov [rip], r9 */
+}
+
 /* A trace wants to know where: rip is not kept up to date else. */
 static void store_own(struct builder *b)
 {
-    if (!b->t->vcpu->events)
-        return;
-    EMIT(b, 0x41, 0xb9), emit32(b, b->at);     /* mov r9d, eip */
-    EMIT(b, 0x4d, 0x89, 0x8f), emit32(b, OFF_RIP); /* mov [rip], r9 */
+    if (b->t->vcpu->events)
+        store_eip(b, b->at);
 }
 
 static bool light_transfer(struct builder *b, const struct insn *in, light_fn *fn,
@@ -237,8 +241,7 @@ static bool light_rest(struct builder *b, const struct insn *in, light_fn *fn, u
 
 void rule_store_next(struct builder *b, const struct insn *in)
 {
-    EMIT(b, 0x41, 0xb9), emit32(b, b->at + in->len); /* mov r9d, next eip */
-    EMIT(b, 0x4d, 0x89, 0x8f), emit32(b, OFF_RIP); /* mov [rip], r9 */
+    store_eip(b, b->at + in->len);
 }
 
 /* From virtual-8086 mode or segmented code of protected mode. */
@@ -295,6 +298,18 @@ bool rule_sysexit(struct builder *b, const struct insn *in)
         return false;
     store_own(b);
     return light_transfer(b, in, bt_sysexit, b->key);
+}
+
+/* As a kernel does for each page that it maps for a moment. */
+bool rule_invlpg(struct builder *b, const struct insn *in)
+{
+    if (!kernel(b, in) || b->key & KEY_SEG || !in->has_mem || in->addrsize != 4 ||
+        in->seg == SEG_FS || in->seg == SEG_GS)
+        return false;
+    store_eip(b, b->at);
+    access_offset(b, in);
+    light_end(b, in, light_call(b, bt_invlpg));
+    return true;
 }
 
 bool rule_mov_from_cr(struct builder *b, const struct insn *in)

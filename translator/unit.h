@@ -510,6 +510,7 @@ light_fn bt_describe;     /* use << 16 | selector: makes the entry in vcpu.bt_de
 #define LIGHT_SEGMENTED 0x1000000
 #define LIGHT_UNTIL_EQUAL 0x2000000 /* REPNE */
 light_fn bt_rep_stos, bt_rep_movs, bt_rep_lods, bt_rep_scas, bt_rep_cmps;
+light_fn bt_invlpg;       /* gla; rip is its own */
 light_fn bt_sysenter;     /* the unit's key */
 light_fn bt_sysexit;
 light_fn bt_int;          /* the vector and the unit's key << 8; rip: of the next instruction */

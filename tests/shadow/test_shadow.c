@@ -506,6 +506,21 @@ static void own_table_written_late(struct test *t)
     RUN(t, cr3, false, 0, root_gpa(t, 0));
 }
 
+/* INVLPG of any address in a large page takes all of it. */
+static void large_page_goes_whole(struct test *t)
+{
+    uint32_t gla = area_at(t, 3);
+
+    set_pde(t, gla, DATA | 0xe7);
+    RUN(t, cr3, false, 0, root_gpa(t, 0));
+    access_and_compare(t, gla + 5 * PAGE_SIZE, false, false);
+    set_pde(t, gla, 0xe7);
+    RUN(t, invlpg, false, gla + 9 * PAGE_SIZE, 0);
+    access_and_compare(t, gla + 5 * PAGE_SIZE, false, false);
+    set_pde(t, gla, (PT_AT + 3 * PAGE_SIZE) | 7);
+    RUN(t, cr3, false, 0, root_gpa(t, 0));
+}
+
 /* movl $what, %eax; hlt, at offset 0 and 64 of a frame. */
 static void put_marked_code(struct test *t, uint32_t gpa, uint8_t what)
 {
@@ -556,6 +571,36 @@ static void stale_code(struct test *t)
     }
     poke(t, pde_gpa(t, 1, gla), t->bytes, PT_AT | 7);
     poke(t, other, t->bytes, 0);
+    poke(t, entry, t->bytes, 0);
+    RUN(t, cr3, false, 0, root_gpa(t, 0));
+    poke(t, one, 4, 0xd0000000 | one >> PAGE_SHIFT);
+    poke(t, two, 4, 0xd0000000 | two >> PAGE_SHIFT);
+}
+
+/* invlpg [edi]; movl $what, %eax; hlt */
+static void put_invalidating_code(struct test *t, uint32_t gpa, uint8_t what)
+{
+    const uint8_t code[] = { 0x0f, 0x01, 0x3f, 0xb8, what, 0, 0, 0, 0xf4 };
+
+    physmem_write(&t->m.mem, gpa, code, sizeof(code));
+}
+
+/* Code that invalidates its own page goes on in the new one. */
+static void own_page_goes(struct test *t)
+{
+    uint32_t gla = area_at(t, 0), one = DATA + 16 * PAGE_SIZE, two = one + PAGE_SIZE;
+    uint64_t entry = PT_AT + index_in(t, gla) * t->bytes;
+
+    put_invalidating_code(t, one, 1);
+    put_invalidating_code(t, two, 2);
+    poke(t, entry, t->bytes, one | 3);
+    RUN(t, cr3, false, 0, root_gpa(t, 0));
+    for (uint64_t i = 1; i <= 2; i++) {
+        run_at(t, gla, false, i == 1 ? gla + PAGE_SIZE : gla, 0);
+        if (t->m.vcpu->gpr[RAX] != i)
+            fail(t, "code behind the INVLPG of its own page", t->m.vcpu->gpr[RAX], i);
+        poke(t, entry, t->bytes, two | 3);
+    }
     poke(t, entry, t->bytes, 0);
     RUN(t, cr3, false, 0, root_gpa(t, 0));
     poke(t, one, 4, 0xd0000000 | one >> PAGE_SHIFT);
@@ -646,7 +691,9 @@ static unsigned run_format(const struct engine *engine, bool pae, unsigned round
     make_world(&t);
     run_over_its_own_table(&t);
     own_table_written_late(&t);
+    large_page_goes_whole(&t);
     stale_code(&t);
+    own_page_goes(&t);
     start = counts_of(&t);
     for (t.rounds = 0; t.rounds < rounds && t.failures < 20; t.rounds++) {
         if (host == TIGHT && t.rounds == 20)
