@@ -103,7 +103,7 @@ static void measure(const struct routine *r, unsigned mode, uint64_t round)
 {
     static const char *const names[MODES] = { "real", "prot16", "v86" };
     uint64_t best = ~0ull, took = 0, enough = round, count, again;
-    uint32_t n = 64, tenths;
+    uint32_t n = 1024, tenths; /* lodsb_stosb and others make one of 1024 */
 
     divide(&enough, 10);
     for (; took < enough && n < 1u << 28; n *= 2) {
