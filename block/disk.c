@@ -326,7 +326,12 @@ const char *disk_path(const struct disk *image)
 
 enum disk_format disk_format(const struct disk *image)
 {
-    return image->format;
+    return image->snapshot ? image->backing->format : image->format;
+}
+
+bool disk_is_snapshot(const struct disk *image)
+{
+    return image->snapshot;
 }
 
 bool disk_is_same_file(const struct disk *image, const char *path)

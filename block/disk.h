@@ -61,7 +61,8 @@ uint64_t disk_size(const struct disk *image); /* bytes, a multiple of 512 */
 uint32_t disk_granule(const struct disk *image);
 bool disk_readonly(const struct disk *image);
 const char *disk_path(const struct disk *image);
-enum disk_format disk_format(const struct disk *image);
+enum disk_format disk_format(const struct disk *image); /* of the file that disk_path() names */
+bool disk_is_snapshot(const struct disk *image);       /* as struct disk_options has it */
 bool disk_is_same_file(const struct disk *image, const char *path);
 
 int disk_readv(struct disk *image, uint64_t offset, uint64_t size, const struct iovec *iov,

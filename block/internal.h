@@ -29,6 +29,7 @@ struct disk {
     uint64_t size;
     uint32_t granule;
     bool readonly;
+    bool snapshot; /* an overlay that is gone at the end; path is backing's */
     struct disk *backing;
 };
 

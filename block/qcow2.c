@@ -304,6 +304,7 @@ struct disk *qcow2_overlay(struct disk *backing, struct disk_error *error)
         return NULL;
     }
     image->backing = backing;
+    image->snapshot = true;
     qcow2_of(image)->no_commit = true;
     return image;
 }

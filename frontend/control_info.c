@@ -276,10 +276,11 @@ static int block(struct control_call *call)
     struct drive_view view;
 
     for (unsigned i = 0; drives_view(call->machine->drives, i, &view); i++) {
-        json_t *row = json_pack("{s:s, s:s?, s:s, s:I, s:b, s:b, s:b, s:b}", "drive", view.name,
-                                "file", view.file, "format", view.format, "size",
-                                (json_int_t)view.size, "removable", view.removable, "readonly",
-                                view.readonly, "locked", view.locked, "tray_open", view.tray_open);
+        json_t *row = json_pack("{s:s, s:s?, s:s, s:b, s:I, s:b, s:b, s:b, s:b}", "drive",
+                                view.name, "file", view.file, "format", view.format, "snapshot",
+                                view.snapshot, "size", (json_int_t)view.size, "removable",
+                                view.removable, "readonly", view.readonly, "locked", view.locked,
+                                "tray_open", view.tray_open);
 
         json_array_append_new(rows, row);
     }

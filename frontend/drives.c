@@ -199,6 +199,7 @@ bool drives_view(const struct drives *drives, unsigned n, struct drive_view *vie
         .name = drives->name[n],
         .file = disk ? disk_path(disk) : NULL,
         .format = !disk ? "" : disk_format(disk) == DISK_QCOW2 ? "qcow2" : "raw",
+        .snapshot = disk && disk_is_snapshot(disk),
         .size = dev->size,
         .removable = is_removable(&drives->specs->drive[n]),
         .readonly = dev->readonly,

@@ -38,9 +38,9 @@ void drives_confine(const struct drive_specs *specs, struct confine_wants *wants
 struct drive_view {
     const char *name; /* id=, or "ide1-cd0", "virtio0", "floppy0" */
     const char *file; /* NULL: empty */
-    const char *format;
+    const char *format; /* of the file; a snapshot's writes are not in it */
     uint64_t size;
-    bool removable, readonly, locked, tray_open;
+    bool snapshot, removable, readonly, locked, tray_open;
     struct pool_stats stats;
 };
 

@@ -329,9 +329,12 @@ def case_explain(novt):
 def case_media(novt):
     first = novt.path("first.iso", b"\x01" * 4096)
     novt.path("second.iso", b"\x02" * 8192)
-    guest = Guest(novt, "-cdrom", first, code=IDLE)
-    drive = guest.ok("info", "block")["drives"][0]
-    check(drive["file"] == first and drive["size"] == 4096, drive)
+    disk = novt.path("disk.img", b"\x03" * 4096)
+    guest = Guest(novt, "-cdrom", first, "-drive",
+                  f"file={disk},if=virtio,format=raw,snapshot=on", code=IDLE)
+    drive, other = guest.ok("info", "block")["drives"]
+    check(drive["file"] == first and drive["size"] == 4096 and not drive["snapshot"], drive)
+    check(other["file"] == disk and other["format"] == "raw" and other["snapshot"], other)
     guest.fails(73, "plain file", "dump", "memory", "first.iso")
     check(os.path.getsize(first) == 4096, "a medium was overwritten")
     guest.ok("eject", drive["drive"])
