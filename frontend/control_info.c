@@ -2,13 +2,16 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/clock.h"
 #include "cpu/paging.h"
 #include "cpu/vcpu.h"
 #include "devices/pci.h"
+#include "devices/virtio_balloon.h"
 #include "frontend/control_command.h"
 #include "frontend/drives.h"
 #include "frontend/machine.h"
 #include "frontend/nearest.h"
+#include "frontend/nics.h"
 #include "frontend/pc_irq.h"
 
 enum { ROWS_MAX = 1024 };
@@ -288,11 +291,71 @@ static int block(struct control_call *call)
     return 0;
 }
 
+static int network(struct control_call *call)
+{
+    json_t *rows = json_array();
+    struct nic_view view;
+
+    for (unsigned i = 0; nics_view(call->machine->nics, i, &view); i++) {
+        const uint8_t *mac = view.mac;
+        json_t *row = json_pack("{s:s, s:s, s:b, s:I, s:I, s:I}", "model", view.model, "cable",
+                                view.cable, "link", view.link, "out_frames",
+                                (json_int_t)view.counts.out_frames, "in_frames",
+                                (json_int_t)view.counts.in_frames, "in_dropped",
+                                (json_int_t)view.counts.in_dropped);
+
+        json_object_set_new(row, "mac", json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0],
+                                                     mac[1], mac[2], mac[3], mac[4], mac[5]));
+        json_array_append_new(rows, row);
+    }
+    json_object_set_new(call->result, "cards", rows);
+    return 0;
+}
+
+/* What the guest said last; each time it is asked for newer ones. */
+static json_t *balloon_statistics(struct virtio_balloon *from)
+{
+    struct virtio_balloon_stats s;
+
+    virtio_balloon_ask_stats(from, &s);
+    if (!s.known)
+        return json_null();
+    return json_pack("{s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "at_s",
+                     (double)s.taken_ns / NS_PER_SEC, "total", (json_int_t)s.total, "free",
+                     (json_int_t)s.free, "available", (json_int_t)s.available, "caches",
+                     (json_int_t)s.caches, "swapped_in", (json_int_t)s.swap_in, "swapped_out",
+                     (json_int_t)s.swap_out, "major_faults", (json_int_t)s.major_faults,
+                     "minor_faults", (json_int_t)s.minor_faults);
+}
+
+static int balloon(struct control_call *call)
+{
+    struct virtio_balloon *from = pc_balloon(call->machine->pc);
+    json_t *to = call->result;
+
+    if (!from)
+        return error_set(&call->error, EX_UNAVAILABLE,
+                         "there is no balloon: run with -device virtio-balloon");
+    json_object_set_new(to, "memory_mib",
+                        json_integer((json_int_t)(virtio_balloon_memory(from) >> 20)));
+    json_object_set_new(to, "returned_mib",
+                        json_integer((json_int_t)(virtio_balloon_returned(from) >> 20)));
+    json_object_set_new(to, "statistics", balloon_statistics(from));
+    return 0;
+}
+
+static int version(struct control_call *call)
+{
+    json_object_set_new(call->result, "version", json_string("novt " NOVT_VERSION));
+    return 0;
+}
+
 /* --- All of them ---------------------------------------------------------------------------- */
 
-static const char *const names[] = { "registers", "mem", "tlb", "pic", "pci", "block" };
-static int (*const functions[])(struct control_call *call) = { registers, mem, tlb, pic, pci,
-                                                               block };
+static const char *const names[] = { "registers", "mem", "tlb", "pic", "pci", "block", "network",
+                                     "balloon", "status", "version" };
+static control_function *const functions[] = { registers, mem, tlb, pic, pci, block, network,
+                                               balloon, control_status, version };
 
 int control_info(struct control_call *call)
 {
@@ -303,6 +366,6 @@ int control_info(struct control_call *call)
         if (!strcmp(names[i], what))
             return functions[i](call);
     return error_set(&call->error, EX_USAGE, "info %.60s: unknown; did you mean %s? (registers, "
-                     "mem, tlb, pic, pci, block)", what,
+                     "mem, tlb, pic, pci, block, network, balloon, status, version)", what,
                      nearest_name(what, strlen(what), names, count));
 }

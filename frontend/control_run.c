@@ -11,6 +11,7 @@
 #include "cpu/engine.h"
 #include "cpu/vcpu.h"
 #include "devices/display.h"
+#include "devices/virtio_balloon.h"
 #include "frontend/control_command.h"
 #include "frontend/debugger.h"
 #include "frontend/drives.h"
@@ -298,14 +299,18 @@ int control_change(struct control_call *call)
 int control_balloon(struct control_call *call)
 {
     struct machine *m = call->machine;
+    struct virtio_balloon *balloon = pc_balloon(m->pc);
     int64_t mib = control_number(call, "size", 0);
+    uint64_t memory;
 
     if (control_has(call, "size") && (mib <= 0 || mib > 4096))
         return error_set(&call->error, EX_USAGE, "balloon: how much it is to keep, in MiB");
-    if (mib && !pc_set_balloon(m->pc, (uint64_t)mib << 20))
+    if (mib && !balloon)
         return error_set(&call->error, EX_UNAVAILABLE,
                          "there is no balloon: run with -device virtio-balloon");
-    json_object_set_new(call->result, "memory_mib",
-                        json_integer((json_int_t)(pc_balloon(m->pc) >> 20)));
+    if (mib)
+        virtio_balloon_set_target(balloon, (uint64_t)mib << 20);
+    memory = balloon ? virtio_balloon_memory(balloon) : m->mem.size;
+    json_object_set_new(call->result, "memory_mib", json_integer((json_int_t)(memory >> 20)));
     return 0;
 }

@@ -12,7 +12,6 @@
 #include "frontend/confine.h"
 #include "frontend/error.h"
 #include "frontend/poller.h"
-#include "net/net.h"
 
 enum { ROM_MAX = 256 << 10 };
 
@@ -20,6 +19,7 @@ struct card {
     struct net *net;
     struct poller *poller;
     struct poller_call call;
+    enum net_kind kind;
     bool e1000;
     uint8_t *rom;
     uint32_t rom_size;
@@ -99,6 +99,7 @@ static int create_card(struct nics *nics, const struct nic_spec *spec, struct er
     if (!card->net)
         return error_set(error, EX_UNAVAILABLE, "%s", why);
     nics->count++;
+    card->kind = config.kind;
     card->e1000 = spec->model == NIC_E1000;
     read_rom(card);
     card->poller = nics->poller;
@@ -154,11 +155,22 @@ unsigned nics_fill(const struct nics *nics, struct pc_nic card[PC_NIC_COUNT])
     return nics->count;
 }
 
-bool nics_count(const struct nics *nics, unsigned n, struct net_counts *counts)
+bool nics_view(const struct nics *nics, unsigned n, struct nic_view *view)
 {
+    static const char *const cables[] = { [NET_USER] = "user", [NET_TAP] = "tap",
+                                          [NET_SOCKET] = "socket" };
+    const struct netdev *end;
+
     if (n >= nics->count)
         return false;
-    *counts = net_count(nics->card[n].net);
+    end = net_device(nics->card[n].net);
+    *view = (struct nic_view){
+        .model = nics->card[n].e1000 ? "e1000" : "virtio",
+        .cable = cables[nics->card[n].kind],
+        .link = end->link,
+        .counts = net_count(nics->card[n].net),
+    };
+    memcpy(view->mac, end->mac, 6);
     return true;
 }
 

@@ -3,10 +3,10 @@
 #define FRONTEND_NICS_H
 
 #include "frontend/pc.h"
+#include "net/net.h"
 
 struct confine_wants;
 struct error;
-struct net_counts;
 struct nic_specs;
 struct nics;
 struct poller;
@@ -22,8 +22,16 @@ void nics_destroy(struct nics *nics);
 /* What the board needs to know of each card; returns how many there are. */
 unsigned nics_fill(const struct nics *nics, struct pc_nic card[PC_NIC_COUNT]);
 
-/* What has gone over the cable of card n. False: there is none with that number. */
-bool nics_count(const struct nics *nics, unsigned n, struct net_counts *counts);
+struct nic_view {
+    const char *model; /* as -nic has it */
+    const char *cable;
+    uint8_t mac[6];
+    bool link;
+    struct net_counts counts; /* what has gone over it */
+};
+
+/* False: there is no card with that number, counted from 0. */
+bool nics_view(const struct nics *nics, unsigned n, struct nic_view *view);
 
 /* Power-on of the guest: what was on its way to it is dropped. */
 void nics_reset(struct nics *nics);

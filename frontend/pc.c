@@ -469,20 +469,9 @@ void pc_pointer(struct pc *pc, int dx, int dy, int dz, unsigned buttons)
     i8042_move(pc->kbc, dx, dy, dz, buttons);
 }
 
-bool pc_set_balloon(struct pc *pc, uint64_t memory)
+struct virtio_balloon *pc_balloon(struct pc *pc)
 {
-    struct virtio_balloon *balloon = pc_pci_balloon(pc->pci);
-
-    if (balloon)
-        virtio_balloon_set_target(balloon, memory);
-    return balloon;
-}
-
-uint64_t pc_balloon(struct pc *pc)
-{
-    struct virtio_balloon *balloon = pc_pci_balloon(pc->pci);
-
-    return balloon ? virtio_balloon_memory(balloon) : pc->config.mem->size;
+    return pc_pci_balloon(pc->pci);
 }
 
 void pc_look_at_irqs(const struct pc *pc, struct pc_irq_view *view)

@@ -23,6 +23,7 @@ struct physmem;
 struct sharedev;
 struct snap;
 struct vcpu;
+struct virtio_balloon;
 struct vm_stop;
 
 #define PC_SERIAL_COUNT 2
@@ -147,12 +148,8 @@ void pc_power_button(struct pc *pc);
 /* The sleep button: there is no sleep, what it means is the guest's to say. */
 void pc_sleep_button(struct pc *pc);
 
-/* The guest is to keep so much memory, in bytes, and to give the rest back. False: there is no
- * balloon. */
-bool pc_set_balloon(struct pc *pc, uint64_t memory);
-
-/* How much it has kept. */
-uint64_t pc_balloon(struct pc *pc);
+/* Memory that the guest lends back (devices/virtio_balloon.h); NULL: there is no balloon. */
+struct virtio_balloon *pc_balloon(struct pc *pc);
 
 /* For people to look at: interrupt controllers (pc_irq.h), the PCI bus. */
 void pc_look_at_irqs(const struct pc *pc, struct pc_irq_view *view);

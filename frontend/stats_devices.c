@@ -9,7 +9,6 @@
 #include "frontend/drives.h"
 #include "frontend/machine.h"
 #include "frontend/nics.h"
-#include "net/net.h"
 
 static void put(json_t *row, const char *name, uint64_t value)
 {
@@ -59,19 +58,19 @@ static void add_drives(json_t *all, const struct machine *m)
 
 static void add_nics(json_t *all, const struct machine *m)
 {
-    struct net_counts counts;
+    struct nic_view view;
     char name[32];
 
-    for (unsigned i = 0; nics_count(m->nics, i, &counts); i++) {
+    for (unsigned i = 0; nics_view(m->nics, i, &view); i++) {
         json_t *row = json_object();
 
-        put(row, "out_frames", counts.out_frames);
-        put(row, "out_bytes", counts.out_bytes);
-        put(row, "in_frames", counts.in_frames);
-        put(row, "in_bytes", counts.in_bytes);
-        put(row, "in_dropped", counts.in_dropped);
-        put(row, "wakes_thread", counts.wakes_thread);
-        put(row, "wakes_vcpu", counts.wakes_vcpu);
+        put(row, "out_frames", view.counts.out_frames);
+        put(row, "out_bytes", view.counts.out_bytes);
+        put(row, "in_frames", view.counts.in_frames);
+        put(row, "in_bytes", view.counts.in_bytes);
+        put(row, "in_dropped", view.counts.in_dropped);
+        put(row, "wakes_thread", view.counts.wakes_thread);
+        put(row, "wakes_vcpu", view.counts.wakes_vcpu);
         snprintf(name, sizeof(name), "nic %u", i);
         json_object_set_new(all, name, row);
     }

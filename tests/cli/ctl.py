@@ -109,6 +109,8 @@ def case_status(novt):
     check(status["state"] == "running" and status["memory_mib"] == 16, status)
     guest.fails(64, "did you mean status", "statsu")
     guest.fails(64, "did you mean registers", "info", "register")
+    guest.fails(69, "virtio-balloon", "balloon", "8")
+    guest.fails(69, "virtio-balloon", "info", "balloon")
     client = guest.client()
     client.sendall(b'rubbish\n{"execute": "status", "id": [1]}\n{"execute": "quit", "id": 2}\n')
     lines = client.makefile().read().splitlines()
@@ -224,7 +226,8 @@ def case_screenshot(novt):
 
 
 def case_look(novt):
-    guest = Guest(novt, "-stats-json", novt.path("stats"), code=SPIN)
+    guest = Guest(novt, "-stats-json", novt.path("stats"), "-device", "virtio-balloon", "-nic",
+                  "user,model=e1000,mac=52:54:00:00:00:07", code=SPIN)
     registers = guest.ok("info", "registers")
     check(registers["eip"] == "0x00100020" and registers["cr0"].endswith("1"), registers)
     check(guest.ok("info", "mem")["paging"] is False, "paging")
@@ -233,6 +236,13 @@ def case_look(novt):
     check("master" in pic and pic["lapic"]["lvt"]["lint0"] and len(pic["ioapic"]["entries"]) == 24,
           pic)
     check(guest.ok("info", "pci")["functions"][0]["vendor"] == "0x8086", "pci")
+    check(guest.ok("info", "status")["state"] == "running", "status")
+    check(guest.ok("info", "version")["version"].startswith("novt "), "version")
+    card = guest.ok("info", "network")["cards"][0]
+    check(card["model"] == "e1000" and card["mac"] == "52:54:00:00:00:07" and
+          card["cable"] == "user" and card["out_frames"] == 0, card)
+    balloon = guest.ok("info", "balloon")
+    check(balloon == {"memory_mib": 16, "returned_mib": 0, "statistics": None}, balloon)
     stats = guest.ok("stats")
     check(stats["instructions"]["total"] > 0 and "time" in stats, stats)
     guest.ok("dump", "memory", "dump")
@@ -247,7 +257,6 @@ def case_look(novt):
     guest.fails(64, "go together", "dump", "memory", "x", "1")
     guest.fails(64, "0 to 0xffffffff", "dump", "memory", "x", "0x100000000", "1")
     check(guest.ok("balloon") == {"memory_mib": 16}, "balloon")
-    guest.fails(69, "virtio-balloon", "balloon", "8")
     guest.ok("quit")
     guest.end(130)
     with open(novt.path("stats"), encoding="utf-8") as file:
