@@ -2,6 +2,7 @@
  * take. */
 #include "cpu/engine.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -402,19 +403,33 @@ static size_t cache_size(void)
     return wanted & ~(size_t)(CACHE_REGIONS * PAGE_SIZE - 1);
 }
 
-static bool allocate(struct translator *t)
+/* 0 or -errno. */
+static int allocate(struct translator *t)
 {
+    int err;
+
     t->hash = calloc(HASH_SIZE, sizeof(*t->hash));
     t->adapt = calloc(ADAPT_SIZE, sizeof(*t->adapt));
     t->by_frame = calloc(t->vcpu->mem->frames, sizeof(*t->by_frame));
     t->code_map = calloc(t->vcpu->mem->frames, sizeof(*t->code_map));
-    return t->hash && t->adapt && t->by_frame && t->code_map &&
-           !cache_create(t, cache_size()) && !shadowmm_create(&t->sm, t->vcpu, VIEWS);
+    if (!t->hash || !t->adapt || !t->by_frame || !t->code_map)
+        return -ENOMEM;
+    err = cache_create(t, cache_size());
+    return err ? err : shadowmm_create(&t->sm, t->vcpu, VIEWS);
+}
+
+static const char *why_not(int err)
+{
+    if (err == -EPERM || err == -EACCES || err == -ENOSYS)
+        return "the host forbids mremap() or executable memory, which the translation cache is made"
+               " of: a container's seccomp profile?";
+    return "no memory for the translation cache: free some, or raise the limit (ulimit -v)";
 }
 
 static void *create(struct vcpu *vcpu, struct engine_request *request)
 {
     struct translator *t = calloc(1, sizeof(*t));
+    int err;
 
     if (t) {
         t->vcpu = vcpu;
@@ -429,9 +444,9 @@ static void *create(struct vcpu *vcpu, struct engine_request *request)
         vcpu->bt.step[0] = 1;
         vcpu->bt.step[1] = -1;
     }
-    if (!t || !allocate(t)) {
-        request->error = "no memory for the translation cache: free some, or raise the limit"
-                         " (ulimit -v)";
+    err = t ? allocate(t) : -ENOMEM;
+    if (err) {
+        request->error = why_not(err);
         return NULL;
     }
     vcpu->mem->on_write = on_write;
