@@ -63,8 +63,8 @@ static int take_memory(struct config *config, const char *value, struct error *e
         return error_set(error, EX_USAGE, "-m %s: too small, a guest needs %lluM or more", value,
                          PC_RAM_MIN >> 20);
     if (config->memory > PC_RAM_MAX)
-        return error_set(error, EX_USAGE, "-m %s: too large, a 32-bit PC has room for %lluM", value,
-                         PC_RAM_MAX >> 20);
+        return error_set(error, EX_USAGE, "-m %s: too large, at most %lluM: chips are above, and "
+                         "no memory beyond 4 GiB", value, PC_RAM_MAX >> 20);
     return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "cpu/vcpu.h"
 #include "frontend/audit.h"
 #include "frontend/boot.h"
+#include "frontend/cgroup.h"
 #include "frontend/control.h"
 #include "frontend/debugger.h"
 #include "frontend/drives.h"
@@ -89,6 +90,19 @@ static void create_clock(struct machine *m)
 
 /* --- Memory and CPU -------------------------------------------------------------------- */
 
+/* Who goes beyond it is killed without a word. */
+static void look_at_group(uint64_t size)
+{
+    const uint64_t own = 128ull << 20; /* the translation cache and tables of a busy guest */
+    uint64_t limit = cgroup_limit("memory", "memory.max", "memory.limit_in_bytes");
+
+    if (limit < size + own)
+        fprintf(stderr, "novt: note: this control group may use %lluM (memory.max), a guest of "
+                "%lluM and novt up to %lluM: the host may kill them; see -m\n",
+                (unsigned long long)(limit >> 20), (unsigned long long)(size >> 20),
+                (unsigned long long)((size + own) >> 20));
+}
+
 static int create_memory(struct machine *m, struct error *error)
 {
     uint64_t size = m->config->memory;
@@ -104,6 +118,7 @@ static int create_memory(struct machine *m, struct error *error)
     if (err)
         return error_set(error, EX_OSERR, "-m: no %lluM of host memory: %s; give the guest less",
                          (unsigned long long)(size >> 20), strerror(-err));
+    look_at_group(size);
     return 0;
 }
 
@@ -207,6 +222,9 @@ static int create_consoles(struct machine *m, struct error *error)
     const struct config *config = m->config;
 
     m->poller = poller_create(poller_kick, m);
+    if (!m->poller && (errno == EPERM || errno == ENOSYS))
+        return error_set(error, EX_OSERR, "the host forbids eventfd2() (%s): a container's seccomp "
+                         "profile?", strerror(errno));
     if (!m->poller)
         return error_set(error, EX_OSERR, "no event descriptor: %s; raise the limit (ulimit -n)",
                          strerror(errno));
