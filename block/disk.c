@@ -50,8 +50,7 @@ static bool looks_qcow2(struct file *file)
     return !file_read(file, 0, start, sizeof(start)) && qcow2_magic(start);
 }
 
-/* The marks of formats that others know, so that nobody has one overwritten as if it were raw. */
-static const char *foreign_format(struct file *file)
+const char *foreign_mark(const uint8_t start[MARK_END])
 {
     static const struct {
         const char *name;
@@ -62,14 +61,18 @@ static const char *foreign_format(struct file *file)
         { "VHD", 0, 8, "conectix" },    { "VDI", 64, 4, "\x7f\x10\xda\xbe" },
         { "VHDX", 0, 8, "vhdxfile" },   { "QED", 0, 4, "QED\0" },
     };
-    uint8_t start[80];
 
-    if (file_read(file, 0, start, sizeof(start)))
-        return NULL;
     for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
         if (!memcmp(start + formats[i].offset, formats[i].mark, formats[i].size))
             return formats[i].name;
     return NULL;
+}
+
+static const char *foreign_format(struct file *file)
+{
+    uint8_t start[MARK_END];
+
+    return file_read(file, 0, start, sizeof(start)) ? NULL : foreign_mark(start);
 }
 
 static struct disk *open_as(struct file *file, const char *path,

@@ -58,6 +58,11 @@ struct disk *backing_open(const char *name, const char *format, const char *of,
 /* Does a qcow2 image begin with this sector? */
 bool qcow2_magic(const void *sector);
 
+enum { MARK_END = 68 }; /* of the sector, the part that foreign_mark() looks at */
+
+/* Which format that others know, and novt does not, an image of has this start; NULL: none. */
+const char *foreign_mark(const uint8_t start[MARK_END]);
+
 /* An empty image behind which is this one, in a file without a name; it owns backing. */
 struct disk *qcow2_overlay(struct disk *backing, struct disk_error *error);
 

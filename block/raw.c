@@ -16,15 +16,15 @@ static int raw_read(struct disk *image, uint64_t offset, struct cursor *to, uint
 }
 
 /* A guest that writes a qcow2 header would read any file of the host as its backing file next
- * time. */
+ * time; with another format's, when somebody converts the image. */
 static bool is_forbidden(const struct raw *raw, uint64_t offset, struct cursor from, uint64_t size)
 {
-    uint8_t start[4] = { 0 };
+    uint8_t start[MARK_END] = { 0 };
 
-    if (!raw->probed || offset || size < sizeof(start))
+    if (!raw->probed || offset || size < sizeof(start)) /* guests write sectors */
         return false;
     cursor_copy_from(&from, start, sizeof(start));
-    return qcow2_magic(start);
+    return qcow2_magic(start) || foreign_mark(start);
 }
 
 static int raw_write(struct disk *image, uint64_t offset, struct cursor *from, uint64_t size)

@@ -268,6 +268,11 @@ static const struct drive_spec *at(const struct drive_specs *drives,
     return NULL;
 }
 
+bool config_drive_has(const struct drive_specs *drives, enum drive_interface interface, int index)
+{
+    return at(drives, interface, index, NULL);
+}
+
 struct drive_spec *config_drive_find(struct drive_specs *drives, const char *id)
 {
     for (unsigned i = 0; i < drives->count; i++) {
@@ -305,12 +310,26 @@ static int place(const struct drive_specs *drives, struct drive_spec *d, struct 
     return 0;
 }
 
+/* Those of that -device (0: of none) whose place is not given. */
+static int place_rest(struct drive_specs *drives, unsigned device, struct error *error)
+{
+    for (unsigned i = 0; i < drives->count; i++) {
+        struct drive_spec *d = &drives->drive[i];
+
+        if (d->index < 0 && d->device == device && place(drives, d, error))
+            return -1;
+    }
+    return 0;
+}
+
 int config_drive_check(struct drive_specs *drives, struct error *error)
 {
-    for (int given = 1; given >= 0; given--)
-        for (unsigned i = 0; i < drives->count; i++)
-            if ((drives->drive[i].index >= 0) == given && place(drives, &drives->drive[i], error))
-                return -1;
+    for (unsigned i = 0; i < drives->count; i++)
+        if (drives->drive[i].index >= 0 && place(drives, &drives->drive[i], error))
+            return -1;
+    for (unsigned device = 0; device <= drives->devices; device++)
+        if (place_rest(drives, device, error))
+            return -1;
     for (unsigned i = 0; drives->snapshot && i < drives->count; i++)
         if (!drives->drive[i].cdrom && !drives->drive[i].open.readonly)
             drives->drive[i].open.snapshot = true;

@@ -21,12 +21,14 @@ struct drive_spec {
     bool cdrom;
     char serial_text[21]; /* of a -device */
     int index; /* among those of its interface; -1 until config_drive_check() */
+    unsigned device; /* its -device's number among those of drives, from 1 on; 0: it has none */
     char text[DRIVE_TEXT_MAX]; /* what the strings point into */
 };
 
 struct drive_specs {
     struct drive_spec drive[DRIVES_MAX];
     unsigned count;
+    unsigned devices; /* how many of them have a -device */
     bool snapshot; /* -snapshot: all of them */
 };
 
@@ -40,7 +42,11 @@ int config_drive_take_file(struct drive_specs *drives, const char *option, const
 /* The drive of that id, which has no interface yet; or NULL. */
 struct drive_spec *config_drive_find(struct drive_specs *drives, const char *id);
 
-/* Gives every drive its place. 0, or -1 with *error. */
+/* Has one of that interface got that place? */
+bool config_drive_has(const struct drive_specs *drives, enum drive_interface interface, int index);
+
+/* Gives every drive its place: those of a -device in their order, after the others. 0, or -1 with
+ * *error. */
 int config_drive_check(struct drive_specs *drives, struct error *error);
 
 #endif

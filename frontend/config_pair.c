@@ -299,20 +299,34 @@ static int disk_property(struct drive_spec *drive, int *bus, int *unit, char *pi
     return 0;
 }
 
-static int take_disk(struct drive_spec *drive, const char *disk, struct error *error)
+/* Of -1 the one is the first bus, the other a unit that nobody has yet. */
+static void place_ide(const struct drive_specs *drives, struct drive_spec *drive, int bus, int unit)
+{
+    if (bus < 0 && unit < 0)
+        return;
+    bus = bus < 0 ? 0 : bus;
+    drive->index = -1;
+    if (unit < 0)
+        unit = config_drive_has(drives, DRIVE_IDE, 2 * bus);
+    drive->index = 2 * bus + unit;
+}
+
+static int take_disk(struct drive_specs *drives, struct drive_spec *drive, const char *disk,
+                     struct error *error)
 {
     const struct disk_name *name = disk_name_of(disk);
     char *rest, *text = copy(disk, &rest, error), *piece;
-    int bus = -1, unit = 0, err = text ? 0 : -1;
+    int bus = -1, unit = -1, err = text ? 0 : -1;
 
     drive->interface = name->interface;
     drive->cdrom |= name->cdrom;
+    drive->device = ++drives->devices;
     while (!err && (piece = config_text_next(&rest)))
         if (disk_property(drive, &bus, &unit, piece))
             err = error_set(error, EX_USAGE, "-device %s: '%s' is not known; write drive=ID,"
                             " serial=TEXT, bus=ide.0 or ide.1 and unit=0 or 1", disk, piece);
-    if (bus >= 0 && drive->interface == DRIVE_IDE)
-        drive->index = 2 * bus + unit;
+    if (drive->interface == DRIVE_IDE)
+        place_ide(drives, drive, bus, unit);
     free(text);
     return err;
 }
@@ -328,7 +342,7 @@ static int join_disk(const char *disk, struct drive_specs *drives, struct error 
     else if (!drive)
         error_set(error, EX_USAGE, "-device %s: no -drive with if=none has id=%s", disk, id);
     free(id);
-    return drive ? take_disk(drive, disk, error) : -1;
+    return drive ? take_disk(drives, drive, disk, error) : -1;
 }
 
 int config_pair_check(const struct pair_specs *pairs, struct nic_specs *nics,

@@ -252,7 +252,12 @@ static void test_probing(void)
     CHECK_EQ(disk_write(disk, 0, 512, data), -EPERM);
     CHECK_EQ(disk_writev(disk, 0, 512, pieces, 2), -EPERM);
     CHECK_EQ(disk_write(disk, 512, 512, data), 0);
-    data[0] = 'R';
+    memcpy(data, "KDMV", 4); /* nor what it would be taken for by who converts it */
+    CHECK_EQ(disk_write(disk, 0, 512, data), -EPERM);
+    memcpy(data, "RDMV", 4);
+    memcpy(data + 64, "\x7f\x10\xda\xbe", 4);
+    CHECK_EQ(disk_writev(disk, 0, 512, pieces, 2), -EPERM);
+    data[64] = 0;
     CHECK_EQ(disk_write(disk, 0, 512, data), 0);
     disk_close(disk);
     /* behind an image that does not say that it is raw, and with a file of the host's in it */

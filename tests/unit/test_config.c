@@ -271,6 +271,15 @@ static void test_pairs(void)
     CHECK_EQ(config.drives.drive[1].index, 2);
     CHECK_EQ(config.drives.drive[2].interface, DRIVE_VIRTIO);
     CHECK_EQ(strcmp(config.drives.drive[2].serial, "abc"), 0);
+    CHECK_EQ(parse("run -drive file=x,if=none,id=d -drive file=y,if=none,id=e -drive "
+                   "file=v,if=virtio -drive file=z,if=none,id=f -drive file=w,if=none,id=g "
+                   "-device ide-hd,drive=g,bus=ide.0 -device virtio-blk,drive=e -device "
+                   "ide-hd,drive=f,bus=ide.0 -device virtio-blk,drive=d", &config, &error), 0);
+    CHECK_EQ(config.drives.drive[0].index, 2); /* by -device, after what has none */
+    CHECK_EQ(config.drives.drive[1].index, 1);
+    CHECK_EQ(config.drives.drive[2].index, 0);
+    CHECK_EQ(config.drives.drive[3].index, 1); /* the bus's other unit */
+    CHECK_EQ(config.drives.drive[4].index, 0);
 }
 
 static void test_clock(void)
