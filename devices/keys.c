@@ -27,11 +27,6 @@ const struct keys_codes *keys_codes(unsigned key)
     return key < KEYS_COUNT && table[key].name ? &table[key].codes : NULL;
 }
 
-const char *keys_name(unsigned key)
-{
-    return key < KEYS_COUNT ? table[key].name : NULL;
-}
-
 static bool is(const char *name, const char *text, size_t length)
 {
     return name && strlen(name) == length && !memcmp(name, text, length);

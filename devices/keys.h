@@ -31,7 +31,6 @@ const struct keys_codes *keys_codes(unsigned key);
 
 /* By name (as in keys.def, and some that others use), or by number ("0x1e"). 0: unknown. */
 unsigned keys_by_name(const char *name, size_t length);
-const char *keys_name(unsigned key); /* NULL: none */
 
 /* The key that types the character on a US keyboard, and whether with shift. 0: there is none. */
 unsigned keys_for_character(uint32_t character, bool *shift);

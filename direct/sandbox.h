@@ -44,7 +44,7 @@ struct sandbox;
 
 struct sandbox_caps {
     bool fsgsbase;      /* else FS and GS bases go through the LDT */
-    bool ldt;           /* modify_ldt works: sandbox_set_ldt */
+    bool ldt;           /* modify_ldt works */
     bool cpuid_fault;   /* CPUID can be made to come back as #GP; else the guest sees the host's */
     bool tsc_fault;     /* and RDTSC: sandbox_fault_tsc */
     uint64_t min_gva;   /* lower addresses cannot be mapped (vm.mmap_min_addr) */
@@ -122,11 +122,6 @@ int sandbox_protect(struct sandbox *s, uint64_t gva, uint64_t pages, unsigned pr
  * carried out; unmapping everything then makes the state known again.
  */
 int sandbox_flush(struct sandbox *s);
-
-/* LDT entry 0 to 5 := a 32-bit data segment, or nothing (limit 0). -ENOSYS without caps.ldt. The
- * selector is entry * 8 + 7. */
-int sandbox_set_ldt(struct sandbox *s, unsigned entry, uint32_t base, uint32_t limit,
-                    bool limit_in_pages);
 
 /* From the next run on RDTSC and RDTSCP come back as #GP, or are the host's, as at first. Where
  * caps.tsc_fault is. Costs a system call at that run, nothing when it is so already. */

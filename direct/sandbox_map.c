@@ -170,13 +170,3 @@ int sandbox_queue_ldt(struct sandbox *s, unsigned entry, uint32_t base, uint32_t
     s->ldt_base[entry] = base;
     return 0;
 }
-
-int sandbox_set_ldt(struct sandbox *s, unsigned entry, uint32_t base, uint32_t limit,
-                    bool limit_in_pages)
-{
-    if (!s->host->caps.ldt)
-        return -ENOSYS;
-    if (entry >= SANDBOX_TLS_FIRST)
-        return -EINVAL;
-    return sandbox_queue_ldt(s, entry, base, limit, limit_in_pages);
-}

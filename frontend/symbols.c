@@ -242,11 +242,3 @@ bool symbols_find(const struct symbols *s, const char *name, uint64_t *address)
         *address = row->value;
     return row;
 }
-
-void symbols_name(const char *path, uint64_t address, char *text, size_t size)
-{
-    struct symbols *symbols = symbols_read(path);
-
-    symbols_at(symbols, address, text, size);
-    symbols_free(symbols);
-}

@@ -39,7 +39,4 @@ bool symbols_range(const struct symbols *symbols, const char *name, uint64_t *st
 /* Where the name is, in *address. False: it is none. */
 bool symbols_find(const struct symbols *symbols, const char *name, uint64_t *address);
 
-/* symbols_at() for a single address. */
-void symbols_name(const char *path, uint64_t address, char *text, size_t size);
-
 #endif

@@ -261,24 +261,6 @@ static void test_thread_areas(void)
     FAULTS(13, 0x3c, 5, 0x202, 0xb8, 0x3f, 0, 0, 0, 0x8e, 0xe8); /* mov gs,0x3f: no area now */
 }
 
-static void test_ldt(void)
-{
-    struct sandbox_regs r = fixture_regs();
-
-    if (!sandbox_host_caps(host)->ldt)
-        return;
-    *(uint32_t *)(ram + 4096 + 0x40) = 0xfeedbee;
-    CHECK_EQ((uint64_t)sandbox_set_ldt(box, 1, DATA, 0x43, false), 0);
-    CHECK_EQ((uint64_t)-sandbox_set_ldt(box, 6, DATA, 0x43, false), EINVAL);
-    r.gs = 0xf;
-    RUN(&r, 0x65, 0xa1, 0x40, 0, 0, 0, 0xf4);
-    CHECK_EQ(r.gpr[0], 0xfeedbee);
-    CHECK_EQ(r.gs, 0xf);
-    r = fixture_regs();
-    r.gs = 0xf;
-    expect_fault(RUN(&r, 0x65, 0xa1, 0x41, 0, 0, 0, 0xf4), &r, 13, 0, 0); /* the limit */
-}
-
 /* --- Kicks ---------------------------------------------------------------------------- */
 
 static volatile unsigned kick_rounds;
@@ -513,7 +495,6 @@ int main(void)
         fixture_open(SANDBOX_USE_LDT);
         fixture_box();
         test_segments();
-        test_ldt();
         test_thread_areas();
     }
     fixture_close();
@@ -534,7 +515,6 @@ int main(void)
     test_flags();
     test_segments();
     test_thread_areas();
-    test_ldt();
     test_kicks();
     test_policy();
     test_reset();

@@ -63,6 +63,14 @@ static void test_disasm(void)
 }
 
 /* The program's own headers come first; what it says is how far it was moved when it was loaded. */
+static void name_at(const char *path, uint64_t address, char *text, size_t size)
+{
+    struct symbols *symbols = symbols_read(path);
+
+    symbols_at(symbols, address, text, size);
+    symbols_free(symbols);
+}
+
 static int first_base(struct dl_phdr_info *info, size_t size, void *base)
 {
     (void)size;
@@ -76,11 +84,11 @@ static void test_own_symbols(void)
     char text[128];
 
     dl_iterate_phdr(first_base, &base);
-    symbols_name("/proc/self/exe", (uintptr_t)test_disasm - base + 3, text, sizeof(text));
+    name_at("/proc/self/exe", (uintptr_t)test_disasm - base + 3, text, sizeof(text));
     CHECK_EQ(strcmp(text, "test_disasm+0x3"), 0);
-    symbols_name("/proc/self/exe", (uintptr_t)disasm_print - base, text, sizeof(text));
+    name_at("/proc/self/exe", (uintptr_t)disasm_print - base, text, sizeof(text));
     CHECK_EQ(strcmp(text, "disasm_print+0x0"), 0);
-    symbols_name("/proc/self/exe", 0xffffffff00000000, text, sizeof(text));
+    name_at("/proc/self/exe", 0xffffffff00000000, text, sizeof(text));
     CHECK_EQ(strlen(text), 0);
 }
 
@@ -134,12 +142,12 @@ static void test_no_symbols(void)
     char text[128], path[] = "/tmp/novt-test-XXXXXX";
     int fd = mkstemp(path);
 
-    symbols_name("/nonexistent", 0x1000, text, sizeof(text));
+    name_at("/nonexistent", 0x1000, text, sizeof(text));
     CHECK_EQ(strlen(text), 0);
-    symbols_name("/dev/null", 0x1000, text, sizeof(text));
+    name_at("/dev/null", 0x1000, text, sizeof(text));
     CHECK_EQ(strlen(text), 0);
     CHECK_EQ(write(fd, "\x7f" "ELF garbage", 12), 12);
-    symbols_name(path, 0x1000, text, sizeof(text));
+    name_at(path, 0x1000, text, sizeof(text));
     CHECK_EQ(strlen(text), 0);
     close(fd);
     unlink(path);
