@@ -81,6 +81,12 @@ static struct run run_of(uint32_t argument)
                          addrsize == 2 ? 0xffff : UINT32_MAX, flat };
 }
 
+/* Whole elements of 1, 2 or 4 bytes: a division would cost more than what most of them do. */
+static uint64_t elements(uint64_t bytes, unsigned size)
+{
+    return bytes >> (size >> 1);
+}
+
 /* Bytes from the element at offset on, in the direction of DF, that are in the segment; gla: its
  * linear address. Less than an element: ask the interpreter. */
 static uint64_t room_at(const struct vcpu *vcpu, const struct run *run, uint64_t offset,
@@ -109,7 +115,8 @@ static uint64_t span(struct vcpu *vcpu, const struct run *run, unsigned seg, uns
     const struct bt_segment *s = run->flat ? &flat : &vcpu->bt_seg[seg];
     uint64_t offset = vcpu->gpr[reg] & run->mask;
     uint32_t gla = (uint32_t)(s->base + offset);
-    uint64_t fit = room_at(vcpu, run, offset, gla, s->limit[access == MEM_WRITE]) / run->size;
+    uint64_t room = room_at(vcpu, run, offset, gla, s->limit[access == MEM_WRITE]);
+    uint64_t fit = elements(room, run->size);
 
     *at = fit ? in_page(vcpu, gla, 1, access) : NULL;
     return !*at ? 0 : fit < count ? fit : count;
@@ -128,8 +135,37 @@ static void take(struct vcpu *vcpu, const struct run *run, uint64_t count)
     vcpu->gpr[RCX] = (vcpu->gpr[RCX] & ~run->mask) | ((vcpu->gpr[RCX] - count) & run->mask);
 }
 
+/*
+ * MOVS downwards, for which the host takes 3 cycles a byte. Ends that do not overlap, or are the
+ * same, may as well go upwards. Else it goes in steps of 8 bytes, but where the destination lies up
+ * to 7 bytes below the source: there what is read has just been written.
+ */
+static void move_down(unsigned size, uint8_t *to, const uint8_t *from, uint64_t count)
+{
+    uint64_t left = count * size, below = (uintptr_t)from - (uintptr_t)to, eight;
+
+    if (!below || below + left - 1 >= 2 * left - 1) {
+        host_movs(1, false, to + size - left, from + size - left, left);
+        return;
+    }
+    if (below < 8) {
+        host_movs(size, true, to, from, count);
+        return;
+    }
+    to += size;
+    from += size;
+    for (; left >= 8; left -= 8) {
+        to -= 8;
+        from -= 8;
+        __builtin_memcpy(&eight, from, 8);
+        __builtin_memcpy(to, &eight, 8);
+    }
+    for (; left; left--)
+        *--to = *--from;
+}
+
 /* What is left when these return false, the interpreter does, from where they came to. */
-static bool segmented_stos(struct vcpu *vcpu, uint32_t argument)
+static bool any_stos(struct vcpu *vcpu, uint32_t argument)
 {
     struct run run = run_of(argument);
     uint64_t count = vcpu->gpr[RCX] & run.mask, done;
@@ -141,14 +177,16 @@ static bool segmented_stos(struct vcpu *vcpu, uint32_t argument)
         done = span(vcpu, &run, SEG_ES, RDI, MEM_WRITE, count, &to);
         if (!done)
             return false;
-        host_stos(run.size, vcpu->bt.flag_df, to, vcpu->gpr[RAX], done);
+        if (vcpu->bt.flag_df) /* the same upwards, which the host does much faster */
+            to -= (done - 1) * run.size;
+        host_stos(run.size, false, to, vcpu->gpr[RAX], done);
         advance(vcpu, &run, RDI, done);
         take(vcpu, &run, done);
     }
     return true;
 }
 
-static bool segmented_movs(struct vcpu *vcpu, uint32_t argument)
+static bool any_movs(struct vcpu *vcpu, uint32_t argument)
 {
     struct run run = run_of(argument);
     uint64_t count = vcpu->gpr[RCX] & run.mask, done;
@@ -162,7 +200,10 @@ static bool segmented_movs(struct vcpu *vcpu, uint32_t argument)
             done = span(vcpu, &run, SEG_ES, RDI, MEM_WRITE, done, &to);
         if (!done)
             return false;
-        host_movs(run.size, vcpu->bt.flag_df, to, from, done);
+        if (vcpu->bt.flag_df)
+            move_down(run.size, to, from, done);
+        else
+            host_movs(run.size, false, to, from, done);
         advance(vcpu, &run, RSI, done);
         advance(vcpu, &run, RDI, done);
         take(vcpu, &run, done);
@@ -173,20 +214,20 @@ static bool segmented_movs(struct vcpu *vcpu, uint32_t argument)
 /* How many of count elements from gla on lie in one page; 0: the first does not. */
 static uint64_t elements_in_page(uint32_t gla, uint64_t count, unsigned size)
 {
-    uint64_t fit = (PAGE_SIZE - (gla & PAGE_MASK)) / size;
+    uint64_t fit = elements(PAGE_SIZE - (gla & PAGE_MASK), size);
 
     return count < fit ? count : fit;
 }
 
-/* In flat segments: page by page, as far as the TLB knows them. */
+/* Forward in flat segments: page by page, as far as the TLB knows them. */
 bool bt_rep_stos(struct vcpu *vcpu, uint32_t size)
 {
     uint64_t count = (uint32_t)vcpu->gpr[RCX], done;
     uint8_t *to;
 
-    if (size & LIGHT_SEGMENTED)
-        return segmented_stos(vcpu, size);
-    if (vcpu->bt.flag_df || count > RUN_MAX)
+    if (size & LIGHT_SEGMENTED || vcpu->bt.flag_df)
+        return any_stos(vcpu, size);
+    if (count > RUN_MAX)
         return false;
     for (; count; count -= done) {
         done = elements_in_page((uint32_t)vcpu->gpr[RDI], count, size);
@@ -206,9 +247,9 @@ bool bt_rep_movs(struct vcpu *vcpu, uint32_t size)
     const uint8_t *from;
     uint8_t *to;
 
-    if (size & LIGHT_SEGMENTED)
-        return segmented_movs(vcpu, size);
-    if (vcpu->bt.flag_df || count > RUN_MAX)
+    if (size & LIGHT_SEGMENTED || vcpu->bt.flag_df)
+        return any_movs(vcpu, size);
+    if (count > RUN_MAX)
         return false;
     for (; count; count -= done) {
         done = elements_in_page((uint32_t)vcpu->gpr[RDI], count, size);

@@ -340,11 +340,12 @@ static void put_string(void)
 {
     static const uint8_t ops[] = { 0xa4, 0xa5, 0xaa, 0xab, 0xac, 0xad, 0xa6, 0xa7, 0xae, 0xaf };
     unsigned kinds = interrupted ? 6 : 10; /* as in acceptable() */
+    uint32_t to = string_address();
 
     PUT(one_in(3) ? 0xfd : 0xfc); /* std, cld */
-    put_mov(RDI, string_address());
-    put_mov(RSI, string_address());
-    put_mov(RCX, rnd() % (one_in(4) ? 3000 : 20));
+    put_mov(RDI, to);
+    put_mov(RSI, one_in(4) ? to + rnd() % 33 - 16 : string_address());
+    put_mov(RCX, rnd() % (one_in(4) ? 3000 : 40));
     if (odd_segments && one_in(4))
         PUT(one_in(2) ? 0x64 : 0x65);
     if (one_in(4))

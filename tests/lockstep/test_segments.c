@@ -295,13 +295,28 @@ static void put_comparison(void)
     PUT(one_in(2) ? 0xf3 : 0xf2, (one_in(2) ? 0xa6 : 0xae) | (rnd() & 1));
 }
 
+/* Moves of a few elements by less than two of the steps that the translator goes in, either way. */
+static void put_near_move(void)
+{
+    uint32_t at = offset_in(SEG_ES);
+
+    PUT(one_in(3) ? 0xfc : 0xfd);
+    put_mov(RDI, at);
+    put_mov(RSI, at + rnd() % 33 - 16);
+    put_count(rnd() % 40);
+    PUT(0x26);
+    if (one_in(3))
+        PUT(0x66);
+    PUT(0xf3, 0xa4 | (rnd() & 1)); /* rep movs es:[edi], es:[esi] */
+}
+
 static void put_string(void)
 {
     static const uint8_t ops[] = { 0xa4, 0xa5, 0xaa, 0xab, 0xac, 0xad, 0xa6, 0xa7, 0xae, 0xaf };
 
-    if (one_in(3)) {
-        put_comparison();
-        return;
+    switch (rnd() % 9) {
+    case 0: case 1: case 2: put_comparison(); return;
+    case 3: put_near_move(); return;
     }
     PUT(one_in(5) ? 0xfd : 0xfc);
     put_mov(RDI, offset_in(SEG_ES));
