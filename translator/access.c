@@ -88,15 +88,22 @@ bool access_in_window(const struct builder *b, const struct insn *in)
     return windowed(b) && probe_flat(b, in->seg) && in->addrsize == 4;
 }
 
+/* The CPU stores an FSTP of 80 bits in two parts, and leaves the first where the second faults:
+ * only a probe of both pages keeps U3. */
+static bool stored_in_parts(enum mem_access access, unsigned size)
+{
+    return access != MEM_READ && size == 10;
+}
+
 void access_operand(struct builder *b, const struct insn *in, enum mem_access access, unsigned size)
 {
     struct reach to = { in->seg, size, access, here(b),
                         in->info->attr & (A_X87 | A_MMX | A_SSE | A_AVX), in->addrsize == 2,
                         b->parts };
-    bool flat = probe_flat(b, in->seg);
+    bool flat = probe_flat(b, in->seg), window = windowed(b) && !stored_in_parts(access, size);
 
     b->parts = false;
-    if (access_in_window(b, in)) {
+    if (window && access_in_window(b, in)) {
         b->form = FORM_WINDOW;
         return;
     }
@@ -107,7 +114,7 @@ void access_operand(struct builder *b, const struct insn *in, enum mem_access ac
         return;
     }
     address(b, in);
-    b->form = windowed(b) && (flat || b->key & KEY_USER) ? FORM_WINDOW_R8 : FORM_TLB;
+    b->form = window && (flat || b->key & KEY_USER) ? FORM_WINDOW_R8 : FORM_TLB;
     if (b->form == FORM_TLB)
         probe_page(b, &to);
 }
