@@ -156,8 +156,8 @@ static void arm(struct comparator *c)
     timer_cancel(&c->timer);
     if (!(h->control & CONFIG_ON) || !(c->config & (T_ENABLED | T_LEVEL)))
         return;
-    if (is_periodic(c) && left > mask_of(c) / 2)
-        left = 0;
+    if (is_periodic(c) && left > mask_of(c) / 2 && c->period <= mask_of(c) / 2)
+        left = 0; /* a longer period's next match is that far ahead */
     if (left > UINT64_MAX / 2 / TICK_NS)
         return; /* later than anybody will live to see */
     ns = left * TICK_NS;
