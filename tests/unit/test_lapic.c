@@ -472,6 +472,21 @@ static void comparators(void)
     end();
 }
 
+/* A period longer than half of the counter: the match behind it is no missed one. */
+static void comparator_of_long_period(void)
+{
+    begin();
+    hpet_wr(0x10, 3, 4);
+    hpet_wr(0x100, 0x014c, 4); /* periodic, 32 bits */
+    hpet_wr(0x108, (uint32_t)hpet_rd(0xf0) + 100, 4);
+    hpet_wr(0x108, 0x80000001, 4);
+    for (unsigned i = 0; i < 1000; i++)
+        clock_advance(&the_clock, 1000);
+    CHECK_EQ(irq0.edges, 1);
+    CHECK_EQ(hpet_rd(0x108), 100 + 0x80000001);
+    end();
+}
+
 /* Whatever is written anywhere: it lives, and time passes. */
 static void garbage(void)
 {
@@ -527,6 +542,7 @@ int main(void)
     counter();
     comparators();
     comparator_on_busy_host();
+    comparator_of_long_period();
     garbage();
     return CHECK_DONE();
 }
