@@ -37,7 +37,7 @@ struct chardev_host {
     void (*send_break)(void *host, bool on);
 };
 
-/* What a chip does. All are required. */
+/* What a chip does. All but resize are required. */
 struct chardev_device {
     size_t (*window)(void *dev);
     void (*receive)(void *dev, const uint8_t *bytes, size_t size); /* size <= window */
@@ -45,6 +45,9 @@ struct chardev_device {
     void (*receive_break)(void *dev);
     /* Somebody is (not) at the other end: DCD, DSR and CTS. On until the back end says else. */
     void (*carrier)(void *dev, bool on);
+    /* The terminal at the other end has this size now, in characters. NULL: sizes mean nothing to
+     * this chip. */
+    void (*resize)(void *dev, unsigned columns, unsigned rows);
 };
 
 /* Open only so that a back end can embed it; use the functions below. */
@@ -92,6 +95,18 @@ static inline void chardev_carrier(struct chardev *line, bool on)
 {
     if (line->dev_ops)
         line->dev_ops->carrier(line->dev, on);
+}
+
+/* Whether the chip wants to hear of a terminal's size; then whoever has one calls the next. */
+static inline bool chardev_has_size(const struct chardev *line)
+{
+    return line->dev_ops && line->dev_ops->resize;
+}
+
+static inline void chardev_resize(struct chardev *line, unsigned columns, unsigned rows)
+{
+    if (chardev_has_size(line))
+        line->dev_ops->resize(line->dev, columns, rows);
 }
 
 /* --- For chips ---------------------------------------------------------- */

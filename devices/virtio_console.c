@@ -127,12 +127,23 @@ static void line_carrier(void *dev, bool on)
     (void)on;
 }
 
+static void line_resize(void *dev, unsigned columns, unsigned rows)
+{
+    struct virtio_console *console = dev;
+
+    virtio_pci_put(&console->virtio, CONFIG_COLUMNS, 2, columns);
+    virtio_pci_put(&console->virtio, CONFIG_ROWS, 2, rows);
+    if (virtio_pci_has(&console->virtio, F_SIZE))
+        virtio_pci_config_changed(&console->virtio);
+}
+
 static const struct chardev_device line_ops = {
     .window = line_window,
     .receive = line_receive,
     .writable = line_writable,
     .receive_break = line_break,
     .carrier = line_carrier,
+    .resize = line_resize,
 };
 
 /* --- The device --------------------------------------------------------- */
@@ -145,6 +156,16 @@ static void notify(void *dev, unsigned queue)
         transmit(console);
     else if (line_window(console))
         chardev_accept(console->out.line);
+}
+
+/* Linux reads the size when it changes, and never before. */
+static void start(void *dev)
+{
+    struct virtio_console *console = dev;
+
+    if (virtio_pci_has(&console->virtio, F_SIZE) &&
+        virtio_pci_get(&console->virtio, CONFIG_COLUMNS, 4))
+        virtio_pci_config_changed(&console->virtio);
 }
 
 static void config_written(void *dev, unsigned at, unsigned size)
@@ -171,15 +192,9 @@ static const struct virtio_pci_class class = {
     .config_size = CONFIG_SIZE,
     .notify = notify,
     .reset = reset,
+    .start = start,
     .config_written = config_written,
 };
-
-void virtio_console_resize(struct virtio_console *console, unsigned columns, unsigned rows)
-{
-    virtio_pci_put(&console->virtio, CONFIG_COLUMNS, 2, columns);
-    virtio_pci_put(&console->virtio, CONFIG_ROWS, 2, rows);
-    virtio_pci_config_changed(&console->virtio);
-}
 
 void virtio_console_flush(struct virtio_console *console)
 {

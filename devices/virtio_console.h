@@ -27,9 +27,6 @@ void virtio_console_reset(struct virtio_console *console);
 /* Pushes collected output to the host. */
 void virtio_console_flush(struct virtio_console *console);
 
-/* The terminal at the other end has this size now, in characters; 0 when it has none. */
-void virtio_console_resize(struct virtio_console *console, unsigned columns, unsigned rows);
-
 void virtio_console_snapshot(struct virtio_console *console, struct snap *snap);
 
 #endif

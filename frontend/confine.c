@@ -120,6 +120,7 @@ static const struct checked checked[] = {
     { SCMP_SYS(ioctl), 1, ALL, TCGETS },
     { SCMP_SYS(ioctl), 1, ALL, TCSETS },
     { SCMP_SYS(ioctl), 1, ALL, TIOCGPGRP },
+    { SCMP_SYS(ioctl), 1, ALL, TIOCGWINSZ },
     { SCMP_SYS(ioctl), 1, ALL, FIONREAD },
     { SCMP_SYS(ioctl), 1, ALL, TIOCGPTPEER },
 };

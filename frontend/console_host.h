@@ -43,7 +43,8 @@ struct console {
     /* The kinds' own: */
     bool escape;           /* stdio: Ctrl-A was the last key */
     bool in_monitor;       /* stdio: the monitor has the keyboard */
-    struct poller_fd door; /* pty: inotify of the slave's name; unix: the listening socket */
+    struct poller_fd door; /* pty: inotify of the slave's name; unix: the listening socket;
+                            * stdio: the terminal's size may have changed */
     int master;            /* pty */
     char slave[64];        /* pty: its name */
 };

@@ -9,13 +9,17 @@
  *   Ctrl-A h  prints this list
  *   Ctrl-A Ctrl-A  sends one Ctrl-A
  *
+ * A chip that wants to know the terminal's size (virtio) hears of it, and of every other one.
+ *
  * Writing must not block the guest's timers. O_NONBLOCK belongs to the open file and not to our
  * descriptor of it, and the shell has the same one: so a terminal or pipe is opened again. Where
  * that is not allowed, poll() is asked before each small write.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -107,6 +111,43 @@ static int private_output(struct console *console)
     return fd < 0 ? STDOUT_FILENO : fd;
 }
 
+/* --- The terminal's size ---------------------------------------------------- */
+
+static void tell_size(struct console *console)
+{
+    struct winsize size;
+
+    if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
+        chardev_resize(&console->line, size.ws_col, size.ws_row);
+}
+
+static void size_changed(void *arg, short revents)
+{
+    struct console *console = arg;
+    uint64_t count;
+
+    (void)revents;
+    if (read(console->door.fd, &count, sizeof(count)) > 0)
+        tell_size(console);
+}
+
+/* Without a descriptor for it the size stays what it is now. */
+static void watch_size(struct console *console)
+{
+    int fd;
+
+    if (!chardev_has_size(&console->line) || !isatty(STDOUT_FILENO))
+        return;
+    tell_size(console);
+    fd = terminal_watch();
+    if (fd < 0)
+        return;
+    console->door.ready = size_changed;
+    poller_change(console->config.poller, &console->door, fd, POLLIN);
+}
+
+/* --- Coming and going ------------------------------------------------------- */
+
 static int stdio_open(struct console *console, struct error *error)
 {
     bool raw = console->config.spec.raw;
@@ -121,6 +162,7 @@ static int stdio_open(struct console *console, struct error *error)
         terminal_take(STDIN_FILENO, raw) && raw)
         console->filter = filter;
     console_attach(console, STDIN_FILENO, out);
+    watch_size(console);
     return 0;
 }
 
@@ -128,6 +170,8 @@ static void stdio_close(struct console *console)
 {
     if (console->config.input)
         terminal_restore();
+    if (console->door.fd >= 0)
+        terminal_unwatch();
     if (console->out.fd > STDERR_FILENO)
         close(console->out.fd);
 }

@@ -4,8 +4,11 @@
  */
 #include "frontend/terminal.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
@@ -16,6 +19,7 @@ static struct {
     struct termios before, ours;
     int fd;
     volatile sig_atomic_t taken;
+    volatile sig_atomic_t watch; /* an eventfd; 0: nobody watches the size */
 } terminal;
 
 static const int fatal[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS };
@@ -29,12 +33,33 @@ void terminal_restore(void)
     tcsetattr(terminal.fd, TCSANOW, &terminal.before);
 }
 
+static void resized(int sig)
+{
+    uint64_t one = 1;
+    int saved = errno;
+
+    (void)sig;
+    if (terminal.watch && write(terminal.watch, &one, sizeof(one)) < 0)
+        errno = saved; /* it is told already */
+}
+
 /* Back in the foreground after a stop: the shell has put its own modes back meanwhile. */
 static void continued(int sig)
 {
-    (void)sig;
+    int saved = errno;
+
     if (terminal.taken && tcgetpgrp(terminal.fd) == getpgrp())
         tcsetattr(terminal.fd, TCSANOW, &terminal.ours);
+    errno = saved;
+    resized(sig);
+}
+
+static void catch(int sig, void (*handler)(int sig))
+{
+    struct sigaction action = { .sa_handler = handler, .sa_flags = SA_ONSTACK | SA_RESTART };
+
+    sigemptyset(&action.sa_mask);
+    sigaction(sig, &action, NULL);
 }
 
 static void set_modes(struct termios *modes, bool all_keys)
@@ -53,8 +78,6 @@ static void set_modes(struct termios *modes, bool all_keys)
 
 bool terminal_take(int fd, bool all_keys)
 {
-    struct sigaction action = { .sa_handler = continued, .sa_flags = SA_ONSTACK | SA_RESTART };
-
     if (terminal.taken || tcgetattr(fd, &terminal.before) || tcgetpgrp(fd) != getpgrp())
         return false;
     terminal.fd = fd;
@@ -62,8 +85,7 @@ bool terminal_take(int fd, bool all_keys)
     set_modes(&terminal.ours, all_keys);
     terminal.taken = 1;
     atexit(terminal_restore);
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGCONT, &action, NULL);
+    catch(SIGCONT, continued);
     if (tcsetattr(fd, TCSANOW, &terminal.ours)) {
         terminal.taken = 0;
         return false;
@@ -74,6 +96,29 @@ bool terminal_take(int fd, bool all_keys)
 bool terminal_is_raw(void)
 {
     return terminal.taken && !(terminal.ours.c_oflag & OPOST);
+}
+
+int terminal_watch(void)
+{
+    int fd = terminal.watch ? -EBUSY : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+    if (fd < 0)
+        return fd == -EBUSY ? fd : -errno;
+    terminal.watch = fd;
+    catch(SIGCONT, continued);
+    catch(SIGWINCH, resized);
+    return fd;
+}
+
+void terminal_unwatch(void)
+{
+    int fd = terminal.watch;
+
+    if (!fd)
+        return;
+    signal(SIGWINCH, SIG_DFL);
+    terminal.watch = 0;
+    close(fd);
 }
 
 /* The signal comes again to whoever had it before: by itself for a fault, else by our hand. */

@@ -17,6 +17,14 @@ bool terminal_take(int fd, bool all_keys);
 /* Output goes through unchanged: our own lines need a carriage return as well. */
 bool terminal_is_raw(void);
 
+/*
+ * A descriptor, one for the process, that can be read (8 bytes, an eventfd) when the terminal may
+ * have another size: it was changed, or we are back in the foreground. -errno. Close it by
+ * terminal_unwatch() alone.
+ */
+int terminal_watch(void);
+void terminal_unwatch(void);
+
 /* Gives it back; nothing happens when it was not taken. Async-signal-safe. */
 void terminal_restore(void);
 

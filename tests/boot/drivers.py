@@ -7,7 +7,8 @@ with each device; MODE is transitional, modern or legacy, for which interface vi
 Parts:
 
   rng       bytes come, and do not repeat
-  console   a line there and back, and more output than the line takes at once
+  console   a line there and back, the terminal's size, also when it changes, and more output than
+            the terminal takes at once
   balloon   the guest's free memory goes back to the host, and comes again
   share     files from both sides, names, attributes; ways out of the folder that must not be
   disk      checksums of what the guest reads and of what it wrote, on either side
@@ -20,20 +21,23 @@ Parts:
 
 Exit status 77: the guests are not there (ctest: skipped).
 """
+import fcntl
 import hashlib
 import json
 import os
+import pty
 import random
 import re
 import resource
 import shutil
-import socket
 import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
+import tty
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
@@ -86,30 +90,43 @@ class Rng:
 
 
 class Console:
+    """On a terminal, which has a size at first and another one later."""
+
     def __init__(self, folder):
-        self.path = folder / "hvc"
-        self.options = ["-virtcon", f"unix:{self.path}"]
+        self.master, self.terminal = pty.openpty()
+        self.options = ["-virtcon", "mon:stdio"]
         self.heard = b""
+        tty.setraw(self.terminal)
+        self.resize(40, 100)
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
+
+    def take_terminal(self):
+        """In the child: as a shell in its window has it."""
+        os.setsid()
+        fcntl.ioctl(self.terminal, termios.TIOCSCTTY, 0)
 
     def meanwhile(self, process):
-        line = socket.socket(socket.AF_UNIX)
-        while process.poll() is None:
-            try:
-                line.connect(str(self.path))
-                break
-            except OSError:
-                time.sleep(0.1)
-        while chunk := line.recv(65536):
-            # Before, nobody listens: what comes to a closed terminal is dropped.
-            if b"\n" in chunk and b"\n" not in self.heard:
-                line.sendall(b"a line of the host's\n")
+        os.close(self.terminal)
+        answers = [(b"hello from the guest\n", lambda: os.write(self.master, b"a line\n")),
+                   (b"size 40 100\n", lambda: self.resize(50, 132))]
+        while chunk := self.read():
             self.heard += chunk
+            if answers and answers[0][0] in self.heard:
+                answers.pop(0)[1]()
+
+    def read(self):
+        try:
+            return os.read(self.master, 65536)
+        except OSError:  # how Linux tells that the other side is closed
+            return b""
 
     def check(self, text):
-        want(text, "console heard a line of the host's")
+        want(text, "console heard a line")
         lines = self.heard.split(b"\n")
-        expected = [b"hello from the guest", b"echo: a line of the host's", b"x" * 200000,
-                    b"end of output", b""]
+        expected = [b"hello from the guest", b"echo: a line", b"size 40 100", b"size 50 132",
+                    b"x" * 200000, b"end of output", b""]
         if lines != expected:
             raise Wrong(f"the console said {[line[:40] for line in lines]}")
 
@@ -457,29 +474,40 @@ def limit_files():
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MAX, hard))
 
 
+def prepare(terminals):
+    limit_files()
+    for part in terminals:
+        part.take_terminal()
+
+
 def run(novt, mode, names, folder):
     guest = fetch("686", "drivers")
     parts = [PARTS[name](folder) for name in names]
     command = [novt, "run", "-m", "256", "-kernel", guest / "vmlinuz-686",
                "-initrd", f"{guest}/initramfs.gz,{guest}/initramfs-drivers",
                "-append", f"console=ttyS0 quiet {LINES.get(mode, '')} rdinit=/init-drivers "
-               f"novt.drivers={','.join(names)}", "-serial", "stdio", "-timeout", "800"]
+               f"novt.drivers={','.join(names)}", "-serial", f"file:{folder}/serial",
+               "-timeout", "800"]
     if mode != "none":
         command += ["-virtio", mode]
     for part in parts:
         command += part.options
     for part in parts:
         command = part.around(command) if hasattr(part, "around") else command
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, preexec_fn=limit_files)
+    terminals = [part for part in parts if hasattr(part, "terminal")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE,
+                               preexec_fn=lambda: prepare(terminals),
+                               **{stream: terminals[0].terminal if terminals else
+                                  subprocess.DEVNULL for stream in ("stdin", "stdout")})
     threads = [threading.Thread(target=part.meanwhile, args=(process,), daemon=True)
                for part in parts]
     for thread in threads:
         thread.start()
-    text = process.communicate()[0].decode(errors="replace").replace("\r", "")
+    errors = process.communicate()[1].decode(errors="replace")
     for thread in threads:
         thread.join(100)
-    return text, process.returncode, parts
+    text = (folder / "serial").read_text(errors="replace").replace("\r", "")
+    return text + errors, process.returncode, parts
 
 
 def main():

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -27,6 +28,7 @@ static struct chip {
     struct chardev *line;
     size_t window, received, to_send, sent;
     uint8_t text[4096];
+    unsigned columns, rows;
 } chip;
 
 static size_t chip_window(void *dev)
@@ -83,8 +85,15 @@ static void chip_carrier(void *dev, bool on)
     (void)on;
 }
 
+static void chip_resize(void *dev, unsigned columns, unsigned rows)
+{
+    (void)dev;
+    chip.columns = columns;
+    chip.rows = rows;
+}
+
 static const struct chardev_device chip_ops = { chip_window, chip_receive, chip_writable,
-                                                chip_break, chip_carrier };
+                                                chip_break, chip_carrier, chip_resize };
 
 /* --- The bench ------------------------------------------------------------------------ */
 
@@ -414,6 +423,47 @@ static void test_pty_is_idle(void)
     close_console();
 }
 
+/* --- The terminal ------------------------------------------------------------------------ */
+
+static void set_size(int fd, uint16_t columns, uint16_t rows)
+{
+    CHECK_EQ(ioctl(fd, TIOCSWINSZ, &(struct winsize){ .ws_col = columns, .ws_row = rows }), 0);
+}
+
+static void expect_size(unsigned columns, unsigned rows)
+{
+    for (unsigned i = 0; i < 3000 && chip.columns != columns; i++)
+        turn();
+    CHECK_EQ(chip.columns, columns);
+    CHECK_EQ(chip.rows, rows);
+}
+
+/* Its size at first; then another one, of which a signal tells; and one after a stop. */
+static void test_stdio_size(void)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY), saved = dup(STDOUT_FILENO), slave;
+
+    CHECK_EQ(grantpt(master) || unlockpt(master), 0);
+    slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+    set_size(slave, 100, 40);
+    dup2(slave, STDOUT_FILENO);
+    CHECK_EQ(open_console(CONSOLE_STDIO, NULL), 0);
+    CHECK_EQ(chip.columns, 100);
+    CHECK_EQ(chip.rows, 40);
+    set_size(slave, 132, 50);
+    raise(SIGWINCH);
+    expect_size(132, 50);
+    set_size(slave, 80, 25);
+    raise(SIGCONT);
+    expect_size(80, 25);
+    close_console();
+    dup2(saved, STDOUT_FILENO);
+    close(saved);
+    close(slave);
+    close(master);
+    raise(SIGWINCH); /* nobody listens now */
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -429,6 +479,7 @@ int main(void)
     test_unix_stale();
     test_pty();
     test_pty_is_idle();
+    test_stdio_size();
     snprintf(path, sizeof(path), "%s/file", directory);
     unlink(path);
     rmdir(directory);

@@ -122,15 +122,23 @@ static void test_input(bool legacy)
     close_bench(&b);
 }
 
-static void test_size(void)
+/* Told when it changes; and to a driver that comes later, by which Linux sees it at all. */
+static void test_size(bool legacy)
 {
     static struct bench b;
 
-    open_bench(&b, false);
-    virtio_console_resize(b.console, 132, 50);
+    open_bench(&b, legacy);
+    CHECK_EQ(driver_isr(&b.d), 0);
+    chardev_resize(&b.host.line, 132, 50);
     CHECK_EQ(driver_isr(&b.d), 2);
     CHECK_EQ(driver_read(&b.d, driver_config_at(&b.d, 0), 4), 132 | 50 << 16);
     CHECK_EQ(driver_read(&b.d, driver_config_at(&b.d, 4), 4), 1);
+    driver_set_status(&b.d, 0);
+    chardev_resize(&b.host.line, 80, 24);
+    CHECK_EQ(driver_isr(&b.d), 0);
+    start(&b);
+    CHECK_EQ(driver_isr(&b.d), 2);
+    CHECK_EQ(driver_read(&b.d, driver_config_at(&b.d, 0), 4), 80 | 24 << 16);
     close_bench(&b);
 }
 
@@ -163,7 +171,8 @@ int main(void)
     test_stalled_host();
     test_input(false);
     test_input(true);
-    test_size();
+    test_size(false);
+    test_size(true);
     test_hostile();
     return CHECK_DONE();
 }
