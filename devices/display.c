@@ -261,6 +261,7 @@ uint8_t display_leds(const struct display *d)
 struct display *display_create(void)
 {
     struct display *d = calloc(1, sizeof(*d));
+    int err;
 
     if (!d)
         return NULL;
@@ -269,8 +270,9 @@ struct display *display_create(void)
     pthread_mutex_init(&d->lock, NULL);
     if (d->published >= 0 && d->input >= 0)
         return d;
+    err = errno;
     display_destroy(d);
-    errno = EMFILE;
+    errno = err;
     return NULL;
 }
 

@@ -10,15 +10,16 @@
 /* 2006-06-17T16:01:21, 2006-06-17; years that an MC146818 and its guests can tell. */
 static bool date_of(const char *text, size_t size, int64_t *seconds)
 {
-    struct tm tm = { 0 };
+    struct tm tm = { 0 }, normal;
     const char *end = strptime(text, "%Y-%m-%d", &tm);
 
     if (end && *end == 'T')
         end = strptime(end + 1, "%H:%M:%S", &tm);
     if (!end || end != text + size || tm.tm_year < 70 || tm.tm_year > 190)
         return false;
-    *seconds = timegm(&tm);
-    return true;
+    normal = tm;
+    *seconds = timegm(&normal);
+    return normal.tm_mday == tm.tm_mday && normal.tm_sec == tm.tm_sec; /* no 31st of February */
 }
 
 static bool is(const char *text, size_t size, const char *word)
@@ -32,9 +33,9 @@ static int take_base(struct config_clock *clock, const char *base, size_t size, 
     if (clock->local || is(base, size, "utc"))
         return 0;
     clock->fixed = date_of(base, size, &clock->date);
-    return clock->fixed ? 0 : error_set(error, EX_USAGE, "-rtc base=%.*s: write base=utc, "
-                                        "base=localtime or base=2006-06-17T16:01:21", (int)size,
-                                        base);
+    return clock->fixed ? 0 : error_set(error, EX_USAGE, "-rtc base=%.*s: no such time; "
+                                        "write base=utc, base=localtime or "
+                                        "base=2006-06-17T16:01:21", (int)size, base);
 }
 
 /* QEMU's clock= and driftfix=: time is the host's, and no tick is lost, whatever they say. */

@@ -130,6 +130,17 @@ static int take_nothing(struct parse *parse, const char *name, char *text)
     return 0;
 }
 
+static int take_shared(struct parse *parse, const char *name, char *text)
+{
+    bool on;
+
+    if (!switch_of(text, &on))
+        return wrong(parse, name, text, "share-rw=off");
+    if (on)
+        fprintf(stderr, "novt: note: share-rw is ignored; an image is one guest's at a time\n");
+    return 0;
+}
+
 static const struct property {
     const char *name;
     property_fn *take;
@@ -144,6 +155,7 @@ static const struct property {
     { "serial", take_serial },
     { "id", take_id },
     { "cache", take_cache },
+    { "share-rw", take_shared },
     { "aio", take_nothing },
     { "discard", take_nothing },
     { "detect-zeroes", take_nothing },

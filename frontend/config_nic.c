@@ -102,6 +102,57 @@ static int take_forward(struct parse *parse, char *text)
     return 0;
 }
 
+/* ADDRESS/BITS or ADDRESS/MASK; cuts text. */
+static bool network_of(char *text, uint32_t *network, uint32_t *mask)
+{
+    char *slash = strchr(text, '/'), *end;
+    unsigned long bits;
+
+    if (!slash)
+        return false;
+    *slash++ = 0;
+    bits = strtoul(slash, &end, 10);
+    if (!*end && bits >= 4 && bits <= 30 && *slash >= '0' && *slash <= '9')
+        *mask = htonl(UINT32_MAX << (32 - bits));
+    else if (inet_pton(AF_INET, slash, mask) != 1 || ~ntohl(*mask) & (~ntohl(*mask) + 1))
+        return false;
+    if (inet_pton(AF_INET, text, network) != 1)
+        return false;
+    *network &= *mask;
+    return *network;
+}
+
+static int take_network(struct parse *parse, char *text)
+{
+    struct net_user *user = &parse->nic->net.user;
+    char shown[128];
+
+    snprintf(shown, sizeof(shown), "%s", text);
+    return network_of(text, &user->network, &user->mask)
+               ? 0 : wrong(parse, "net", shown, "a network: net=192.168.76.0/24");
+}
+
+static int take_address(struct parse *parse, const char *name, uint32_t *address, const char *text)
+{
+    return inet_pton(AF_INET, text, address) == 1
+               ? 0 : wrong(parse, name, text, "an IPv4 address of the guest's network");
+}
+
+static int take_host(struct parse *parse, char *text)
+{
+    return take_address(parse, "host", &parse->nic->net.user.host, text);
+}
+
+static int take_dns(struct parse *parse, char *text)
+{
+    return take_address(parse, "dns", &parse->nic->net.user.dns, text);
+}
+
+static int take_dhcp_start(struct parse *parse, char *text)
+{
+    return take_address(parse, "dhcpstart", &parse->nic->net.user.dhcp_start, text);
+}
+
 static bool switch_of(const char *text, bool *on)
 {
     *on = !strcmp(text, "on") || !strcmp(text, "yes") || !strcmp(text, "y");
@@ -254,6 +305,10 @@ static const struct property {
     { "model", ALL, take_model },
     { "mac", ALL, take_mac },
     { "hostfwd", USER, take_forward },
+    { "net", USER, take_network },
+    { "host", USER, take_host },
+    { "dns", USER, take_dns },
+    { "dhcpstart", USER, take_dhcp_start },
     { "restrict", USER, take_restrict },
     { "ipv6", USER, take_ip6 },
     { "tftp", USER, take_tftp },
@@ -318,8 +373,12 @@ static int take_kind(struct parse *parse, const char *name)
 
 static int check(const struct parse *parse)
 {
-    const struct net_config *net = &parse->nic->net;
+    struct net_config *net = &parse->nic->net;
 
+    if (net->kind == NET_USER && !net_user_complete(&net->user))
+        return error_set(parse->error, EX_USAGE,
+                         "-nic %s: host=, dns= and dhcpstart= must be three addresses of the "
+                         "network (10.0.2.0/24, or net=)", parse->value);
     if (net->kind == NET_TAP && (!net->interface || !*net->interface))
         return error_set(parse->error, EX_USAGE,
                          "-nic %s: which interface? write -nic tap,ifname=tap0", parse->value);

@@ -84,6 +84,8 @@ int config_pair_net(struct pair_specs *pairs, const char *value, struct error *e
 
     if (!strcmp(value, "none"))
         return 0;
+    if (is_named(value, "nic") && strstr(value, ",netdev="))
+        return add(pairs->card, &pairs->cards, NICS_MAX, "-net", value, error);
     if (*place)
         return error_set(error, EX_USAGE, "-net %s: one too many; write -nic user for each card",
                          value);
@@ -100,7 +102,7 @@ static bool is_left_alone(const char *piece)
         "id", "bus", "unit", "addr", "name", "vlan", "romfile", "rombar", "multifunction",
         "vectors", "mq", "disable-legacy", "disable-modern", "bootindex", "scsi", "write-cache",
         "logical_block_size", "physical_block_size", "iothread", "num-queues", "packed",
-        "vhost", "queues",
+        "vhost", "queues", "share-rw",
     };
 
     for (size_t i = 0; i < COUNT(names); i++) {
@@ -108,6 +110,8 @@ static bool is_left_alone(const char *piece)
             continue;
         if (!strcmp(names[i], "bootindex"))
             fprintf(stderr, "novt: note: bootindex is ignored; -boot order= says what is tried\n");
+        else if (!strcmp(names[i], "share-rw") && !strcmp(piece, "share-rw=on"))
+            fprintf(stderr, "novt: note: share-rw is ignored; an image is one guest's at a time\n");
         return true;
     }
     return false;
@@ -199,14 +203,28 @@ static int append_card(struct joined *to, const char *option, const char *card, 
     return err;
 }
 
-static int join_net(const char *option, const char *cable, const char *card, const char *model,
-                    struct nic_specs *nics, struct error *error)
+static const char *option_of(const char *card)
+{
+    return is_named(card, "nic") ? "-net" : "-device";
+}
+
+/* A -net nic without a model is QEMU's, an e1000. */
+static int append_usual_model(struct joined *to, const char *card, struct error *error)
+{
+    char *model = property(card, "model", error);
+    bool named = model || !is_named(card, "nic");
+
+    free(model);
+    return named ? 0 : append(to, "model=", "e1000", error);
+}
+
+static int join_net(const char *cable, const char *card, struct nic_specs *nics,
+                    struct error *error)
 {
     struct joined joined = { .used = 0 };
 
-    if (append_cable(&joined, cable, error) ||
-        (model && append(&joined, "model=", model, error)) ||
-        append_card(&joined, option, card, error))
+    if (append_cable(&joined, cable, error) || append_usual_model(&joined, card, error) ||
+        append_card(&joined, option_of(card), card, error))
         return -1;
     return config_nic_take(nics, joined.text, error);
 }
@@ -228,20 +246,22 @@ static int cable_of(const struct pair_specs *pairs, const char *id, struct error
 static int join_card(const struct pair_specs *pairs, const char *card, bool *taken,
                      struct nic_specs *nics, struct error *error)
 {
+    const char *option = option_of(card);
     char *id = property(card, "netdev", error);
     int cable = id ? cable_of(pairs, id, error) : -1;
 
     if (!id)
-        error_set(error, EX_USAGE, "-device %s: netdev=ID is needed, and -netdev user,id=ID", card);
+        error_set(error, EX_USAGE, "%s %s: netdev=ID is needed, and -netdev user,id=ID", option,
+                  card);
     else if (cable < 0)
-        error_set(error, EX_USAGE, "-device %s: no -netdev has id=%s", card, id);
+        error_set(error, EX_USAGE, "%s %s: no -netdev has id=%s", option, card, id);
     else if (taken[cable])
-        error_set(error, EX_USAGE, "-device %s: -netdev %s has a card already", card, id);
+        error_set(error, EX_USAGE, "%s %s: -netdev %s has a card already", option, card, id);
     free(id);
     if (cable < 0 || taken[cable])
         return -1;
     taken[cable] = true;
-    return join_net("-device", pairs->cable[cable], card, NULL, nics, error);
+    return join_net(pairs->cable[cable], card, nics, error);
 }
 
 static int join_cards(const struct pair_specs *pairs, struct nic_specs *nics, struct error *error)
@@ -258,21 +278,14 @@ static int join_cards(const struct pair_specs *pairs, struct nic_specs *nics, st
     return 0;
 }
 
-/* Without a model it is QEMU's, an e1000. */
 static int join_old(const struct pair_specs *pairs, struct nic_specs *nics, struct error *error)
 {
-    char *model;
-    bool named;
-
     if (!pairs->net_card && !pairs->net_cable)
         return 0;
     if (!pairs->net_card || !pairs->net_cable)
         return error_set(error, EX_USAGE, "-net %s: the other half is missing; write -nic user,"
                          "model=e1000", pairs->net_card ? pairs->net_card : pairs->net_cable);
-    model = property(pairs->net_card, "model", error);
-    named = model != NULL;
-    free(model);
-    return join_net("-net", pairs->net_cable, pairs->net_card, named ? NULL : "e1000", nics, error);
+    return join_net(pairs->net_cable, pairs->net_card, nics, error);
 }
 
 /* --- Disks ------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /*
  * A device and what is behind it in two options, as QEMU has them: -netdev and -drive if=none with
- * -device, -net nic with -net user. Which belong together is known when all have been read.
+ * -device, -net nic with -net user or -netdev. Which belong together is known when all have been
+ * read.
  */
 #ifndef FRONTEND_CONFIG_PAIR_H
 #define FRONTEND_CONFIG_PAIR_H

@@ -522,10 +522,11 @@ static int take_keyboard(struct control *control, struct error *error)
     if (control->keyboard)
         return 0;
     control->keyboard = control->own = display_create();
-    if (control->own)
-        control->input = input_create(control->own, m->pc, &m->clock, m->poller);
-    return control->input ? 0 : error_set(error, EX_OSERR, "-monitor: no descriptors for the "
-                                          "keyboard; raise the limit (ulimit -n)");
+    if (!control->own)
+        return error_no_event(error, "-monitor");
+    control->input = input_create(control->own, m->pc, &m->clock, m->poller);
+    return control->input ? 0 : error_set(error, EX_OSERR, "-monitor: no host memory for the "
+                                          "keyboard; free some");
 }
 
 struct control *control_create(struct machine *machine)

@@ -1,7 +1,10 @@
 /* Errors of the user and the host: one line each. */
 #include "frontend/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <string.h>
+#include <sysexits.h>
 
 int error_set(struct error *error, int status, const char *format, ...)
 {
@@ -15,6 +18,15 @@ int error_set(struct error *error, int status, const char *format, ...)
     va_end(ap);
     error_make_line(error->text);
     return -1;
+}
+
+int error_no_event(struct error *error, const char *what)
+{
+    if (errno == EPERM || errno == ENOSYS)
+        return error_set(error, EX_OSERR, "%s: the host forbids eventfd2() (%s): a container's "
+                         "seccomp profile?", what, strerror(errno));
+    return error_set(error, EX_OSERR, "%s: no event descriptor: %s; %s", what, strerror(errno),
+                     errno == EMFILE ? "raise the limit (ulimit -n)" : "free some");
 }
 
 void error_make_line(char *text)

@@ -16,6 +16,9 @@ struct error {
 int error_set(struct error *error, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* No event descriptor for this purpose, by errno: what the host forbids, or has no more of. */
+int error_no_event(struct error *error, const char *what);
+
 /* Prints "novt: TEXT", always as one line: control characters in it are shown as '?'. */
 void error_print(FILE *out, const struct error *error);
 

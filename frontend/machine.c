@@ -222,12 +222,8 @@ static int create_consoles(struct machine *m, struct error *error)
     const struct config *config = m->config;
 
     m->poller = poller_create(poller_kick, m);
-    if (!m->poller && (errno == EPERM || errno == ENOSYS))
-        return error_set(error, EX_OSERR, "the host forbids eventfd2() (%s): a container's seccomp "
-                         "profile?", strerror(errno));
     if (!m->poller)
-        return error_set(error, EX_OSERR, "no event descriptor: %s; raise the limit (ulimit -n)",
-                         strerror(errno));
+        return error_no_event(error, "waiting for the host");
     if (config->expect) {
         m->expect = expect_create(config->expect);
         if (!m->expect)

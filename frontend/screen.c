@@ -350,10 +350,10 @@ int screen_open(struct screen *screen, struct machine *machine, struct error *er
     screen->input = input_create(screen->display, machine->pc, &machine->clock, machine->poller);
     screen->closed = (struct poller_fd){ .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
                                          .events = POLLIN, .ready = was_closed, .arg = screen };
-    if (!screen->input || screen->closed.fd < 0 ||
-        poller_add(machine->poller, &screen->closed))
-        return error_set(error, EX_OSERR, "no descriptors for the display; raise the limit "
-                                          "(ulimit -n)");
+    if (screen->closed.fd < 0)
+        return error_no_event(error, "the display");
+    if (!screen->input || poller_add(machine->poller, &screen->closed))
+        return error_set(error, EX_OSERR, "no host memory for the display's keys; free some");
     if (open_shots(screen, error))
         return -1;
     return open_display(screen, error);
@@ -383,8 +383,10 @@ int screen_create(struct screen **made, const struct display_spec *spec, struct 
     screen = *made = calloc(1, sizeof(*screen));
     if (screen)
         screen->display = display_create();
-    if (!screen || !screen->display)
+    if (!screen)
         return error_set(error, EX_OSERR, "no host memory for the display; free some");
+    if (!screen->display)
+        return error_no_event(error, "the display");
     pthread_mutex_init(&screen->lock, NULL);
     screen->spec = spec;
     screen->listener = screen->closed.fd = -1;

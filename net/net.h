@@ -32,12 +32,18 @@ struct net_forward {
 struct net_user {
     struct net_forward forward[NET_FORWARDS_MAX];
     unsigned forwards;
+    /* IPv4's, in network order; 0: libslirp's usual ones, see net_user_complete(). */
+    uint32_t network, mask, host, dhcp_start, dns;
     bool restricted;       /* the guest reaches nothing but what is forwarded to it */
     bool no_ip6;
     const char *tftp;      /* a directory that is served; NULL: none */
     const char *boot_file; /* what DHCP names; NULL: none */
     const char *host_name; /* likewise */
 };
+
+/* Fills in the addresses that are 0: network 10.0.2.0/24, and in it host 2, dns 3, dhcp_start 15.
+ * False: one is outside of the network, or two are the same. */
+bool net_user_complete(struct net_user *user);
 
 enum net_socket_kind { NET_LISTEN, NET_CONNECT, NET_PATH };
 

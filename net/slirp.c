@@ -1,6 +1,6 @@
 /*
- * User networking: libslirp is the guest's gateway (10.0.2.2), DHCP, DNS (10.0.2.3) and TFTP server
- * and speaks to the world by ordinary sockets of this process.
+ * User networking: libslirp is the guest's gateway (10.0.2.2, unless told otherwise), DHCP, DNS
+ * (10.0.2.3) and TFTP server and speaks to the world by ordinary sockets of this process.
  *
  * libslirp takes TCP segments up to an IP packet's 65535 bytes, so a guest's large segments go in
  * as they are, with their checksum filled in. What it sends are segments of the guest's MSS; those
@@ -232,9 +232,28 @@ static bool user_output(void *state, uint8_t *frame, size_t size, struct netdev_
 
 /* --- Life ------------------------------------------------------------------- */
 
-static struct in_addr address(const char *text)
+static bool belongs(const struct net_user *user, uint32_t address)
 {
-    return (struct in_addr){ inet_addr(text) };
+    uint32_t part = address & ~user->mask;
+
+    return (address & user->mask) == user->network && part && part != ~user->mask;
+}
+
+bool net_user_complete(struct net_user *user)
+{
+    if (!user->network) {
+        user->network = inet_addr("10.0.2.0");
+        user->mask = inet_addr("255.255.255.0");
+    }
+    if (!user->host)
+        user->host = user->network | htonl(2);
+    if (!user->dns)
+        user->dns = user->network | htonl(3);
+    if (!user->dhcp_start)
+        user->dhcp_start = user->network | htonl(15);
+    return belongs(user, user->host) && belongs(user, user->dns) &&
+           belongs(user, user->dhcp_start) && user->host != user->dns &&
+           user->host != user->dhcp_start && user->dns != user->dhcp_start;
 }
 
 static SlirpConfig settings(const struct net_user *config)
@@ -243,11 +262,11 @@ static SlirpConfig settings(const struct net_user *config)
         .version = 1,
         .restricted = config->restricted,
         .in_enabled = true,
-        .vnetwork = address("10.0.2.0"),
-        .vnetmask = address("255.255.255.0"),
-        .vhost = address("10.0.2.2"),
-        .vdhcp_start = address("10.0.2.15"),
-        .vnameserver = address("10.0.2.3"),
+        .vnetwork = { config->network },
+        .vnetmask = { config->mask },
+        .vhost = { config->host },
+        .vdhcp_start = { config->dhcp_start },
+        .vnameserver = { config->dns },
         .in6_enabled = !config->no_ip6,
         .vprefix_len = 64,
         .vhostname = config->host_name,
@@ -303,10 +322,14 @@ static int check_tftp(const char *path, char *why)
 static int user_open(void *state, const struct net_config *config, char *why)
 {
     struct user *user = state;
-    SlirpConfig s = settings(&config->user);
+    struct net_user wanted = config->user;
+    SlirpConfig s;
 
-    if (check_tftp(config->user.tftp, why))
+    if (check_tftp(wanted.tftp, why))
         return -1;
+    if (!net_user_complete(&wanted))
+        return side_error(why, "-nic user: the addresses do not go together");
+    s = settings(&wanted);
     user->slirp = slirp_new(&s, &callbacks, user);
     if (!user->slirp)
         return side_error(why, "-nic user: libslirp does not start; is the boot file's or the "

@@ -39,6 +39,7 @@ static const struct {
     { "run -net user k", "the other half is missing" },
     { "run -net user -net tap k", "one too many" },
     { "run -net nic,foo=1 -net user k", "'foo=1' is not known" },
+    { "run -net nic,netdev=m -netdev user,id=n k", "-net nic,netdev=m: no -netdev has id=m" },
     { "run k -uuid", "-uuid: needs a value" },
     { "doctor k", "takes no arguments" },
     { "run", "no kernel" },
@@ -63,6 +64,9 @@ static const struct {
     { "run -pidfile x k", "echo $! > FILE" },
     { "run -rtc base=now k", "base=localtime" },
     { "run -rtc base=2006-13-01 k", "base=localtime" },
+    { "run -rtc base=2024-02-31 k", "base=2024-02-31: no such time" },
+    { "run -rtc base=2023-02-29T10:00:00 k", "no such time" },
+    { "run -rtc base=2024-02-29T10:00:61 k", "no such time" },
     { "run -rtc foo k", "base=localtime" },
     { "run -d int,cpu_reset k", "-d cpu_reset: unknown" },
     { "run -vnc 5 k", "vnc=127.0.0.1:0" },
@@ -262,10 +266,17 @@ static void test_pairs(void)
              0);
     CHECK_EQ(config.nics.nic[0].model, NIC_E1000);
     CHECK_EQ(config.nics.nic[0].net.mac[5], 8);
+    CHECK_EQ(parse("run -net nic,netdev=b,model=virtio "
+                   "-net nic,netdev=a,macaddr=52:54:00:00:00:09 "
+                   "-netdev user,id=a,dhcpstart=10.0.2.9 -netdev user,id=b k", &config, &error), 0);
+    CHECK_EQ(config.nics.count, 2);
+    CHECK_EQ(config.nics.nic[0].model, NIC_VIRTIO);
+    CHECK_EQ(config.nics.nic[1].model, NIC_E1000);
+    CHECK_EQ(config.nics.nic[1].net.mac[5], 9);
     CHECK_EQ(parse("run -drive file=x,if=none,id=d -drive if=none,id=c,media=cdrom -drive "
                    "file=y,if=none,id=e -device ide-hd,drive=d,bus=ide.1,unit=1 -device "
-                   "virtio-blk-pci,drive=e,serial=abc,bootindex=1 -device ide-cd,drive=c",
-                   &config, &error), 0);
+                   "virtio-blk-pci,drive=e,serial=abc,bootindex=1,share-rw=off "
+                   "-device ide-cd,drive=c", &config, &error), 0);
     CHECK_EQ(config.drives.drive[0].interface, DRIVE_IDE);
     CHECK_EQ(config.drives.drive[0].index, 3);
     CHECK_EQ(config.drives.drive[1].index, 2);

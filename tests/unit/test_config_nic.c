@@ -30,6 +30,15 @@ static const struct {
     { "user,hostfwd=tcp::22x-:22", "is wrong" },
     { "user,hostfwd=icmp::22-:22", "is wrong" },
     { "user,hostfwd=tcp:1.2.3:22-:22", "is wrong" },
+    { "user,net=10.0.3.0", "net=192.168.76.0/24" },
+    { "user,net=10.0.3.0/33", "net=192.168.76.0/24" },
+    { "user,net=10.0.3.0/255.0.255.0", "net=192.168.76.0/24" },
+    { "user,net=0.0.0.0/24", "net=192.168.76.0/24" },
+    { "user,host=10.0.2", "an IPv4 address" },
+    { "user,dhcpstart=10.0.3.15", "three addresses of the network" },
+    { "user,dhcpstart=10.0.2.2", "three addresses of the network" },
+    { "user,dns=10.0.2.255", "three addresses of the network" },
+    { "user,net=10.0.3.0/28", "three addresses of the network" },
     { "user,restrict=maybe", "restrict=on or off" },
     { "user,ipv6=4", "ipv6=on or off" },
     { "user,model=rtl8139", "model=virtio or model=e1000" },
@@ -68,6 +77,25 @@ static void test_wrong(void)
     memset(many + 4, 'x', 1900);
     CHECK_EQ(take(many, &error), -1);
     CHECK_EQ(!strstr(error.text, "too many; 1023"), false);
+}
+
+static void test_addresses(void)
+{
+    const struct net_user *user = &nics.nic[0].net.user;
+    struct error error;
+
+    nics = (struct nic_specs){ .count = 0 };
+    CHECK_EQ(take("user,net=192.168.76.5/24,dhcpstart=192.168.76.9", &error), 0);
+    CHECK_EQ(user->network, inet_addr("192.168.76.0"));
+    CHECK_EQ(user->mask, inet_addr("255.255.255.0"));
+    CHECK_EQ(user->host, inet_addr("192.168.76.2"));
+    CHECK_EQ(user->dns, inet_addr("192.168.76.3"));
+    CHECK_EQ(user->dhcp_start, inet_addr("192.168.76.9"));
+    nics = (struct nic_specs){ .count = 0 };
+    CHECK_EQ(take("user,net=10.1.0.0/255.255.0.0,host=10.1.1.1,dns=10.1.1.2", &error), 0);
+    CHECK_EQ(user->host, inet_addr("10.1.1.1"));
+    CHECK_EQ(user->dns, inet_addr("10.1.1.2"));
+    CHECK_EQ(user->dhcp_start, inet_addr("10.1.0.15"));
 }
 
 static void test_values(void)
@@ -114,6 +142,7 @@ static void test_values(void)
 int main(void)
 {
     test_wrong();
+    test_addresses();
     test_values();
     return CHECK_DONE();
 }
