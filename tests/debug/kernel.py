@@ -154,11 +154,10 @@ def main():
                 symbols = sys.argv[4]
             else:
                 read_symbols(console, socket, symbols)
-            console.type("while :; do cat /proc/version >/dev/null; done\r")
+            console.type("while [ ! -e /end ]; do cat /proc/version >/dev/null; done &\r")
             debug(symbols, socket)
             step_over_popf(symbols, socket)
-            console.type("\x03")
-            console.answer("echo alive-$((1 + 1))", "alive-2", WAIT)
+            console.answer(": >/end; wait; echo alive-$((1 + 1))", "alive-2", WAIT)
             console.type("poweroff -f\r")
             check(console.status(WAIT) == 0, "poweroff")
         except (Failure, subprocess.TimeoutExpired) as failure:
