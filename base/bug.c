@@ -1,3 +1,4 @@
+/* How the program ends when it is wrong: see bug.h. */
 #include "base/bug.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Why the machine stops: the first reason wins. */
 #include "base/kill.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Topics of the log, and where it goes. */
 #include "base/log.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* A machine without a board: what is read of ports and devices is known, writes are lost. */
 #include "tests/machine.h"
 
 #include <signal.h>

@@ -1,3 +1,4 @@
+/* The same machine under two engines, and what differs between them afterwards. */
 #include "tests/lockstep/pair.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* The tables as a guest finds them; where there is iasl, it reads the DSDT, too. */
 #include "frontend/acpi.h"
 
 #include <stdlib.h>

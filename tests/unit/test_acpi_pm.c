@@ -1,3 +1,4 @@
+/* The power management's ports: timer, buttons, states of sleep. */
 #include "devices/acpi_pm.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Who answers at which address, and in which widths. */
 #include "devices/bus.h"
 
 #include <errno.h>

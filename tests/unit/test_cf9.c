@@ -1,3 +1,4 @@
+/* The reset control register of the PIIX3, port CF9h. */
 #include "devices/cf9.h"
 
 #include <errno.h>

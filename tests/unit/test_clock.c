@@ -1,3 +1,4 @@
+/* Timers: their order, moves and cancels, in fire() and out of it; a clock that goes by itself. */
 #include "base/clock.h"
 
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* The debug consoles' ports: what is written comes out; what is read says who is there. */
 #include "devices/debugcon.h"
 
 #include <errno.h>

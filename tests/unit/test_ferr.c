@@ -1,3 +1,4 @@
+/* FERR#: IRQ 13, and port F0h that ends it. */
 #include "devices/ferr.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* fw_cfg: items, the directory of files, reads and writes by DMA. */
 #include "devices/fw_cfg.h"
 
 #include <errno.h>

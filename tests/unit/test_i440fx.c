@@ -1,3 +1,4 @@
+/* The host bridge: the address register, its own header, RAM in the place of ROM. */
 #include "devices/i440fx.h"
 
 #include <errno.h>

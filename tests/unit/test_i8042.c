@@ -1,3 +1,4 @@
+/* The keyboard controller: its commands, both devices behind it, the output port. */
 #include "devices/i8042.h"
 
 #include <errno.h>

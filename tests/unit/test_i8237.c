@@ -1,3 +1,4 @@
+/* The DMA controllers: registers and flip-flops, transfers of bytes and of words. */
 #include "devices/i8237.h"
 
 #include <errno.h>

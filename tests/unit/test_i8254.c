@@ -1,3 +1,4 @@
+/* The timer: six modes, three accesses, latches, port 61h, and ticks that the guest owes. */
 #include "devices/i8254.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* The interrupt controllers: priorities, cascade, edges and levels, rotation, special modes. */
 #include "devices/i8259.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* The port that ends a run: its widths and its status. */
 #include "devices/isa_debug_exit.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* The log's topics: which are on, which are misspelt, what is printed. */
 #include "base/log.h"
 
 #include <stdlib.h>

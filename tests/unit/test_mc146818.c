@@ -1,3 +1,4 @@
+/* The real-time clock: reading, setting, its three interrupts, garbage. */
 #include "devices/mc146818.h"
 
 #include <errno.h>

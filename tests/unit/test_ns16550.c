@@ -1,3 +1,4 @@
+/* The serial port: FIFOs, interrupts, its pace, and a host that is slow or not there. */
 #include "devices/ns16550.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* The board as a whole, by its ports: wires, resets, A20, ends of a run, garbage. */
 #include "frontend/pc.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* ROM, shadow RAM and the VGA's window in a PC's first megabyte. */
 #include "frontend/pc_memory.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Configuration space: BARs sized, placed, over each other and turned off; interrupt wires. */
 #include "devices/pci.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Guest memory: RAM, holes, ROM, and who hears of writes. */
 #include "base/physmem.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* The PIIX3's configuration space, and where it leads the PCI interrupts. */
 #include "devices/piix3.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Port 92h: A20 and the fast reset. */
 #include "devices/port92.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* The port by which a guest says that it has panicked. */
 #include "devices/pvpanic.h"
 
 #include <errno.h>
