@@ -109,7 +109,26 @@ typedef uint64_t host_binary_fn(unsigned size, uint64_t a, uint64_t b, uint16_t 
 
 #include "cpu/host_ops.def"
 
-/* --- REP MOVS and REP STOS of n elements, downwards if back is set -------------------------- */
+/* --- Repeated string instructions on n elements, downwards if back is set --------------------- */
+
+#define HOST_STRING_WAYS(where, run, text)                                                         \
+    case where: run(text); break;                                                                  \
+    case (where) + 1: run("std; " text "; cld"); break;
+
+/* Cases of size << 1 | back. */
+#define HOST_STRING_SIZES(run, name)                                                               \
+    HOST_STRING_WAYS(1 << 1, run, "rep " name "b")                                                 \
+    HOST_STRING_WAYS(2 << 1, run, "rep " name "w")                                                 \
+    HOST_STRING_WAYS(4 << 1, run, "rep " name "l")
+
+/* Cases of size << 2 | until_equal << 1 | back. */
+#define HOST_STRING_COMPARISONS(run, name)                                                         \
+    HOST_STRING_WAYS(1 << 2, run, "repe " name "b")                                                \
+    HOST_STRING_WAYS(1 << 2 | 2, run, "repne " name "b")                                           \
+    HOST_STRING_WAYS(2 << 2, run, "repe " name "w")                                                \
+    HOST_STRING_WAYS(2 << 2 | 2, run, "repne " name "w")                                           \
+    HOST_STRING_WAYS(4 << 2, run, "repe " name "l")                                                \
+    HOST_STRING_WAYS(4 << 2 | 2, run, "repne " name "l")
 
 #define HOST_MOVS(text)                                                                            \
     __asm__ volatile(text : "+D"(to), "+S"(from), "+c"(n) : : "memory")
@@ -118,12 +137,7 @@ static inline void host_movs(unsigned size, bool back, uint8_t *to, const uint8_
                              uint64_t n)
 {
     switch (size << 1 | back) {
-    case 2: HOST_MOVS("rep movsb"); break;
-    case 3: HOST_MOVS("std; rep movsb; cld"); break;
-    case 4: HOST_MOVS("rep movsw"); break;
-    case 5: HOST_MOVS("std; rep movsw; cld"); break;
-    case 8: HOST_MOVS("rep movsl"); break;
-    default: HOST_MOVS("std; rep movsl; cld"); break;
+    HOST_STRING_SIZES(HOST_MOVS, "movs")
     }
 }
 
@@ -133,34 +147,19 @@ static inline void host_movs(unsigned size, bool back, uint8_t *to, const uint8_
 static inline void host_stos(unsigned size, bool back, uint8_t *to, uint64_t value, uint64_t n)
 {
     switch (size << 1 | back) {
-    case 2: HOST_STOS("rep stosb"); break;
-    case 3: HOST_STOS("std; rep stosb; cld"); break;
-    case 4: HOST_STOS("rep stosw"); break;
-    case 5: HOST_STOS("std; rep stosw; cld"); break;
-    case 8: HOST_STOS("rep stosl"); break;
-    default: HOST_STOS("std; rep stosl; cld"); break;
+    HOST_STRING_SIZES(HOST_STOS, "stos")
     }
 }
 
-/* --- REP SCAS and REP CMPS of n > 0 elements, in the same way ------------------------------- */
-
 #define HOST_SCAS(text)                                                                            \
     __asm__ volatile(text HOST_FLAGS_STORE : "+a"(value), "+D"(at), "+c"(n) : : "cc", "memory")
-#define HOST_SCAS_SIZES(base, rep, suffix)                                                         \
-    case base: HOST_SCAS(rep " scas" suffix); break;                                               \
-    case (base) + 1: HOST_SCAS("std; " rep " scas" suffix "; cld"); break;
 
-/* Returns how many of n elements were not looked at; flags: of the last comparison. */
+/* Of n > 0. Returns how many were not looked at; flags: of the last comparison. */
 static inline uint64_t host_scas(unsigned size, bool until_equal, bool back, uint64_t value,
                                  const uint8_t *at, uint64_t n, uint16_t *flags)
 {
     switch (size << 2 | (unsigned)until_equal << 1 | back) {
-    HOST_SCAS_SIZES(4, "repe", "b")
-    HOST_SCAS_SIZES(6, "repne", "b")
-    HOST_SCAS_SIZES(8, "repe", "w")
-    HOST_SCAS_SIZES(10, "repne", "w")
-    HOST_SCAS_SIZES(16, "repe", "l")
-    HOST_SCAS_SIZES(18, "repne", "l")
+    HOST_STRING_COMPARISONS(HOST_SCAS, "scas")
     }
     *flags = (uint16_t)value;
     return n;
@@ -171,20 +170,13 @@ static inline uint64_t host_scas(unsigned size, bool until_equal, bool back, uin
                      : "+S"(a), "+D"(b), "+c"(n), "=&a"(*flags)                                    \
                      :                                                                             \
                      : "cc", "memory")
-#define HOST_CMPS_SIZES(base, rep, suffix)                                                         \
-    case base: HOST_CMPS(rep " cmps" suffix); break;                                               \
-    case (base) + 1: HOST_CMPS("std; " rep " cmps" suffix "; cld"); break;
 
+/* The same. */
 static inline uint64_t host_cmps(unsigned size, bool until_equal, bool back, const uint8_t *a,
                                  const uint8_t *b, uint64_t n, uint16_t *flags)
 {
     switch (size << 2 | (unsigned)until_equal << 1 | back) {
-    HOST_CMPS_SIZES(4, "repe", "b")
-    HOST_CMPS_SIZES(6, "repne", "b")
-    HOST_CMPS_SIZES(8, "repe", "w")
-    HOST_CMPS_SIZES(10, "repne", "w")
-    HOST_CMPS_SIZES(16, "repe", "l")
-    HOST_CMPS_SIZES(18, "repne", "l")
+    HOST_STRING_COMPARISONS(HOST_CMPS, "cmps")
     }
     return n;
 }
