@@ -199,6 +199,23 @@ bool host_protect(const struct shadowmm *sm, const struct window *w, uint64_t pa
                   struct rights rights);
 void host_unmap_all(const struct shadowmm *sm, const struct window *w);
 
+/* --- area.c --- */
+unsigned area_find(const struct window *w, uint64_t page); /* the first that ends behind page */
+bool area_any(const struct window *w, uint64_t page, uint64_t end); /* some in [page, end)? */
+/* Of area_limit: the windows share this process's, a sandbox has its own. */
+uint64_t area_used(const struct shadowmm *sm, const struct window *w);
+/* Room for two more areas, which is what a change of one can make of it: in the array and within
+ * the limit. Without it, the caller empties a window. */
+bool area_room(const struct shadowmm *sm, struct window *w);
+/* For which area_room() has been asked: */
+void area_insert(struct shadowmm *sm, struct window *w, unsigned at, struct area area);
+/* Makes page begin an area, if it lies inside one. */
+void area_split(struct shadowmm *sm, struct window *w, uint64_t page);
+void area_remove(struct shadowmm *sm, struct window *w, uint64_t page, uint64_t end);
+/* ... and for which it need not be. */
+void area_clear(struct shadowmm *sm, struct window *w);
+void area_destroy(struct window *w);
+
 /* --- window.c --- */
 /* Drops and protects always succeed; the window is emptied if there is no other way. */
 void window_drop(struct shadowmm *sm, struct window *w, uint64_t gla, uint64_t size);
@@ -207,7 +224,6 @@ void window_release(struct shadowmm *sm, struct view *view, enum slot slot);
 void window_protect(struct shadowmm *sm, uint64_t gfn, uint64_t count);
 void window_prefill(struct shadowmm *sm, const struct view *view); /* the current one */
 void window_destroy(struct shadowmm *sm);
-
 
 /* --- sysenter.c --- */
 /* May user code execute the page at gpa (of RAM) directly, which it may write? */
@@ -231,6 +247,7 @@ void share_filled(struct shadowmm *sm, uint64_t gla); /* is about to be, through
 /* May code that begins at gla, with an instruction that ends at last, be in the jump table? */
 bool share_admit(struct shadowmm *sm, uint64_t gla, uint64_t last);
 void share_sample(struct shadowmm *sm);
+
 /* --- policy.c --- */
 /* A free window for this slot, taken from another view if need be; or NULL. */
 struct window *policy_take(struct shadowmm *sm, enum slot slot);

@@ -1,12 +1,5 @@
-/*
- * Windows: the host's MMU as the guest's. See shadowmm.h for the invariants.
- *
- * The areas of a window are an array sorted by page; the reverse map, from a frame to where it is
- * mapped, is a search of the areas of at most WINDOWS_MAX windows, since areas are few (a run
- * each).
- */
+/* Windows: the host's MMU as the guest's. See shadowmm.h for the invariants. */
 #include <stddef.h>
-#include <sys/mman.h>
 
 #include "base/bug.h"
 #include "cpu/event.h"
@@ -20,20 +13,6 @@
 #define STRAIGHT_PAGES 64  /* a run so long says how a window is mapped */
 #define AREAS_RESERVE 4    /* a fault finds room for so many */
 
-/* The windows share this process's areas, a sandbox has its own. */
-static uint64_t areas_used(const struct shadowmm *sm, const struct window *w)
-{
-    return w->sandbox ? w->areas : sm->stats.window_areas;
-}
-
-static void count_areas(struct shadowmm *sm, const struct window *w, int change)
-{
-    if (w->sandbox)
-        sm->stats.direct_areas += (uint64_t)(int64_t)change;
-    else
-        sm->stats.window_areas += (uint64_t)(int64_t)change;
-}
-
 static void count_unmap(struct shadowmm *sm, uint64_t page, uint64_t pages)
 {
     sm->stats.window_unmaps++;
@@ -43,12 +22,11 @@ static void count_unmap(struct shadowmm *sm, uint64_t page, uint64_t pages)
 void window_empty(struct shadowmm *sm, struct window *w)
 {
     host_unmap_all(sm, w);
-    count_areas(sm, w, -(int)w->areas);
+    area_clear(sm, w);
     count_unmap(sm, 0, 0);
     for (unsigned i = 0; i < WRITTEN_BITS / 64; i++)
         w->written[i] = 0;
     w->is_straight = false;
-    w->areas = 0;
     w->filled = false;
 }
 
@@ -64,107 +42,8 @@ void window_destroy(struct shadowmm *sm)
 {
     for (unsigned i = 0; i < POOL_SIZE; i++) {
         host_destroy(&sm->pool[i]);
-        if (sm->pool[i].area)
-            munmap(sm->pool[i].area, sm->pool[i].room * sizeof(struct area));
+        area_destroy(&sm->pool[i]);
     }
-}
-
-/* --- The sorted array of areas ------------------------------------------------------ */
-
-/* Index of the first area that ends behind page. */
-static unsigned area_find(const struct window *w, uint64_t page)
-{
-    unsigned low = 0, high = w->areas;
-
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-
-        if ((uint64_t)w->area[middle].page + w->area[middle].count <= page)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/*
- * Room for two more areas, which is what a change of one can make of it: in the array and within
- * the limit. Without it, the caller empties a window. mmap instead of malloc: this runs while the
- * guest's vector state is in the host's registers.
- */
-static bool area_room(const struct shadowmm *sm, struct window *w)
-{
-    unsigned room = w->room ? 2 * w->room : 2048;
-    struct area *area;
-
-    if (areas_used(sm, w) + 2 > sm->area_limit)
-        return false;
-    if (w->areas + 2 <= w->room)
-        return true;
-    area = mmap(NULL, room * sizeof(*area), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                0);
-    if (area == MAP_FAILED)
-        return false;
-    for (unsigned i = 0; i < w->areas; i++)
-        area[i] = w->area[i];
-    if (w->area)
-        munmap(w->area, w->room * sizeof(*area));
-    w->area = area;
-    w->room = room;
-    return true;
-}
-
-static void area_insert(struct shadowmm *sm, struct window *w, unsigned at, struct area area)
-{
-    for (unsigned i = w->areas; i > at; i--)
-        w->area[i] = w->area[i - 1];
-    w->area[at] = area;
-    w->areas++;
-    count_areas(sm, w, 1);
-}
-
-static void area_delete(struct shadowmm *sm, struct window *w, unsigned at)
-{
-    for (unsigned i = at; i + 1 < w->areas; i++)
-        w->area[i] = w->area[i + 1];
-    w->areas--;
-    count_areas(sm, w, -1);
-}
-
-/* Makes page begin an area, if it lies inside one. */
-static void area_split(struct shadowmm *sm, struct window *w, uint64_t page)
-{
-    unsigned at = area_find(w, page);
-    struct area tail;
-    uint32_t head;
-
-    if (at == w->areas || w->area[at].page >= page)
-        return;
-    head = (uint32_t)page - w->area[at].page;
-    tail = w->area[at];
-    tail.page += head;
-    tail.gfn += head;
-    tail.count -= head;
-    w->area[at].count = head;
-    area_insert(sm, w, at + 1, tail);
-}
-
-static bool area_any(const struct window *w, uint64_t page, uint64_t end)
-{
-    unsigned at = area_find(w, page);
-
-    return at < w->areas && w->area[at].page < end;
-}
-
-/* Forgets the areas of [page, end); area_room() has been asked. */
-static void area_remove(struct shadowmm *sm, struct window *w, uint64_t page, uint64_t end)
-{
-    unsigned at;
-
-    area_split(sm, w, page);
-    area_split(sm, w, end);
-    for (at = area_find(w, page); at < w->areas && w->area[at].page < end;)
-        area_delete(sm, w, at);
 }
 
 /* --- Dropping and protecting ---------------------------------------------------------- */
@@ -421,7 +300,7 @@ static enum mem_fill fill_run(struct shadowmm *sm, struct window *w, uint64_t pa
 /* Makes room for a run around page, where no area will be then; what it had mapped still is. */
 static void make_room(struct shadowmm *sm, struct window *w, uint64_t page)
 {
-    while (areas_used(sm, w) + AREAS_RESERVE > sm->area_limit)
+    while (area_used(sm, w) + AREAS_RESERVE > sm->area_limit)
         evict(sm, w);
     if (!area_any(w, page, page + 1))
         return;
