@@ -251,7 +251,7 @@ static void copy(uint8_t *to, const uint8_t *from, uint64_t size)
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
 }
 
-static void place_read_bytes(struct vcpu *vcpu, struct place at, uint8_t *to, unsigned size)
+static void read_bytes(struct vcpu *vcpu, struct place at, uint8_t *to, unsigned size)
 {
     if (__builtin_expect(at.debug, 0))
         place_tell(vcpu, &at, size, false);
@@ -263,8 +263,7 @@ static void place_read_bytes(struct vcpu *vcpu, struct place at, uint8_t *to, un
         *to++ = (uint8_t)place_read(vcpu, &at, 1);
 }
 
-static void place_write_bytes(struct vcpu *vcpu, struct place at, const uint8_t *from,
-                              unsigned size)
+static void write_bytes(struct vcpu *vcpu, struct place at, const uint8_t *from, unsigned size)
 {
     if (__builtin_expect(at.debug, 0))
         place_tell(vcpu, &at, size, true);
@@ -287,9 +286,9 @@ bool mem_read_bytes(struct vcpu *vcpu, unsigned seg, uint64_t offset, void *to, 
     if (mem_segment(vcpu, seg, offset, size, false, &gla) ||
         locate_split(vcpu, gla, size, MEM_READ, vcpu->cpl == 3, at, &first))
         return true;
-    place_read_bytes(vcpu, at[0], to, first);
+    read_bytes(vcpu, at[0], to, first);
     if (first < size)
-        place_read_bytes(vcpu, at[1], (uint8_t *)to + first, size - first);
+        read_bytes(vcpu, at[1], (uint8_t *)to + first, size - first);
     return false;
 }
 
@@ -303,9 +302,9 @@ bool mem_write_bytes(struct vcpu *vcpu, unsigned seg, uint64_t offset, const voi
     if (mem_segment(vcpu, seg, offset, size, true, &gla) ||
         locate_split(vcpu, gla, size, MEM_WRITE, vcpu->cpl == 3, at, &first))
         return true;
-    place_write_bytes(vcpu, at[0], from, first);
+    write_bytes(vcpu, at[0], from, first);
     if (first < size)
-        place_write_bytes(vcpu, at[1], (const uint8_t *)from + first, size - first);
+        write_bytes(vcpu, at[1], (const uint8_t *)from + first, size - first);
     return false;
 }
 
@@ -395,7 +394,7 @@ static bool fetch_part(struct vcpu *vcpu, uint64_t gla, uint8_t *code, unsigned 
     if (place_find(vcpu, gla & linear_mask(vcpu), MEM_EXEC, vcpu->cpl == 3, &at))
         return true;
     at.debug = false; /* data breakpoints do not watch fetches */
-    place_read_bytes(vcpu, at, code, size);
+    read_bytes(vcpu, at, code, size);
     return false;
 }
 

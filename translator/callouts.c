@@ -388,11 +388,8 @@ static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, c
     unsigned i;
     bool plain;
 
-    if (fill == MEM_FILLED) {
-        filled_tlb(vcpu, gla, info, resume);
-        return resume;
-    }
-    if (fill == MEM_SPECIAL && info & ACCESS_LINES && fill_line(t, gla, info & 0xff)) {
+    if (fill == MEM_FILLED ||
+        (fill == MEM_SPECIAL && info & ACCESS_LINES && fill_line(t, gla, info & 0xff))) {
         filled_tlb(vcpu, gla, info, resume);
         return resume;
     }

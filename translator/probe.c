@@ -94,31 +94,46 @@ static void load_tag(struct builder *b, enum mem_access access, unsigned seg)
     emit32(b, TLB_TAG(access));
 }
 
-void probe_page(struct builder *b, const struct reach *to)
+/* To what follows if the tag in rcx is that of the page in r9, else to the slow end. */
+static struct slow_end *compare_tag(struct builder *b, const struct reach *to)
 {
     struct slow_end *slow = &b->slow[b->slows++];
-    bool plain = plain_tlb(b, to->seg);
 
-    pages(b, to->size);
-    EMIT(b, 0x45, 0x0f, 0xb6, 0xd2);           /* movzx r10d, r10b */
-    EMIT(b, 0x49, 0x89, 0xcb);                 /* mov r11, rcx */
-    load_tag(b, to->access, to->seg);
     EMIT(b, 0x4a, 0x8d, 0x0c, 0x09);           /* lea rcx, [rcx + r9] */
     EMIT(b, 0xe3, 5, 0xe9);                    /* jrcxz hit; jmp slow */
     slow->field = here(b);
     slow->retry = to->retry;
     slow->info = (uint32_t)to->access << ACCESS_SHIFT | to->size | (to->fpu ? ACCESS_FPU : 0);
+    emit32(b, 0);
+    return slow;
+}
+
+/* The operand's place, once the tag has fitted. */
+static void load_addend(struct builder *b, struct slow_end *slow)
+{
+    EMIT(b, 0x4c, 0x89, 0xd9);                 /* mov rcx, r11 */
+    EMIT(b, 0x4f, 0x8b, 0x94, 0xd5);           /* mov r10, [r13 + r10*8 + addend] */
+    emit32(b, TLB_ADDEND);
+    slow->hit = here(b);
+}
+
+void probe_page(struct builder *b, const struct reach *to)
+{
+    bool plain = plain_tlb(b, to->seg);
+    struct slow_end *slow;
+
+    pages(b, to->size);
+    EMIT(b, 0x45, 0x0f, 0xb6, 0xd2);           /* movzx r10d, r10b */
+    EMIT(b, 0x49, 0x89, 0xcb);                 /* mov r11, rcx */
+    load_tag(b, to->access, to->seg);
+    slow = compare_tag(b, to);
     if (!plain)
         slow->info |= to->seg << ACCESS_SEG_SHIFT;
     /* a kernel's write to a watched frame: without paging, perhaps beside real mode's code */
     if (b->adapted && to->access == MEM_WRITE && plain && !to->fpu && b->t->bmi2 &&
         !(b->key & (KEY_USER | KEY_SEG)))
         slow->info |= ACCESS_LINES;
-    emit32(b, 0);
-    EMIT(b, 0x4c, 0x89, 0xd9);                 /* hit: mov rcx, r11 */
-    EMIT(b, 0x4f, 0x8b, 0x94, 0xd5);           /* mov r10, [r13 + r10*8 + addend] */
-    emit32(b, TLB_ADDEND);
-    slow->hit = here(b);
+    load_addend(b, slow);
 }
 
 /* The limit of a segment less the last byte's offset into rcx: 0 where it is not negative, else
@@ -163,18 +178,11 @@ static bool has_lines(const struct builder *b, const struct reach *to, bool limi
     return !(b->key & KEY_USER) && to->access == MEM_WRITE && !to->fpu && (!to->parts || limitless);
 }
 
-static void segmented_slow(struct builder *b, const struct reach *to, bool wraps, bool limitless)
+static uint32_t segmented_info(const struct builder *b, const struct reach *to, bool wraps,
+                               bool limitless)
 {
-    struct slow_end *slow = &b->slow[b->slows++];
-
-    slow->field = here(b);
-    slow->retry = to->retry;
-    slow->info = (uint32_t)to->access << ACCESS_SHIFT | to->size | ACCESS_SEGMENTED |
-                 to->seg << ACCESS_SEG_SHIFT | (wraps ? ACCESS_WRAPS : 0) |
-                 (to->fpu ? ACCESS_FPU : 0);
-    if (has_lines(b, to, limitless))
-        slow->info |= ACCESS_LINES;
-    emit32(b, 0);
+    return ACCESS_SEGMENTED | to->seg << ACCESS_SEG_SHIFT | (wraps ? ACCESS_WRAPS : 0) |
+           (has_lines(b, to, limitless) ? ACCESS_LINES : 0);
 }
 
 /* Is the last byte's offset inside the segment after all? r9d: 0 if so, else less than 256. */
@@ -227,6 +235,7 @@ void probe_segment(struct builder *b, const struct reach *to)
 {
     bool limitless = to->narrow && (b->key & (KEY_REAL | KEY_ODD)) == KEY_REAL;
     bool wraps = limitless || (to->parts && to->narrow);
+    struct slow_end *slow;
 
     EMIT(b, 0x49, 0x89, 0xcb);                 /* mov r11, rcx */
     if (!limitless)
@@ -248,11 +257,7 @@ void probe_segment(struct builder *b, const struct reach *to)
         EMIT(b, 0x4f, 0x8b, 0x8c, 0xd5);       /* mov r9, [r13 + r10*8 + tag] */
         emit32(b, TLB_TAG(to->access));
     }
-    EMIT(b, 0x4a, 0x8d, 0x0c, 0x09);           /* lea rcx, [rcx + r9] */
-    EMIT(b, 0xe3, 5, 0xe9);                    /* jrcxz hit; jmp slow */
-    segmented_slow(b, to, wraps, limitless);
-    EMIT(b, 0x4c, 0x89, 0xd9);                 /* hit: mov rcx, r11 */
-    EMIT(b, 0x4f, 0x8b, 0x94, 0xd5);           /* mov r10, [r13 + r10*8 + addend] */
-    emit32(b, TLB_ADDEND);
-    b->slow[b->slows - 1].hit = here(b);
+    slow = compare_tag(b, to);
+    slow->info |= segmented_info(b, to, wraps, limitless);
+    load_addend(b, slow);
 }
