@@ -1,6 +1,7 @@
 /*
  * What the targets of single chips share: two buses, a clock that goes as the input says, a wire
- * that leads nowhere, and snapshots: what has been loaded is what was saved.
+ * that leads nowhere, resets, and snapshots: what has been loaded is what was saved. The file of a
+ * chip `name` has create() and step(), and ends with CHIP_TARGET(name).
  */
 #ifndef TESTS_FUZZ_CHIP_H
 #define TESTS_FUZZ_CHIP_H
@@ -16,11 +17,20 @@
 enum { CHIP_STEPS = 2048, CHIP_SNAPSHOT_MAX = 16384 };
 
 struct chip {
+    void *dev;    /* the chip itself */
     struct bus *ports, *memory;
     struct clock clock;
     struct fuzz fuzz;
     unsigned steps;
-    bool waiting; /* does the guest still have to take the last tick? */
+    bool waiting; /* does the guest still have to take the last interrupt? */
+};
+
+struct chip_type {
+    void *(*create)(struct chip *chip);              /* NULL: no memory */
+    void (*step)(struct chip *chip, unsigned what);  /* an access or an event; what: 8 to 127 */
+    void (*reset)(void *dev);
+    void (*snapshot)(void *dev, struct snap *snap);
+    void (*destroy)(void *dev);
 };
 
 static inline void chip_ignore(void *sink, unsigned n, bool level)
@@ -40,54 +50,83 @@ static inline bool chip_waiting(void *arg)
     return ((struct chip *)arg)->waiting;
 }
 
-static inline void chip_begin(struct chip *chip, const uint8_t *data, size_t size)
-{
-    *chip = (struct chip){ .ports = bus_create(), .memory = bus_create(),
-        .clock.boot_epoch_s = 951782399, .fuzz = { data, size } };
-}
-
-static inline void chip_end(struct chip *chip)
-{
-    bus_destroy(chip->ports);
-    bus_destroy(chip->memory);
-}
-
-static inline size_t chip_save(void *dev, void (*snapshot)(void *dev, struct snap *snap),
-                               uint8_t *to)
+static inline size_t chip_save(const struct chip *chip, const struct chip_type *type, uint8_t *to)
 {
     struct snap snap = { .at = to };
 
-    snapshot(dev, &snap);
+    type->snapshot(chip->dev, &snap);
     return (size_t)(snap.at - to);
 }
 
 /* Loading works out what has come due; what is saved then must come back when it is loaded. */
-static inline void chip_snapshot(void *dev, void (*snapshot)(void *dev, struct snap *snap))
+static inline void chip_check_snapshot(const struct chip *chip, const struct chip_type *type)
 {
     static uint8_t first[CHIP_SNAPSHOT_MAX], second[CHIP_SNAPSHOT_MAX];
     size_t size;
 
-    chip_save(dev, snapshot, first);
-    snapshot(dev, &(struct snap){ .loading = true, .at = first });
-    size = chip_save(dev, snapshot, first);
-    snapshot(dev, &(struct snap){ .loading = true, .at = first });
-    if (chip_save(dev, snapshot, second) != size || memcmp(first, second, size))
+    chip_save(chip, type, first);
+    type->snapshot(chip->dev, &(struct snap){ .loading = true, .at = first });
+    size = chip_save(chip, type, first);
+    type->snapshot(chip->dev, &(struct snap){ .loading = true, .at = first });
+    if (chip_save(chip, type, second) != size || memcmp(first, second, size))
         abort();
 }
 
-/* In half of the steps time goes on, mostly by up to 65 us, at times by up to 16 ms. The other half
- * is the chip's: 0 to 127; -1 when the input has ended. */
-static inline int chip_step(struct chip *chip)
+/* Time goes on, mostly by up to 65 us, at times by up to 16 ms. */
+static inline void chip_wait(struct chip *chip, uint8_t how)
 {
-    while (fuzz_more(&chip->fuzz) && chip->steps++ < CHIP_STEPS) {
-        uint8_t what = fuzz_byte(&chip->fuzz);
-
-        if (what < 128)
-            return what;
-        chip->waiting = what & 1;
-        clock_advance(&chip->clock, fuzz_bits(&chip->fuzz, what < 0xf8 ? 1 + what % 2 : 3));
-    }
-    return -1;
+    chip->waiting = how & 1;
+    clock_advance(&chip->clock, fuzz_bits(&chip->fuzz, how < 0xf8 ? 1 + how % 2 : 3));
 }
+
+static inline void chip_step(struct chip *chip, const struct chip_type *type)
+{
+    uint8_t what = fuzz_byte(&chip->fuzz);
+
+    if (what >= 128) {
+        chip_wait(chip, what);
+    } else if (what >= 8) {
+        type->step(chip, what);
+    } else {
+        if (!what)
+            type->reset(chip->dev);
+        chip_check_snapshot(chip, type);
+    }
+}
+
+static inline void chip_run(const struct chip_type *type, const uint8_t *data, size_t size)
+{
+    struct chip chip = { .ports = bus_create(), .memory = bus_create(),
+                         .clock.boot_epoch_s = 951782399, .fuzz = { data, size } };
+
+    chip.dev = type->create(&chip);
+    while (chip.dev && fuzz_more(&chip.fuzz) && chip.steps++ < CHIP_STEPS)
+        chip_step(&chip, type);
+    type->destroy(chip.dev);
+    bus_destroy(chip.ports);
+    bus_destroy(chip.memory);
+}
+
+#define CHIP_TARGET(name)                                                                          \
+    static void chip_reset(void *dev)                                                           \
+    {                                                                                              \
+        name##_reset(dev);                                                                         \
+    }                                                                                              \
+    static void chip_snapshot(void *dev, struct snap *snap)                                     \
+    {                                                                                              \
+        name##_snapshot(dev, snap);                                                                \
+    }                                                                                              \
+    static void chip_destroy(void *dev)                                                         \
+    {                                                                                              \
+        name##_destroy(dev);                                                                       \
+    }                                                                                              \
+    int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)                                   \
+    {                                                                                              \
+        static const struct chip_type type = { create, step, chip_reset, chip_snapshot,      \
+                                               chip_destroy };                                  \
+                                                                                                   \
+        chip_run(&type, data, size);                                                               \
+        return 0;                                                                                  \
+    }
 
 #endif

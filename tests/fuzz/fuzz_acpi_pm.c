@@ -4,33 +4,20 @@
 
 enum { BASE = 0x600, SIZE = ACPI_PM_TIMER + ACPI_PM_TIMER_SIZE };
 
-static void snapshot(void *dev, struct snap *snap)
+static void *create(struct chip *chip)
 {
-    acpi_pm_snapshot(dev, snap);
+    return acpi_pm_create(&(struct acpi_pm_config){ .ports = chip->ports, .base = BASE,
+        .sci = chip_wire, .poweroff = chip_wire, .clock = &chip->clock });
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void step(struct chip *chip, unsigned what)
 {
-    struct chip chip;
-    struct acpi_pm *pm;
-
-    chip_begin(&chip, data, size);
-    pm = acpi_pm_create(&(struct acpi_pm_config){ .ports = chip.ports, .base = BASE,
-        .sci = chip_wire, .poweroff = chip_wire, .clock = &chip.clock });
-    for (int what; pm && (what = chip_step(&chip)) >= 0;) {
-        switch (what % 8) {
-        case 0: acpi_pm_power_button(pm); break;
-        case 1: acpi_pm_sleep_button(pm); break;
-        case 2:
-            if (what == 2)
-                acpi_pm_reset(pm);
-            chip_snapshot(pm, snapshot);
-            break;
-        case 3: clock_advance(&chip.clock, NS_PER_SEC * (unsigned)what / 32); break;
-        default: fuzz_access(&chip.fuzz, chip.ports, BASE, SIZE); break;
-        }
+    switch (what % 8) {
+    case 0: acpi_pm_power_button(chip->dev); break;
+    case 1: acpi_pm_sleep_button(chip->dev); break;
+    case 2: clock_advance(&chip->clock, NS_PER_SEC * what / 32); break;
+    default: fuzz_access(&chip->fuzz, chip->ports, BASE, SIZE); break;
     }
-    acpi_pm_destroy(pm);
-    chip_end(&chip);
-    return 0;
 }
+
+CHIP_TARGET(acpi_pm)

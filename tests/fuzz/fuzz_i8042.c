@@ -1,32 +1,29 @@
 /* Any accesses to the keyboard controller's two ports, keys and movements of the mouse. */
 #include "devices/i8042.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/chip.h"
 
-static void ignore(void *sink, unsigned n, bool level)
+static void *create(struct chip *chip)
 {
-    (void)sink, (void)n, (void)level;
+    return i8042_create(&(struct i8042_config){ .ports = chip->ports, .data_port = 0x60,
+        .command_port = 0x64, .keyboard_irq = chip_wire, .mouse_irq = chip_wire, .a20 = chip_wire,
+        .reset = chip_wire });
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void move(struct chip *chip)
 {
-    struct fuzz fuzz = { data, size };
-    struct bus *bus = bus_create();
-    const struct irq wire = { ignore, NULL, 0 };
-    struct i8042_config config = { .ports = bus, .data_port = 0x60, .command_port = 0x64,
-        .keyboard_irq = wire, .mouse_irq = wire, .a20 = wire, .reset = wire };
-    struct i8042 *kbc = i8042_create(&config);
+    struct fuzz *f = &chip->fuzz;
 
-    while (kbc && fuzz_more(&fuzz)) {
-        switch (fuzz_byte(&fuzz) & 7) {
-        case 0: i8042_key(kbc, fuzz_byte(&fuzz), fuzz_byte(&fuzz) & 1); break;
-        case 1:
-            i8042_move(kbc, (int)fuzz_bits(&fuzz, 4), (int)fuzz_bits(&fuzz, 4),
-                       (int8_t)fuzz_byte(&fuzz), fuzz_byte(&fuzz));
-            break;
-        default: fuzz_access(&fuzz, bus, 0x60, 5); break;
-        }
+    i8042_move(chip->dev, (int)fuzz_bits(f, 4), (int)fuzz_bits(f, 4), (int8_t)fuzz_byte(f),
+               fuzz_byte(f));
+}
+
+static void step(struct chip *chip, unsigned what)
+{
+    switch (what % 8) {
+    case 0: i8042_key(chip->dev, fuzz_byte(&chip->fuzz), fuzz_byte(&chip->fuzz) & 1); break;
+    case 1: move(chip); break;
+    default: fuzz_access(&chip->fuzz, chip->ports, 0x60, 5); break;
     }
-    i8042_destroy(kbc);
-    bus_destroy(bus);
-    return 0;
 }
+
+CHIP_TARGET(i8042)

@@ -6,66 +6,54 @@
 
 enum { BASE = 0x3f8 };
 
-static void snapshot(void *dev, struct snap *snap)
-{
-    ns16550_snapshot(dev, snap);
-}
+static struct chardev line;
+static uint8_t most; /* bytes that the other end takes at once */
 
 static size_t take(void *host, const uint8_t *bytes, size_t size)
 {
-    size_t most = *(uint8_t *)host;
-
-    (void)bytes;
+    (void)host, (void)bytes;
     return most < size ? most : size;
 }
 
-static const struct chardev_host ops = { .write = take };
-
-/* No more than the chip has room for. */
-static void input(struct chip *chip, struct chardev *line)
+static void *create(struct chip *chip)
 {
-    uint8_t bytes[16] = { fuzz_byte(&chip->fuzz) };
-    size_t most = chardev_window(line), wanted = 1 + fuzz_byte(&chip->fuzz) % sizeof(bytes);
+    static const struct chardev_host ops = { .write = take };
 
-    if (most)
-        chardev_receive(line, bytes, wanted < most ? wanted : most);
+    most = 255;
+    chardev_init(&line, &ops, NULL);
+    return ns16550_create(&(struct ns16550_config){ .ports = chip->ports, .base = BASE,
+        .irq = chip_wire, .clock = &chip->clock, .line = &line });
 }
 
-static void one(struct chip *chip, struct ns16550 *uart, struct chardev *line, unsigned what)
+/* No more than the chip has room for. */
+static void input(struct chip *chip)
+{
+    uint8_t bytes[16] = { fuzz_byte(&chip->fuzz) };
+    size_t room = chardev_window(&line), wanted = 1 + fuzz_byte(&chip->fuzz) % sizeof(bytes);
+
+    if (room)
+        chardev_receive(&line, bytes, wanted < room ? wanted : room);
+}
+
+static void other_end(struct chip *chip, unsigned what)
+{
+    if (what == 0)
+        chardev_receive_break(&line);
+    else if (what == 1)
+        ns16550_flush(chip->dev);
+    else
+        chardev_carrier(&line, what & 1);
+}
+
+static void step(struct chip *chip, unsigned what)
 {
     switch (what % 8) {
-    case 0: input(chip, line); break;
-    case 1: *(uint8_t *)line->host = fuzz_byte(&chip->fuzz); break;
-    case 2: chardev_writable(line); break;
-    case 3:
-        if (what == 3)
-            ns16550_reset(uart);
-        else if (what == 11)
-            chardev_receive_break(line);
-        else if (what == 19)
-            ns16550_flush(uart);
-        else if (what < 64)
-            chardev_carrier(line, what & 8);
-        chip_snapshot(uart, snapshot);
-        break;
+    case 0: input(chip); break;
+    case 1: most = fuzz_byte(&chip->fuzz); break;
+    case 2: chardev_writable(&line); break;
+    case 3: other_end(chip, what / 8 % 4); break;
     default: fuzz_access(&chip->fuzz, chip->ports, BASE, 8); break;
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-    struct chip chip;
-    struct ns16550 *uart;
-    struct chardev line;
-    uint8_t most = 255;
-
-    chip_begin(&chip, data, size);
-    chardev_init(&line, &ops, &most);
-    uart = ns16550_create(&(struct ns16550_config){ .ports = chip.ports, .base = BASE,
-        .irq = chip_wire, .clock = &chip.clock, .line = &line });
-    for (int what; uart && (what = chip_step(&chip)) >= 0;)
-        one(&chip, uart, &line, (unsigned)what);
-    ns16550_destroy(uart);
-    chip_end(&chip);
-    return 0;
-}
+CHIP_TARGET(ns16550)
