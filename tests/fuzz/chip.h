@@ -58,7 +58,8 @@ static inline size_t chip_save(const struct chip *chip, const struct chip_type *
     return (size_t)(snap.at - to);
 }
 
-/* Loading works out what has come due; what is saved then must come back when it is loaded. */
+/* Loading works out what has come due; what is saved then must come back when it is loaded by a chip
+ * that has been reset. */
 static inline void chip_check_snapshot(const struct chip *chip, const struct chip_type *type)
 {
     static uint8_t first[CHIP_SNAPSHOT_MAX], second[CHIP_SNAPSHOT_MAX];
@@ -67,6 +68,7 @@ static inline void chip_check_snapshot(const struct chip *chip, const struct chi
     chip_save(chip, type, first);
     type->snapshot(chip->dev, &(struct snap){ .loading = true, .at = first });
     size = chip_save(chip, type, first);
+    type->reset(chip->dev);
     type->snapshot(chip->dev, &(struct snap){ .loading = true, .at = first });
     if (chip_save(chip, type, second) != size || memcmp(first, second, size))
         abort();
