@@ -17,12 +17,13 @@
 enum { CHIP_STEPS = 2048, CHIP_SNAPSHOT_MAX = 16384 };
 
 struct chip {
-    void *dev;    /* the chip itself */
+    void *dev;     /* the chip itself */
     struct bus *ports, *memory;
     struct clock clock;
     struct fuzz fuzz;
     unsigned steps;
-    bool waiting; /* does the guest still have to take the last interrupt? */
+    bool lazy;     /* what has come due is worked out when somebody looks, or when it is loaded */
+    bool waiting;  /* does the guest still have to take the last interrupt? */
 };
 
 struct chip_type {
@@ -58,15 +59,16 @@ static inline size_t chip_save(const struct chip *chip, const struct chip_type *
     return (size_t)(snap.at - to);
 }
 
-/* Loading works out what has come due; what is saved then must come back when it is loaded by a chip
- * that has been reset. */
+/* What is saved comes back when it is loaded by a chip that has been reset. */
 static inline void chip_check_snapshot(const struct chip *chip, const struct chip_type *type)
 {
     static uint8_t first[CHIP_SNAPSHOT_MAX], second[CHIP_SNAPSHOT_MAX];
     size_t size;
 
-    chip_save(chip, type, first);
-    type->snapshot(chip->dev, &(struct snap){ .loading = true, .at = first });
+    if (chip->lazy) {
+        chip_save(chip, type, first);
+        type->snapshot(chip->dev, &(struct snap){ .loading = true, .at = first });
+    }
     size = chip_save(chip, type, first);
     type->reset(chip->dev);
     type->snapshot(chip->dev, &(struct snap){ .loading = true, .at = first });

@@ -6,6 +6,7 @@ enum { BASE = 0x600, SIZE = ACPI_PM_TIMER + ACPI_PM_TIMER_SIZE };
 
 static void *create(struct chip *chip)
 {
+    chip->lazy = true;
     return acpi_pm_create(&(struct acpi_pm_config){ .ports = chip->ports, .base = BASE,
         .sci = chip_wire, .poweroff = chip_wire, .clock = &chip->clock });
 }

@@ -4,6 +4,7 @@
 
 static void *create(struct chip *chip)
 {
+    chip->lazy = true;
     return mc146818_create(&(struct mc146818_config){ .ports = chip->ports, .base = 0x70,
         .irq = chip_wire, .clock = &chip->clock });
 }
