@@ -35,6 +35,7 @@ static struct {
     int msrs;              /* so many of a list are taken; -1: as many as there are */
     int msr_calls;
     int (*step)(struct kvm_run *run, unsigned n); /* what KVM_RUN does the nth time */
+    uint32_t reason, suberror; /* of step_reason() */
     unsigned runs, interrupts;
     struct kvm_run *run;
     struct kvm_regs regs;
@@ -226,14 +227,27 @@ static bool make(void)
     return true;
 }
 
-static const char *start(struct engine_request *request)
+/* NULL, or what the engine says. */
+static const char *start(void)
 {
-    *request = (struct engine_request){ .user = USER_AUTO };
+    struct engine_request request = { .user = USER_AUTO };
+
     if (!make())
         return "no machine";
     m.engine = &engine_kvm;
-    m.vcpu->engine_state = engine_kvm.create(m.vcpu, request);
-    return m.vcpu->engine_state ? NULL : request->error;
+    m.vcpu->engine_state = engine_kvm.create(m.vcpu, &request);
+    return m.vcpu->engine_state ? NULL : request.error;
+}
+
+static void expect_run(enum exit_reason reason)
+{
+    CHECK_EQ(m.engine->run(m.vcpu), reason);
+}
+
+static void start_and_run(enum exit_reason reason)
+{
+    CHECK_EQ(!start(), true);
+    expect_run(reason);
 }
 
 static void end(void)
@@ -269,14 +283,13 @@ static void test_refused_at_creation(void)
         { KVM_SET_CPUID2, "KVM_SET_CPUID2" },
         { KVM_SET_USER_MEMORY_REGION, "KVM_SET_USER_MEMORY_REGION" },
     };
-    struct engine_request request;
 
     for (unsigned i = 0; i < sizeof(table) / sizeof(*table); i++) {
         const char *error;
 
         begin();
         kernel.refused = table[i].request;
-        error = start(&request);
+        error = start();
         CHECK_EQ(error && strstr(error, table[i].named), true);
         end();
     }
@@ -295,14 +308,12 @@ static void test_refused_at_run(void)
         { KVM_GET_REGS, "KVM_GET_REGS" },     { KVM_GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS" },
         { KVM_RUN, "KVM_RUN" },
     };
-    struct engine_request request;
 
     for (unsigned i = 0; i < sizeof(table) / sizeof(*table); i++) {
         begin();
         kernel.refused = table[i].request;
         kernel.without = KVM_CAP_SYNC_REGS;
-        CHECK_EQ(!start(&request), true);
-        CHECK_EQ(m.engine->run(m.vcpu), EXIT_STOP);
+        start_and_run(EXIT_STOP);
         expect_reason(VM_HOST_ERROR, table[i].named);
         end();
     }
@@ -313,13 +324,11 @@ static void test_not_needed(void)
     static const unsigned long table[] = { KVM_ENABLE_CAP, KVM_SET_TSS_ADDR,
                                            KVM_SET_IDENTITY_MAP_ADDR, KVM_GET_XCRS, KVM_GET_MSRS,
                                            KVM_SET_MSRS, KVM_GET_DIRTY_LOG };
-    struct engine_request request;
 
     for (unsigned i = 0; i < sizeof(table) / sizeof(*table); i++) {
         begin();
         kernel.refused = table[i];
-        CHECK_EQ(!start(&request), true);
-        CHECK_EQ(m.engine->run(m.vcpu), EXIT_HALT);
+        start_and_run(EXIT_HALT);
         end();
     }
 }
@@ -328,17 +337,15 @@ static void test_not_needed(void)
 static void test_msrs(void)
 {
     static const int taken[] = { 0, 1000 };
-    struct engine_request request;
     int calls;
 
     for (unsigned i = 0; i < sizeof(taken) / sizeof(*taken); i++) {
         begin();
         kernel.msrs = taken[i];
-        CHECK_EQ(!start(&request), true);
-        CHECK_EQ(m.engine->run(m.vcpu), EXIT_HALT);
+        start_and_run(EXIT_HALT);
         calls = kernel.msr_calls;
         m.vcpu->halted = false;
-        CHECK_EQ(m.engine->run(m.vcpu), EXIT_HALT);
+        expect_run(EXIT_HALT);
         CHECK_EQ(kernel.msr_calls - calls <= 2, true);
         end();
     }
@@ -346,26 +353,22 @@ static void test_msrs(void)
 
 static void test_few_slots(void)
 {
-    struct engine_request request;
     const char *error;
 
     begin();
     kernel.slots = 0;
-    error = start(&request);
+    error = start();
     CHECK_EQ(error && strstr(error, "slots"), true);
     end();
 }
 
 /* --- Exits --------------------------------------------------------------------------- */
 
-static uint32_t reason_given;
-static uint32_t suberror;
-
 static int step_reason(struct kvm_run *run, unsigned n)
 {
     (void)n;
-    run->exit_reason = reason_given;
-    run->internal.suberror = suberror;
+    run->exit_reason = kernel.reason;
+    run->internal.suberror = kernel.suberror;
     return 0;
 }
 
@@ -384,15 +387,13 @@ static void test_ends(void)
         { KVM_EXIT_INTERNAL_ERROR, KVM_INTERNAL_ERROR_DELIVERY_EV, VM_HOST_ERROR, "ERROR 3" },
         { KVM_EXIT_SHUTDOWN, 0, VM_TRIPLE_FAULT, "triple fault" },
     };
-    struct engine_request request;
 
     for (unsigned i = 0; i < sizeof(table) / sizeof(*table); i++) {
         begin();
         kernel.step = step_reason;
-        reason_given = table[i].reason;
-        suberror = table[i].suberror;
-        CHECK_EQ(!start(&request), true);
-        CHECK_EQ(m.engine->run(m.vcpu), EXIT_STOP);
+        kernel.reason = table[i].reason;
+        kernel.suberror = table[i].suberror;
+        start_and_run(EXIT_STOP);
         expect_reason(table[i].how, table[i].text);
         end();
     }
@@ -411,12 +412,9 @@ static int step_interrupted(struct kvm_run *run, unsigned n)
 
 static void test_signals(void)
 {
-    struct engine_request request;
-
     begin();
     kernel.step = step_interrupted;
-    CHECK_EQ(!start(&request), true);
-    CHECK_EQ(m.engine->run(m.vcpu), EXIT_HALT);
+    start_and_run(EXIT_HALT);
     CHECK_EQ(kernel.runs, 5);
     end();
 }
@@ -430,72 +428,65 @@ static void put_code(const void *code, size_t size)
     m.vcpu->gpr[RSP] = 0x8000;
 }
 
-/* KVM's emulator fails at the first instruction, with an interrupt waiting. */
-static int step_emulate(struct kvm_run *run, unsigned n)
+/* One instruction that KVM's emulator cannot do, and with it comes an interrupt. */
+static void run_emulated(int (*step)(struct kvm_run *run, unsigned n), uint8_t opcode)
 {
-    if (n)
-        return hlt(run, n);
-    m.vcpu->intr_line = true;
+    begin();
+    kernel.step = step;
+    CHECK_EQ(!start(), true);
+    put_code(&opcode, 1);
+    expect_run(EXIT_HALT);
+}
+
+static int not_emulated(struct kvm_run *run)
+{
     run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
     run->internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
     return 0;
 }
 
-/* That instruction is CLI: give_interrupt() and check_entry() look at what follows. */
-static void test_emulated_cli(void)
+/* It waits at the controller. */
+static int step_waiting(struct kvm_run *run, unsigned n)
 {
-    static const uint8_t cli[] = { 0xfa };
-    struct engine_request request;
-
-    begin();
-    kernel.step = step_emulate;
-    CHECK_EQ(!start(&request), true);
-    put_code(cli, sizeof(cli));
-    CHECK_EQ(m.engine->run(m.vcpu), EXIT_HALT);
-    CHECK_EQ(kernel.interrupts, 0);
-    CHECK_EQ(m.vcpu->rip, CODE + 1);
-    CHECK_EQ(kernel.run->request_interrupt_window, 1);
-    end();
+    if (n)
+        return hlt(run, n);
+    m.vcpu->intr_line = true;
+    return not_emulated(run);
 }
 
-/* It is HLT: the interrupt wakes it. */
-static void test_emulated_hlt(void)
-{
-    static const uint8_t code[] = { 0xf4 };
-    struct engine_request request;
-
-    begin();
-    kernel.step = step_emulate;
-    CHECK_EQ(!start(&request), true);
-    put_code(code, sizeof(code));
-    CHECK_EQ(m.engine->run(m.vcpu), EXIT_HALT);
-    CHECK_EQ(kernel.interrupts, 1);
-    CHECK_EQ(kernel.runs, 2);
-    end();
-}
-
-/* An interrupt that the kernel has, and the guest has not begun, is not lost. */
+/* The kernel has it, and the guest has not begun to serve it. */
 static int step_given(struct kvm_run *run, unsigned n)
 {
     if (n)
         return hlt(run, n);
     kernel.events.interrupt.injected = 1;
     kernel.events.interrupt.nr = VECTOR;
-    run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
-    run->internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
-    return 0;
+    return not_emulated(run);
 }
 
+/* give_interrupt() and check_entry() look at what follows. */
+static void test_emulated_cli(void)
+{
+    run_emulated(step_waiting, 0xfa);
+    CHECK_EQ(kernel.interrupts, 0);
+    CHECK_EQ(m.vcpu->rip, CODE + 1);
+    CHECK_EQ(kernel.run->request_interrupt_window, 1);
+    end();
+}
+
+/* The interrupt wakes it. */
+static void test_emulated_hlt(void)
+{
+    run_emulated(step_waiting, 0xf4);
+    CHECK_EQ(kernel.interrupts, 1);
+    CHECK_EQ(kernel.runs, 2);
+    end();
+}
+
+/* It is not lost. */
 static void test_given(void)
 {
-    static const uint8_t cli[] = { 0xfa };
-    struct engine_request request;
-
-    begin();
-    kernel.step = step_given;
-    CHECK_EQ(!start(&request), true);
-    put_code(cli, sizeof(cli));
-    CHECK_EQ(m.engine->run(m.vcpu), EXIT_HALT);
+    run_emulated(step_given, 0xfa);
     CHECK_EQ(m.vcpu->rip, HANDLERS + 16 * VECTOR);
     CHECK_EQ(m.vcpu->gpr[RSP], 0x8000 - 12);
     end();
@@ -504,17 +495,15 @@ static void test_given(void)
 /* A machine that was reset takes no interrupt for what it would have taken before. */
 static void test_reset(void)
 {
-    struct engine_request request;
-
     begin();
-    CHECK_EQ(!start(&request), true);
+    CHECK_EQ(!start(), true);
     put_code("", 1);
-    CHECK_EQ(m.engine->run(m.vcpu), EXIT_HALT);
+    expect_run(EXIT_HALT);
     CHECK_EQ(kernel.run->ready_for_interrupt_injection, 1);
     vcpu_reset(m.vcpu);
     mem_mode_changed(m.vcpu);
     m.vcpu->intr_line = true;
-    CHECK_EQ(m.engine->run(m.vcpu), EXIT_HALT);
+    expect_run(EXIT_HALT);
     CHECK_EQ(kernel.interrupts, 0);
     CHECK_EQ(kernel.sregs.cs.base, 0xffff0000);
     end();
