@@ -27,8 +27,7 @@ static const uint8_t *make(unsigned n, uint64_t bytes)
 {
     struct code c = { code_room };
 
-    for (; n; n--, bytes >>= 8)
-        code_byte(&c, bytes);
+    code_bytes(&c, n, bytes);
     code_end(&c);
     return code_room;
 }
@@ -125,7 +124,28 @@ static void flush_breakpoint(void)
     write_dr7(0);
 }
 
-/* Ports 0x80 to 0x83: in %dx, %al; out; rep outsb. */
+/* Ports 80h to 83h have one; in %dx, %al and its like, at a port. */
+static void port_breakpoint(const char *name, unsigned size, uint32_t code, uint32_t port)
+{
+    struct frame f = start(make(size, code), 0);
+
+    f.edx = port;
+    trap_run(&f);
+    expect_break(name, &f, (uint32_t)code_room + size - 1, 1);
+}
+
+static void string_port_breakpoint(void)
+{
+    struct frame f = start(make(3, 0x906ef3), 0); /* rep outsb */
+
+    f.edx = 0x80;
+    f.ecx = 3;
+    f.esi = (uint32_t)data;
+    trap_run(&f);
+    expect_break("rep outsb", &f, (uint32_t)code_room, 1);
+    check_equal("its ecx", f.ecx, 2);
+}
+
 static void port_breakpoints(void)
 {
     struct frame f;
@@ -133,25 +153,10 @@ static void port_breakpoints(void)
     write_cr4(read_cr4() | CR4_DE);
     write_dr0(0x80);
     write_dr7(0xe0001); /* I/O, 4 bytes */
-    f = start(make(2, 0x90ec), 0);
-    f.edx = 0x82;
-    trap_run(&f);
-    expect_break("in", &f, (uint32_t)code_room + 1, 1);
-    f = start(make(2, 0x90ee), 0);
-    f.edx = 0x80;
-    trap_run(&f);
-    expect_break("out", &f, (uint32_t)code_room + 1, 1);
-    f = start(make(2, 0x90ef), 0);
-    f.edx = 0x7e;
-    trap_run(&f);
-    expect_break("out of 4 bytes over it", &f, (uint32_t)code_room + 1, 1);
-    f = start(make(3, 0x906ef3), 0);
-    f.edx = 0x80;
-    f.ecx = 3;
-    f.esi = (uint32_t)data;
-    trap_run(&f);
-    expect_break("rep outsb", &f, (uint32_t)code_room, 1);
-    check_equal("its ecx", f.ecx, 2);
+    port_breakpoint("in", 2, 0x90ec, 0x82);
+    port_breakpoint("out", 2, 0x90ee, 0x80);
+    port_breakpoint("out of 4 bytes over it", 2, 0x90ef, 0x7e);
+    string_port_breakpoint();
     f = start(make(2, 0x90ec), 0);
     f.edx = 0x84;
     trap_run(&f);
@@ -405,18 +410,6 @@ __asm__(".globl corners_catch\n"
         "   andb $0xfd, gdt + 0x28 + 5\n" /* TSS_MAIN is not busy */
         "   ljmp $0x28, $0\n");
 
-static void make_tss(struct tss *t, unsigned selector, uint32_t eip, uint8_t *stack)
-{
-    *t = (struct tss){ 0 };
-    t->eip = eip;
-    t->eflags = FL_1;
-    t->esp = (uint32_t)stack + sizeof(task_stack);
-    t->cs = KERNEL_CS;
-    t->ss = t->ds = t->es = KERNEL_DS;
-    t->io_map = 104;
-    gdt[selector / 8] = segment_make((uint32_t)t, 103, ACCESS_TSS, 0);
-}
-
 static void make_segments(void)
 {
     gdt[CODE_ABSENT / 8] = segment_make(0, 0xfffff, ACCESS_CODE & ~ACCESS_P, FLAGS_FLAT);
@@ -453,8 +446,9 @@ static void enter_bad_task(const struct bad_task *b, const uint8_t *code, const 
 {
     struct frame f = start(code, 0);
 
-    make_tss(&task, TASK, (uint32_t)code_room + 0x40, task_stack);
-    make_tss(&catcher, CATCHER, (uint32_t)corners_catch, catcher_stack);
+    trap_make_task(&task, TASK, (uint32_t)code_room + 0x40, task_stack, sizeof(task_stack));
+    trap_make_task(&catcher, CATCHER, (uint32_t)corners_catch, catcher_stack,
+                   sizeof(catcher_stack));
     *(uint32_t *)((uint8_t *)&task + b->offset) = b->value;
     idt[b->vector] = gate_make(CATCHER, 0, ACCESS_TASK_GATE, 0);
     corners_error = 0xbad;

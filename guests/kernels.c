@@ -31,8 +31,7 @@ struct frame run_bytes(unsigned n, uint64_t bytes, unsigned ring)
     struct code c = { code_room };
     struct frame f = frame_at(code_room, ring);
 
-    for (; n; n--, bytes >>= 8)
-        code_byte(&c, bytes);
+    code_bytes(&c, n, bytes);
     code_end(&c);
     trap_run(&f);
     return f;

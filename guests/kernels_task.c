@@ -11,31 +11,13 @@ extern const uint8_t kernels_task_jmper[];
 static struct tss task_a, task_b;
 static uint8_t stack_a[1024], stack_b[1024];
 
-static void make_task(struct tss *t, uint16_t selector, const uint8_t *code, uint8_t *stack)
-{
-    *t = (struct tss){ 0 };
-    t->eip = (uint32_t)code;
-    t->eflags = FL_1;
-    t->esp = (uint32_t)stack + sizeof(stack_a);
-    t->cs = KERNEL_CS;
-    t->ss = t->ds = t->es = KERNEL_DS;
-    t->io_map = 104;
-    t->cr3 = read_cr3();
-    gdt[selector / 8] = segment_make((uint32_t)t, 103, ACCESS_TSS, 0);
-}
-
-static bool is_busy(uint16_t selector)
-{
-    return gdt[selector / 8] >> 41 & 1;
-}
-
 static void nested_tasks(void)
 {
     struct frame f;
 
     check_begin("nested-tasks");
-    make_task(&task_a, TASK_A, kernels_task_a, stack_a);
-    make_task(&task_b, TASK_B, kernels_task_b, stack_b);
+    trap_make_task(&task_a, TASK_A, (uint32_t)kernels_task_a, stack_a, sizeof(stack_a));
+    trap_make_task(&task_b, TASK_B, (uint32_t)kernels_task_b, stack_b, sizeof(stack_b));
     for (uint32_t i = 1; i <= 5; i++) {
         f = frame_at(kernels_task_call, 0);
         trap_run(&f);
@@ -45,11 +27,12 @@ static void nested_tasks(void)
         check_equal("B's str", task_b.edx, TASK_B);
         check_equal("A's back link", task_a.backlink & 0xffff, TSS_MAIN);
         check_equal("B's back link", task_b.backlink & 0xffff, TASK_A);
-        check_that(!is_busy(TASK_A) && !is_busy(TASK_B) && is_busy(TSS_MAIN), "busy bits");
+        check_that(!trap_task_busy(TASK_A) && !trap_task_busy(TASK_B) && trap_task_busy(TSS_MAIN),
+                   "busy bits");
         check_equal("NT of the caller", f.eflags & FL_NT, 0);
         __asm__ volatile("clts");
     }
-    make_task(&task_a, TASK_A, kernels_task_loop, stack_a);
+    trap_make_task(&task_a, TASK_A, (uint32_t)kernels_task_loop, stack_a, sizeof(stack_a));
     f = frame_at(kernels_task_call, 0);
     trap_run(&f); /* in task A now */
     check_that(f.vector == VEC_GP && f.error == TASK_A, "a call of itself: trap %u error %x",
@@ -66,13 +49,13 @@ static void task_jumps(void)
     struct frame f;
 
     check_begin("task-jumps");
-    make_task(&task_a, TASK_A, kernels_task_jmper, stack_a);
+    trap_make_task(&task_a, TASK_A, (uint32_t)kernels_task_jmper, stack_a, sizeof(stack_a));
     for (uint32_t i = 1; i <= 5; i++) {
         f = frame_at(kernels_task_jmp, 0);
         trap_run(&f);
         check_equal("trap", f.vector, TRAP_END);
         check_equal("A's eax", task_a.eax, i);
-        check_that(!is_busy(TASK_A) && is_busy(TSS_MAIN), "busy bits");
+        check_that(!trap_task_busy(TASK_A) && trap_task_busy(TSS_MAIN), "busy bits");
         check_equal("no back link", task_a.backlink, 0);
         check_equal("NT", f.eflags & FL_NT, 0);
         __asm__ volatile("clts");
@@ -87,7 +70,7 @@ static void task_gates(void)
     for (unsigned pass = 0; pass < 2; pass++) {
         if (pass)
             paging_init(false, false);
-        make_task(&task_b, TASK_B, kernels_task_b, stack_b);
+        trap_make_task(&task_b, TASK_B, (uint32_t)kernels_task_b, stack_b, sizeof(stack_b));
         idt[0x71] = gate_make(TASK_B, 0, 0xe5, 0);
         for (uint32_t i = 1; i <= 5; i++) {
             struct frame f = frame_at(kernels_task_int, 3);

@@ -521,19 +521,7 @@ static uint8_t task_stack[1024];
 
 static void make_task(void)
 {
-    task = (struct tss){ 0 };
-    task.eip = (uint32_t)traps_task;
-    task.eflags = FL_1;
-    task.esp = (uint32_t)task_stack + sizeof(task_stack);
-    task.cs = KERNEL_CS;
-    task.ss = task.ds = task.es = KERNEL_DS;
-    task.io_map = 104;
-    gdt[0x80 / 8] = segment_make((uint32_t)&task, 103, ACCESS_TSS, 0);
-}
-
-static bool is_busy(uint16_t selector)
-{
-    return gdt[selector / 8] >> 41 & 1;
+    trap_make_task(&task, 0x80, (uint32_t)traps_task, task_stack, sizeof(task_stack));
 }
 
 static void tasks(void)
@@ -552,7 +540,7 @@ static void tasks(void)
         check_equal("the task's NT", task.ebx & FL_NT, FL_NT);
         check_equal("the saved NT", task.eflags & FL_NT, 0);
         check_equal("backlink", task.backlink & 0xffff, TSS_MAIN);
-        check_that(!is_busy(0x80) && is_busy(TSS_MAIN), "busy bits");
+        check_that(!trap_task_busy(0x80) && trap_task_busy(TSS_MAIN), "busy bits");
         check_equal("CR0.TS", read_cr0() & CR0_TS, CR0_TS);
         __asm__ volatile("clts");
     }

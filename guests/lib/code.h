@@ -25,8 +25,8 @@ static inline void code_long(struct code *c, uint32_t value)
     code_word(c, value >> 16);
 }
 
-/* n bytes, up to 4 of them in one number, the first in the lowest byte. */
-static inline void code_bytes(struct code *c, unsigned n, uint32_t bytes)
+/* n bytes, up to 8 of them in one number, the first in the lowest byte. */
+static inline void code_bytes(struct code *c, unsigned n, uint64_t bytes)
 {
     for (; n; n--, bytes >>= 8)
         code_byte(c, bytes);

@@ -79,7 +79,6 @@ static void fill_gdt(void)
     set_flat(RING2_CS, ACCESS_CODE);
     set_flat(RING2_DS, ACCESS_DATA);
     gdt[TSS_MAIN / 8] = segment_make((uint32_t)&trap_tss, sizeof(trap_tss) - 1, ACCESS_TSS, 0);
-    gdt[TSS_DOUBLE_FAULT / 8] = segment_make((uint32_t)&double_fault_tss, 103, ACCESS_TSS, 0);
     gdt[LDT_SELECTOR / 8] = segment_make((uint32_t)ldt, sizeof(ldt) - 1, ACCESS_LDT, 0);
 }
 
@@ -98,6 +97,27 @@ void trap_load_gdt(void)
 
 /* --- Tasks -------------------------------------------------------------- */
 
+enum { TSS_SIZE = offsetof(struct tss, io_bits) }; /* of one without an I/O bitmap */
+
+void trap_make_task(struct tss *task, uint16_t selector, uint32_t eip, uint8_t *stack,
+                    uint32_t stack_size)
+{
+    *task = (struct tss){ 0 };
+    task->eip = eip;
+    task->eflags = FL_1;
+    task->esp = (uint32_t)stack + stack_size;
+    task->cr3 = read_cr3();
+    task->cs = KERNEL_CS;
+    task->ss = task->ds = task->es = KERNEL_DS;
+    task->io_map = TSS_SIZE;
+    gdt[selector / 8] = segment_make((uint32_t)task, TSS_SIZE - 1, ACCESS_TSS, 0);
+}
+
+bool trap_task_busy(uint16_t selector)
+{
+    return gdt[selector / 8] >> 41 & 1;
+}
+
 static void fill_tasks(void)
 {
     trap_tss.esp0 = (uint32_t)stack_ring0 + STACK_SIZE;
@@ -107,12 +127,8 @@ static void fill_tasks(void)
     trap_tss.esp2 = (uint32_t)stack_ring2 + STACK_SIZE;
     trap_tss.ss2 = RING2_DS;
     trap_tss.io_map = sizeof(trap_tss);
-    double_fault_tss.eip = (uint32_t)trap_double_fault;
-    double_fault_tss.eflags = FL_1;
-    double_fault_tss.esp = (uint32_t)stack_double_fault + STACK_SIZE;
-    double_fault_tss.cs = KERNEL_CS;
-    double_fault_tss.ss = double_fault_tss.ds = double_fault_tss.es = KERNEL_DS;
-    double_fault_tss.io_map = 104;
+    trap_make_task(&double_fault_tss, TSS_DOUBLE_FAULT, (uint32_t)trap_double_fault,
+                   stack_double_fault, STACK_SIZE);
 }
 
 void trap_set_cr3(uint32_t cr3)

@@ -69,6 +69,12 @@ uint32_t trap_stack_top(void); /* that esp */
 void trap_irq_end(unsigned irq);
 void trap_irq_mask(uint16_t mask); /* bit set: masked */
 
+/* A task of ring 0 that begins at eip with this stack, flat segments and the same page tables, and
+ * its descriptor. */
+void trap_make_task(struct tss *task, uint16_t selector, uint32_t eip, uint8_t *stack,
+                    uint32_t stack_size);
+bool trap_task_busy(uint16_t selector);
+
 /* Writes CR3, for tasks to come as well. */
 void trap_set_cr3(uint32_t cr3);
 
