@@ -14,7 +14,6 @@
 #include "frontend/kallsyms.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,11 +24,9 @@
 #define BEHIND (2u << 20)
 #define TOKENS 256
 #define NAME_MAX_LEN 512
-#define FAR_AWAY 0x100000 /* a symbol this far below says nothing */
 #define GROUP 256 /* names for each marker */
 #define COUNT_MIN 1000u
 #define COUNT_MAX 1000000u
-#define KERNEL_BASE 0xc0000000u /* while paging is off, the kernel runs that far below its names */
 
 struct kallsyms {
     uint8_t *copy;
@@ -245,22 +242,6 @@ void kallsyms_free(struct kallsyms *k)
 
 /* --- Names ------------------------------------------------------------------------------------ */
 
-/* The last symbol that is not above the offset. */
-static uint32_t nearest(const struct kallsyms *k, uint32_t offset)
-{
-    uint32_t low = 0, high = k->count;
-
-    while (high - low > 1) {
-        uint32_t middle = low + (high - low) / 2;
-
-        if (word(k, k->offsets + 4 * (size_t)middle) <= offset)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 /* The type, which is a letter, and the name; returns where the next one begins. */
 static size_t expand_at(const struct kallsyms *k, size_t at, char *name, size_t size)
 {
@@ -277,18 +258,6 @@ static size_t expand_at(const struct kallsyms *k, size_t at, char *name, size_t 
     return tokens + length;
 }
 
-/* Without the type. */
-static void expand(const struct kallsyms *k, uint32_t number, char *text, size_t size)
-{
-    size_t at = k->names + word(k, k->markers + number / GROUP * 4);
-    char name[NAME_MAX_LEN];
-
-    for (uint32_t i = 0; i < number % GROUP; i++)
-        at = next_name(k, at);
-    expand_at(k, at, name, sizeof(name));
-    snprintf(text, size, "%s", *name ? name + 1 : "");
-}
-
 void kallsyms_each(const struct kallsyms *k,
                    void (*hear)(void *arg, uint32_t gla, char type, const char *name), void *arg)
 {
@@ -300,19 +269,4 @@ void kallsyms_each(const struct kallsyms *k,
         if (*name)
             hear(arg, k->base + word(k, k->offsets + 4 * (size_t)i), *name, name + 1);
     }
-}
-
-void kallsyms_name(const struct kallsyms *k, uint32_t gla, char *text, size_t size)
-{
-    uint32_t at = gla < KERNEL_BASE && gla < k->base ? gla + KERNEL_BASE : gla;
-    uint32_t number = nearest(k, at - k->base);
-    uint32_t distance = at - k->base - word(k, k->offsets + 4 * (size_t)number);
-    size_t used;
-
-    *text = '\0';
-    if (at < k->base || distance >= FAR_AWAY)
-        return;
-    expand(k, number, text, size);
-    used = strlen(text);
-    snprintf(text + used, size - used, "+0x%x", distance);
 }

@@ -18,7 +18,4 @@ void kallsyms_free(struct kallsyms *k);
 void kallsyms_each(const struct kallsyms *k,
                    void (*hear)(void *arg, uint32_t gla, char type, const char *name), void *arg);
 
-/* Writes "name+0x12" of the function at gla into text; "" where there is none. */
-void kallsyms_name(const struct kallsyms *k, uint32_t gla, char *text, size_t size);
-
 #endif

@@ -85,16 +85,6 @@ static void make(struct physmem *mem, enum layout layout)
         put_offsets(&m);
 }
 
-static void check_name(const struct kallsyms *k, uint32_t gla, const char *want)
-{
-    char text[64];
-
-    kallsyms_name(k, gla, text, sizeof(text));
-    if (strcmp(text, want))
-        printf("%08x is '%s', want '%s'\n", gla, text, want);
-    CHECK_EQ(strcmp(text, want), 0);
-}
-
 struct heard {
     unsigned count;
     bool sorted;
@@ -110,11 +100,10 @@ static void hear(void *arg, uint32_t gla, char type, const char *name)
     heard->count++;
 }
 
-/* All of them, of a file. */
-static void test_each(const struct physmem *mem)
+/* All of them; takes k. */
+static void check_all(struct kallsyms *k)
 {
     struct heard heard = { .sorted = true };
-    struct kallsyms *k = kallsyms_in(mem->ram + 4096, RAM - 4096);
 
     CHECK_EQ(k != NULL, 1);
     if (k)
@@ -126,26 +115,20 @@ static void test_each(const struct physmem *mem)
 
 static void test_layout(struct physmem *mem, enum layout layout)
 {
-    struct kallsyms *k;
-
     make(mem, layout);
-    k = kallsyms_find(mem);
-    CHECK_EQ(k != NULL, 1);
-    if (!k)
-        return;
-    check_name(k, BASE, "symbol_0000+0x0");
-    check_name(k, BASE + STEP * 700 + 5, "symbol_0700+0x5");
-    check_name(k, BASE + STEP * 1299, "symbol_1299+0x0");
-    check_name(k, BASE - 0xc0000000 + STEP * 3, "symbol_0003+0x0"); /* before there is paging */
-    check_name(k, BASE + (4u << 20), "");
-    kallsyms_free(k);
-    test_each(mem);
+    check_all(kallsyms_find(mem));
+    check_all(kallsyms_in(mem->ram + 4096, RAM - 4096)); /* of a file */
+}
+
+static void read_name(void *sum, uint32_t gla, char type, const char *name)
+{
+    *(size_t *)sum += gla + (unsigned char)type + strlen(name);
 }
 
 /* A guest may write anything: the sanitizers judge. */
 static void test_broken(struct physmem *mem)
 {
-    char text[64];
+    size_t sum = 0;
 
     for (unsigned i = 0; i < 300; i++) {
         struct kallsyms *k;
@@ -154,10 +137,11 @@ static void test_broken(struct physmem *mem)
         for (unsigned n = 0; n < 1 + i % 5; n++)
             mem->ram[AT + (unsigned)rand() % 40000] = (uint8_t)rand();
         k = kallsyms_find(mem);
-        for (unsigned n = 0; k && n < 50; n++)
-            kallsyms_name(k, BASE + (unsigned)rand() % (SYMBOLS * STEP * 2), text, sizeof(text));
+        if (k)
+            kallsyms_each(k, read_name, &sum);
         kallsyms_free(k);
     }
+    CHECK_EQ(sum != 0, true);
 }
 
 int main(void)
