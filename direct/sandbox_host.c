@@ -76,13 +76,12 @@ static const char *setup_reason(const volatile struct stub_report *r)
         [STEP_SECCOMP] = "seccomp filters are refused or not in this kernel",
         [STEP_CALLS] = "a 32-bit system call kills its process here: a seccomp profile for x86-64 "
                        "only",
-        [STEP_READY] = "the sandboxed process was killed while it started",
     };
     uint32_t step = r->step;
 
     if (r->error == -EAGAIN)
         return "no more processes: fork is refused";
-    return reason[step <= STEP_READY ? step : STEP_READY];
+    return step < STEP_COUNT ? reason[step] : "the sandboxed process was killed while it started";
 }
 
 static bool make_shared(struct sandbox *s, int *fd)
@@ -152,7 +151,6 @@ static bool learn_frame(struct sandbox *s, const char **why)
         *why = "int 0x80 makes no system call here (no IA32 emulation?)";
         return false;
     }
-    s->report->step = STEP_READY;
     at = f->fpstate;
     if (at < low || at + XSTATE_LEGACY_SIZE > high)
         return false;

@@ -117,7 +117,7 @@ struct stub_report {
 /* How far setup came: what the user is told. */
 enum stub_step {
     STEP_START, STEP_PARENT, STEP_SHARED, STEP_SIGNALS, STEP_MAPPER, STEP_UNMAP, STEP_CPUID,
-    STEP_SECCOMP, STEP_CALLS, STEP_READY
+    STEP_SECCOMP, STEP_CALLS, STEP_COUNT
 };
 #endif
 #endif
