@@ -4,17 +4,18 @@ import shutil
 import subprocess
 import sys
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import skip  # noqa: E402
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
-SKIP = 77
 
 
 def find(what):
     """Chromium; without it the test is skipped, as what was not looked at."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if not browser:
-        print(f"SKIPPED: no Chromium here (apt-get install chromium-headless-shell): {what} was "
-              "not looked at")
-        sys.exit(SKIP)
+        skip(f"no Chromium here (apt-get install chromium-headless-shell): {what} was not looked "
+             "at")
     return browser
 
 
