@@ -25,6 +25,39 @@ static bool is_stop(const struct builder *b)
     return stops && stops_code_at(stops, b->cs_base + b->at);
 }
 
+/* An instruction begins here, or the unit ends. */
+static void mark(struct builder *b, unsigned used)
+{
+    struct unit_insn *insn = &b->insn[b->insns];
+
+    insn->guest = (uint16_t)used & 0x1fff;
+    insn->counts = 0;
+    insn->how = HOW_TRANSLATED;
+    insn->host = (uint16_t)here(b);
+}
+
+static void leave(struct builder *b)
+{
+    count_emit_insns(b);
+    exit_direct(b, b->at);
+}
+
+/* The last one marked; it ends where used of room bytes have been taken. */
+static void apply(struct builder *b, struct insn *in, unsigned used, unsigned room)
+{
+    struct unit_insn *insn = &b->insn[b->insns - 1];
+
+    insn->fop = (uint16_t)((in->opcode & 7) << 8 | in->modrm);
+    feature_limit(b->t->vcpu->model, in);
+    if (b->t->counting && in->info->attr & (A_BRANCH | A_FAR | A_ENDS)) {
+        insn->counts = 1;
+        count_emit_insns(b);
+    }
+    b->last = b->insns == UNIT_INSNS || here(b) > UNIT_SOFT - 1024 || room - used < INSN_MAX ||
+              b->gpa2 != NO_GPA;
+    rule_apply(b, in);
+}
+
 static void scan(struct builder *b, const uint8_t *code, unsigned room)
 {
     enum cpu_mode mode = b->key & KEY_CODE16 ? MODE_16 : MODE_32;
@@ -41,40 +74,26 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
         b->at = b->eip + used;
         if (b->insns == UNIT_INSNS || here(b) > UNIT_SOFT || used == room ||
             (b->insns && (b->gpa2 != NO_GPA || patched || is_stop(b)))) {
-            count_emit_insns(b);
-            exit_direct(b, b->at);
+            leave(b);
             break;
         }
         len = decode(&in, code + used, room - used < INSN_MAX ? room - used : INSN_MAX, mode);
         if (len <= 0 && b->insns) {
-            count_emit_insns(b);
-            exit_direct(b, b->at);
+            leave(b);
             break;
         }
-        b->insn[b->insns].guest = (uint16_t)used & 0x1fff;
-        b->insn[b->insns].counts = 0;
-        b->insn[b->insns].how = HOW_TRANSLATED;
-        b->insn[b->insns++].host = (uint16_t)here(b);
+        mark(b, used);
+        b->insns++;
         if (len <= 0 || patched) {
             fetched_instruction(b);
             used = patched ? 0 : room;
             break;
         }
-        b->insn[b->insns - 1].fop = (uint16_t)((in.opcode & 7) << 8 | in.modrm);
-        feature_limit(b->t->vcpu->model, &in);
         b->adapted = b->key & KEY_WINDOW && site && site->tlb;
-        if (b->t->counting && in.info->attr & (A_BRANCH | A_FAR | A_ENDS)) {
-            b->insn[b->insns - 1].counts = 1;
-            count_emit_insns(b);
-        }
         used += (unsigned)len;
-        b->last = b->insns == UNIT_INSNS || here(b) > UNIT_SOFT - 1024 ||
-                  room - used < INSN_MAX || b->gpa2 != NO_GPA;
-        rule_apply(b, &in);
+        apply(b, &in, used, room);
     }
-    b->insn[b->insns].guest = (uint16_t)used & 0x1fff;
-    b->insn[b->insns].counts = 0;
-    b->insn[b->insns].host = (uint16_t)here(b);
+    mark(b, used);
 }
 
 static void *copy_array(const void *from, size_t count, size_t size)
