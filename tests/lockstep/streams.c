@@ -9,42 +9,22 @@
 
 #include "cpu/decode.h"
 #include "tests/lockstep/documented.h"
-#include "tests/random.h"
+#include "tests/lockstep/maker.h"
 
 uint8_t stream[CODE_PAGES * 4096];
 unsigned stream_len;
 
-static uint64_t seed_state;
 static bool odd_segments;
 static bool interrupted; /* by kicks */
 static bool direct_user; /* streams for direct execution */
 static uint16_t odd_first, user_code, user_data;
 
-static uint32_t rnd(void)
-{
-    return (uint32_t)(random_next(&seed_state) >> 16);
-}
-
-static bool one_in(unsigned n)
-{
-    return rnd() % n == 0;
-}
-
 /* --- Bytes ---------------------------------------------------------------------------- */
-
-static void put_bytes(const void *bytes, unsigned len)
-{
-    memcpy(stream + stream_len, bytes, len);
-    stream_len += len;
-}
 
 static void put_u32(uint32_t value)
 {
     put_bytes(&value, 4);
 }
-
-#define PUT(...)                                                                                   \
-    put_bytes((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 /* mov r32, value */
 static void put_mov(unsigned reg, uint32_t value)
@@ -525,9 +505,7 @@ void streams_make(uint64_t seed, bool loops, bool direct, struct scene *scene)
 {
     unsigned pieces;
 
-    seed_state = seed * 0x9e3779b97f4a7c15ull + 1;
-    for (unsigned i = 0; i < 20; i++)
-        rnd();
+    maker_begin(seed);
     interrupted = loops;
     direct_user = direct;
     choose_selectors(scene);

@@ -13,8 +13,8 @@
 #include "cpu/fpu.h"
 #include "cpu/mem.h"
 #include "cpu/segment.h"
+#include "tests/lockstep/maker.h"
 #include "tests/lockstep/pair.h"
-#include "tests/random.h"
 
 enum {
     CODE = 0x20000,        /* gla; of the stream */
@@ -49,19 +49,8 @@ static struct scene {
     bool limits;           /* the pool's first two: code of one base, two limits */
 } scene;
 
-static uint8_t stream[ROOM];
-static unsigned stream_len;
-static uint64_t state;
-
-static uint32_t rnd(void)
-{
-    return (uint32_t)(random_next(&state) >> 16);
-}
-
-static bool one_in(unsigned n)
-{
-    return rnd() % n == 0;
-}
+uint8_t stream[ROOM];
+unsigned stream_len;
 
 /* --- Tables -------------------------------------------------------------------------------- */
 
@@ -180,15 +169,6 @@ static void make_tables(void)
 }
 
 /* --- Pieces -------------------------------------------------------------------------------- */
-
-static void put_bytes(const void *bytes, unsigned len)
-{
-    memcpy(stream + stream_len, bytes, len);
-    stream_len += len;
-}
-
-#define PUT(...)                                                                                   \
-    put_bytes((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 static void put_imm(uint32_t value, bool wide)
 {
@@ -425,9 +405,7 @@ static void make(uint64_t seed)
 {
     static const uint8_t cpls[] = { 0, 0, 0, 3, 3, 1 };
 
-    state = seed * 0x9e3779b97f4a7c15ull + 1;
-    for (unsigned i = 0; i < 20; i++)
-        rnd();
+    maker_begin(seed);
     memset(&scene, 0, sizeof(scene));
     scene.wide = one_in(2);
     scene.wide_stack = one_in(4) ? !scene.wide : scene.wide;

@@ -12,64 +12,15 @@
 #include <string.h>
 
 #include "cpu/decode.h"
-#include "cpu/fpu.h"
-#include "cpu/mem.h"
-#include "cpu/paging.h"
 #include "cpu/segment.h"
-#include "tests/lockstep/pair.h"
-#include "tests/random.h"
+#include "tests/lockstep/maker.h"
+#include "tests/lockstep/segments.h"
 
-enum {
-    CODE = 0x20000,      /* gla */
-    CODE_SIZE = 0x3000,
-    DATA = 0x30000,
-    STACK = 0x44000,
-    ROOM = 0x1000,       /* of a stream */
-};
-
-enum mode { REAL, V86, PROT16, PROT32, MODES };
-
-/* What a stream starts in. */
-struct scene {
-    enum mode mode;
-    unsigned cpl;
-    uint32_t gpr[8], eflags, eip, start; /* start: gla of eip */
-    uint32_t idt_limit, cr0, no_cr4;
-    uint32_t absent;     /* the number of a page that is not there; 0: all are */
-    struct segment seg[SEG_COUNT];
-    uint8_t data[0x8000];
-};
-
-static struct scene scene;
-static uint8_t stream[ROOM];
-static unsigned stream_len;
-static uint64_t state;
-
-static uint32_t rnd(void)
-{
-    return (uint32_t)(random_next(&state) >> 16);
-}
-
-static bool one_in(unsigned n)
-{
-    return rnd() % n == 0;
-}
+struct scene scene;
+uint8_t stream[ROOM];
+unsigned stream_len;
 
 /* --- Bytes --------------------------------------------------------------------------------- */
-
-static void put_bytes(const void *bytes, unsigned len)
-{
-    memcpy(stream + stream_len, bytes, len);
-    stream_len += len;
-}
-
-#define PUT(...)                                                                                   \
-    put_bytes((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
-
-static bool wide(void)
-{
-    return scene.mode == PROT32;
-}
 
 static void put_imm(uint32_t value)
 {
@@ -626,9 +577,7 @@ static void make(uint64_t seed)
 {
     unsigned pieces, pieces_made = 0;
 
-    state = seed * 0x9e3779b97f4a7c15ull + 1;
-    for (unsigned i = 0; i < 20; i++)
-        rnd();
+    maker_begin(seed);
     make_scene();
     memset(stream, 0xf4, sizeof(stream));
     stream_len = 0;
@@ -637,119 +586,7 @@ static void make(uint64_t seed)
             put_piece();
 }
 
-/* --- Machines ------------------------------------------------------------------------------ */
-
-static void put_descriptor(struct machine *m, const struct segment *s)
-{
-    uint32_t limit = s->attr & SEG_G ? s->limit >> 12 : s->limit, base = (uint32_t)s->base;
-    uint32_t low = base << 16 | (limit & 0xffff);
-    uint32_t high = (base & 0xff000000) | (limit & 0xf0000) | (s->attr & 0xf0ff) << 8 |
-                    (base >> 16 & 0xff);
-
-    physmem_write(&m->mem, GDT + (s->selector & ~7u), &low, 4);
-    physmem_write(&m->mem, GDT + (s->selector & ~7u) + 4, &high, 4);
-}
-
-/* Vectors of real mode lead to the same HLTs as the IDT's; 21h's handler returns. */
-static void load_vectors(struct machine *m)
-{
-    static const uint8_t handler[] = { 0x40, 0xcf }; /* inc ax (or eax); iret */
-
-    for (unsigned v = 0; v < 256; v++) {
-        uint32_t entry = (uint32_t)(HANDLERS >> 4) << 16 | 16 * v;
-
-        physmem_write(&m->mem, 4 * v, &entry, 4);
-    }
-    physmem_write(&m->mem, HANDLERS + 16 * 0x21, handler, 2);
-}
-
-/* What streams cannot write with paging: stale translations have no one right answer. */
-static void load_tables(struct machine *m)
-{
-    for (uint32_t page = 0; page < RAM >> PAGE_SHIFT; page++) {
-        bool table = page - (TABLES >> PAGE_SHIFT) <= RAM >> 22;
-        uint32_t present = page && page == scene.absent ? 0 : PTE_P, now;
-        uint32_t entry = page << PAGE_SHIFT | present | PTE_U | (table ? 0 : PTE_W);
-        uint64_t at = TABLES + 0x1000 + 4 * page;
-
-        memcpy(&now, physmem_ptr(&m->mem, at), 4);
-        if ((now & ~(uint32_t)(PTE_A | PTE_D)) != entry)
-            physmem_write(&m->mem, at, &entry, 4);
-    }
-    for (uint32_t i = 0; i < 1024; i++) {
-        uint32_t entry = i < RAM >> 22 ? (TABLES + 0x1000 * (i + 1)) | 7 : 0, now;
-
-        memcpy(&now, physmem_ptr(&m->mem, TABLES + 4 * i), 4);
-        if ((now & ~(uint32_t)PTE_A) != entry)
-            physmem_write(&m->mem, TABLES + 4 * i, &entry, 4);
-    }
-}
-
-static void load(struct machine *m)
-{
-    struct vcpu *v = m->vcpu;
-    uint8_t open_gate = 0xee;
-
-    load_tables(m);
-    physmem_write(&m->mem, scene.start, stream, sizeof(stream));
-    physmem_write(&m->mem, DATA, scene.data, sizeof(scene.data));
-    physmem_write(&m->mem, STACK, scene.data, sizeof(scene.data));
-    physmem_write(&m->mem, IDT + 8 * 0x21 + 5, &open_gate, 1);
-    load_vectors(m);
-    machine_flat(v);
-    for (unsigned i = 0; scene.mode >= PROT16 && i < SEG_COUNT; i++)
-        put_descriptor(m, &scene.seg[i]);
-    for (unsigned i = 0; i < SEG_COUNT; i++)
-        v->seg[i] = scene.seg[i];
-    for (unsigned i = 0; i < 8; i++)
-        v->gpr[i] = scene.gpr[i];
-    v->gdtr.limit = 0x8f;
-    v->eflags = scene.eflags;
-    v->rip = scene.eip;
-    v->cpl = (uint8_t)scene.cpl;
-    v->cr0 |= scene.cr0;
-    v->cr4 &= ~(uint64_t)scene.no_cr4;
-    if (scene.mode == REAL) {
-        v->cr0 &= ~(uint64_t)(CR0_PE | CR0_PG);
-        v->idtr.base = 0;
-        v->idtr.limit = (uint16_t)scene.idt_limit;
-    }
-    v->cr2 = 0;
-    v->dr[6] = 0xffff0ff0;
-    v->halted = v->shutdown = v->intr_shadow = v->debug_shadow = false;
-    v->debug_pending = 0;
-    m->stop.end = VM_RUNNING;
-    mem_mode_changed(v);
-    fpu_reset(v);
-}
-
-static void restore_descriptors(struct machine *m)
-{
-    static const uint8_t zeroes[0x90 - 0x18];
-
-    physmem_write(&m->mem, GDT + 0x18, zeroes, sizeof(zeroes));
-}
-
-static void dump(uint64_t seed)
-{
-    static const char *const modes[] = { "real", "v86", "16-bit", "32-bit" };
-    struct insn in;
-    unsigned at = 0;
-    int len;
-
-    printf("seed %llu: %s, CPL %u, eflags %x, start %x\n", (unsigned long long)seed,
-           modes[scene.mode], scene.cpl, scene.eflags, scene.start);
-    for (unsigned i = 0; i < SEG_COUNT; i++)
-        printf("  seg %u: %04x attr %x base %llx limit %x\n", i, scene.seg[i].selector,
-               scene.seg[i].attr, (unsigned long long)scene.seg[i].base, scene.seg[i].limit);
-    for (unsigned i = 0; i < 8; i++)
-        printf(" %x", scene.gpr[i]);
-    printf("\n");
-    for (; at < stream_len &&
-         (len = decode(&in, stream + at, INSN_MAX, wide() ? MODE_32 : MODE_16)) > 0;
-         at += (unsigned)len)
-        pair_print(scene.eip + at, &in, stream + at);
-}
+/* --- Running them ---------------------------------------------------------------------- */
 
 static uint64_t interpreted, insns;
 
@@ -777,11 +614,10 @@ int main(int argc, char **argv)
         unsigned before = pair.differences;
 
         make(seed + i);
-        restore_descriptors(&pair.interp), restore_descriptors(&pair.bt);
-        load(&pair.interp), load(&pair.bt);
+        segments_load(&pair.interp), segments_load(&pair.bt);
         left_out += !pair_run(&pair);
         if (pair.differences != before)
-            dump(seed + i);
+            segments_dump(seed + i);
     }
     engine_translator.stats(pair.bt.vcpu, put_stat, NULL);
     printf("%lu streams from seed %llu, %lu left out, %llu instructions translated, %llu "
