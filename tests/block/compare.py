@@ -8,6 +8,9 @@ import sys
 import tempfile
 import time
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import skip  # noqa: E402
+
 NOVT, RANDOM = map(os.path.abspath, sys.argv[1:3])
 # In memory, where there is such a place: thousands of flushes would wait for a disk.
 FOLDER = tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
@@ -193,8 +196,7 @@ def locked():
 def main():
     if not shutil.which("qemu-img") or not shutil.which("qemu-io"):
         os.rmdir(FOLDER)
-        print("SKIPPED: no qemu-img or qemu-io (apt-get install qemu-utils)")
-        return 77
+        skip("no qemu-img or qemu-io (apt-get install qemu-utils)")
     for test in (theirs, ours, backing, compressed, snapshots, dirty, repaired, raw, locked):
         test()
         print(test.__name__, flush=True)

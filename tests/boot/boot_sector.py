@@ -9,8 +9,10 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import skip  # noqa: E402
+
 BIOS = "/usr/share/seabios/bios-256k.bin"
-SKIP = 77
 ORIGIN = 0x7C00
 SEGMENT_0 = bytes.fromhex("31c0 8ed8")  # xor ax, ax; mov ds, ax
 # Only the first time, by a byte of CMOS RAM: a reset through the keyboard controller.
@@ -71,8 +73,7 @@ def boots(novt, engine, media, options):
 def main():
     novt, engine = sys.argv[1:]
     if not os.path.exists(BIOS):
-        print("SKIPPED: SeaBIOS is not installed (apt-get install seabios)")
-        return SKIP
+        skip("SeaBIOS is not installed (apt-get install seabios)")
     failed = 0
     with tempfile.TemporaryDirectory() as directory:
         media = Media(directory)

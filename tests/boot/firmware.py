@@ -10,8 +10,10 @@ import sys
 import tempfile
 import time
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import skip  # noqa: E402
+
 BIOS = "/usr/share/seabios/bios-256k.bin"
-SKIP = 77
 LAST = "No bootable device."
 
 WANTED = [
@@ -42,8 +44,7 @@ def text_of(path):
 def main():
     novt, engine = sys.argv[1:]
     if not os.path.exists(BIOS):
-        print("SKIPPED: SeaBIOS is not installed (apt-get install seabios)")
-        return SKIP
+        skip("SeaBIOS is not installed (apt-get install seabios)")
     with tempfile.TemporaryDirectory() as directory:
         log = os.path.join(directory, "log")
         run = subprocess.Popen([novt, "run", "-engine", engine, "-m", "96", "-bios", BIOS,

@@ -12,14 +12,15 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, os.pardir, "screen"))
-import driven
-import picture
+sys.path.append(os.path.join(HERE, os.pardir))
+import driven  # noqa: E402
+import picture  # noqa: E402
+from checks import skip  # noqa: E402
 
 MODULES = "/usr/lib/grub/i386-pc"
 BIOS = "/usr/share/seabios/bios-256k.bin"
 GOLDEN = os.path.join(HERE, "golden", "grub-menu.png")
 FIRST_LINE = 48
-SKIP = 77
 CONFIG = """terminal_output console
 set timeout=-1
 menuentry "novt test entry" {
@@ -83,8 +84,7 @@ def menu(novt, engine, kind, drive):
 def main():
     novt, engine, kind = sys.argv[1:]
     if missing():
-        print("SKIPPED: not installed:", *missing())
-        return SKIP
+        skip("not installed: " + " ".join(missing()))
     with tempfile.TemporaryDirectory() as directory:
         drive = {"cdrom": make_cdrom, "floppy": make_floppy}[kind](directory)
         return driven.run({kind: lambda: menu(novt, engine, kind, drive)}, [kind])

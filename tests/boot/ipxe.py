@@ -15,7 +15,9 @@ import threading
 import time
 from pathlib import Path
 
-SKIP = 77
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from checks import skip  # noqa: E402
+
 LKRN = "/usr/lib/ipxe/ipxe.lkrn"
 ROM = "/usr/lib/ipxe/qemu/pxe-{}.rom"
 BIOS = "/usr/share/seabios/bios-256k.bin"
@@ -61,8 +63,7 @@ def main():
     novt, how, model = sys.argv[1:]
     for path in (BIOS, LKRN if how == "lkrn" else ROM.format(model)):
         if not Path(path).exists():
-            print(f"SKIPPED: {path} is not there (apt-get install seabios ipxe ipxe-qemu)")
-            return SKIP
+            skip(f"{path} is not there (apt-get install seabios ipxe ipxe-qemu)")
     server = Server()
     with tempfile.TemporaryDirectory() as folder:
         picture = Path.cwd() / f"ipxe-{how}-{model}.png"

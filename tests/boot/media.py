@@ -13,8 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import skip  # noqa: E402
+
 BIOS = "/usr/share/seabios/bios-256k.bin"
-SKIP = 77
 SECTOR, CD_SECTOR = 512, 2048
 FLOPPIES = (160, 180, 320, 360, 720, 1200, 1440, 1680, 2880) # KiB
 PROTECTED = "failed 03" # what the BIOS says of a write to it
@@ -112,8 +114,7 @@ def order(test):
 
 def main():
     if not os.path.exists(BIOS):
-        print("SKIPPED: SeaBIOS is not installed (apt-get install seabios)")
-        return SKIP
+        skip("SeaBIOS is not installed (apt-get install seabios)")
     with tempfile.TemporaryDirectory() as folder:
         test = Test(sys.argv[1], Path(sys.argv[2]).read_bytes(), folder)
         disks(test)

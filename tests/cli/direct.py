@@ -20,9 +20,8 @@ import guest
 from guest import POWER_OFF, WAIT, Novt, Terminal, out8, text
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
-from checks import check, failures  # noqa: E402
+from checks import check, failures, skip  # noqa: E402
 
-SKIPPED = 77
 NOBODY = 65534
 SECCOMP, MODIFY_LDT, EXECVEAT, PIDFD_OPEN, SOCKETPAIR = 317, 154, 322, 434, 53
 MEMFD_CREATE, PRCTL, PERF_EVENT_OPEN, UNSHARE, PTRACE, MMAP = 319, 157, 298, 272, 101, 9
@@ -427,8 +426,7 @@ def main():
                             check=False)
     if not any(line.split() == ["direct", "execution", "works"]
                for line in doctor.stdout.splitlines()):
-        print(doctor.stdout)
-        sys.exit(SKIPPED)
+        skip("no direct execution here:\n" + doctor.stdout)
     for name in sys.argv[2:] or [name[5:] for name in globals() if name.startswith("case_")]:
         with tempfile.TemporaryDirectory() as directory:
             started = len(failures)

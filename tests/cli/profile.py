@@ -12,12 +12,11 @@ import tempfile
 from pathlib import Path
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
-from checks import check, failures  # noqa: E402
+from checks import check, failures, skip  # noqa: E402
 
 
 NOVT, GUEST, PART = sys.argv[1:4]
 WAIT = 500
-SKIP = 77
 
 
 def command(*options, words="fast only callret"):
@@ -92,16 +91,11 @@ def test_map(folder):
 
 
 def skip_without_perf(folder):
-    why = None
     if not shutil.which("perf"):
-        why = "no perf here: apt-get install linux-perf"
-    else:
-        done = run(["perf", "record", "-e", "cpu-clock", "-o", "try.data", "true"], folder)
-        if done.returncode:
-            why = f"perf cannot count time here: {(done.stderr.strip() or '?').splitlines()[-1]}"
-    if why:
-        print(f"SKIPPED: {why}")
-        sys.exit(SKIP)
+        skip("no perf here: apt-get install linux-perf")
+    done = run(["perf", "record", "-e", "cpu-clock", "-o", "try.data", "true"], folder)
+    if done.returncode:
+        skip(f"perf cannot count time here: {(done.stderr.strip() or '?').splitlines()[-1]}")
 
 
 def symbols_of(data, folder):

@@ -12,7 +12,7 @@ import time
 from guest import WAIT
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
-from checks import check, failures  # noqa: E402
+from checks import check, failures, skip  # noqa: E402
 
 
 def wait_for(condition):
@@ -204,8 +204,7 @@ def others(novt, elf, directory):
 def main():
     novt, elf = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
     if not shutil.which("tmux"):
-        print("SKIPPED: no tmux here: apt-get install tmux")
-        return 77
+        skip("no tmux here: apt-get install tmux")
     for part in (session, others):
         with tempfile.TemporaryDirectory() as directory:
             part(novt, elf, directory)

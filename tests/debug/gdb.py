@@ -9,7 +9,8 @@ import tempfile
 
 from remote import WAIT, Guest
 
-FAILURES = []
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import check, failures, skip  # noqa: E402
 
 # Each with what gdb must print for it, in this order.
 SESSION = [
@@ -62,16 +63,13 @@ def judge(out):
     parts = re.split(r"MARK(\d+)\n", out)
     for i, (command, wanted) in enumerate(SESSION):
         got = parts[2 * i + 2] if 2 * i + 2 < len(parts) else ""
-        if not re.search(wanted, got, re.S):
-            FAILURES.append(command)
-            print(f"gdb.py: ({command}) wants /{wanted}/, got:\n{got}")
+        check(re.search(wanted, got, re.S), f"({command}) wants /{wanted}/, got:\n{got}")
 
 
 def main():
     novt, engine, elf = os.path.abspath(sys.argv[1]), sys.argv[2], os.path.abspath(sys.argv[3])
     if not shutil.which("gdb"):
-        print("SKIPPED: no gdb here: apt-get install gdb")
-        return 77
+        skip("no gdb here: apt-get install gdb")
     with tempfile.TemporaryDirectory() as directory:
         guest = Guest(novt, directory, "-engine", engine, "-device",
                       "isa-debug-exit,iobase=0xf4", "-kernel", elf)
@@ -85,12 +83,11 @@ def main():
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=2 * WAIT,
                              check=False)
         judge(got.stdout.decode())
-        guest.process.kill() if FAILURES else None
+        if failures:
+            guest.process.kill()
         status, err = guest.end()
-        if status != 1:
-            FAILURES.append("end")
-            print("gdb.py: ended with", status, err)
-    return 1 if FAILURES else 0
+        check(status == 1, "ended with", status, err)
+    return 1 if failures else 0
 
 
 sys.exit(main())

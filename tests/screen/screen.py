@@ -22,10 +22,9 @@ import picture
 import rfb
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
-from checks import check, failures  # noqa: E402
+from checks import check, failures, skip  # noqa: E402
 
 VGA_BIOS = "/usr/share/seabios/vgabios-stdvga.bin"
-SKIPPED = 77
 WHAT = 0x1F8
 TEXT, MODE_13, MODE_X, MODE_12, VBE, KEYS, REDRAW, LARGEST = range(8)
 
@@ -569,8 +568,7 @@ def case_options(novt):
 def main():
     program, image, *names = sys.argv[1:]
     if not os.path.exists(VGA_BIOS):
-        print("no SeaBIOS here (apt-get install seabios)")
-        return SKIPPED
+        skip("no SeaBIOS here (apt-get install seabios)")
     novt = Novt(program, image)
     cases = {name[5:]: function for name, function in globals().items() if name.startswith("case_")}
     try:
