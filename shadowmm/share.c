@@ -154,7 +154,8 @@ bool share_invlpg(struct shadowmm *sm, uint64_t gla)
 void share_filled(struct shadowmm *sm, uint64_t gla)
 {
     unsigned index = (unsigned)((uint32_t)gla >> top_shift(sm));
-    uint64_t now = top_entry(sm, index), old = sm->share.entry[index];
+    /* present a moment ago: a disk may be writing there since, and 0 stands for none */
+    uint64_t now = top_entry(sm, index) | PTE_P, old = sm->share.entry[index];
 
     if (entry_contradicts(old, now)) {
         share_drop(sm, (uint64_t)index << top_shift(sm), 1ull << top_shift(sm));
