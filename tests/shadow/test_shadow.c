@@ -607,6 +607,25 @@ static void own_page_goes(struct test *t)
     poke(t, two, 4, 0xd0000000 | two >> PAGE_SHIFT);
 }
 
+/* A top-level entry that is not there any more when it is recorded, as a disk writes beside the CPU:
+ * it is listed once, and found broken by the next CR3 write. */
+static void shared_entry_goes(struct test *t)
+{
+    struct translator *bt = t->m.vcpu->engine_state;
+    unsigned used;
+
+    if (t->m.engine != &engine_translator || !bt->sm->share.on || t->pae)
+        return;
+    used = bt->sm->share.used;
+    for (unsigned i = 0; i < 4; i++)
+        share_filled(bt->sm, area_at(t, AREAS));
+    if (bt->sm->share.used != used + 1)
+        fail(t, "entries listed for one", bt->sm->share.used, used + 1);
+    share_check(bt->sm);
+    if (bt->sm->share.used != used)
+        fail(t, "entries listed afterwards", bt->sm->share.used, used);
+}
+
 /* --- A host without room ------------------------------------------------------------------- */
 
 #define HOARD (1ull << 30)
@@ -694,6 +713,7 @@ static unsigned run_format(const struct engine *engine, bool pae, unsigned round
     large_page_goes_whole(&t);
     stale_code(&t);
     own_page_goes(&t);
+    shared_entry_goes(&t);
     start = counts_of(&t);
     for (t.rounds = 0; t.rounds < rounds && t.failures < 20; t.rounds++) {
         if (host == TIGHT && t.rounds == 20)
