@@ -607,8 +607,8 @@ static void own_page_goes(struct test *t)
     poke(t, two, 4, 0xd0000000 | two >> PAGE_SHIFT);
 }
 
-/* A top-level entry that is not there any more when it is recorded, as a disk writes beside the CPU:
- * it is listed once, and found broken by the next CR3 write. */
+/* A top-level entry that is gone when it is recorded, as a disk writes beside the CPU: it is listed
+ * once, and found broken by the next CR3 write. */
 static void shared_entry_goes(struct test *t)
 {
     struct translator *bt = t->m.vcpu->engine_state;
