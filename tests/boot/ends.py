@@ -9,7 +9,7 @@
   term      SIGTERM: 128 + 15, with the terminal as it was
   gnumach   a multiboot kernel that is not Linux asks for its bootstrap modules, and
   modules   runs two of them (guests/mach.c, given after CASE), with what its script language makes
-            of their arguments
+            of their arguments, with -user each tier
 
 Exit status 77: the guests are not there (ctest: skipped).
 """
@@ -22,6 +22,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 from checks import fetch  # noqa: E402
 from console import Console, Failure  # noqa: E402
+from usermode import no_direct  # noqa: E402
 
 
 def linux(novt, *options, append=""):
@@ -63,11 +64,16 @@ def case_gnumach(novt):
 
 
 def case_modules(novt, module):
+    for tier in ("auto", "tlb", "window", *([] if no_direct(novt) else ["direct"])):
+        modules_in(novt, tier, module)
+
+
+def modules_in(novt, tier, module):
     guest = fetch("gnumach")
     script = ",".join((f"{module} first --host=${{host-port}} $(task-create) $(task-resume)",
                        f"{module} second $(task-create) $(task-resume)"))
-    console = Console([novt, "run", "-kernel", str(guest / "gnumach"), "-append", "console=com0",
-                       "-serial", "stdio", "-m", "64", "-initrd", script])
+    console = Console([novt, "run", "-user", tier, "-kernel", str(guest / "gnumach"), "-append",
+                       "console=com0", "-serial", "stdio", "-m", "64", "-initrd", script])
     try:
         for line in ("module first: --host=1\n", "module first: memory is whole\n",
                      "module second: memory is whole\n"):

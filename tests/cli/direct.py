@@ -26,6 +26,7 @@ NOBODY = 65534
 SECCOMP, MODIFY_LDT, EXECVEAT, PIDFD_OPEN, SOCKETPAIR = 317, 154, 322, 434, 53
 MEMFD_CREATE, PRCTL, PERF_EVENT_OPEN, UNSHARE, PTRACE, MMAP = 319, 157, 298, 272, 101, 9
 MFD_EXEC = 0x10
+CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 0x1000, 0x4000, 0x40000
 
 
 # --- A guest whose program computes for ever at CPL 3 ------------------------------
@@ -82,21 +83,64 @@ def user_sysenter(rounds):
     return user_program(b"\xba" + struct.pack("<I", begin) + loop, put)  # edx: where it goes on
 
 
+def entry(code):
+    """INT VECTOR comes to this code, at CPL 0."""
+    put = b"".join(b"\xc7\x05" + struct.pack("<II", at, value) for at, value in (
+        (TSS + 4, 0x8000), (TSS + 8, 0x10), (IDT + 8 * VECTOR, 0x80000 | HANDLER),
+        (IDT + 8 * VECTOR + 4, 0xEE00), (0x7000, (8 * VECTOR + 7) | (IDT & 0xFFFF) << 16),
+        (0x7004, IDT >> 16)))
+    put += handler(code) + b"\x0f\x01\x1d" + struct.pack("<I", 0x7000)  # lidt
+    return put + b"\x66\xb8\x28\0\x0f\x00\xd8"  # ltr
+
+
 def user_clock(prepare):
     """Computes, reads the time stamp counter, has it read by the kernel, and so on for ever. Where
     it ever went backwards: UD2, of which nobody takes the exception."""
     later = (b"\x0f\x31\x39\xfa\x77\x08\x72\x04\x39\xf0\x73\x02\x0f\x0b"  # than edi:esi
              b"\x89\xc6\x89\xd7")
-    put = b"".join(b"\xc7\x05" + struct.pack("<II", at, value) for at, value in (
-        (TSS + 4, 0x8000), (TSS + 8, 0x10), (IDT + 8 * VECTOR, 0x80000 | HANDLER),
-        (IDT + 8 * VECTOR + 4, 0xEE00), (0x7000, (8 * VECTOR + 7) | (IDT & 0xFFFF) << 16),
-        (0x7004, IDT >> 16)))
-    put += handler(later + b"\xcf")  # the same; IRET
-    put += b"\x0f\x01\x1d" + struct.pack("<I", 0x7000)  # lidt
-    put += b"\x66\xb8\x28\0\x0f\x00\xd8\x31\xf6\x31\xff"  # ltr; esi, edi: 0
+    put = entry(later + b"\xcf") + b"\x31\xf6\x31\xff"  # the same; IRET; esi, edi: 0
     loop = b"\xb9" + struct.pack("<I", 1000000) + b"\x49\x75\xfd" + later
     loop += b"\xcd" + bytes([VECTOR])
     return user_program(loop + b"\xeb" + bytes([256 - len(loop) - 2]), put + prepare)
+
+
+SPACES, ROUNDS = 16, 20
+
+
+def until(body, compare):
+    """Over and over, until what is compared is equal."""
+    return body + compare + b"\x75" + bytes([256 - len(body) - len(compare) - 2])
+
+
+def user_crowd():
+    """SPACES address spaces take turns, each with 64 pages of its own at 4 MiB, of which no two are
+    neighbours in memory. The program adds 1 to a word of each page; behind the last round the
+    kernel finds ROUNDS in all of them, or UD2."""
+    directories, tables, memory, count = 0x210000, 0x280000, 0x800000, 0x7100
+    end = directories + SPACES * 0x1000
+    number = struct.Struct("<I").pack
+    inner = until(b"\x8d\x14\x89\x83\xe2\x3f\xc1\xe2\x0c"  # edx: (5 * ecx) % 64 pages
+                  b"\x89\xdd\xc1\xe5\x12\x8d\x94\x2a" + number(memory | 7)  # behind ebx * 256 KiB
+                  + b"\x89\x14\x8f\x41", b"\x80\xf9\x40")  # into the table, at ecx
+    tables_made = until(
+        b"\x89\xd8\xc1\xe0\x0c\x8d\xb8" + number(tables) + b"\x8d\x57\x07"  # edi: ebx's table
+        + b"\xc7\x80" + number(directories) + number(0x87)  # all see the first 4 MiB
+        + b"\x89\x90" + number(directories + 4) + b"\x31\xc9" + inner + b"\x43",
+        b"\x80\xfb" + bytes([SPACES]))
+    checked = until(
+        b"\x0f\x22\xdb\x31\xc9"  # cr3: ebx
+        + until(b"\x89\xc8\xc1\xe0\x0c\x81\xb8" + number(0x400000) + number(ROUNDS)
+                + b"\x74\x02\x0f\x0b\x41", b"\x80\xf9\x40")
+        + b"\x81\xc3" + number(0x1000), b"\x81\xfb" + number(end))
+    turn = (b"\x0f\x20\xd8\x05" + number(0x1000) + b"\x3d" + number(end)  # the next cr3
+            + b"\x75\x0d\xb8" + number(directories) + b"\xff\x0d" + number(count)
+            + b"\x74\x04\x0f\x22\xd8\xcf"  # which of a new round is the first; iret
+            + b"\xbb" + number(directories) + checked + POWER_OFF)
+    put = (entry(turn) + b"\x31\xdb" + tables_made + b"\xc7\x05" + number(count) + number(ROUNDS)
+           + b"\xb8" + number(directories) + b"\x0f\x22\xd8")
+    loop = b"\x31\xc9" + until(b"\x89\xc8\xc1\xe0\x0c\xff\x80" + number(0x400000) + b"\x41",
+                              b"\x80\xf9\x40") + b"\xcd" + bytes([VECTOR])
+    return user_program(loop + b"\xeb" + bytes([256 - len(loop) - 2]), put)
 
 
 def tasks_of(pid):
@@ -394,17 +438,19 @@ def case_few_files(novt):
     check(got == (0, "x", ""), "40 descriptors, -user direct:", got)
 
 
-def case_few_processes(novt):
-    """An ordinary user who may have no more processes, or few."""
-    def limited(count):
-        resource.setrlimit(resource.RLIMIT_NPROC, (count, count))
-        os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
+def limited(count, user=NOBODY):
+    """An ordinary user who may have so many processes, from now on."""
+    resource.setrlimit(resource.RLIMIT_NPROC, (count, count))
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
 
+
+def users_reach(novt):
+    """Can novt be run as another user here?"""
     os.chmod(novt.directory, 0o755)
     if os.getuid() or os.environ.get("NOVT_BUILD") == "asan":  # whose leak checks need a process
-        return
+        return False
     try:
         got = subprocess.run([novt.program, "-version"], preexec_fn=lambda: limited(50),
                              check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -412,12 +458,64 @@ def case_few_processes(novt):
         got = None
     if got is None or got.returncode not in (0, 64):
         print("novt is out of an ordinary user's reach here")
+        return False
+    return True
+
+
+def case_few_processes(novt):
+    """An ordinary user who may have no more processes, or few."""
+    if not users_reach(novt):
         return
     check_falls_back(novt, "one process", "no more processes", lambda: limited(1))
     for count in (2, 3, 5, 50):
         got = novt.run("-user", "auto", code=text("x") + POWER_OFF,
                        preexec_fn=lambda count=count: limited(count))
         check(got == (0, "x", ""), count, "processes:", got)
+
+
+def check_crowd(novt, counter, user, before):
+    """All address spaces are served right, and this of the engine's counters shows the limit."""
+    path = novt.path("crowd")
+    got = novt.run("-m", "32", "-user", user, "-no-reboot", "-stats-json", path, code=user_crowd(),
+                   preexec_fn=before)
+    check(got == (0, "r", ""), counter, user, got)
+    with open(path, encoding="utf-8") as file:
+        engine = json.load(file)["engine"]
+    check(engine[counter] > 0, counter, user, engine)
+    return engine
+
+
+def case_crowd(novt):
+    """Many more address spaces than the host allows processes."""
+    if users_reach(novt):
+        os.chmod(novt.directory, 0o777)
+        engine = check_crowd(novt, "directs_refused", "direct", lambda: limited(4, NOBODY - 1))
+        check(engine["directs_lost"] > SPACES, "sandboxes are taken from others:", engine)
+
+
+def few_areas():
+    """vm.max_map_count reads as 400, in a mount namespace of its own."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if (libc.unshare(CLONE_NEWNS) or libc.mount(None, b"/", None, MS_PRIVATE | MS_REC, None)
+            or libc.mount(b"/proc/self/cwd/areas", b"/proc/sys/vm/max_map_count", None, MS_BIND,
+                          None)):
+        raise OSError(ctypes.get_errno(), "no mount namespace")
+
+
+def case_few_areas(novt):
+    """Areas are evicted before the host's limit is reached, which would take many more of them."""
+    novt.path("areas", b"400\n")
+
+    def before():
+        os.chdir(novt.directory)
+        few_areas()
+
+    for user in ("window", "direct"):
+        try:
+            check_crowd(novt, "window_evictions", user, before)
+        except subprocess.SubprocessError as error:
+            print("no mount namespaces here:", error)
+            return
 
 
 def main():
