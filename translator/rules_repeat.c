@@ -126,17 +126,13 @@ static void reach(struct builder *b, const struct run *run, struct ways *out)
     EMIT(b, 0x4d, 0x8d, 0x04, 0x08);             /* lea r8, [r8 + rcx] */
 }
 
-/*
- * MOVS by bytes, which the host does much faster: not where the destination lies up to 4 bytes
- * behind the source, so that elements would overlap.
- */
+/* MOVS to less than a page behind the source, where the host is slow: strings.S. */
 static void leave_overlapping(struct builder *b, struct ways *out)
 {
     EMIT(b, 0x49, 0x8b, 0x8f), emit32(b, OFF_SAVED); /* mov rcx, [saved]: the source */
     EMIT(b, 0x48, 0xf7, 0xd1);                   /* not rcx */
     EMIT(b, 0x4a, 0x8d, 0x0c, 0x01);             /* lea rcx, [rcx + r8] */
-    EMIT(b, 0xc4, 0xe3, 0xfb, 0xf0, 0xc9, 2);    /* rorx rcx, rcx, 2 */
-    EMIT(b, 0x48, 0x8d, 0x0c, 0x8d), emit32(b, 0); /* lea rcx, [rcx*4] */
+    EMIT(b, 0xc4, 0xe2, 0x9b, 0xf7, 0xc9);       /* shrx rcx, rcx, r12 */
     leave_if_0(b, out);
 }
 
@@ -181,8 +177,7 @@ uint32_t rule_repeat_movs(struct builder *b, const struct insn *in)
     reach(b, &from, &out);
     EMIT(b, 0x4d, 0x89, 0x87), emit32(b, OFF_SAVED); /* mov [saved], r8 */
     reach(b, &to, &out);
-    if (size > 1)
-        leave_overlapping(b, &out);
+    leave_overlapping(b, &out);
     load_count(b, in);
     if (size > 1)                                /* lea ecx, [rcx*size] */
         EMIT(b, 0x8d, 0x0c, scale_of(size) << 6 | 1 << 3 | 5), emit32(b, 0);

@@ -130,9 +130,10 @@ static uint32_t repeat_in_window(struct builder *b, const struct insn *in)
 
 /* MOVS and STOS: what is done in line leads behind the light call by the rel32 at done; 0: there
  * is none. */
-static bool repeat_rest(struct builder *b, const struct insn *in, light_fn *fn, uint32_t done)
+static bool repeat_rest(struct builder *b, const struct insn *in, unsigned kind, light_fn *fn,
+                        uint32_t done)
 {
-    (void)repeat(b, in, fn);
+    (void)string(b, in, kind, fn);
     if (done) {
         b->insn[b->insns - 1].how = HOW_TRANSLATED;
         emit_patch(b, done, here(b));
@@ -147,15 +148,14 @@ static uint32_t in_window(struct builder *b, const struct insn *in)
 
 static bool repeat_movs(struct builder *b, const struct insn *in)
 {
-    return repeat_rest(b, in, bt_rep_movs,
+    return repeat_rest(b, in, STRING_MOVS, bt_rep_movs,
                        b->key & KEY_SEG ? rule_repeat_movs(b, in) : in_window(b, in));
 }
 
 static bool repeat_stos(struct builder *b, const struct insn *in)
 {
-    if (b->key & KEY_SEG)
-        return string(b, in, STRING_STOS, bt_rep_stos);
-    return repeat_rest(b, in, bt_rep_stos, in_window(b, in));
+    return repeat_rest(b, in, STRING_STOS, bt_rep_stos,
+                       b->key & KEY_SEG ? 0 : in_window(b, in));
 }
 
 bool rule_lods(struct builder *b, const struct insn *in)

@@ -552,7 +552,14 @@ extern const char bt_callout[], bt_exit_fault[], bt_exit_window[], bt_light_call
 extern const char bt_jump_1[], bt_jump_2[], bt_jump_3[], bt_jump_4[];
 
 /* --- strings.S: for light_string(), by the logarithm of the element's size --- */
-enum string_kind { STRING_STOS, STRING_LODS, STRING_SCAS, STRING_CMPS = 4, STRING_KINDS = 6 };
+enum string_kind {
+    STRING_STOS,
+    STRING_LODS,
+    STRING_SCAS,
+    STRING_CMPS = 4,
+    STRING_MOVS = 6,
+    STRING_KINDS
+};
 #define STRING_UNTIL_EQUAL 1 /* of those that compare */
 extern const void *const bt_strings[STRING_KINDS][3];
 extern const char bt_jump_5[];

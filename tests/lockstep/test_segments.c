@@ -230,7 +230,7 @@ static void put_comparison(void)
         count = rnd() % 24;
         at = (scene.absent << PAGE_SHIFT) - (uint32_t)scene.seg[SEG_ES].base - count;
     }
-    PUT(one_in(5) ? 0xfd : 0xfc);
+    PUT(one_in(3) ? 0xfd : 0xfc);
     put_mov(RDI, at);
     put_count(count);
     PUT(0xf3, 0xaa);
@@ -246,15 +246,16 @@ static void put_comparison(void)
     PUT(one_in(2) ? 0xf3 : 0xf2, (one_in(2) ? 0xa6 : 0xae) | (rnd() & 1));
 }
 
-/* Moves of a few elements by less than two of the steps that the translator goes in, either way. */
+/* Moves over themselves, mostly by less than two of the steps that the translator goes in, either
+ * way. */
 static void put_near_move(void)
 {
     uint32_t at = offset_in(SEG_ES);
 
     PUT(one_in(3) ? 0xfc : 0xfd);
     put_mov(RDI, at);
-    put_mov(RSI, at + rnd() % 33 - 16);
-    put_count(rnd() % 40);
+    put_mov(RSI, at + (one_in(4) ? rnd() % 401 - 200 : rnd() % 33 - 16));
+    put_count(one_in(4) ? rnd() % 400 : rnd() % 40);
     PUT(0x26);
     if (one_in(3))
         PUT(0x66);
@@ -269,7 +270,7 @@ static void put_string(void)
     case 0: case 1: case 2: put_comparison(); return;
     case 3: put_near_move(); return;
     }
-    PUT(one_in(5) ? 0xfd : 0xfc);
+    PUT(one_in(3) ? 0xfd : 0xfc);
     put_mov(RDI, offset_in(SEG_ES));
     put_mov(RSI, offset_in(SEG_DS));
     put_count(one_in(5) ? rnd() % 3000 : rnd() % 20);
