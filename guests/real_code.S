@@ -76,7 +76,8 @@ real_gdtr:
         .balign 8
 prot_idt:
         .skip   8 * 0x60
-        .word   real_handler, REAL_CS, 0x8600, 0 # a gate of 16 bits
+        .word   real_handler, REAL_CS, 0x8600, 0 # gates of 16 bits
+        .word   real_dos, REAL_CS, 0x8600, 0
 prot_idtr:
         .word   . - prot_idt - 1
         .long   prot_idt
