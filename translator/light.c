@@ -69,7 +69,7 @@ static uint8_t *in_page(struct vcpu *vcpu, uint32_t gla, uint64_t size, enum mem
 struct run {
     unsigned size, seg;
     uint64_t mask;   /* of SI, DI and CX */
-    bool flat;
+    bool flat, until_equal;
 };
 
 static struct run run_of(uint32_t argument)
@@ -78,7 +78,8 @@ static struct run run_of(uint32_t argument)
     unsigned addrsize = flat ? 4 : argument >> 16 & 0xff;
 
     return (struct run){ argument & 0xff, argument >> 8 & 0xff,
-                         addrsize == 2 ? 0xffff : UINT32_MAX, flat };
+                         addrsize == 2 ? 0xffff : UINT32_MAX, flat,
+                         argument & LIGHT_UNTIL_EQUAL };
 }
 
 /* Whole elements of 1, 2 or 4 bytes: a division would cost more than what most of them do. */
@@ -164,51 +165,57 @@ static void move_down(unsigned size, uint8_t *to, const uint8_t *from, uint64_t 
         *--to = *--from;
 }
 
-/* What is left when these return false, the interpreter does, from where they came to. */
-static bool any_stos(struct vcpu *vcpu, uint32_t argument)
+/* The first elements of count, as many as lie together, and their registers moved on; returns how
+ * many. 0: ask the interpreter. */
+typedef uint64_t part_fn(struct vcpu *vcpu, const struct run *run, uint64_t count);
+
+/* What is left when this returns false, the interpreter does, from where it came to. */
+static bool repeat(struct vcpu *vcpu, uint32_t argument, part_fn *part)
 {
     struct run run = run_of(argument);
     uint64_t count = vcpu->gpr[RCX] & run.mask, done;
-    uint8_t *to;
 
     if (count > RUN_MAX)
         return false;
     for (; count; count -= done) {
-        done = span(vcpu, &run, SEG_ES, RDI, MEM_WRITE, count, &to);
+        done = part(vcpu, &run, count);
         if (!done)
             return false;
-        if (vcpu->bt.flag_df) /* the same upwards, which the host does much faster */
-            to -= (done - 1) * run.size;
-        host_stos(run.size, false, to, vcpu->gpr[RAX], done);
-        advance(vcpu, &run, RDI, done);
         take(vcpu, &run, done);
     }
     return true;
 }
 
-static bool any_movs(struct vcpu *vcpu, uint32_t argument)
+static uint64_t stos(struct vcpu *vcpu, const struct run *run, uint64_t count)
 {
-    struct run run = run_of(argument);
-    uint64_t count = vcpu->gpr[RCX] & run.mask, done;
+    uint8_t *to;
+
+    count = span(vcpu, run, SEG_ES, RDI, MEM_WRITE, count, &to);
+    if (!count)
+        return 0;
+    if (vcpu->bt.flag_df) /* the same upwards, which the host does much faster */
+        to -= (count - 1) * run->size;
+    host_stos(run->size, false, to, vcpu->gpr[RAX], count);
+    advance(vcpu, run, RDI, count);
+    return count;
+}
+
+static uint64_t movs(struct vcpu *vcpu, const struct run *run, uint64_t count)
+{
     uint8_t *to, *from;
 
-    if (count > RUN_MAX)
-        return false;
-    for (; count; count -= done) {
-        done = span(vcpu, &run, run.seg, RSI, MEM_READ, count, &from);
-        if (done)
-            done = span(vcpu, &run, SEG_ES, RDI, MEM_WRITE, done, &to);
-        if (!done)
-            return false;
-        if (vcpu->bt.flag_df)
-            move_down(run.size, to, from, done);
-        else
-            host_movs(run.size, false, to, from, done);
-        advance(vcpu, &run, RSI, done);
-        advance(vcpu, &run, RDI, done);
-        take(vcpu, &run, done);
-    }
-    return true;
+    count = span(vcpu, run, run->seg, RSI, MEM_READ, count, &from);
+    if (count)
+        count = span(vcpu, run, SEG_ES, RDI, MEM_WRITE, count, &to);
+    if (!count)
+        return 0;
+    if (vcpu->bt.flag_df)
+        move_down(run->size, to, from, count);
+    else
+        host_movs(run->size, false, to, from, count);
+    advance(vcpu, run, RSI, count);
+    advance(vcpu, run, RDI, count);
+    return count;
 }
 
 /* How many of count elements from gla on lie in one page; 0: the first does not. */
@@ -220,13 +227,14 @@ static uint64_t elements_in_page(uint32_t gla, uint64_t count, unsigned size)
 }
 
 /* Forward in flat segments: page by page, as far as the TLB knows them. */
-bool bt_rep_stos(struct vcpu *vcpu, uint32_t size)
+bool bt_rep_stos(struct vcpu *vcpu, uint32_t argument)
 {
     uint64_t count = (uint32_t)vcpu->gpr[RCX], done;
+    unsigned size = argument;
     uint8_t *to;
 
-    if (size & LIGHT_SEGMENTED || vcpu->bt.flag_df)
-        return any_stos(vcpu, size);
+    if (argument & LIGHT_SEGMENTED || vcpu->bt.flag_df)
+        return repeat(vcpu, argument, stos);
     if (count > RUN_MAX)
         return false;
     for (; count; count -= done) {
@@ -241,14 +249,15 @@ bool bt_rep_stos(struct vcpu *vcpu, uint32_t size)
     return true;
 }
 
-bool bt_rep_movs(struct vcpu *vcpu, uint32_t size)
+bool bt_rep_movs(struct vcpu *vcpu, uint32_t argument)
 {
     uint64_t count = (uint32_t)vcpu->gpr[RCX], done;
+    unsigned size = argument;
     const uint8_t *from;
     uint8_t *to;
 
-    if (size & LIGHT_SEGMENTED || vcpu->bt.flag_df)
-        return any_movs(vcpu, size);
+    if (argument & LIGHT_SEGMENTED || vcpu->bt.flag_df)
+        return repeat(vcpu, argument, movs);
     if (count > RUN_MAX)
         return false;
     for (; count; count -= done) {
@@ -281,80 +290,91 @@ static void load(struct vcpu *vcpu, const uint8_t *from, unsigned size)
 }
 
 /* Of RAM only the last element is ever seen. */
-bool bt_rep_lods(struct vcpu *vcpu, uint32_t argument)
+static uint64_t lods(struct vcpu *vcpu, const struct run *run, uint64_t count)
 {
-    struct run run = run_of(argument);
-    uint64_t count = vcpu->gpr[RCX] & run.mask, done;
     uint8_t *from;
 
-    if (count > RUN_MAX)
-        return false;
-    for (; count; count -= done) {
-        done = span(vcpu, &run, run.seg, RSI, MEM_READ, count, &from);
-        if (!done)
-            return false;
-        load(vcpu, vcpu->bt.flag_df ? from - (done - 1) * run.size : from + (done - 1) * run.size,
-             run.size);
-        advance(vcpu, &run, RSI, done);
-        take(vcpu, &run, done);
-    }
-    return true;
+    count = span(vcpu, run, run->seg, RSI, MEM_READ, count, &from);
+    if (!count)
+        return 0;
+    load(vcpu, vcpu->bt.flag_df ? from - (count - 1) * run->size : from + (count - 1) * run->size,
+         run->size);
+    advance(vcpu, run, RSI, count);
+    return count;
+}
+
+bool bt_rep_lods(struct vcpu *vcpu, uint32_t argument)
+{
+    return repeat(vcpu, argument, lods);
 }
 
 /* --- Comparisons, whose end is not known before. Flags that have not come to it are not the
  * guest's: those of an instruction that faults are what they were. --- */
 
-static bool ended(uint32_t argument, uint16_t flags)
+/* As part_fn, up to where they end; flags: of the last one. */
+typedef uint64_t comparison_fn(struct vcpu *vcpu, const struct run *run, uint64_t count,
+                               uint16_t *flags);
+
+static bool ended(const struct run *run, uint16_t flags)
 {
-    return !!(host_flags_unpack(flags) & EFLAGS_ZF) == !!(argument & LIGHT_UNTIL_EQUAL);
+    return !!(host_flags_unpack(flags) & EFLAGS_ZF) == run->until_equal;
+}
+
+static bool compare(struct vcpu *vcpu, uint32_t argument, comparison_fn *part)
+{
+    struct run run = run_of(argument);
+    uint64_t count = vcpu->gpr[RCX] & run.mask, room = RUN_MAX, done;
+    uint16_t flags = (uint16_t)vcpu->bt.light_flags;
+
+    while (count) {
+        done = room ? part(vcpu, &run, count < room ? count : room, &flags) : 0;
+        if (!done)
+            return false;
+        take(vcpu, &run, done);
+        room -= done;
+        count = ended(&run, flags) ? 0 : count - done;
+    }
+    vcpu->bt.light_flags = flags;
+    return true;
+}
+
+static uint64_t scas(struct vcpu *vcpu, const struct run *run, uint64_t count, uint16_t *flags)
+{
+    uint8_t *at;
+
+    count = span(vcpu, run, SEG_ES, RDI, MEM_READ, count, &at);
+    if (!count)
+        return 0;
+    count -= host_scas(run->size, run->until_equal, vcpu->bt.flag_df, vcpu->gpr[RAX], at, count,
+                       flags);
+    advance(vcpu, run, RDI, count);
+    return count;
+}
+
+/* ES:EDI is read first, as the CPUs do. */
+static uint64_t cmps(struct vcpu *vcpu, const struct run *run, uint64_t count, uint16_t *flags)
+{
+    uint8_t *a, *b;
+
+    count = span(vcpu, run, SEG_ES, RDI, MEM_READ, count, &b);
+    if (count)
+        count = span(vcpu, run, run->seg, RSI, MEM_READ, count, &a);
+    if (!count)
+        return 0;
+    count -= host_cmps(run->size, run->until_equal, vcpu->bt.flag_df, a, b, count, flags);
+    advance(vcpu, run, RSI, count);
+    advance(vcpu, run, RDI, count);
+    return count;
 }
 
 bool bt_rep_scas(struct vcpu *vcpu, uint32_t argument)
 {
-    bool until_equal = argument & LIGHT_UNTIL_EQUAL, back = vcpu->bt.flag_df;
-    struct run run = run_of(argument);
-    uint64_t count = vcpu->gpr[RCX] & run.mask, room = RUN_MAX, done;
-    uint16_t flags = (uint16_t)vcpu->bt.light_flags;
-    uint8_t *at;
-
-    while (count) {
-        done = room ? span(vcpu, &run, SEG_ES, RDI, MEM_READ, count < room ? count : room, &at) : 0;
-        if (!done)
-            return false;
-        done -= host_scas(run.size, until_equal, back, vcpu->gpr[RAX], at, done, &flags);
-        advance(vcpu, &run, RDI, done);
-        take(vcpu, &run, done);
-        room -= done;
-        count = ended(argument, flags) ? 0 : count - done;
-    }
-    vcpu->bt.light_flags = flags;
-    return true;
+    return compare(vcpu, argument, scas);
 }
 
-/* ES:EDI is read first, as the CPUs do. */
 bool bt_rep_cmps(struct vcpu *vcpu, uint32_t argument)
 {
-    bool until_equal = argument & LIGHT_UNTIL_EQUAL, back = vcpu->bt.flag_df;
-    struct run run = run_of(argument);
-    uint64_t count = vcpu->gpr[RCX] & run.mask, room = RUN_MAX, done;
-    uint16_t flags = (uint16_t)vcpu->bt.light_flags;
-    uint8_t *a, *b;
-
-    while (count) {
-        done = room ? span(vcpu, &run, SEG_ES, RDI, MEM_READ, count < room ? count : room, &b) : 0;
-        if (done)
-            done = span(vcpu, &run, run.seg, RSI, MEM_READ, done, &a);
-        if (!done)
-            return false;
-        done -= host_cmps(run.size, until_equal, back, a, b, done, &flags);
-        advance(vcpu, &run, RSI, done);
-        advance(vcpu, &run, RDI, done);
-        take(vcpu, &run, done);
-        room -= done;
-        count = ended(argument, flags) ? 0 : count - done;
-    }
-    vcpu->bt.light_flags = flags;
-    return true;
+    return compare(vcpu, argument, cmps);
 }
 
 /* A trace and the log want to hear of it as of any callout. */
