@@ -88,7 +88,7 @@ static const int sharing[] = {
     SCMP_SYS(preadv), SCMP_SYS(pwritev), SCMP_SYS(fsync), SCMP_SYS(fdatasync),
     SCMP_SYS(fchmodat), FCHMODAT2, SCMP_SYS(fchownat), SCMP_SYS(utimensat), SCMP_SYS(mkdirat),
     SCMP_SYS(mknodat), SCMP_SYS(symlinkat), SCMP_SYS(readlinkat), SCMP_SYS(linkat),
-    SCMP_SYS(unlinkat), SCMP_SYS(renameat),
+    SCMP_SYS(unlinkat), SCMP_SYS(renameat), SCMP_SYS(flock),
 };
 
 struct checked {

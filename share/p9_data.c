@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -355,6 +356,21 @@ static int get_lock(struct p9 *p9, struct flock *lock, bool with_flags)
     return 0;
 }
 
+/*
+ * A guest's flock() comes as a lock of the whole file, whatever its file is open for; that is what
+ * the host's is for, too, where its fcntl() wants another mode. 0 or -errno.
+ */
+static int set_lock(int fd, const struct flock *lock)
+{
+    int whole = lock->l_type == F_WRLCK ? LOCK_EX : LOCK_SH;
+
+    if (!fcntl(fd, F_OFD_SETLK, lock))
+        return flock(fd, LOCK_UN) ? -errno : 0; /* one that was taken so before */
+    if (errno != EBADF)
+        return -errno;
+    return flock(fd, whole | LOCK_NB) ? -errno : 0;
+}
+
 int p9_do_lock(struct p9 *p9)
 {
     struct flock lock;
@@ -366,8 +382,9 @@ int p9_do_lock(struct p9 *p9)
         return err;
     if (fid->fd < 0)
         return -EBADF;
-    if (fcntl(fid->fd, F_OFD_SETLK, &lock))
-        status = errno == EAGAIN || errno == EACCES ? LOCK_BLOCKED : LOCK_ERROR;
+    err = set_lock(fid->fd, &lock);
+    if (err)
+        status = err == -EAGAIN || err == -EACCES ? LOCK_BLOCKED : LOCK_ERROR;
     p9_put(&p9->out, 1, status);
     return 0;
 }

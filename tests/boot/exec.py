@@ -71,9 +71,10 @@ def try_words(novt):
 
 
 def try_streams(novt):
-    """Megabytes in and out, in order; the folder; 255; what a run left behind has gone."""
+    """Megabytes in and out, in order; the folder, its locks; 255; what a run left has gone."""
     data = random.Random(4).randbytes(3 << 20)
-    script = "test ! -e /away || exit 9; seq 300000 >&2 & tee copy; wait; exit 255"
+    script = ("test ! -e /away || exit 9; flock . flock copy true || exit 8; "
+              "seq 300000 >&2 & tee copy; wait; exit 255")
     out, err = novt.run(["sh", "-c", script], 255, data)
     check("output", out == data, True)
     check("errors", err == b"".join(b"%d\n" % i for i in range(1, 300001)), True)

@@ -399,6 +399,29 @@ static void test_locks(void)
     stop_server();
 }
 
+/* A guest's flock(): for writing through what is open for reading, and the other way round. */
+static void test_whole_locks(void)
+{
+    static const int modes[] = { O_RDONLY, O_WRONLY };
+
+    for (unsigned i = 0; i < 2; i++) {
+        int type = i ? F_RDLCK : F_WRLCK;
+
+        start_server(false);
+        CHECK_EQ(open_fid(2, "top", modes[i]), 0);
+        CHECK_EQ(open_fid(3, "top", O_RDONLY), 0);
+        CHECK_EQ(ask(TLOCK, "414884s", 2, type, 0, 0ull, 0ull, 1, "me"), 0);
+        CHECK_EQ(p9_get8(&in), 0);
+        CHECK_EQ(ask(TLOCK, "414884s", 3, F_WRLCK, 0, 0ull, 0ull, 1, "me"), 0);
+        CHECK_EQ(p9_get8(&in), 1);
+        CHECK_EQ(ask(TLOCK, "414884s", 2, F_UNLCK, 0, 0ull, 0ull, 1, "me"), 0);
+        CHECK_EQ(p9_get8(&in), 0);
+        CHECK_EQ(ask(TLOCK, "414884s", 3, F_WRLCK, 0, 0ull, 0ull, 1, "me"), 0);
+        CHECK_EQ(p9_get8(&in), 0);
+        stop_server();
+    }
+}
+
 static void test_readonly(void)
 {
     char text[64];
@@ -706,6 +729,7 @@ int main(void)
     test_directories();
     test_names();
     test_locks();
+    test_whole_locks();
     test_readonly();
     test_dots();
     test_links();
