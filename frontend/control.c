@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "devices/display.h"
 #include "frontend/config_control.h"
@@ -503,9 +504,13 @@ static char *answer_line(void *arg, const char *line, size_t size)
     return control_answer(arg, line, size);
 }
 
+/* A program may be at standard input, too. */
 static char *answer_person(void *arg, const char *line, size_t size)
 {
-    return control_answer_words(arg, line, size);
+    size_t blanks = strspn(line, " \t");
+
+    return blanks < size && line[blanks] == '{' ? control_answer(arg, line, size)
+                                                : control_answer_words(arg, line, size);
 }
 
 static bool is_paused(void *arg)
@@ -551,7 +556,7 @@ int control_open(struct control **made, const struct control_spec *spec, struct 
 {
     struct control_lines_config config = {
         .path = spec->path,
-        .prompt = spec->path ? NULL : "(novt) ",
+        .prompt = !spec->path && isatty(STDIN_FILENO) ? "(novt) " : NULL,
         .answer = spec->path ? answer_line : answer_person,
         .is_paused = is_paused,
         .poller = machine->poller,

@@ -110,20 +110,21 @@ static bool send_some(struct client *client)
     return true;
 }
 
-/* text is ours now. NULL: nothing is said but the prompt. */
+/* text is ours now; it becomes whole lines. NULL: nothing is said but the prompt. */
 static bool say(struct client *client, char *text)
 {
-    const char *prompt = client->lines->config.prompt;
-    size_t size = text ? strlen(text) : 0, more = prompt ? strlen(prompt) : 1;
-    char *answer = realloc(text, size + more + 1);
+    const char *prompt = client->lines->config.prompt ? client->lines->config.prompt : "";
+    size_t size = text ? strlen(text) : 0, end = size && text[size - 1] != '\n';
+    char *answer = realloc(text, size + end + strlen(prompt) + 1);
 
     if (!answer) {
         free(text);
         return false;
     }
-    memcpy(answer + size, prompt ? prompt : "\n", more + 1);
+    memcpy(answer + size, "\n", end);
+    strcpy(answer + size + end, prompt);
     client->answer = answer;
-    client->size = size + more;
+    client->size = strlen(answer);
     client->sent = 0;
     return send_some(client);
 }

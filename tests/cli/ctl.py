@@ -401,11 +401,16 @@ def case_prompt(novt):
     words = novt.command("-monitor", "stdio", novt.path("kernel", kernel(IDLE)))
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE) as process:
-        out, err = process.communicate(b"status\nhelp\npause\nstatus\nquti\nquit\n", timeout=WAIT)
+        out, err = process.communicate(b"status\nhelp\npause\nstatus\nquti\n"
+                                       b'{"execute": "status", "id": 3}\n{"execute\nquit\n',
+                                       timeout=WAIT)
     check(process.returncode == 130, process.returncode, err)
-    for part in (rb"\(novt\) state: running", rb"screenshot FILE.png", rb"state: paused",
+    for part in (rb"^state: running", rb"screenshot FILE.png", rb"\nstate: paused",
                  rb"did you mean quit"):
         check(re.search(part, out), part, out)
+    answers = [json.loads(line) for line in out.split(b"\n") if line.startswith(b"{")]
+    check(answers[0]["return"]["state"] == "paused" and answers[0]["id"] == 3, answers)
+    check(answers[1]["error"]["status"] == 64, answers)
     got = novt.run("-monitor", "stdio", "-timeout", "0.5", code=out8(0x80, 1) + IDLE)
     check(got[0] == 124, "standard input has ended", got)
 
