@@ -101,6 +101,7 @@ static void reset(struct virtio_pci *v)
     v->queue_select = 0;
     virtio_pci_read_isr(v);
     v->config_vector = NO_VECTOR;
+    v->early = 0;
     for (unsigned i = 0; i < v->setup.class->queues; i++) {
         virtqueue_reset(&v->queue[i]);
         v->queue_vector[i] = NO_VECTOR;
@@ -108,6 +109,19 @@ static void reset(struct virtio_pci *v)
     virtio_pci_accept(v, 0);
     if (v->setup.class->reset)
         v->setup.class->reset(v->setup.dev);
+}
+
+/* DRIVER_OK. Linux's balloon has notified of its statistics before, and never does again. */
+static void start(struct virtio_pci *v)
+{
+    unsigned early = v->early;
+
+    v->early = 0;
+    if (v->setup.class->start)
+        v->setup.class->start(v->setup.dev);
+    for (unsigned i = 0; i < v->setup.class->queues; i++)
+        if (early >> i & 1)
+            virtio_pci_notify(v, i);
 }
 
 uint8_t virtio_pci_read_status(const struct virtio_pci *v)
@@ -127,8 +141,8 @@ void virtio_pci_write_status(struct virtio_pci *v, uint8_t value, bool modern)
         (v->accepted & ~virtio_pci_offered_modern(v) || !virtio_pci_has(v, VIRTIO_F_VERSION_1)))
         value &= ~STATUS_FEATURES_OK;
     v->status = value | (before & STATUS_NEEDS_RESET);
-    if (value & ~before & STATUS_DRIVER_OK && v->setup.class->start)
-        v->setup.class->start(v->setup.dev);
+    if (value & ~before & STATUS_DRIVER_OK)
+        start(v);
 }
 
 bool virtio_pci_is_live(const struct virtio_pci *v)
@@ -165,8 +179,12 @@ void virtio_pci_start_queue(struct virtio_pci *v, struct virtqueue *vq)
 
 void virtio_pci_notify(struct virtio_pci *v, unsigned queue)
 {
-    if (queue >= v->setup.class->queues || !v->queue[queue].started || !virtio_pci_is_live(v))
+    if (queue >= v->setup.class->queues || !v->queue[queue].started)
         return;
+    if (!virtio_pci_is_live(v)) {
+        v->early |= (uint8_t)(1u << queue);
+        return;
+    }
     v->function.kicks++;
     v->setup.class->notify(v->setup.dev, queue);
 }
@@ -285,6 +303,7 @@ void virtio_pci_snapshot(struct virtio_pci *v, struct snap *snap)
     snap_u8(snap, &v->status);
     snap_u8(snap, &v->isr);
     snap_u8(snap, &v->generation);
+    snap_u8(snap, &v->early);
     snap_bytes(snap, v->config, sizeof(v->config));
     for (unsigned i = 0; i < v->setup.class->queues; i++)
         virtqueue_snapshot(&v->queue[i], snap);

@@ -76,7 +76,8 @@ struct virtio_pci_class {
     const uint16_t *queue_size; /* of each: powers of two, at most VIRTQUEUE_SIZE_MAX */
     unsigned config_size;   /* bytes of config[] that the driver sees */
 
-    /* The driver has put chains on the queue (or so it says). Only while the device is live. */
+    /* The driver has put chains on the queue (or so it says). Only while the device is live; of
+     * what it said before, after start(). */
     void (*notify)(void *dev, unsigned queue);
     /* The driver reset the device, or power came on: back to the state before the first chain. */
     void (*reset)(void *dev);
@@ -109,6 +110,7 @@ struct virtio_pci {
     uint32_t feature_select, driver_feature_select;
     uint16_t queue_select;
     uint8_t status, isr, generation;
+    uint8_t early;          /* queues notified of before DRIVER_OK, as bits */
     struct pci_msix msix;
     uint16_t config_vector, queue_vector[VIRTIO_PCI_QUEUES_MAX]; /* MSI-X's, or none */
     unsigned epoch;         /* counts resets */

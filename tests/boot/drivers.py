@@ -138,21 +138,23 @@ class Balloon:
         self.monitor = f"{folder}/monitor"
         self.options = ["-device", f"virtio-balloon,target={self.wanted >> 20}M",
                         "-monitor", f"unix:{self.monitor}"]
-        self.held = 0
+        self.held, self.statistics = 0, None
 
-    def ask(self, process, *size):
-        """What the guest has, in MiB, by its driver's word; None: nobody answers (yet)."""
-        got = subprocess.run([process.args[0], "ctl", "-s", self.monitor, "-json", "balloon",
-                              *size], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        return None if got.returncode else json.loads(got.stdout)["return"]["memory_mib"]
+    def ask(self, process, *words):
+        """The monitor's answer; empty: nobody answers (yet)."""
+        got = subprocess.run([process.args[0], "ctl", "-s", self.monitor, "-json", *words],
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        return {} if got.returncode else json.loads(got.stdout)["return"]
 
     def meanwhile(self, process):
         """Once the guest has lent all that we want: what its memory takes of the host's. Then it
         may have all back, for which it waits."""
-        while process.poll() is None and self.ask(process) != self.wanted >> 20:
+        while (process.poll() is None and
+               self.ask(process, "balloon").get("memory_mib") != self.wanted >> 20):
             time.sleep(0.1)
         self.held = self.host_memory(process)
-        self.ask(process, "256")
+        self.statistics = self.ask(process, "info", "balloon").get("statistics")
+        self.ask(process, "balloon", "256")
 
     @staticmethod
     def host_memory(process):
@@ -170,6 +172,8 @@ class Balloon:
         want(text, "balloon gave back as much")
         want(text, "balloon gave back 1")
         want(text, "balloon memory is good")
+        if not self.statistics or not 0 < self.statistics["total"] < 256 * MIB:
+            raise Wrong(f"the driver's statistics are {self.statistics}")
         if not 0 < self.held <= self.wanted:
             raise Wrong(f"the host holds {self.held >> 20} MiB for {self.wanted >> 20}")
 

@@ -168,12 +168,34 @@ static void test_reports(void)
     close_bench(&b);
 }
 
+/* Linux's driver notifies of its statistics before it says DRIVER_OK. */
+static void test_early_stats(void)
+{
+    struct virtio_balloon_stats stats;
+    static struct bench b;
+
+    open_bench(&b, false);
+    driver_set_status(&b.d, 0);
+    CHECK_EQ(driver_negotiate(&b.d, 1 << 1), true);
+    driver_queue(&b.d, STATS, SIZE);
+    memset(driver_ptr(&b.d, b.data), 0, 10);
+    driver_add(&b.d, STATS, &(struct driver_buffer){ b.data, 10, false }, 1);
+    driver_notify(&b.d, STATS);
+    virtio_balloon_ask_stats(b.balloon, &stats);
+    CHECK_EQ(stats.known, false);
+    driver_go(&b.d);
+    virtio_balloon_ask_stats(b.balloon, &stats);
+    CHECK_EQ(stats.known, true);
+    close_bench(&b);
+}
+
 int main(void)
 {
     test_inflate(false);
     test_inflate(true);
     test_hostile();
     test_stats();
+    test_early_stats();
     test_reports();
     return CHECK_DONE();
 }
