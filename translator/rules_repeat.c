@@ -163,13 +163,26 @@ static void execute(struct builder *b, const struct insn *in)
     store_count(b, in);
 }
 
+/* Goes on where the rel32 leads that is returned; the other ways begin here. */
+static uint32_t finish(struct builder *b, const struct ways *out)
+{
+    uint32_t done;
+
+    emit8(b, 0xe9);
+    done = here(b);
+    emit32(b, 0);
+    for (unsigned i = 0; i < out->count; i++)
+        emit_patch(b, out->field[i], here(b));
+    EMIT(b, 0x4c, 0x89, 0xd9);                   /* mov rcx, r11 */
+    return done;
+}
+
 uint32_t rule_repeat_movs(struct builder *b, const struct insn *in)
 {
     unsigned size = in->opcode & 1 ? in->opsize : 1;
     struct run from = { in, size, in->seg, RSI, MEM_READ, 0 };
     struct run to = { in, size, SEG_ES, RDI, MEM_WRITE, 0 };
     struct ways out = { .count = 0 };
-    uint32_t done;
 
     EMIT(b, 0x49, 0x89, 0xcb);                   /* mov r11, rcx */
     EMIT(b, 0x41, 0x0f, 0xb6, 0x8f), emit32(b, OFF_FLAG_DF + 1); /* movzx ecx, byte [DF] */
@@ -185,13 +198,7 @@ uint32_t rule_repeat_movs(struct builder *b, const struct insn *in)
     EMIT(b, 0x49, 0x89, 0xf1);                   /* mov r9, rsi */
     EMIT(b, 0x49, 0x8b, 0xb7), emit32(b, OFF_SAVED); /* mov rsi, [saved] */
     execute(b, in);
-    emit8(b, 0xe9);
-    done = here(b);
-    emit32(b, 0);
-    for (unsigned i = 0; i < out.count; i++)
-        emit_patch(b, out.field[i], here(b));
-    EMIT(b, 0x4c, 0x89, 0xd9);                   /* mov rcx, r11 */
-    return done;
+    return finish(b, &out);
 }
 
 /* The table's place, where nothing depends on AL: two that follow each other wait only for the
@@ -200,20 +207,13 @@ static uint32_t xlat_inside(struct builder *b, const struct insn *in)
 {
     struct run table = { in, 1, in->seg, RBX, MEM_READ, 256 };
     struct ways out = { .count = 0 };
-    uint32_t done;
 
     EMIT(b, 0x49, 0x89, 0xcb);                   /* mov r11, rcx */
     reach(b, &table, &out);
     EMIT(b, 0x4c, 0x89, 0xd9);                   /* mov rcx, r11 */
     EMIT(b, 0x44, 0x0f, 0xb6, 0xc8);             /* movzx r9d, al */
     EMIT(b, 0x43, 0x8a, 0x04, 0x08);             /* mov al, [r8 + r9] */
-    emit8(b, 0xe9);
-    done = here(b);
-    emit32(b, 0);
-    for (unsigned i = 0; i < out.count; i++)
-        emit_patch(b, out.field[i], here(b));
-    EMIT(b, 0x4c, 0x89, 0xd9);                   /* mov rcx, r11 */
-    return done;
+    return finish(b, &out);
 }
 
 bool rule_xlat(struct builder *b, const struct insn *in)

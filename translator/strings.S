@@ -9,8 +9,8 @@
  * own comparison would not come to may be read here: it lies in a page of RAM and in the segment.
  */
 #include "translator/offsets.h"
+#include "translator/light.inc"
 
-#define GPR(n) (OFF_GPR + 8 * (n))(%r15)
 #define READ 0
 #define WRITE 1
 #define RUN_MAX 0x10000 /* bytes, and a page: more is for light.c */
@@ -140,14 +140,7 @@
 
 /* Not 0: DF is set. */
 .macro KEEP
-    mov     %rax, GPR(0)
-    mov     %rcx, GPR(1)
-    mov     %rdx, GPR(2)
-    mov     %rsi, GPR(6)
-    mov     %rdi, GPR(7)
-    seto    %al
-    lahf
-    mov     %rax, OFF_LIGHT_FLAGS(%r15)
+    KEEP_GUEST
     cmpb    $0, OFF_FLAG_DF+1(%r15)
 .endm
 
@@ -178,13 +171,6 @@
     shr     $\shift, %eax
     sub     %eax, %ecx
 8:
-.endm
-
-.macro FLAGS_AS_BEFORE
-    mov     OFF_LIGHT_FLAGS(%r15), %rax
-    add     $0x7f, %al
-    sahf
-    mov     GPR(0), %rax
 .endm
 
 .macro END c
@@ -423,7 +409,7 @@
     mov     %rax, (%r9)
 4:  mov     %rsi, %rax
     ADVANCE \step, \shift, , , %di, %edi
-    FLAGS_AS_BEFORE
+    FLAGS_AS_KEPT
     END     bt_rep_stos
 .endm
 
@@ -450,7 +436,7 @@
     mov     -(1 << \shift)(%rsi), \d
     mov     %rcx, %rax
     ADVANCE \step, \shift, %si, %esi
-    FLAGS_AS_BEFORE
+    FLAGS_AS_KEPT
     mov     \d, \a
     END     bt_rep_lods
 .endm
@@ -493,7 +479,7 @@
 
 .macro MOVE_END step, shift
     ADVANCE \step, \shift, %si, %esi, %di, %edi
-    FLAGS_AS_BEFORE
+    FLAGS_AS_KEPT
     END     bt_rep_movs
 .endm
 
@@ -590,11 +576,7 @@ bt_jump_5:
     jmp     *%r11
 
 begin_anew:
-    FLAGS_AS_BEFORE
-    mov     GPR(1), %rcx
-    mov     GPR(2), %rdx
-    mov     GPR(6), %rsi
-    mov     GPR(7), %rdi
+    GUEST_AS_KEPT
     mov     $12, %r12d
     jmp     bt_light_call
 

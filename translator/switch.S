@@ -8,8 +8,7 @@
  * The stubs below are reached by jumps with everything they need in r8-r11.
  */
 #include "translator/offsets.h"
-
-#define GPR(n) (OFF_GPR + 8 * (n))(%r15)
+#include "translator/light.inc"
 
 /* The guest's registers and flags into struct vcpu; then the monitor's stack. */
 .macro SAVE_GUEST
@@ -196,31 +195,17 @@ bt_exit_window:
  */
     .globl  bt_light_call
 bt_light_call:
-    mov     %rax, GPR(0)
-    mov     %rcx, GPR(1)
-    mov     %rdx, GPR(2)
-    mov     %rsi, GPR(6)
-    mov     %rdi, GPR(7)
+    KEEP_GUEST
     mov     %r10, OFF_SAVED(%r15)
     mov     %r11, OFF_SAVED+8(%r15)
     mov     %rsp, GPR(4)
-    seto    %al
-    lahf
-    mov     %rax, OFF_LIGHT_FLAGS(%r15)
     mov     OFF_HOST_RSP(%r15), %rsp
     mov     %r15, %rdi
     mov     %r8d, %esi
     call    *%r9
     movzbl  %al, %ecx
     mov     OFF_SAVED(%r15,%rcx,8), %r11
-    mov     OFF_LIGHT_FLAGS(%r15), %rax
-    add     $0x7f, %al
-    sahf
-    mov     GPR(0), %rax
-    mov     GPR(1), %rcx
-    mov     GPR(2), %rdx
-    mov     GPR(6), %rsi
-    mov     GPR(7), %rdi
+    GUEST_AS_KEPT
     mov     GPR(4), %rsp
     mov     OFF_SCRATCH(%r15), %r8
     mov     OFF_TLB(%r15), %r13
