@@ -172,10 +172,38 @@ static void group_poke(void)
     escape_try(escape_jump, "loop", 0);
 }
 
+/* The same by a frame of its own for the guest's sigreturn. */
+static uint16_t forged_selector;
+
+static void forge_frame(int signal, struct info *info, struct context *context)
+{
+    (void)signal, (void)info;
+    context->cs = forged_selector;
+    context->eip = (uint32_t)escape_64;
+}
+
+static void return_forged(void)
+{
+    um_signal(SIGUSR1, forge_frame, 0);
+    sys2(SYS_kill, sys0(SYS_getpid), SIGUSR1);
+}
+
+static void group_frames(void)
+{
+    static const uint16_t selectors[] = { 0x33, 0x23, 0x2b, 0x30, 0x10, 7 };
+
+    for (unsigned i = 0; i < sizeof(selectors) / sizeof(*selectors); i += escape_few ? 3 : 1) {
+        forged_selector = selectors[i];
+        SET(MODE_SYSCALL, 83, (uint32_t)canary, 0x1ff); /* mkdir */
+        escape_try(return_forged, "frame's selector", selectors[i]);
+    }
+}
+
 const struct um_case escape_call_groups[] = {
     { "syscall", group_syscall },     { "int80", group_int80 },
     { "sysenter", group_sysenter },   { "x32", group_x32 },
     { "selectors", group_selectors }, { "map", group_map },
     { "kill", group_kill },           { "ptrace", group_ptrace },
-    { "poke", group_poke },           { 0, 0 },
+    { "poke", group_poke },           { "frames", group_frames },
+    { 0, 0 },
 };

@@ -144,6 +144,11 @@ void um_before(void)
     caught.count = 0;
 }
 
+uint32_t um_caught(void)
+{
+    return caught.count ? caught.signal : 0;
+}
+
 static uint32_t relative(uint32_t address)
 {
     if (address - um_base < 4 * PAGE)

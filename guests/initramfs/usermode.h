@@ -12,6 +12,9 @@
 
 enum {
     NR_exit = 1,
+    NR_ioperm = 101,
+    NR_iopl = 110,
+    NR_prctl = 172,
     NR_alarm = 27,
     NR_ptrace = 26,
     NR_personality = 136,
@@ -59,9 +62,10 @@ extern volatile uint32_t um_esp, um_start, um_resume, um_base;
 void um_traps(void); /* from now on TRAP observes every signal that an exception becomes */
 void um_before(void);
 void um_see_trap(const char *name);
+uint32_t um_caught(void); /* the signal, or 0 */
 
-/* Runs instructions with ebx = um_base; sees signal, code, address, vector, error and eip. */
-#define TRAP(name, insn)                                                                           \
+/* Runs instructions with ebx = um_base, and catches the signal that they end in. */
+#define CATCH(insn)                                                                                \
     do {                                                                                           \
         um_before();                                                                               \
         __asm__ volatile("pushal\n movl %%esp, um_esp\n movl $1f, um_start\n"                    \
@@ -69,6 +73,11 @@ void um_see_trap(const char *name);
                          "1: " insn "\n"                                                           \
                          "2: movl um_esp, %%esp\n popal\n fnclex\n cld"                            \
                          : : "b"(um_base) : "cc", "memory", "xmm0", "xmm1");                       \
+    } while (0)
+/* The same; sees signal, code, address, vector, error and eip. */
+#define TRAP(name, insn)                                                                           \
+    do {                                                                                           \
+        CATCH(insn);                                                                               \
         um_see_trap(name);                                                                         \
     } while (0)
 

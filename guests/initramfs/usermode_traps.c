@@ -78,6 +78,46 @@ static void case_privileged(void)
     TRAP("int80-after", "movl $20, %%eax; int $0x80; hlt");
 }
 
+/* Ports that the kernel has opened for this program alone, where it may ask for that. */
+static void case_ports(void)
+{
+    um_traps();
+    for (unsigned i = 0; i < 3 && !sys3(NR_ioperm, 0x80, 1, 1); i++) {
+        CATCH("outb %%al, $0x80");
+        expect("open", um_caught(), 0);
+        CATCH("outb %%al, $0xed");
+        expect("closed", um_caught(), SIGSEGV);
+        CATCH("outw %%ax, $0x80");
+        expect("half", um_caught(), SIGSEGV);
+        sys3(NR_ioperm, 0x80, 1, 0);
+        CATCH("outb %%al, $0x80");
+        expect("closed-again", um_caught(), SIGSEGV);
+        sys1(NR_iopl, 3);
+        CATCH("outb %%al, $0xed");
+        expect("all-open", um_caught(), 0);
+        sys1(NR_iopl, 0);
+        CATCH("outb %%al, $0xed");
+        expect("all-closed", um_caught(), SIGSEGV);
+    }
+    see("done", 1);
+}
+
+/* The time stamp counter, refused to this program alone. */
+static void case_counter(void)
+{
+    enum { SET_TSC = 26, GIVE = 1, REFUSE };
+
+    um_traps();
+    for (unsigned i = 0; i < 2; i++) {
+        sys2(NR_prctl, SET_TSC, REFUSE);
+        TRAP("refused", "rdtsc");
+        sys0(NR_sched_yield);
+        TRAP("still", "rdtsc");
+        sys2(NR_prctl, SET_TSC, GIVE);
+        TRAP("given", "rdtsc");
+    }
+}
+
 static void case_invalid(void)
 {
     um_traps();
@@ -264,7 +304,8 @@ static void case_calls(void)
 
 const struct um_case um_traps_cases[] = {
     { "interrupts", case_interrupts }, { "divide", case_divide },
-    { "privileged", case_privileged }, { "invalid", case_invalid },
+    { "privileged", case_privileged }, { "ports", case_ports },
+    { "counter", case_counter },       { "invalid", case_invalid },
     { "alignment", case_alignment },   { "x87", case_x87 },
     { "sse", case_sse },               { "step", case_step },
     { "flags", case_flags },           { "calls", case_calls },
