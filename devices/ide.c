@@ -9,7 +9,8 @@
  * Not:       native mode, overlapped and queued commands; timings have no effect. The legacy ports
  *            answer also while PCI_COMMAND_IO is off (boot loaders and old kernels count on them).
  *
- * A channel with no drive floats: all ones. With one drive, the other's status is 0 and it takes no
+ * A channel with no drive floats, but for DD7, which the host pulls down (ATA/ATAPI-6, required
+ * terminations): it never says busy. With one drive, the other's status is 0 and it takes no
  * command but the diagnosis.
  */
 #include "devices/ide.h"
@@ -27,6 +28,7 @@ static const struct {
     uint16_t command, control;
 } legacy[IDE_CHANNEL_COUNT] = { { 0x1f0, 0x3f6 }, { 0x170, 0x376 } };
 
+#define FLOATING     0x7f
 #define CONTROL_NIEN 0x02
 #define CONTROL_SRST 0x04
 #define CONTROL_HOB  0x80
@@ -233,7 +235,7 @@ static uint8_t status_of(const struct ide_channel *channel)
     const struct ide_drive *drive = &channel->drive[channel->selected];
 
     if (is_empty(channel))
-        return 0xff;
+        return FLOATING;
     return drive->medium ? drive->status : 0;
 }
 
@@ -242,7 +244,7 @@ static uint8_t reg_read(struct ide_channel *channel, unsigned reg)
     struct ide_drive *drive = ide_selected(channel);
 
     if (is_empty(channel))
-        return 0xff;
+        return FLOATING;
     switch (reg) {
     case IDE_FEATURE: return drive->error;
     case IDE_DEVICE: return drive->reg[IDE_DEVICE] | DEVICE_ONES;

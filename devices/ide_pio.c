@@ -13,12 +13,15 @@
 
 /* --- Transfers ---------------------------------------------------------- */
 
-/* A packet's data comes with its count and direction in the registers. */
+/* A packet's data comes with its count and direction in the registers. The packet itself leaves the
+ * guest's limit there: after a command without data it must not look like a count of some. */
 static void announce_packet_block(struct ide_drive *drive)
 {
     struct ide_transfer *t = &drive->transfer;
     uint32_t size = t->block_end - t->at;
 
+    if (t->next == IDE_NEXT_ATAPI_PACKET)
+        return;
     drive->reg[IDE_COUNT] = t->out ? 0 : 2;
     drive->reg[IDE_LBA_MID] = size & 0xff;
     drive->reg[IDE_LBA_HIGH] = size >> 8 & 0xff;

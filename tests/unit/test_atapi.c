@@ -116,6 +116,19 @@ static void test_identify(void)
     machine_free(&m);
 }
 
+/* Who asks for no data reads the count afterwards, and takes anything above for data (U-Boot). */
+static void test_no_data_no_count(void)
+{
+    start();
+    wr(&m, R_COUNT, 0x55);
+    send((const uint8_t[12]){ 0 }, false, 0);
+    CHECK_EQ(rd(&m, R_STATUS), 0x50);
+    CHECK_EQ(rd(&m, R_COUNT), 3);
+    CHECK_EQ(rd(&m, R_MID), 0);
+    CHECK_EQ(rd(&m, R_HIGH), 0);
+    machine_free(&m);
+}
+
 static void test_device_reset(void)
 {
     start();
@@ -456,6 +469,7 @@ static void test_lock_ends(void)
 int main(void)
 {
     test_identify();
+    test_no_data_no_count();
     test_device_reset();
     test_inquiry();
     test_read_pio();

@@ -33,10 +33,11 @@ static void test_selection(void)
     command(&m, 0xec); /* nobody there */
     CHECK_EQ(alternate(&m), 0);
     CHECK_EQ(m.irq[0].edges, 0);
-    m.base = 0x170; /* no drive at all: the bus floats */
-    CHECK_EQ(alternate(&m), 0xff);
+    m.base = 0x170; /* no drive at all: the bus floats, DD7 pulled down: not busy for ever */
+    CHECK_EQ(alternate(&m), 0x7f);
+    CHECK_EQ(rd(&m, R_STATUS), 0x7f);
     wr(&m, R_COUNT, 0x55);
-    CHECK_EQ(rd(&m, R_COUNT), 0xff);
+    CHECK_EQ(rd(&m, R_COUNT), 0x7f);
     command(&m, 0x90);
     CHECK_EQ(m.irq[1].edges, 0);
     machine_free(&m);
