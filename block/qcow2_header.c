@@ -214,6 +214,8 @@ int header_read(struct qcow2 *q, struct disk_error *error)
 
     if (err)
         return fail(error, err, "cannot read '%s': %s", q->image.path, strerror(-err));
+    if (end < V2_LENGTH && qcow2_magic(h))
+        return wrong(q, error, "it ends within its header");
     if (end < V2_LENGTH || !qcow2_magic(h))
         return fail(error, -EINVAL, "'%s' is not a qcow2 image: its first bytes are not QFI\\xfb;"
                     " try format=raw", q->image.path);

@@ -130,6 +130,12 @@ static int take_nothing(struct parse *parse, const char *name, char *text)
     return 0;
 }
 
+/* A guest is told of every error, and goes on. */
+static int take_on_error(struct parse *parse, const char *name, char *text)
+{
+    return strcmp(text, "report") ? wrong(parse, name, text, "report: the guest gets errors") : 0;
+}
+
 static int take_shared(struct parse *parse, const char *name, char *text)
 {
     bool on;
@@ -156,6 +162,8 @@ static const struct property {
     { "id", take_id },
     { "cache", take_cache },
     { "share-rw", take_shared },
+    { "werror", take_on_error },
+    { "rerror", take_on_error },
     { "aio", take_nothing },
     { "discard", take_nothing },
     { "detect-zeroes", take_nothing },

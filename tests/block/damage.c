@@ -116,7 +116,7 @@ static void test_headers(void)
             refused("h.qcow2", DISK_QCOW2, false, rows[i].want);
     }
     CHECK_EQ(truncate("h.qcow2", 20), 0);
-    refused("h.qcow2", DISK_QCOW2, false, "not a qcow2 image");
+    refused("h.qcow2", DISK_QCOW2, false, "ends within its header");
     make("h.qcow2", NULL);
     put("h.qcow2", 8, CLUSTER - 10, 8);
     put("h.qcow2", 16, 200, 4);

@@ -84,6 +84,7 @@ static const struct {
     { "run -drive file=x,index=4", "4 IDE drives at most" },
     { "run -drive file=x,serial=123456789012345678901", "20 characters" },
     { "run -drive file=x,cache=some", "cache=writeback" },
+    { "run -drive file=x,rerror=report,werror=stop", "write report: the guest gets errors" },
     { "run -drive file=x,if=virtio,media=cdrom", "a CD-ROM is an IDE drive" },
     { "run -hda x -drive file=y,index=0", "IDE drive 0 is there already" },
     { "run -hdc x -cdrom y", "IDE drive 2 is there already" },
