@@ -1,7 +1,8 @@
 /*
  * IDENTIFY DEVICE: what a disk says of itself.
  *
- * Reference: ATA/ATAPI-6 (T13/1410D), 8.15; ATA8-ACS for words 105 and 169 (TRIM).
+ * Reference: ATA/ATAPI-6 (T13/1410D), 8.15; ATA8-ACS for words 105 and 169 (TRIM); ATA-1
+ *            (X3.221) for words 4 and 5.
  */
 #include <stdio.h>
 #include <string.h>
@@ -53,6 +54,9 @@ static void identify_geometry(const struct ide_drive *drive, uint8_t *to)
     in_chs = in_chs > total ? total : in_chs;
     ata_put_word(to, 1, cylinders_of(total, ATA_HEADS * ATA_SECTORS));
     ata_put_word(to, 3, ATA_HEADS);
+    /* Bytes of a track and of a sector: retired, but the Bochs BIOS reads so many at a time. */
+    ata_put_word(to, 4, ATA_SECTORS * BLOCK_SECTOR);
+    ata_put_word(to, 5, BLOCK_SECTOR);
     ata_put_word(to, 6, ATA_SECTORS);
     ata_put_word(to, 54, (uint32_t)now);
     ata_put_word(to, 55, heads);

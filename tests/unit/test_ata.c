@@ -51,6 +51,8 @@ static void test_identify(void)
     identify();
     CHECK_EQ(word(1), 4);
     CHECK_EQ(word(3), 16);
+    CHECK_EQ(word(4), 63 * 512);
+    CHECK_EQ(word(5), 512);
     CHECK_EQ(word(6), 63);
     CHECK_EQ(word(60) | word(61) << 16, SECTORS);
     CHECK_EQ(word(100) | word(101) << 16, SECTORS);
