@@ -16,12 +16,15 @@
 #include "direct/sandbox.h"
 #include "shadowmm/view.h"
 
+struct part {
+    uint64_t count, of;
+};
 /* A window is lost when its faults take more than this part of the view's time, ... */
-#define WINDOW_PART 8
-/* ... direct execution when its exits do. It is given when they would take less than this part of
- * the time that translated code takes, which is several times as long: */
-#define DIRECT_LEAVE_PART 3
-#define DIRECT_ENTER_PART 6
+static const struct part window_leave = { 1, 8 };
+/* ... direct execution when its exits do: translated code takes three times as long and more. */
+static const struct part direct_leave = { 2, 3 };
+/* It is given when they would take less than this part of the time that translated code takes. */
+static const struct part direct_enter = { 1, 6 };
 /* Samples that found the view's own code (of its kernel's: fewer) before it gets a window. */
 static const unsigned first_samples[SLOT_COUNT] = { 4, 3, 3 };
 /* The first samples of an address space are taken one after the other, then those that come. */
@@ -214,9 +217,9 @@ static void demote(struct shadowmm *sm, struct view *view, enum slot slot, const
 
 /* --- Samples --------------------------------------------------------------------------------- */
 
-static bool more_than(uint64_t events, uint64_t cost, uint64_t ran, unsigned part)
+static bool more_than(uint64_t lost, uint64_t ran, struct part part)
 {
-    return events * cost * part > ran;
+    return lost * part.of > ran * part.count;
 }
 
 /* What a stretch of run time was, and what traps cost in it. */
@@ -230,16 +233,16 @@ static void enter(struct book *book, uint64_t ran, uint64_t lost)
     book->lost /= 2;
 }
 
-static bool too_much(const struct book *book, unsigned part)
+static bool too_much(const struct book *book, struct part part)
 {
-    return more_than(1, book->lost, book->ran, part);
+    return more_than(book->lost, book->ran, part);
 }
 
 /* Has this view waited long enough for such a window, and made up for the last one? */
-static bool waited(struct view *view, enum slot slot, unsigned part)
+static bool waited(struct view *view, enum slot slot, struct part leave)
 {
     return ++view->samples[slot] >= first_samples[slot] &&
-           !too_much(&view->book[slot], AGAIN * part);
+           !more_than(AGAIN * view->book[slot].lost, view->book[slot].ran, leave);
 }
 
 static uint64_t take_events(struct window *w)
@@ -254,7 +257,7 @@ static uint64_t take_events(struct window *w)
 /* User code that touches new memory all the time would fill a window page by page. */
 static bool is_growing(const struct shadowmm *sm, uint64_t faults, uint64_t ran)
 {
-    return more_than(faults, sm->costs.fault, ran, WINDOW_PART);
+    return more_than(faults * sm->costs.fault, ran, window_leave);
 }
 
 /* The window of a slot, given, kept or lost. */
@@ -266,11 +269,11 @@ static void weigh_window(struct shadowmm *sm, struct view *view, enum slot slot,
 
     enter(book, ran, take_events(view->window[slot]) * sm->costs.fault);
     if (view->window[slot]) {
-        if (too_much(book, WINDOW_PART))
+        if (too_much(book, window_leave))
             demote(sm, view, slot, "its window faulted too often");
     } else if (user && is_growing(sm, faults, ran)) {
         view->samples[slot] = 0;
-    } else if (waited(view, slot, WINDOW_PART) && (user || !share_begin(sm))) {
+    } else if (waited(view, slot, window_leave) && (user || !share_begin(sm))) {
         promote(sm, view, slot, "it has run for a while");
     }
 }
@@ -282,11 +285,11 @@ static void weigh_direct(struct shadowmm *sm, struct view *view, uint64_t ran, u
 
     enter(book, ran, w ? (count + take_events(w)) * sm->costs.handoff : 0);
     if (w) {
-        if (too_much(book, DIRECT_LEAVE_PART))
+        if (too_much(book, direct_leave))
             demote(sm, view, SLOT_DIRECT, "its traps cost more than translation");
-    } else if (more_than(count, sm->costs.handoff, ran, DIRECT_ENTER_PART)) {
+    } else if (more_than(count * sm->costs.handoff, ran, direct_enter)) {
         view->samples[SLOT_DIRECT] = 0;
-    } else if (waited(view, SLOT_DIRECT, DIRECT_LEAVE_PART)) {
+    } else if (waited(view, SLOT_DIRECT, direct_leave)) {
         if (promote(sm, view, SLOT_DIRECT, "it computes with few traps"))
             window_prefill(sm, view);
     }

@@ -9,7 +9,7 @@
 
 #define STEPS_MAX 64       /* guest pages (of any size) looked at on each side of a fault */
 #define PREFILL_LOOKS 16384 /* pages that are looked at when a direct window is new, ... */
-#define PREFILL_MAPS 512   /* and runs that it is given */
+#define PREFILL_MAPS 4096   /* and runs that it is given */
 #define STRAIGHT_PAGES 64  /* a run so long says how a window is mapped */
 #define AREAS_RESERVE 4    /* a fault finds room for so many */
 
