@@ -204,6 +204,17 @@ static void put_cycles(json_t *row, const char *name, uint64_t cycles, const str
     put_seconds(row, name, (uint64_t)((double)cycles * all->ns_per_cycle));
 }
 
+/* How often it moved for which reason. */
+static json_t *why_object(const struct tenure *tenure)
+{
+    json_t *why = json_object();
+
+    for (unsigned i = 0; i < MOVE_END; i++)
+        if (tenure->moves[i])
+            put(why, move_words[i], tenure->moves[i]);
+    return why;
+}
+
 static void put_tenure(void *arg, const struct tenure *tenure)
 {
     const struct tenures *all = arg;
@@ -215,8 +226,8 @@ static void put_tenure(void *arg, const struct tenure *tenure)
     put_cycles(row, "tlb", tenure->ran[TIER_TLB], all);
     put_cycles(row, "window", tenure->ran[TIER_WINDOW], all);
     put_cycles(row, "direct", tenure->ran[TIER_DIRECT], all);
-    put(row, "moves", tenure->moves);
-    json_object_set_new(row, "why", json_string(tenure->why ? tenure->why : ""));
+    put(row, "moves", tenure_moves(tenure));
+    json_object_set_new(row, "why", why_object(tenure));
     json_array_append_new(all->array, row);
 }
 
@@ -345,6 +356,19 @@ static void print_latency(FILE *out, const json_t *group)
     }
 }
 
+/* As "3 it computes with few traps, 2 its traps cost more than translation". */
+static void print_why(FILE *out, json_t *why)
+{
+    const char *words, *comma = "  ";
+    const json_t *times;
+
+    json_object_foreach(why, words, times) {
+        fprintf(out, "%s%lld %s", comma, (long long)json_integer_value(times), words);
+        comma = ", ";
+    }
+    fputc('\n', out);
+}
+
 static void print_tenures(FILE *out, const json_t *array)
 {
     const json_t *row;
@@ -353,13 +377,14 @@ static void print_tenures(FILE *out, const json_t *array)
     if (!json_array_size(array))
         return;
     fprintf(out, " %-16s %10s %10s %10s %6s  %s\n", "address space", "tlb s", "window s",
-            "direct s", "moves", "why it moved last");
-    json_array_foreach(array, i, row)
-        fprintf(out, "  %-15s %10.3f %10.3f %10.3f %6lld  %s\n",
+            "direct s", "moves", "why it moved");
+    json_array_foreach(array, i, row) {
+        fprintf(out, "  %-15s %10.3f %10.3f %10.3f %6lld",
                 json_string_value(json_object_get(row, "cr3")), number(row, "tlb"),
                 number(row, "window"), number(row, "direct"),
-                (long long)json_integer_value(json_object_get(row, "moves")),
-                json_string_value(json_object_get(row, "why")));
+                (long long)json_integer_value(json_object_get(row, "moves")));
+        print_why(out, json_object_get(row, "why"));
+    }
 }
 
 /* A value, or a device's. */

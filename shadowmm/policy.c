@@ -10,6 +10,7 @@
  * more than that part. What was long ago counts half.
  */
 #include <stddef.h>
+#include <string.h>
 
 #include "base/bug.h"
 #include "cpu/event.h"
@@ -82,27 +83,34 @@ static uint64_t tenure_total(const struct tenure *t)
     return t->ran[TIER_TLB] + t->ran[TIER_WINDOW] + t->ran[TIER_DIRECT];
 }
 
-/* The address spaces that have been in another tier than the first, the longest-lived ones. */
-static void remember(struct shadowmm *sm, const struct tenure *ended)
-{
-    struct tenure *least = &sm->ended[0];
+#define MOVE_WORDS(id, words) words,
+const char *const move_words[MOVE_END] = { MOVES(MOVE_WORDS) };
 
-    for (unsigned i = 0; i < TENURES; i++) {
-        if (sm->ended[i].moves == 0) {
-            least = &sm->ended[i];
-            break;
-        }
-        if (tenure_total(&sm->ended[i]) < tenure_total(least))
-            least = &sm->ended[i];
-    }
-    if (!least->moves || tenure_total(ended) > tenure_total(least))
-        *least = *ended;
+unsigned tenure_moves(const struct tenure *t)
+{
+    unsigned moves = 0;
+
+    for (unsigned why = 0; why < MOVE_END; why++)
+        moves += t->moves[why];
+    return moves;
+}
+
+/* Into the address spaces that have been in another tier than the first, the longest-lived ones. */
+static void remember(struct tenure list[TENURES], const struct tenure *tenure)
+{
+    struct tenure *least = list;
+
+    for (unsigned i = 0; i < TENURES && tenure_moves(least); i++)
+        if (!tenure_moves(&list[i]) || tenure_total(&list[i]) < tenure_total(least))
+            least = &list[i];
+    if (!tenure_moves(least) || tenure_total(tenure) > tenure_total(least))
+        *least = *tenure;
 }
 
 void policy_begin(struct shadowmm *sm, struct view *view)
 {
-    if (view->tenure.moves)
-        remember(sm, &view->tenure);
+    if (tenure_moves(&view->tenure))
+        remember(sm->ended, &view->tenure);
     else
         sm->stats.short_lived++;
     view->tenure = (struct tenure){ .cr3 = view->cr3 };
@@ -110,14 +118,13 @@ void policy_begin(struct shadowmm *sm, struct view *view)
     view->looked = 0;
 }
 
-static void moved(struct shadowmm *sm, struct view *view, const char *why)
+static void moved(struct shadowmm *sm, struct view *view, enum move why)
 {
     static const char *const names[] = { "tlb", "window", "direct" };
 
-    view->tenure.moves++;
-    view->tenure.why = why;
+    view->tenure.moves[why]++;
     event_tell(sm->vcpu, EVENT_tier, view->cr3, event_word(names[tier_of(view)]),
-               event_word(why));
+               event_word(move_words[why]));
 }
 
 /* --- Giving and taking ----------------------------------------------------------------------- */
@@ -185,11 +192,11 @@ struct window *policy_take(struct shadowmm *sm, enum slot slot)
     w = view->window[held];
     w->events = 0;
     window_release(sm, view, held);
-    moved(sm, view, "another address space needed its place");
+    moved(sm, view, MOVE_PLACE);
     return host_ready(w) ? w : NULL;
 }
 
-static bool promote(struct shadowmm *sm, struct view *view, enum slot slot, const char *why)
+static bool promote(struct shadowmm *sm, struct view *view, enum slot slot, enum move why)
 {
     struct window *w = policy_take(sm, slot);
 
@@ -207,7 +214,7 @@ static bool promote(struct shadowmm *sm, struct view *view, enum slot slot, cons
     return true;
 }
 
-static void demote(struct shadowmm *sm, struct view *view, enum slot slot, const char *why)
+static void demote(struct shadowmm *sm, struct view *view, enum slot slot, enum move why)
 {
     window_release(sm, view, slot);
     view->samples[slot] = 0;
@@ -270,11 +277,11 @@ static void weigh_window(struct shadowmm *sm, struct view *view, enum slot slot,
     enter(book, ran, take_events(view->window[slot]) * sm->costs.fault);
     if (view->window[slot]) {
         if (too_much(book, window_leave))
-            demote(sm, view, slot, "its window faulted too often");
+            demote(sm, view, slot, MOVE_FAULTS);
     } else if (user && is_growing(sm, faults, ran)) {
         view->samples[slot] = 0;
     } else if (waited(view, slot, window_leave) && (user || !share_begin(sm))) {
-        promote(sm, view, slot, "it has run for a while");
+        promote(sm, view, slot, MOVE_RAN);
     }
 }
 
@@ -286,11 +293,11 @@ static void weigh_direct(struct shadowmm *sm, struct view *view, uint64_t ran, u
     enter(book, ran, w ? (count + take_events(w)) * sm->costs.handoff : 0);
     if (w) {
         if (too_much(book, direct_leave))
-            demote(sm, view, SLOT_DIRECT, "its traps cost more than translation");
+            demote(sm, view, SLOT_DIRECT, MOVE_TRAPS);
     } else if (more_than(count * sm->costs.handoff, ran, direct_enter)) {
         view->samples[SLOT_DIRECT] = 0;
     } else if (waited(view, SLOT_DIRECT, direct_leave)) {
-        if (promote(sm, view, SLOT_DIRECT, "it computes with few traps"))
+        if (promote(sm, view, SLOT_DIRECT, MOVE_COMPUTES))
             window_prefill(sm, view);
     }
 }
@@ -383,10 +390,10 @@ void policy_select(struct shadowmm *sm, struct view *view)
     if (sm->kernel_policy == TIERS_SHARED && share_begin(sm))
         ;
     else if (sm->kernel_policy > TIERS_TLB && !view->window[SLOT_KERNEL])
-        promote(sm, view, SLOT_KERNEL, NULL);
+        promote(sm, view, SLOT_KERNEL, MOVE_RAN);
     if (sm->user_policy > TIERS_TLB && !view->window[forced_slot(sm)]) {
         if (view->paging || forced_slot(sm) == SLOT_USER)
-            promote(sm, view, forced_slot(sm), "asked for");
+            promote(sm, view, forced_slot(sm), MOVE_ASKED);
     } else if (sm->user_policy == TIERS_AUTO && has_died(view)) {
         policy_begin(sm, view);
         policy_reset(sm, view);
@@ -413,13 +420,16 @@ void shadowmm_limit_areas(struct shadowmm *sm, unsigned areas)
 void shadowmm_tenures(struct shadowmm *sm, void (*put)(void *arg, const struct tenure *tenure),
                       void *arg)
 {
+    struct tenure list[TENURES];
+
     policy_account(sm);
+    memcpy(list, sm->ended, sizeof(list));
     for (unsigned i = 0; i < sm->view_count; i++)
-        if (sm->view[i].tenure.moves)
-            remember(sm, &sm->view[i].tenure);
+        if (tenure_moves(&sm->view[i].tenure))
+            remember(list, &sm->view[i].tenure);
     for (unsigned i = 0; i < TENURES; i++)
-        if (sm->ended[i].moves)
-            put(arg, &sm->ended[i]);
+        if (tenure_moves(&list[i]))
+            put(arg, &list[i]);
 }
 
 /* --- Sandboxes ------------------------------------------------------------------------------- */
@@ -464,7 +474,7 @@ void shadowmm_lost_sandbox(struct shadowmm *sm)
     struct view *view = &sm->view[sm->current];
     struct window *w = view->window[SLOT_DIRECT];
 
-    demote(sm, view, SLOT_DIRECT, "its sandbox was lost");
+    demote(sm, view, SLOT_DIRECT, MOVE_LOST);
     sandbox_destroy(w->sandbox);
     w->sandbox = NULL;
 }

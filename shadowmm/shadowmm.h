@@ -157,15 +157,28 @@ struct shadowmm_costs {
 };
 void shadowmm_set_costs(struct shadowmm *sm, struct shadowmm_costs costs);
 
+/* Why an address space moves from one tier to another. */
+#define MOVES(X)                                             \
+    X(MOVE_ASKED, "asked for")                               \
+    X(MOVE_RAN, "it has run for a while")                    \
+    X(MOVE_COMPUTES, "it computes with few traps")           \
+    X(MOVE_FAULTS, "its window faulted too often")           \
+    X(MOVE_TRAPS, "its traps cost more than translation")    \
+    X(MOVE_PLACE, "another address space needed its place")  \
+    X(MOVE_LOST, "its sandbox was lost")
+#define MOVE_ID(id, words) id,
+enum move { MOVES(MOVE_ID) MOVE_END };
+extern const char *const move_words[MOVE_END];
+
 /*
  * How long one address space ran (TSC cycles, its time in the kernel included) while its user part
- * was in each tier, and why it moved last.
+ * was in each tier, and how often it moved for each reason.
  */
 struct tenure {
     uint64_t cr3, ran[TIER_END];
-    unsigned moves;
-    const char *why;
+    unsigned moves[MOVE_END];
 };
+unsigned tenure_moves(const struct tenure *tenure); /* for any reason */
 
 /* Calls put for the longest-lived address spaces that have moved, ended ones and current ones. */
 void shadowmm_tenures(struct shadowmm *sm, void (*put)(void *arg, const struct tenure *tenure),

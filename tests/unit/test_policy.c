@@ -395,7 +395,7 @@ static void dead_space_begins_anew(void)
     select_root(&w, 1);
     select_root(&w, 0);
     CHECK_EQ(tier(&w), TIER_TLB);
-    CHECK_EQ(current(&w)->tenure.moves, 0);
+    CHECK_EQ(tenure_moves(&current(&w)->tenure), 0);
     check_within("direct", samples_until(&w, TIER_DIRECT, 0, 0), 2, 64);
     end(&w);
 }
@@ -502,6 +502,39 @@ static void lost_sandbox(void)
     end(&w);
 }
 
+static void add_tenure(void *arg, const struct tenure *tenure)
+{
+    struct tenure *sum = arg;
+
+    sum->cr3++;
+    for (unsigned why = 0; why < MOVE_END; why++)
+        sum->moves[why] += tenure->moves[why];
+}
+
+/* Each address space once, however often they are asked for, with all its moves. */
+static void moves_are_told(void)
+{
+    struct tenure sum;
+    struct world w;
+
+    begin(&w);
+    give(&w);
+    samples_until(&w, TIER_DIRECT, 0, 0);
+    shadowmm_lost_sandbox(w.sm);
+    give(&w);
+    samples_until(&w, TIER_DIRECT, 0, 0);
+    for (unsigned times = 0; times < 3; times++) {
+        sum = (struct tenure){ .cr3 = 0 };
+        shadowmm_tenures(w.sm, add_tenure, &sum);
+        CHECK_EQ(sum.cr3, 1);
+        CHECK_EQ(sum.moves[MOVE_COMPUTES], 2);
+        CHECK_EQ(sum.moves[MOVE_LOST], 1);
+        CHECK_EQ(sum.moves[MOVE_RAN], 1); /* to a window, on the way */
+        CHECK_EQ(tenure_moves(&sum), 4);
+    }
+    end(&w);
+}
+
 int main(void)
 {
     new_space_waits();
@@ -522,5 +555,6 @@ int main(void)
     least_recently_used_gives();
     unfit_sandbox_goes();
     lost_sandbox();
+    moves_are_told();
     return CHECK_DONE();
 }
