@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "block/internal.h"
+#include "devices/blockdev.h"
 
 struct raw {
     struct disk image;
@@ -17,20 +18,30 @@ static int raw_read(struct disk *image, uint64_t offset, struct cursor *to, uint
 
 /* A guest that writes a qcow2 header would read any file of the host as its backing file next
  * time; with another format's, when somebody converts the image. */
-static bool is_forbidden(const struct raw *raw, uint64_t offset, struct cursor from, uint64_t size)
+static bool is_forbidden(const uint8_t *start)
 {
-    uint8_t start[MARK_END] = { 0 };
-
-    if (!raw->probed || offset || size < sizeof(start)) /* guests write sectors */
-        return false;
-    cursor_copy_from(&from, start, sizeof(start));
     return qcow2_magic(start) || foreign_mark(start);
+}
+
+/* The first sector is written from the copy that was looked at: the guest runs meanwhile, and may
+ * change its memory. */
+static int write_start(struct disk *image, struct cursor *from, uint64_t size)
+{
+    uint8_t start[BLOCK_SECTOR] = { 0 };
+    uint64_t first = size < sizeof(start) ? size : sizeof(start);
+    int err;
+
+    cursor_copy_from(from, start, first);
+    if (is_forbidden(start))
+        return -EPERM;
+    err = file_write(&image->file, 0, start, first);
+    return err ? err : file_writev(&image->file, first, from, size - first);
 }
 
 static int raw_write(struct disk *image, uint64_t offset, struct cursor *from, uint64_t size)
 {
-    if (is_forbidden((struct raw *)image, offset, *from, size))
-        return -EPERM;
+    if (((struct raw *)image)->probed && !offset)
+        return write_start(image, from, size);
     return file_writev(&image->file, offset, from, size);
 }
 

@@ -15,6 +15,19 @@ enum { CLUSTER = 65536, SIZE = 16 << 20 };
 
 static struct disk_error error;
 
+/* A guest that changes its buffer between its request and the host's write. */
+static uint8_t *changing;
+
+ssize_t __real_pwritev(int fd, const struct iovec *iov, int count, off_t offset);
+ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int count, off_t offset);
+
+ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int count, off_t offset)
+{
+    if (changing)
+        memcpy(changing, "QFI\xfb", 4);
+    return __real_pwritev(fd, iov, count, offset);
+}
+
 static void make(const char *path, const char *backing)
 {
     const struct disk_layout layout = { .size = SIZE, .backing = backing,
@@ -258,7 +271,13 @@ static void test_probing(void)
     memcpy(data + 64, "\x7f\x10\xda\xbe", 4);
     CHECK_EQ(disk_writev(disk, 0, 512, pieces, 2), -EPERM);
     data[64] = 0;
-    CHECK_EQ(disk_write(disk, 0, 512, data), 0);
+    data[512] = 9;
+    changing = data;
+    CHECK_EQ(disk_write(disk, 0, 1024, data), 0);
+    changing = NULL;
+    CHECK_EQ(disk_read(disk, 0, 1024, data), 0);
+    CHECK_EQ(memcmp(data, "RDMV", 4), 0);
+    CHECK_EQ(data[512], 9);
     disk_close(disk);
     /* behind an image that does not say that it is raw, and with a file of the host's in it */
     make("good.qcow2", NULL);
