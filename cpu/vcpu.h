@@ -24,6 +24,7 @@
 struct tlb;
 struct cpu_model;
 struct events;
+struct jump_table;
 struct mmu_ops;
 struct spent;
 struct stops;
@@ -78,7 +79,7 @@ struct bt_registers {
     uint64_t jump_table;
     uint64_t tlb;          /* r13 */
     uint64_t scratch;      /* a value that outlives a memory probe */
-    uint64_t window;       /* gs base */
+    uint64_t window;       /* gs base, as the host's register has it */
     uint32_t flag_if, flag_df;
     uint32_t fault_gla;    /* a fault in the window: where, */
     uint32_t system_flags; /* EFLAGS without the arithmetic flags, IF and DF */
@@ -121,6 +122,39 @@ struct bt_descriptors {
     uint64_t offset[BT_DESCRIPTORS];     /* a gate's */
     uint64_t segment[3][BT_DESCRIPTORS]; /* struct segment: selector and attr; limit; base */
     uint64_t limit[2][BT_DESCRIPTORS];   /* struct bt_segment's */
+};
+
+/* What translated code runs on in a mode, as long as bt_crossings holds (translator/crossing.c). */
+struct bt_mode {
+    const struct jump_table *jumps; /* NULL: not known */
+    const struct tlb *tlb;
+    uint64_t window;              /* gs base; 0: it does not matter */
+    uint32_t key;                 /* what jumps has to have code for */
+};
+
+#define BT_CROSSING_READS 4       /* gate, code segment, SS0:ESP0, stack segment */
+
+/* Where INT of a vector has led from virtual-8086 mode to flat code of CPL 0. */
+struct bt_crossing {
+    uint64_t tag;                 /* the vector + 1; 0: nothing is known */
+    const void *at[BT_CROSSING_READS]; /* what it read, in host memory, */
+    uint64_t bytes[BT_CROSSING_READS]; /* and what that was */
+    const uint64_t *stack_tag;    /* the TLB's, of the frame's page, */
+    uint64_t stack_page;          /* and what it has to be; */
+    uint8_t *frame;               /* then the frame is there in host memory */
+    struct bt_mode mode;
+    uint64_t place;               /* unit_place() of the gate's offset, */
+    const uint64_t *slot;         /* and its first one in mode.jumps */
+    struct segment cs, ss;
+    uint32_t esp, flag_if;        /* of IF remains */
+};
+
+#define BT_CROSSINGS 16           /* by the vector */
+
+struct bt_crossings {
+    struct bt_crossing in[BT_CROSSINGS];
+    struct bt_mode out;           /* virtual-8086 mode with IOPL 3 */
+    bool reach;                   /* bt_seg has virtual-8086 mode's limits */
 };
 
 struct vcpu {
@@ -192,6 +226,7 @@ struct vcpu {
     struct events *events; /* the same: -trace; told by cpu/event.h */
     uint8_t sysenter_ways; /* SYSENTER_ bits: how CPL 3 has executed it since reset */
     struct bt_descriptors bt_descriptors;
+    struct bt_crossings bt_crossings;
 };
 
 /* With ESP in EBP, as Linux wants it; otherwise. */

@@ -34,6 +34,14 @@ static void clear_slot(struct jump_table *table, unsigned slot)
     table->tag[slot] = 0;
 }
 
+static void clear_all(struct jump_table *table)
+{
+    uint32_t key = table->key;
+
+    madvise(table, sizeof(*table), MADV_DONTNEED);
+    table->key = key;
+}
+
 static bool may_have(const struct jumps *jumps, uint64_t page)
 {
     page %= JUMP_PAGES;
@@ -45,7 +53,7 @@ void jumps_flush(struct jumps *jumps)
     if (!jumps->used)
         return;
     if (jumps->used > JUMP_LOG)
-        madvise(jumps->table, sizeof(*jumps->table), MADV_DONTNEED);
+        clear_all(jumps->table);
     else
         for (unsigned i = 0; i < jumps->used; i++)
             clear_slot(jumps->table, jumps->log[i]);
@@ -152,11 +160,16 @@ struct jump_table *shadowmm_jump_table(struct shadowmm *sm, unsigned set, uint32
 {
     struct jumps *jumps = current_jumps(sm, set);
 
-    if (jumps->key != key) {
+    if (jumps->table->key != key) {
         jumps_flush(jumps);
-        jumps->key = key;
+        jumps->table->key = key;
     }
     return jumps->table;
+}
+
+const struct jump_table *shadowmm_jumps(const struct shadowmm *sm, unsigned set)
+{
+    return current_jumps((struct shadowmm *)sm, set)->table;
 }
 
 bool shadowmm_jump_insert(struct shadowmm *sm, unsigned set, uint64_t eip, uint64_t last,

@@ -51,6 +51,7 @@
 struct jump_table {
     uint64_t tag[2 * JUMP_SLOT_COUNT];
     uint64_t host[2 * JUMP_SLOT_COUNT];
+    uint32_t key; /* the mode its code was translated for */
 };
 
 static inline unsigned jump_slot(uint64_t address, unsigned shift)
@@ -97,6 +98,9 @@ void shadowmm_destroy(struct shadowmm *sm);
 /* The jump table of the current view for this set; emptied first when it holds code that was
  * translated for another mode (key). */
 struct jump_table *shadowmm_jump_table(struct shadowmm *sm, unsigned set, uint32_t key);
+
+/* The same table as it is, whatever mode its code is for (its key). */
+const struct jump_table *shadowmm_jumps(const struct shadowmm *sm, unsigned set);
 
 /* Remembers that the code at guest address eip is translated at host. last: of its first
  * instruction's bytes, if that is in the next page, or eip. False: no table may hold it. */

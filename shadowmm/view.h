@@ -18,7 +18,6 @@
 struct jumps {
     struct jump_table *table;
     unsigned shift;          /* of jump_slot() */
-    uint32_t key;            /* the mode its code was translated for */
     unsigned used;           /* entries in log; more than JUMP_LOG: empty all of it */
     uint64_t low, high;      /* bounds of the addresses in it (while used is not 0) */
     /* bit n: pages whose number is n modulo JUMP_PAGES may have entries */

@@ -15,24 +15,30 @@
 #include "base/spent.h"
 #include "translator/emit.h"
 
+void cache_aim_thunk(struct translator *t, unsigned thunk, const char *target)
+{
+    uint64_t to = (uint64_t)(uintptr_t)target;
+
+    __builtin_memcpy(t->write + THUNK_COUNT * 8 + thunk * 8, &to, 8);
+}
+
 /* jmp [rip + 2]; two bytes of filler before the 8-byte aligned address come out as 8 + 8 bytes. */
 static void write_thunks(struct translator *t)
 {
     const char *const targets[THUNK_COUNT] = {
         [THUNK_LOOKUP] = t->bmi2 ? bt_exit_second : bt_exit_lookup, [THUNK_CHAIN] = bt_exit_chain,
         [THUNK_SLOW] = bt_slow_access, [THUNK_CALLOUT] = bt_callout,
-        [THUNK_LIGHT] = bt_light_call,
+        [THUNK_LIGHT] = bt_light_call, [THUNK_INT_V86] = bt_cross_in, [THUNK_IRET] = bt_light_call,
     };
 
     for (unsigned i = 0; i < THUNK_COUNT; i++) {
         uint8_t *at = t->write + i * 8;
         uint32_t rel = THUNK_COUNT * 8 + i * 8 - (i * 8 + 6);
-        uint64_t to = (uint64_t)(uintptr_t)targets[i];
 
         at[0] = 0xff;
         at[1] = 0x25;
         __builtin_memcpy(at + 2, &rel, 4);
-        __builtin_memcpy(t->write + THUNK_COUNT * 8 + i * 8, &to, 8);
+        cache_aim_thunk(t, i, targets[i]);
     }
     t->thunks = 0;
 }

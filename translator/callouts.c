@@ -67,9 +67,9 @@ static void enter_window(struct translator *t, const uint8_t *base)
 {
     uint64_t value = (uint64_t)(uintptr_t)base;
 
-    if (value == t->gs_base)
+    if (value == t->vcpu->bt.window)
         return;
-    t->gs_base = t->vcpu->bt.window = value;
+    t->vcpu->bt.window = value;
     if (t->fsgsbase)
         __asm__ volatile("wrgsbase %0" : : "r"(value));
     else

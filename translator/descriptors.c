@@ -44,7 +44,17 @@ void descriptors_forget(struct vcpu *vcpu)
 
     for (unsigned i = 0; t->described && i < BT_DESCRIPTORS; i++)
         vcpu->bt_descriptors.tag[i] = 0;
+    crossing_forget(vcpu);
     t->described = false;
+}
+
+void descriptors_begin(struct vcpu *vcpu)
+{
+    struct translator *t = translator_of(vcpu);
+
+    if (!t->described)
+        t->tables = tables_now(vcpu);
+    t->described = true;
 }
 
 void descriptors_changed(struct vcpu *vcpu)
@@ -53,9 +63,11 @@ void descriptors_changed(struct vcpu *vcpu)
 
     if (!same_tables(&now, &translator_of(vcpu)->tables))
         descriptors_forget(vcpu);
+    else if (translator_of(vcpu)->crossed)
+        crossing_check(vcpu);
 }
 
-static const void *in_tlb(const struct vcpu *vcpu, uint64_t gla)
+const void *descriptors_system(const struct vcpu *vcpu, uint64_t gla)
 {
     const struct tlb *tlb = vcpu->tlb[0];
 
@@ -65,7 +77,7 @@ static const void *in_tlb(const struct vcpu *vcpu, uint64_t gla)
     return (const void *)(uintptr_t)(tlb->addend[tlb_index(gla)] + gla);
 }
 
-static const void *descriptor_at(const struct vcpu *vcpu, uint16_t selector)
+const void *descriptors_at(const struct vcpu *vcpu, uint16_t selector)
 {
     const struct segment *ldt = &vcpu->ldtr;
     uint64_t base = selector & SELECTOR_TI ? ldt->base : vcpu->gdtr.base;
@@ -73,7 +85,7 @@ static const void *descriptor_at(const struct vcpu *vcpu, uint16_t selector)
 
     if ((selector & SELECTOR_TI && ldt->attr & SEG_UNUSABLE) || (selector | 7u) > limit)
         return NULL;
-    return in_tlb(vcpu, base + (selector & ~7u));
+    return descriptors_system(vcpu, base + (selector & ~7u));
 }
 
 static uint64_t read_descriptor(const void *at)
@@ -87,7 +99,7 @@ static uint64_t read_descriptor(const void *at)
 
 uint64_t descriptors_read(const struct vcpu *vcpu, uint16_t selector)
 {
-    return read_descriptor(descriptor_at(vcpu, selector));
+    return read_descriptor(descriptors_at(vcpu, selector));
 }
 
 /* --- What they allow -------------------------------------------------------------------- */
@@ -134,13 +146,10 @@ unsigned descriptors_slot(uint32_t use, uint16_t selector)
 static unsigned make(struct vcpu *vcpu, uint32_t argument, const void *at)
 {
     struct bt_descriptors *known = &vcpu->bt_descriptors;
-    struct translator *t = translator_of(vcpu);
     unsigned slot = descriptors_slot(argument >> 16, (uint16_t)argument);
 
-    if (!t->described)
-        t->tables = tables_now(vcpu);
-    t->described = true;
-    t->stats.described++;
+    descriptors_begin(vcpu);
+    translator_of(vcpu)->stats.described++;
     known->tag[slot] = -(uint64_t)argument;
     known->at[slot] = at;
     known->bytes[slot] = -read_descriptor(at);
@@ -173,7 +182,7 @@ static bool describe_data(struct vcpu *vcpu, uint32_t argument)
     struct segment s = { .selector = (uint16_t)argument, .attr = SEG_UNUSABLE };
 
     if (!selector_null(s.selector)) {
-        at = descriptor_at(vcpu, s.selector);
+        at = descriptors_at(vcpu, s.selector);
         if (!descriptors_data(vcpu, s.selector, read_descriptor(at)))
             return false;
         s = segment_unpack(s.selector, read_descriptor(at));
@@ -196,7 +205,7 @@ static bool same_code(struct vcpu *vcpu, uint16_t selector, unsigned use, struct
         !!(cs->attr & SEG_DB) != !!(use & USE_32) ||
         (use & USE_32 && !cs->base && cs->limit == UINT32_MAX)) /* perhaps flat */
         return false;
-    *at = descriptor_at(vcpu, selector);
+    *at = descriptors_at(vcpu, selector);
     segments_code(translator_of(vcpu), cs, key); /* which may forget entries */
     return true;
 }
@@ -239,7 +248,8 @@ static bool describe_gate(struct vcpu *vcpu, uint32_t argument)
 {
     struct bt_descriptors *known = &vcpu->bt_descriptors;
     unsigned vector = argument & 0xff, use = argument >> 16, slot;
-    const void *at = has_vector(vcpu, vector) ? in_tlb(vcpu, vcpu->idtr.base + vector * 8) : NULL;
+    const void *at = has_vector(vcpu, vector)
+                         ? descriptors_system(vcpu, vcpu->idtr.base + vector * 8) : NULL;
     const void *code_at;
     uint64_t d = read_descriptor(at);
     uint32_t offset = (uint32_t)((d & 0xffff) | (use & USE_GATE_32 ? d >> 32 & 0xffff0000 : 0));

@@ -86,7 +86,8 @@ void emit_patch(struct builder *b, uint32_t field, uint32_t to);
 uint32_t emit_jump_short(struct builder *b, uint8_t op);
 void emit_land(struct builder *b, uint32_t from);
 /* jmp to one of switch.S's stubs, by its thunk in the cache. */
-enum thunk { THUNK_LOOKUP, THUNK_CHAIN, THUNK_SLOW, THUNK_CALLOUT, THUNK_LIGHT, THUNK_COUNT };
+enum thunk { THUNK_LOOKUP, THUNK_CHAIN, THUNK_SLOW, THUNK_CALLOUT, THUNK_LIGHT, THUNK_INT_V86,
+             THUNK_IRET, THUNK_COUNT };
 void emit_jump_thunk(struct builder *b, enum thunk thunk);
 
 /* ModRM (with SIB and displacement) for memory at guest registers; reg: the ModRM reg field, 0 to
@@ -195,6 +196,8 @@ void record_emit(struct builder *b);
 /* Calls fn with the argument in r8d. What follows is emitted by the caller for the case that it did
  * the work; then light_end() with what this returns, which emits the other case. */
 uint32_t light_call(struct builder *b, light_fn *fn);
+/* The same by another stub, which leads to THUNK_LIGHT's if need be. */
+uint32_t light_call_by(struct builder *b, light_fn *fn, enum thunk thunk);
 void light_end(struct builder *b, const struct insn *in, uint32_t slow);
 /* The same by one of bt_strings, which calls the C if need be; mask: of SI, DI and CX. */
 uint32_t light_string(struct builder *b, const void *string, uint32_t mask);

@@ -505,6 +505,7 @@ static void stats(const struct vcpu *vcpu, void (*put)(void *arg, const char *na
     PUT(&t->stats, trace_faults);
     PUT(&t->stats, fpu_loads);
     PUT(&t->stats, described);
+    PUT(&t->stats, crossings);
     PUT(&t->stats, interpreted);
     PUT(&t->stats, host_faults);
     PUT(&t->stats, window_faults);

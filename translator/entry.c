@@ -21,7 +21,7 @@ static const void *known(struct vcpu *vcpu, uint32_t rip, bool user, uint32_t ke
     if (vcpu->exit_request) /* U4 */
         return NULL;
     if (shadowmm_window(t->sm, user)) {
-        if ((uint64_t)(uintptr_t)shadowmm_window(t->sm, user) != t->gs_base)
+        if ((uint64_t)(uintptr_t)shadowmm_window(t->sm, user) != vcpu->bt.window)
             translator_window(t, user);
         key |= KEY_WINDOW;
     }

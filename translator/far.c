@@ -266,6 +266,7 @@ bool bt_int_v86(struct vcpu *vcpu, uint32_t vector)
         vcpu->seg[SEG_DS].selector, vcpu->seg[SEG_FS].selector, vcpu->seg[SEG_GS].selector,
     };
     static const uint8_t nulled[] = { SEG_ES, SEG_DS, SEG_FS, SEG_GS };
+    struct bt_crossing *known;
     struct segment ss;
     struct gate gate;
     uint32_t esp;
@@ -277,6 +278,7 @@ bool bt_int_v86(struct vcpu *vcpu, uint32_t vector)
     to = bytes_at(vcpu->tlb[0], esp - sizeof(frame), sizeof(frame), MEM_WRITE);
     if (!to)
         return false;
+    known = crossing_begin(vcpu, (uint8_t)vector, &gate.cs, &ss);
     put_frame(to, frame, 9, 4);
     for (unsigned i = 0; i < sizeof(nulled); i++)
         segment_load_null(vcpu, nulled[i], 0);
@@ -284,6 +286,7 @@ bool bt_int_v86(struct vcpu *vcpu, uint32_t vector)
     vcpu->gpr[RSP] = (uint32_t)(esp - sizeof(frame));
     vcpu->cpl = 0;
     enter(vcpu, &gate);
+    crossing_in(vcpu, known, (uint8_t)vector, to, gate.interrupt);
     return true;
 }
 
@@ -311,5 +314,6 @@ bool bt_iret_v86(struct vcpu *vcpu, uint32_t unused)
     vcpu->cpl = 3;
     take_flags(vcpu, flags);
     go_to(vcpu, frame[0]);
+    crossing_out(vcpu);
     return true;
 }

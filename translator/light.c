@@ -22,12 +22,17 @@ static uint32_t prepare(struct builder *b, const void *to, uint32_t jump)
     return slow;
 }
 
-uint32_t light_call(struct builder *b, light_fn *fn)
+uint32_t light_call_by(struct builder *b, light_fn *fn, enum thunk thunk)
 {
     uint32_t slow = prepare(b, (const void *)fn, 5);
 
-    emit_jump_thunk(b, THUNK_LIGHT);
+    emit_jump_thunk(b, thunk);
     return slow;
+}
+
+uint32_t light_call(struct builder *b, light_fn *fn)
+{
+    return light_call_by(b, fn, THUNK_LIGHT);
 }
 
 uint32_t light_string(struct builder *b, const void *string, uint32_t mask)

@@ -19,8 +19,37 @@
 #define OFF_FPU_LOADED 245
 #define OFF_LIGHT_FLAGS 248
 #define OFF_JUMPS 264
+#define OFF_SEG 280 /* struct segment[]: selector and attr, limit, base */
 #define OFF_CS_BASE 320
 #define OFF_BT_SEG 5184 /* struct bt_segment[]: base, limit of reads, of writes */
+
+#define OFF_CPL 140
+#define OFF_NMI_PENDING 999
+#define OFF_NMI_BLOCKED 1000
+#define OFF_INTR_LINE 1003
+#define OFF_EXIT_REQUEST 1004
+#define OFF_SOFT_INTERRUPTS 5728
+
+/* struct bt_crossings; of each struct bt_crossing, of a struct bt_mode */
+#define OFF_CROSSINGS 28376
+#define OFF_CROSSING_OUT 31576
+#define OFF_CROSSING_REACH 31608
+#define CROSSING_SIZE 200
+#define CROSSING_AT 8
+#define CROSSING_BYTES 40
+#define CROSSING_STACK_TAG 72
+#define CROSSING_STACK_PAGE 80
+#define CROSSING_FRAME 88
+#define CROSSING_MODE 96
+#define CROSSING_PLACE 128
+#define CROSSING_SLOT 136
+#define CROSSING_CS 144
+#define CROSSING_SS 168
+#define CROSSING_ESP 192
+#define CROSSING_FLAG_IF 196
+#define MODE_TLB 8
+#define MODE_WINDOW 16
+#define MODE_KEY 24
 
 /* bit 1, the arithmetic flags, IF, DF, RF and VM: all that bt.system_flags leaves out of EFLAGS */
 #define UNIT_FLAGS 0x30ed7
@@ -28,6 +57,7 @@
 /* struct jump_table (shadowmm.h): tags of first places, of second places, then host addresses. */
 #define JUMP_SECOND (65536 * 8)
 #define JUMP_HOST (2 * JUMP_SECOND)
+#define JUMP_KEY (4 * JUMP_SECOND)
 
 /* struct tlb (cpu/tlb.h) */
 #define TLB_TAG(access) ((access) * 256 * 8)

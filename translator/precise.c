@@ -114,7 +114,7 @@ void precise_kick(struct vcpu *vcpu, void *ucontext)
     direct_kick(t);
     if (cache_holds(t, rip) || rip == (uintptr_t)bt_jump_1 || rip == (uintptr_t)bt_jump_2 ||
         rip == (uintptr_t)bt_jump_3 || rip == (uintptr_t)bt_jump_4 ||
-        rip == (uintptr_t)bt_jump_5)
+        rip == (uintptr_t)bt_jump_5 || rip == (uintptr_t)bt_jump_6)
         uc->uc_mcontext.gregs[REG_R14] = (greg_t)JUMP_POISON;
 }
 

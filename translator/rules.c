@@ -1,4 +1,5 @@
 /* Rules as data: rules.def's rows, and the emitters for instructions that the host has too. */
+#include "translator/probe.h"
 #include "translator/rules.h"
 
 #include "base/events.h"
@@ -289,6 +290,13 @@ static bool is_told(const struct builder *b, const struct insn *in)
            in->info->attr & (A_SENSITIVE | A_PRIVILEGED | A_IOPL);
 }
 
+/* In the mode that knows no segment but flat ones. */
+static bool goes_by_segment(const struct builder *b, const struct insn *in)
+{
+    return b->key & KEY_NULLED && (in->info->attr & A_STRING || in->id == M_XLAT ||
+                                   (in->has_mem && probe_segmented(b, in->seg)));
+}
+
 void rule_apply(struct builder *b, const struct insn *in)
 {
     const struct rule *rule = &rules[in->id];
@@ -298,7 +306,7 @@ void rule_apply(struct builder *b, const struct insn *in)
         interpret(b, in, attr & A_ANY_FPU ? SITE_FPU : SITE_EXECUTE);
         return;
     }
-    if (b->key & KEY_SEG && in->prefixes & (PREFIX_VEX | PREFIX_EVEX)) {
+    if (b->key & KEY_SEG && (in->prefixes & (PREFIX_VEX | PREFIX_EVEX) || goes_by_segment(b, in))) {
         interpret(b, in, attr & A_ANY_FPU ? SITE_FPU : SITE_EXECUTE);
         return;
     }

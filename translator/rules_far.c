@@ -8,7 +8,7 @@
 
 static bool protected_mode(const struct builder *b, const struct insn *in)
 {
-    return (b->key & (KEY_SEG | KEY_REAL)) == KEY_SEG && !(in->prefixes & PREFIX_LOCK);
+    return (b->key & (KEY_SEG | KEY_REAL | KEY_NULLED)) == KEY_SEG && !(in->prefixes & PREFIX_LOCK);
 }
 
 /* Entries do not tell rings 1 and 2 apart. KEY_ODD: EFLAGS.NT is set. */

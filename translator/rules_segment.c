@@ -51,7 +51,7 @@ static bool loadable(const struct builder *b, const struct insn *in, unsigned se
         return false;
     if (rule_is_real(b))
         return seg != SEG_SS || !b->last;
-    if (b->key & KEY_ODD)
+    if (b->key & (KEY_ODD | KEY_NULLED))
         return false;
     if (b->key & KEY_SEG)
         return seg != SEG_SS || !b->last;

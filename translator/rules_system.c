@@ -195,6 +195,14 @@ bool rule_rdtsc(struct builder *b, const struct insn *in)
     return true;
 }
 
+/* The stub that does what it remembers of them without the C (crossing.S). */
+static enum thunk thunk_of(const struct builder *b, light_fn *fn)
+{
+    if (fn == bt_iret || (fn == bt_iret_v86 && b->key & KEY_NULLED))
+        return THUNK_IRET;
+    return fn == bt_int_v86 ? THUNK_INT_V86 : THUNK_LIGHT;
+}
+
 bool rule_transfer(struct builder *b, const struct insn *in, light_fn *fn)
 {
     uint32_t slow;
@@ -203,7 +211,7 @@ bool rule_transfer(struct builder *b, const struct insn *in, light_fn *fn)
         EMIT(b, 0x49, 0xc7, 0x87);             /* mov qword [scratch], key */
         emit32(b, OFF_SCRATCH), emit32(b, b->key);
     }
-    slow = light_call(b, fn);
+    slow = light_call_by(b, fn, thunk_of(b, fn));
     emit_patch(b, slow, here(b));
     rule_callout(b, in, SITE_EXECUTE, false);
     return true;

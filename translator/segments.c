@@ -8,7 +8,7 @@
 #include "cpu/tlb.h"
 #include "translator/unit.h"
 
-static const struct tlb never = {
+const struct tlb bt_never = {
 #define NEVER [0 ... TLB_ENTRIES - 1] = TLB_NONE
     .tag = { { NEVER }, { NEVER }, { NEVER } },
 };
@@ -48,12 +48,16 @@ void segments_refresh_one(struct vcpu *vcpu, unsigned seg)
 
 void segments_refresh(struct vcpu *vcpu, uint32_t key)
 {
-    for (unsigned i = 0; key & KEY_SEG && i < SEG_COUNT; i++)
+    bool all = (key & (KEY_SEG | KEY_NULLED)) == KEY_SEG;
+
+    for (unsigned i = 0; all && i < SEG_COUNT; i++)
         segments_refresh_one(vcpu, i);
+    if (all)
+        vcpu->bt_crossings.reach = (key & (KEY_REAL | KEY_USER | KEY_ODD)) == (KEY_REAL | KEY_USER);
     for (unsigned i = 0; i < 2; i++) {
         bool whole = segment_whole(&vcpu->seg[SEG_FS + i]);
 
-        vcpu->bt.seg_tlb[i] = whole ? vcpu->bt.tlb : (uint64_t)(uintptr_t)&never;
+        vcpu->bt.seg_tlb[i] = whole ? vcpu->bt.tlb : (uint64_t)(uintptr_t)&bt_never;
     }
 }
 
@@ -81,8 +85,20 @@ static uint32_t real_key(const struct vcpu *vcpu)
     return key;
 }
 
+static bool nulled(const struct vcpu *vcpu)
+{
+    const struct segment *seg = vcpu->seg;
+
+    return seg[SEG_ES].attr & seg[SEG_DS].attr & seg[SEG_FS].attr & seg[SEG_GS].attr &
+               SEG_UNUSABLE &&
+           seg[SEG_CS].limit == UINT32_MAX && !seg[SEG_CS].base && seg[SEG_CS].attr & SEG_DB &&
+           segments_flat(&seg[SEG_SS]) && seg[SEG_SS].attr & SEG_DB && !vcpu->cpl;
+}
+
 static uint32_t protected_key(const struct vcpu *vcpu)
 {
+    if (nulled(vcpu) && !(vcpu->eflags & EFLAGS_NT))
+        return KEY_NULLED | KEY_DS | KEY_ES;
     return (vcpu->eflags & EFLAGS_NT ? KEY_ODD : 0) |
            (segments_flat(&vcpu->seg[SEG_DS]) ? 0 : KEY_DS) |
            (segments_flat(&vcpu->seg[SEG_ES]) ? 0 : KEY_ES) |
@@ -159,7 +175,7 @@ bool bt_load_segment(struct vcpu *vcpu, uint32_t argument)
             return false; /* the mode key changes */
     } else {
         vcpu->bt.seg_tlb[seg - SEG_FS] =
-            segment_whole(&new) ? vcpu->bt.tlb : (uint64_t)(uintptr_t)&never;
+            segment_whole(&new) ? vcpu->bt.tlb : (uint64_t)(uintptr_t)&bt_never;
     }
     vcpu->seg[seg] = new;
     return true;

@@ -74,6 +74,9 @@ enum {
     KEY_ODD = 0x20000, /* KEY_REAL, but a limit, CS, the IDT or EFLAGS.AC is unusual; else NT is */
     KEY_RING = 0x40000, /* CPL 1 or 2 */
     KEY_X87 = 0x100000, /* KEY_FPU but for CR4.OSFXSR: x87 code runs natively */
+    /* KEY_SEG at CPL 0 as INT from virtual-8086 mode leaves it: CS and SS are flat, the others
+     * null. Nothing goes by bt_seg, which stays as it was. */
+    KEY_NULLED = 0x200000,
     KEY_IOPL = 0x80000, /* virtual-8086 mode with IOPL 3: PUSHF, IRET, ... are as in real mode */
 };
 
@@ -84,7 +87,9 @@ enum {
 static inline unsigned key_set(uint32_t key)
 {
     bool real = (key & (KEY_REAL | KEY_ODD)) == KEY_REAL;
-    unsigned kind = !(key & KEY_SEG) ? 0 : real ? 1 : key & KEY_CODE16 ? 2 : 3;
+    unsigned kind = !(key & KEY_SEG) ? 0
+                    : real || key & KEY_NULLED ? 1
+                    : key & KEY_CODE16 ? 2 : 3;
 
     return kind << 1 | (key & KEY_USER);
 }
@@ -228,7 +233,7 @@ struct slow_site {
 struct translator_stats {
     uint64_t units, bytes_guest, bytes_host, units_dropped, insns_translated;
     uint64_t enters, lookups, lookup_found, chains, callouts, slow_fills, slow_specials,
-        slow_faults, trace_callouts, trace_faults, fpu_loads, described;
+        slow_faults, trace_callouts, trace_faults, fpu_loads, described, crossings;
     uint64_t host_faults, window_faults, sites_adapted, polls, interpreted, smc_writes, smc_drops,
         evictions, kicks;
     uint64_t direct_runs, direct_exits[8], direct_violations, directs_refused;
@@ -247,6 +252,14 @@ struct descriptor_tables {
     uint32_t gdt_limit, ldt_limit, idt_limit;
     const struct tlb *tlb;
     uint64_t drops;         /* the TLB's */
+};
+
+/* What else a crossing goes by that it does not compare. */
+struct crossing_world {
+    uint64_t tr, cr4, xcr0;
+    uint32_t tr_limit, tr_attr;
+    bool emulates;                  /* CR0.EM */
+    const uint8_t *window[2];       /* of CPL 0, of CPL 3 */
 };
 
 struct translator {
@@ -269,7 +282,6 @@ struct translator {
     /* bit n: addresses whose adapt_bit() is n may have sites */
     uint64_t adapt_filter[ADAPT_FILTER / 64];
     struct slow_site slow[SLOW_SITES]; /* by resume; units that are gone are not in it */
-    uint64_t gs_base;           /* as the host's register has it */
     uint64_t sampled_at;        /* TSC */
     struct direct *direct;      /* direct.c; NULL: not asked for */
     bool bmi, bmi2, fsgsbase; /* bmi: BMI1 and BMI2 */
@@ -285,6 +297,8 @@ struct translator {
     } code_limit[JUMP_SETS][1 << CODE_LIMIT_BITS]; /* U8, by a hash of the base */
     struct descriptor_tables tables; /* descriptors.c: those that entries were made from */
     bool described;             /* there are entries */
+    struct crossing_world world; /* crossing.c: in which the crossings were seen */
+    bool crossed;               /* there are some */
     uint32_t *decimal[DECIMAL_TABLES]; /* NULL: not used yet */
     uint64_t called[M_COUNT];   /* callouts by instruction */
     const char *called_name[M_COUNT];
@@ -318,6 +332,8 @@ struct unit *translate_crossing(struct translator *t, uint32_t eip, uint64_t gpa
 /* --- cache.c --- */
 int cache_create(struct translator *t, size_t size);
 void cache_destroy(struct translator *t);
+/* Where the jumps of an enum thunk (emit.h) lead from now on. */
+void cache_aim_thunk(struct translator *t, unsigned thunk, const char *target);
 uint8_t *cache_reserve(struct translator *t, size_t size);
 bool cache_room(struct translator *t);
 void cache_commit(struct translator *t, struct unit *unit, size_t size);
@@ -458,12 +474,18 @@ unsigned descriptors_gate_use(struct vcpu *vcpu, unsigned vector);
 void descriptors_forget(struct vcpu *vcpu);
 /* D1 */
 void descriptors_changed(struct vcpu *vcpu);
+/* Before something is known: that descriptors are where they are now. */
+void descriptors_begin(struct vcpu *vcpu);
 static inline void descriptors_check(struct vcpu *vcpu)
 {
     if (translator_of(vcpu)->described)
         descriptors_changed(vcpu);
 }
-/* The descriptor that selector names, if the TLB has its page; else 0. */
+/* 8 bytes at gla, the descriptor that selector names: host memory, if CPL 0's TLB has the page and
+ * they are in it and in the table; else NULL. */
+const void *descriptors_system(const struct vcpu *vcpu, uint64_t gla);
+const void *descriptors_at(const struct vcpu *vcpu, uint16_t selector);
+/* The descriptor itself, or 0. */
 uint64_t descriptors_read(const struct vcpu *vcpu, uint16_t selector);
 /* May d be loaded into DS, ES, FS or GS, s (which may be) into SS, and CS at privilege dpl be what
  * selector names? (*cs) */
@@ -471,7 +493,21 @@ bool descriptors_data(const struct vcpu *vcpu, uint16_t selector, uint64_t d);
 bool descriptors_stack(const struct vcpu *vcpu, const struct segment *s);
 bool descriptors_code(const struct vcpu *vcpu, uint16_t selector, unsigned dpl, struct segment *cs);
 
+/* --- crossing.c: what is remembered of INT from virtual-8086 mode to flat code of CPL 0 --- */
+/* The vector's gate leads to cs, the TSS to ss; the frame has not been pushed. NULL: nothing is to
+ * be remembered. */
+struct bt_crossing *crossing_begin(struct vcpu *vcpu, uint8_t vector, const struct segment *cs,
+                                   const struct segment *ss);
+/* All of it is done; frame: where it has been pushed. c may be NULL. */
+void crossing_in(struct vcpu *vcpu, struct bt_crossing *c, uint8_t vector, uint8_t *frame,
+                 bool interrupt);
+/* IRET has gone back to virtual-8086 mode. */
+void crossing_out(struct vcpu *vcpu);
+void crossing_forget(struct vcpu *vcpu);
+void crossing_check(struct vcpu *vcpu); /* D3 */
+
 /* --- segments.c --- */
+extern const struct tlb bt_never; /* hits nothing */
 #define DATA_MASK (SEG_S | SEG_CODE | SEG_P | SEG_EXPDOWN | SEG_WRITABLE | SEG_UNUSABLE)
 #define DATA_WHOLE (SEG_S | SEG_P | SEG_WRITABLE)
 
@@ -563,6 +599,9 @@ enum string_kind {
 #define STRING_UNTIL_EQUAL 1 /* of those that compare */
 extern const void *const bt_strings[STRING_KINDS][3];
 extern const char bt_jump_5[];
+
+/* --- crossing.S --- */
+extern const char bt_cross_in[], bt_cross_out[], bt_jump_6[];
 
 #define JUMP_POISON 0x8000000000000000ull
 
