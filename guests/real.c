@@ -16,13 +16,13 @@
 #include "guests/real_measure.h"
 
 enum { REAL_AT = 0x10000, STACK = 0x20000, DATA = 0x30000, COPY = 0x40000, STACK_TOP = 0xfff0,
-       RUN_US = 5000, FAST_RUN_US = 300, CHECK_RUN = 3000, VECTOR = 0x60 };
+       RUN_US = 5000, FAST_RUN_US = 300, CHECK_RUN = 3000, VECTOR = 0x60, MONITOR = 0x62 };
 
 extern const uint8_t real_blob[], real_blob_end[];
 extern const uint8_t real_handler[], real_dos[], real_v86_end[]; /* offsets in the blob */
 
 uint32_t real_run(uint32_t offset, uint32_t rounds, bool protected_mode);
-void v86_handler(void);
+void v86_handler(void), v86_monitor(void);
 
 volatile uint8_t *const real_data = (volatile uint8_t *)DATA;
 volatile uint8_t *const real_copy = (volatile uint8_t *)COPY;
@@ -97,6 +97,7 @@ unsigned guest_main(void)
     divide(&round, 1000);
     print("\nreal: TSC %u MHz\n", time_tsc_khz() / 1000);
     idt[VECTOR] = gate_make(KERNEL_CS, (uint32_t)v86_handler, ACCESS_INT_GATE | ACCESS_DPL3, 0);
+    idt[MONITOR] = gate_make(KERNEL_CS, (uint32_t)v86_monitor, ACCESS_INT_GATE | ACCESS_DPL3, 0);
     copy_blob();
     check_begin("16-bit code");
     for (unsigned mode = 0; mode < NATIVE; mode++)

@@ -54,6 +54,17 @@ v86_handler:
         incw    %ax
         iret
 
+        .globl  v86_monitor             # the same, by code that reads and writes data
+v86_monitor:
+        pushl   %edx
+        movw    $0x10, %dx
+        movw    %dx, %ds
+        movw    %dx, %es
+        movl    saved_esp, %edx
+        popl    %edx
+        incw    %ax
+        iret
+
         .data
         .balign 8
 real_gdt:
