@@ -6,11 +6,11 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/thread.h"
 #include "block/disk.h"
 #include "devices/blockdev.h"
 
@@ -272,15 +272,8 @@ static void *work(void *arg)
 /* One more when all others may be at work. */
 static void start_worker(struct pool *pool)
 {
-    sigset_t all, old;
-
-    if (pool->started == WORKERS)
-        return;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    if (!pthread_create(&pool->worker[pool->started], NULL, work, pool))
+    if (pool->started < WORKERS && !thread_start(&pool->worker[pool->started], work, pool))
         pool->started++;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
 /* --- Requests --------------------------------------------------------------- */

@@ -8,7 +8,6 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "devices/display.h"
 #include "devices/keys.h"
 
@@ -359,15 +359,10 @@ static void *run(void *arg)
 
 static bool start(struct terminal_text *t)
 {
-    sigset_t all, old;
-
     print(t, "\033[?1049h");
     clear(t);
     flush(t);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    t->started = !pthread_create(&t->thread, NULL, run, t);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    t->started = !thread_start(&t->thread, run, t);
     return t->started;
 }
 

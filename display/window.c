@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "devices/display.h"
 #include "display/link.h"
 
@@ -226,12 +227,7 @@ static void *run(void *arg)
 
 static bool start_thread(struct window *w)
 {
-    sigset_t all, old;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    w->started = !pthread_create(&w->thread, NULL, run, w);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    w->started = !thread_start(&w->thread, run, w);
     return w->started;
 }
 

@@ -252,7 +252,7 @@ static int fill(scmp_filter_ctx ctx, const struct confine_wants *wants)
 /*
  * Opening files by their names is not on the list. libslirp reads the resolver's configuration
  * again and again: the handler of what is stopped does it, from a copy made before. And malloc asks
- * for one of the kernel's settings when it shrinks another thread's heap: it is not there.
+ * for one of the kernel's settings when it shrinks a thread's heap: it is not there.
  */
 #define RESOLVER "/etc/resolv.conf"
 #define OVERCOMMIT "/proc/sys/vm/overcommit_memory"

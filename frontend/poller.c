@@ -10,6 +10,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/thread.h"
+
 enum { MAX = 32 };
 
 struct poller {
@@ -78,23 +80,13 @@ static void *watch(void *arg)
     return NULL;
 }
 
-static void start(struct poller *poller)
-{
-    sigset_t all, old;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    poller->started = !pthread_create(&poller->thread, NULL, watch, poller);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-}
-
 /* --- The vcpu's thread ------------------------------------------------------ */
 
 /* The set has changed: the thread must hear of it, unless it will look anyway. */
 static void changed(struct poller *poller, short events)
 {
     if (!poller->started && events)
-        start(poller);
+        poller->started = !thread_start(&poller->thread, watch, poller);
     else if (poller->started && !atomic_load(&poller->seen))
         wake(poller);
 }

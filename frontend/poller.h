@@ -4,7 +4,7 @@
  * All callbacks run on the vcpu's thread: from poller_wait() while the guest sleeps, from
  * poller_dispatch() while it runs. In between, a small thread watches the same descriptors and does
  * nothing but call kick() when one is ready; it then waits until poller_dispatch() has looked. It
- * is started by the first descriptor with events and blocks every signal.
+ * is started by the first descriptor with events, and no signal is sent to it.
  *
  * Our own threads need no descriptor and nobody to watch it: they ask for a call (poller_call).
  */

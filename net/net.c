@@ -24,7 +24,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -35,6 +34,7 @@
 #include <unistd.h>
 
 #include "base/bug.h"
+#include "base/thread.h"
 #include "devices/netdev.h"
 #include "net/queue.h"
 #include "net/segment.h"
@@ -472,16 +472,10 @@ struct net *net_create(const struct net_config *config, char why[NET_WHY_MAX])
 
 int net_start(struct net *net)
 {
-    sigset_t all, old;
-    int err;
+    int err = thread_start(&net->thread, run, net);
 
-    sigfillset(&all);
-    sigdelset(&all, SIGSYS); /* the confinement's */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    err = pthread_create(&net->thread, NULL, run, net);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
     net->started = !err;
-    return -err;
+    return err;
 }
 
 void net_destroy(struct net *net)

@@ -10,13 +10,13 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "devices/sharedev.h"
 #include "share/p9.h"
 
@@ -95,15 +95,10 @@ static void *run(void *arg)
 
 int share_start(struct share *share)
 {
-    sigset_t all, old;
-    int err;
+    int err = thread_start(&share->thread, run, share);
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    err = pthread_create(&share->thread, NULL, run, share);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (err)
-        return -err;
+        return err;
     share->started = true;
     pthread_mutex_lock(&share->lock);
     while (!share->ready)

@@ -11,13 +11,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/thread.h"
 #include "tracefile/format.h"
 #include "tracefile/kinds.h"
 
@@ -148,19 +148,6 @@ static void write_header(struct writer *w, uint64_t guest_ns)
     write_out(w, bytes, sizeof(bytes));
 }
 
-/* Signals are for the vcpu's thread. */
-static int start(struct writer *w)
-{
-    sigset_t all, old;
-    int err;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    err = pthread_create(&w->thread, NULL, write_events, w);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return -err;
-}
-
 static void destroy(struct writer *w)
 {
     if (w->fd >= 0)
@@ -189,7 +176,7 @@ int writer_open(struct writer **out, const char *path, struct events *events, ui
     if (!err) {
         write_header(w, guest_ns);
         begin_block(w);
-        err = w->err ? w->err : start(w);
+        err = w->err ? w->err : thread_start(&w->thread, write_events, w);
     }
     if (err) {
         destroy(w);

@@ -14,6 +14,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "frontend/confine.h"
 #include "tests/check.h"
 
@@ -51,16 +52,38 @@ static void *allocate(void *blocks)
     return NULL;
 }
 
+static void give_back(void **blocks)
+{
+    for (unsigned i = BLOCKS; i-- > 0;)
+        free(blocks[i]);
+}
+
 /* What another thread has allocated is given back to the kernel. */
 static void shrink(void)
 {
     void *blocks[BLOCKS];
     pthread_t thread;
 
-    CHECK_EQ(pthread_create(&thread, NULL, allocate, blocks), 0);
+    CHECK_EQ(thread_start(&thread, allocate, blocks), 0);
     CHECK_EQ(pthread_join(thread, NULL), 0);
-    for (unsigned i = BLOCKS; i-- > 0;)
-        free(blocks[i]);
+    give_back(blocks);
+}
+
+static void *allocate_and_give_back(void *blocks)
+{
+    allocate(blocks);
+    give_back(blocks);
+    return NULL;
+}
+
+/* ... and by that thread itself. */
+static void shrink_there(void)
+{
+    void *blocks[BLOCKS];
+    pthread_t thread;
+
+    CHECK_EQ(thread_start(&thread, allocate_and_give_back, blocks), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
 static void run(void)
@@ -170,6 +193,7 @@ int main(void)
     }
     CHECK_EQ((unsigned)in_child(allowed, &none), 100);
     CHECK_EQ((unsigned)in_child(shrink, &none), 100);
+    CHECK_EQ((unsigned)in_child(shrink_there, &none), 100);
     for (unsigned i = 0; i < sizeof(stopped) / sizeof(*stopped); i++)
         CHECK_EQ((unsigned)in_child(stopped[i], &none), EX_SOFTWARE);
     CHECK_EQ((unsigned)in_child(open_file, &all), 100);
