@@ -129,6 +129,7 @@ static const struct checked internet_sockets[] = {
     { SCMP_SYS(socket), 0, ALL, AF_INET },
     { SCMP_SYS(socket), 0, ALL, AF_INET6 },
     { SCMP_SYS(ioctl), 1, ALL, FIONBIO },
+    { SCMP_SYS(ioctl), 1, ALL, SIOCGIFINDEX },
 };
 
 static const struct checked line_sockets[] = {
@@ -191,6 +192,17 @@ static int allow_list(scmp_filter_ctx ctx, const struct checked *list, size_t co
     return err;
 }
 
+/* A resolver's address may name an interface (fe80::1%eth0), whose number libc asks any socket for,
+ * a local one first. That might lead to programs of this host: it takes the next kind. */
+static int refuse_local_sockets(scmp_filter_ctx ctx)
+{
+    const scmp_datum_t type = 15; /* of socket()'s, without the flags */
+
+    return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 2,
+                            SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
+                            SCMP_A1(SCMP_CMP_MASKED_EQ, type, SOCK_DGRAM));
+}
+
 static int allow_network(scmp_filter_ctx ctx, const struct confine_wants *wants)
 {
     int err = 0;
@@ -199,6 +211,8 @@ static int allow_network(scmp_filter_ctx ctx, const struct confine_wants *wants)
         err = allow_all(ctx, networking, COUNT(networking));
     if (!err && wants->user_network)
         err = allow_list(ctx, internet_sockets, COUNT(internet_sockets));
+    if (!err && wants->user_network && !wants->socket_line)
+        err = refuse_local_sockets(ctx);
     if (!err && wants->socket_line)
         err = allow_all(ctx, joining, COUNT(joining));
     if (!err && wants->socket_line)

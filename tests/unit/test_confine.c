@@ -1,6 +1,7 @@
 /* The monitor's filter: what is stopped, with which status, and what is not; each in a child. */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -154,6 +155,12 @@ static void network(void)
     CHECK_EQ(open("/etc/resolv.conf", O_RDWR | O_CLOEXEC), -1);
 }
 
+/* ... and the number of an interface that a resolver's address names. */
+static void name_interface(void)
+{
+    CHECK_EQ(if_nametoindex("lo") != 0, true);
+}
+
 static void trace(void)
 {
     ptrace(PTRACE_TRACEME, 0, NULL, NULL);
@@ -183,6 +190,7 @@ int main(void)
     };
     const struct confine_wants none = { 0 };
     const struct confine_wants user = { .user_network = true }, line = { .socket_line = true };
+    const struct confine_wants both = { .user_network = true, .socket_line = true };
     const struct confine_wants tftp = { .user_network = true, .read_files = true };
     const struct confine_wants all = { .write_files = true, .remove_files = true };
     const char *why = confine_try();
@@ -202,6 +210,9 @@ int main(void)
     CHECK_EQ((unsigned)in_child(network, &none), EX_SOFTWARE);
     CHECK_EQ((unsigned)in_child(network, &line), EX_SOFTWARE);
     CHECK_EQ((unsigned)in_child(network, &user), 100);
+    CHECK_EQ((unsigned)in_child(name_interface, &none), EX_SOFTWARE);
+    CHECK_EQ((unsigned)in_child(name_interface, &user), 100);
+    CHECK_EQ((unsigned)in_child(name_interface, &both), 100);
     CHECK_EQ((unsigned)in_child(open_file, &user), EX_SOFTWARE);
     CHECK_EQ((unsigned)in_child(open_file, &tftp), 100);
     CHECK_EQ((unsigned)in_child(make_line, &user), EX_SOFTWARE);
