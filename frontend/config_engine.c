@@ -2,7 +2,6 @@
 #include "frontend/config_engine.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -12,22 +11,6 @@
 #include "frontend/error.h"
 #include "frontend/nearest.h"
 
-/* Which of the names it is, or -1 with *error. */
-static int which(const char *option, const char *value, const char *const *names, size_t count,
-                 struct error *error)
-{
-    char list[128] = "";
-    size_t used = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        if (!strcmp(value, names[i]))
-            return (int)i;
-        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", names[i]);
-    }
-    return error_set(error, EX_USAGE, "%s %s: unknown; did you mean %s? (one of %s)", option, value,
-                     nearest_name(value, strlen(value), names, count), list);
-}
-
 int config_engine_take(const struct engine **engine, const char *value, struct error *error)
 {
     const char *names[ENGINES_MAX];
@@ -36,7 +19,7 @@ int config_engine_take(const struct engine **engine, const char *value, struct e
 
     for (const struct engine *e; (e = engines_at(count)); count++)
         names[count] = e->name;
-    n = which("-engine", value, names, count, error);
+    n = nearest_which("-engine", value, names, count, error);
     if (n < 0)
         return -1;
     *engine = engines_at((size_t)n);
@@ -46,7 +29,7 @@ int config_engine_take(const struct engine **engine, const char *value, struct e
 int config_engine_take_user(enum user_tier *user, const char *value, struct error *error)
 {
     static const char *const names[] = { "auto", "tlb", "window", "direct" };
-    int n = which("-user", value, names, COUNT(names), error);
+    int n = nearest_which("-user", value, names, COUNT(names), error);
 
     if (n < 0)
         return -1;

@@ -3,6 +3,7 @@
 #include <sysexits.h>
 
 #include "base/clock.h"
+#include "base/count.h"
 #include "cpu/paging.h"
 #include "cpu/vcpu.h"
 #include "devices/pci.h"
@@ -359,13 +360,7 @@ static control_function *const functions[] = { registers, mem, tlb, pic, pci, bl
 
 int control_info(struct control_call *call)
 {
-    const char *what = control_string(call, "what");
-    const size_t count = sizeof(names) / sizeof(*names);
+    int n = nearest_which("info", control_string(call, "what"), names, COUNT(names), &call->error);
 
-    for (size_t i = 0; i < count; i++)
-        if (!strcmp(names[i], what))
-            return functions[i](call);
-    return error_set(&call->error, EX_USAGE, "info %.60s: unknown; did you mean %s? (registers, "
-                     "mem, tlb, pic, pci, block, network, balloon, status, version)", what,
-                     nearest_name(what, strlen(what), names, count));
+    return n < 0 ? -1 : functions[n](call);
 }

@@ -11,4 +11,8 @@ struct error;
 int nearest_unknown(const char *option, const char *value, size_t len, const char *const *names,
                     size_t count, struct error *error);
 
+/* Which of the names the value is: its index. Else as nearest_unknown(). */
+int nearest_which(const char *option, const char *value, const char *const *names, size_t count,
+                  struct error *error);
+
 #endif
