@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "base/count.h"
+#include "frontend/config_text.h"
 #include "frontend/console.h"
 #include "frontend/error.h"
 #include "frontend/nearest.h"
@@ -32,14 +33,16 @@ int config_console_take(struct console_spec *spec, const char *option, const cha
             return 0;
         }
     }
-    spec->path = strchr(value, ':') ? strchr(value, ':') + 1 : "";
     if (!strncmp(value, "file:", 5))
-        spec->kind = CONSOLE_FILE;
+        *spec = (struct console_spec){ .kind = CONSOLE_FILE, .path = value + 5 };
     else if (!strncmp(value, "unix:", 5) && !debugcon)
-        spec->kind = CONSOLE_UNIX;
+        *spec = (struct console_spec){ .kind = CONSOLE_UNIX, .path = spec->socket };
     else
         return nearest_unknown(option, value, len + (value[len] == ':'), names,
                                debugcon ? 4 : COUNT(names), error);
+    if (spec->kind == CONSOLE_UNIX &&
+        config_text_socket(option, value + 5, spec->socket, error))
+        return -1;
     if (!*spec->path)
         return error_set(error, EX_USAGE, "%s %s: the path is missing after the colon", option,
                          value);

@@ -4,11 +4,14 @@
 
 #include <stdbool.h>
 
+#include "frontend/config_text.h"
+
 struct error;
 
 struct control_spec {
     bool given;
-    const char *path; /* of a socket; NULL: standard input */
+    const char *path; /* of a socket, in socket; NULL: standard input */
+    char socket[CONFIG_SOCKET_MAX];
 };
 
 /* 0, or -1 with *error. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "frontend/config_text.h"
 #include "frontend/error.h"
 
 static int bad(const char *value, struct error *error)
@@ -53,8 +54,8 @@ int config_debug_take(struct debug_spec *spec, const char *value, struct error *
     if (!spec->given)
         return 0;
     if (!strncmp(value, "unix:", 5) && value[5]) {
-        spec->path = value + 5;
-        return 0;
+        spec->path = spec->socket;
+        return config_text_socket("-gdb", value + 5, spec->socket, error);
     }
     if (!strncmp(value, "tcp:", 4) && take_tcp(spec, value + 4))
         return 0;

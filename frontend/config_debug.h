@@ -4,11 +4,14 @@
 
 #include <stdbool.h>
 
+#include "frontend/config_text.h"
+
 struct error;
 
 struct debug_spec {
     bool given;       /* -gdb or -s */
-    const char *path; /* of a unix socket; NULL: */
+    const char *path; /* of a unix socket, in socket; NULL: */
+    char socket[CONFIG_SOCKET_MAX];
     char host[128];   /* a name or an address; "": from this machine alone */
     char port[16];
     bool stopped;     /* -S */

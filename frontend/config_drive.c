@@ -68,21 +68,15 @@ static int take_media(struct parse *parse, const char *name, char *text)
                ? 0 : wrong(parse, name, text, "media=disk or media=cdrom");
 }
 
-static bool switch_of(const char *text, bool *on)
-{
-    *on = !strcmp(text, "on") || !strcmp(text, "yes") || !strcmp(text, "true");
-    return *on || !strcmp(text, "off") || !strcmp(text, "no") || !strcmp(text, "false");
-}
-
 static int take_readonly(struct parse *parse, const char *name, char *text)
 {
-    return switch_of(text, &parse->drive->open.readonly)
+    return config_text_switch(text, &parse->drive->open.readonly)
                ? 0 : wrong(parse, name, text, "readonly=on or readonly=off");
 }
 
 static int take_snapshot(struct parse *parse, const char *name, char *text)
 {
-    return switch_of(text, &parse->drive->open.snapshot)
+    return config_text_switch(text, &parse->drive->open.snapshot)
                ? 0 : wrong(parse, name, text, "snapshot=on or snapshot=off");
 }
 
@@ -140,7 +134,7 @@ static int take_shared(struct parse *parse, const char *name, char *text)
 {
     bool on;
 
-    if (!switch_of(text, &on))
+    if (!config_text_switch(text, &on))
         return wrong(parse, name, text, "share-rw=off");
     if (on)
         fprintf(stderr, "novt: note: share-rw is ignored; an image is one guest's at a time\n");

@@ -153,17 +153,11 @@ static int take_dhcp_start(struct parse *parse, char *text)
     return take_address(parse, "dhcpstart", &parse->nic->net.user.dhcp_start, text);
 }
 
-static bool switch_of(const char *text, bool *on)
-{
-    *on = !strcmp(text, "on") || !strcmp(text, "yes") || !strcmp(text, "y");
-    return *on || !strcmp(text, "off") || !strcmp(text, "no") || !strcmp(text, "n");
-}
-
 static int take_restrict(struct parse *parse, char *text)
 {
     bool on;
 
-    if (!switch_of(text, &on))
+    if (!config_text_switch(text, &on))
         return wrong(parse, "restrict", text, "restrict=on or off");
     parse->nic->net.user.restricted = on;
     return 0;
@@ -173,7 +167,7 @@ static int take_ip6(struct parse *parse, char *text)
 {
     bool on;
 
-    if (!switch_of(text, &on))
+    if (!config_text_switch(text, &on))
         return wrong(parse, "ipv6", text, "ipv6=on or off");
     parse->nic->net.user.no_ip6 = !on;
     return 0;

@@ -1,8 +1,11 @@
 /* Values of options that have commas, as QEMU writes them. */
 #include "frontend/config_text.h"
 
-#include <stddef.h>
 #include <string.h>
+#include <sysexits.h>
+
+#include "base/count.h"
+#include "frontend/error.h"
 
 char *config_text_next(char **rest)
 {
@@ -24,4 +27,54 @@ const char *config_text_value(const char *piece, const char *name)
     size_t len = strlen(name);
 
     return !strncmp(piece, name, len) && piece[len] == '=' ? piece + len + 1 : NULL;
+}
+
+bool config_text_switch(const char *text, bool *on)
+{
+    static const struct {
+        const char *on, *off;
+    } words[] = { { "on", "off" }, { "yes", "no" }, { "true", "false" }, { "y", "n" } };
+
+    for (size_t i = 0; i < COUNT(words); i++) {
+        *on = !strcmp(text, words[i].on);
+        if (*on || !strcmp(text, words[i].off))
+            return true;
+    }
+    return false;
+}
+
+bool config_text_flag(const char *piece, const char *name, bool *on)
+{
+    const char *value = config_text_value(piece, name);
+    bool wanted = true;
+
+    if (value ? !config_text_switch(value, &wanted) : strcmp(piece, name))
+        return false;
+    *on = wanted;
+    return true;
+}
+
+bool config_text_listens(const char *piece)
+{
+    bool on;
+
+    return (config_text_flag(piece, "server", &on) && on) ||
+           config_text_flag(piece, "wait", &on) || !strcmp(piece, "nowait");
+}
+
+int config_text_socket(const char *option, const char *value, char path[CONFIG_SOCKET_MAX],
+                       struct error *error)
+{
+    char *rest = path, *piece;
+
+    if (strlen(value) >= CONFIG_SOCKET_MAX)
+        return error_set(error, EX_USAGE, "%s unix:%.40s...: too long; paths of sockets have 107 "
+                         "characters at most", option, value);
+    strcpy(path, value);
+    config_text_next(&rest);
+    while ((piece = config_text_next(&rest)))
+        if (!config_text_listens(piece))
+            return error_set(error, EX_USAGE, "%s unix:%s: '%s' is not known; write unix:PATH, with"
+                             " two commas for one", option, value, piece);
+    return 0;
 }

@@ -2,11 +2,32 @@
 #ifndef FRONTEND_CONFIG_TEXT_H
 #define FRONTEND_CONFIG_TEXT_H
 
+#include <stdbool.h>
+
+struct error;
+
+enum { CONFIG_SOCKET_MAX = 256 }; /* more than the host takes */
+
 /* Cuts the next piece off *rest, up to a comma; two commas are one that belongs to it. NULL: there
  * is none. The text is changed; the piece is a part of it. */
 char *config_text_next(char **rest);
 
 /* What is behind NAME= in a piece; NULL: it is something else. */
 const char *config_text_value(const char *piece, const char *name);
+
+/* on, yes, true, y; off, no, false, n. False: it is neither. */
+bool config_text_switch(const char *text, bool *on);
+
+/* NAME, NAME=on, NAME=off. False: it is something else, and *on stays. */
+bool config_text_flag(const char *piece, const char *name, bool *on);
+
+/* server, wait=off, nowait and the like, as QEMU says that a socket is ours to listen at. Nobody is
+ * waited for here. */
+bool config_text_listens(const char *piece);
+
+/* PATH[,server][,wait=off] of such a socket: the path into path. 0, or -1 with *error, which names
+ * the option. */
+int config_text_socket(const char *option, const char *value, char path[CONFIG_SOCKET_MAX],
+                       struct error *error);
 
 #endif

@@ -11,30 +11,15 @@
 #include "frontend/error.h"
 #include "frontend/nearest.h"
 
-/* NAME, NAME=on, NAME=off. False: it is something else. */
-static bool is_switch(const char *text, const char *name, bool *on)
-{
-    size_t len = strlen(name);
-
-    if (strncmp(text, name, len))
-        return false;
-    *on = !text[len] || !strcmp(text + len, "=on");
-    return *on || !strcmp(text + len, "=off");
-}
-
 int config_virtio_mode(struct virtio_specs *virtio, const char *value, struct error *error)
 {
     static const char *const names[] = { "transitional", "modern", "legacy" };
+    int n = nearest_which("-virtio", value, names, COUNT(names), error);
 
-    for (size_t i = 0; i < COUNT(names); i++) {
-        if (!strcmp(value, names[i])) {
-            virtio->mode = (enum virtio_pci_mode)i;
-            return 0;
-        }
-    }
-    return error_set(error, EX_USAGE,
-                     "-virtio %s: unknown; did you mean %s? (transitional, modern or legacy)",
-                     value, nearest_name(value, strlen(value), names, COUNT(names)));
+    if (n < 0)
+        return -1;
+    virtio->mode = (enum virtio_pci_mode)n;
+    return 0;
 }
 
 /* --- Shared folders --------------------------------------------------------- */
@@ -72,7 +57,7 @@ int config_virtio_share(struct virtio_specs *virtio, const char *value, struct e
     while ((part = config_text_next(&at))) {
         if (config_text_value(part, "tag"))
             share->share.tag = config_text_value(part, "tag");
-        else if (!is_switch(part, "readonly", &share->share.readonly))
+        else if (!config_text_flag(part, "readonly", &share->share.readonly))
             return error_set(error, EX_USAGE,
                              "-share %s: '%s' is wrong; write tag=NAME or readonly", value, part);
     }
@@ -94,7 +79,7 @@ static int virtfs_property(struct share_spec *share, const char *text, const cha
         share->share.tag = config_text_value(text, "mount_tag");
         return 0;
     }
-    if (is_switch(text, "readonly", &share->share.readonly))
+    if (config_text_flag(text, "readonly", &share->share.readonly))
         return 0;
     for (size_t i = 0; i < COUNT(ignored); i++)
         if (config_text_value(text, ignored[i]))
@@ -168,8 +153,8 @@ static int chardev_property(struct chardev_spec *chardev, const char *text, cons
         chardev->id = config_text_value(text, "id");
     else if (config_text_value(text, "path"))
         chardev->console.path = config_text_value(text, "path");
-    else if (!is_switch(text, "server", &on) && !is_switch(text, "wait", &on) &&
-             !is_switch(text, "signal", &on) && !is_switch(text, "mux", &on))
+    else if (!config_text_listens(text) && !config_text_flag(text, "signal", &on) &&
+             !config_text_flag(text, "mux", &on))
         return error_set(error, EX_USAGE, "-chardev %s: '%s' is not known; write id= and path=",
                          value, text);
     return 0;
@@ -263,7 +248,7 @@ static int balloon_properties(struct virtio_specs *virtio, const char *value, st
         const char *size = config_text_value(part, "target");
 
         if (size ? !size_of(size, &virtio->balloon_target)
-                 : !is_switch(part, "free-page-reporting", &virtio->balloon_reports))
+                 : !config_text_flag(part, "free-page-reporting", &virtio->balloon_reports))
             return error_set(error, EX_USAGE,
                              "-device %s: '%s' is wrong; write free-page-reporting=on or "
                              "target=256M", value, part);

@@ -22,6 +22,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "frontend/config_text.h"
+
 #define CONSOLE_KEPT 65536
 
 enum console_kind {
@@ -37,6 +39,7 @@ struct console_spec {
     enum console_kind kind;
     bool raw;         /* stdio: on a terminal, every key is the guest's, and Ctrl-A is ours */
     const char *path; /* file, unix */
+    char socket[CONFIG_SOCKET_MAX]; /* where path is, with unix: */
     bool monitor;     /* with raw: Ctrl-A c leads to the monitor; Ctrl-A is ours in a pipe, too */
 };
 

@@ -11,6 +11,7 @@
 
 #include "base/count.h"
 #include "block/disk.h"
+#include "frontend/config_text.h"
 #include "frontend/error.h"
 #include "frontend/image_convert.h"
 #include "frontend/nearest.h"
@@ -66,12 +67,6 @@ static int take_format(struct words *w, const char *option, const char *text,
                      option, text, nearest_name(text, strlen(text), names, 2));
 }
 
-static bool switch_of(const char *text, bool *on)
-{
-    *on = !strcmp(text, "on");
-    return *on || !strcmp(text, "off");
-}
-
 static int wrong(struct words *w, const char *name, const char *value, const char *hint)
 {
     return error_set(&w->error, EX_USAGE, "-o %s=%s is wrong; write %s", name, value, hint);
@@ -92,7 +87,7 @@ static int take_property(struct words *w, const char *name, char *value)
             return wrong(w, name, value, "refcount_bits=16, a power of two up to 64");
         w->layout.refcount_bits = (unsigned)number;
     } else if (!strcmp(name, names[2])) {
-        if (!switch_of(value, &w->layout.lazy_refcounts))
+        if (!config_text_switch(value, &w->layout.lazy_refcounts))
             return wrong(w, name, value, "lazy_refcounts=on or off");
     } else if (!strcmp(name, names[3])) {
         bool old = !strcmp(value, "0.10") || !strcmp(value, "v2");

@@ -138,6 +138,10 @@ static const struct {
     { "run -serial unx:/x k", "did you mean unix:?" },
     { "run -serial file: k", "path is missing" },
     { "run -serial unix: k", "path is missing" },
+    { "run -serial unix:,server k", "path is missing" },
+    { "run -serial unix:/s,sever k", "-serial unix:/s,sever: 'sever' is not known" },
+    { "run -monitor unix:/m,server=off k", "'server=off' is not known" },
+    { "run -gdb unix:/g,foo k", "'foo' is not known" },
     { "run -serial none -serial none -serial none k", "one too many" },
     { "run -serial stdio -serial stdio k", "only one line" },
     { "run -debugcon pty k", "did you mean" },
@@ -238,12 +242,16 @@ static void test_values(void)
     CHECK_EQ(config.debug_exit_size, 4);
     CHECK_EQ(config.no_reboot, true);
     CHECK_EQ(strcmp(config.kernel, "-k"), 0);
-    CHECK_EQ(parse("run -device isa-debug-exit -timeout 1.25 -smp 1 -serial unix:/s -D - k",
-                   &config, &error), 0);
+    CHECK_EQ(parse("run -device isa-debug-exit -timeout 1.25 -smp 1 -D - "
+                   "-serial unix:/s,server,nowait -monitor unix:/m,,n,server=on,wait=off "
+                   "-gdb unix:/g,server,wait k", &config, &error), 0);
     CHECK_EQ(config.debug_exit_base, 0x501);
     CHECK_EQ(config.debug_exit_size, 2);
     CHECK_EQ(config.timeout_ns, 1250000000);
     CHECK_EQ(config.serial[0].kind, CONSOLE_UNIX);
+    CHECK_EQ(strcmp(config.serial[0].path, "/s"), 0);
+    CHECK_EQ(strcmp(config.control.path, "/m,n"), 0);
+    CHECK_EQ(strcmp(config.debug.path, "/g"), 0);
 }
 
 /* As QEMU has it: a device and what is behind it, in either order. */

@@ -105,7 +105,7 @@ static void test_values(void)
 
     nics = (struct nic_specs){ .count = 0 };
     CHECK_EQ(take("user,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=udp::53-10.0.2.16:5353,restrict=on,"
-                  "tftp=/a,,b,bootfile=x,hostname=h,ipv6=off,model=e1000,mac=02:00:00:00:00:0a",
+                  "tftp=/a,,b,bootfile=x,hostname=h,ipv6=false,model=e1000,mac=02:00:00:00:00:0a",
                   &error), 0);
     CHECK_EQ(nics.nic[0].net.kind, NET_USER);
     CHECK_EQ(nics.nic[0].model, NIC_E1000);

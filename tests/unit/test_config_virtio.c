@@ -38,7 +38,7 @@ static void test_shares(void)
                                   &error), 0);
     CHECK_EQ(strcmp(virtio.share[2].share.path, "/x"), 0);
     CHECK_EQ(config_virtio_check(&virtio, &error), -1); /* the first one's is "share", too */
-    CHECK_EQ(config_virtio_share(&virtio, "d,readonly=off", &error), 0);
+    CHECK_EQ(config_virtio_share(&virtio, "d,readonly=no", &error), 0);
     CHECK_EQ(config_virtio_share(&virtio, "e", &error), -1);
 
     expect_wrong(config_virtio_share, "", "name a folder");
@@ -85,8 +85,7 @@ static void test_console(void)
     CHECK_EQ(config_virtio_check(&virtio, &error), -1);
     CHECK_EQ(strstr(error.text, "no -chardev has id=c") != NULL, true);
     CHECK_EQ(config_virtio_chardev(&virtio, "stdio,id=d", &error), 0);
-    CHECK_EQ(config_virtio_chardev(&virtio, "socket,path=/s,,t,server=on,wait=off,id=c", &error),
-             0);
+    CHECK_EQ(config_virtio_chardev(&virtio, "socket,path=/s,,t,server=on,nowait,id=c", &error), 0);
     CHECK_EQ(config_virtio_check(&virtio, &error), 0);
     CHECK_EQ(virtio.console.kind, CONSOLE_UNIX);
     CHECK_EQ(strcmp(virtio.console.path, "/s,t"), 0);
@@ -94,6 +93,7 @@ static void test_console(void)
     CHECK_EQ(config_virtio_device(&virtio, "virtconsole,chardev=d", &error), -1);
 
     expect_wrong(config_virtio_chardev, "stdio", "id= is needed");
+    expect_wrong(config_virtio_chardev, "socket,path=/s,id=x,server=off", "not known");
     expect_wrong(config_virtio_chardev, "file,id=x", "path= is needed");
     expect_wrong(config_virtio_chardev, "udp,id=x", "'udp' is not known");
     expect_wrong(config_virtio_chardev, "stdio,id=x,foo=1", "'foo=1' is not known");
