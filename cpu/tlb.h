@@ -8,7 +8,8 @@
  * T3. The three tags of an index that are not TLB_NONE are all of one page.
  * T4. line_tag[i] + line == 0 means: the line of 16 bytes (gla >> 4) may be written although its
  *     frame is watched: for code, of which there is none in the line. All that takes a write right
- *     back takes back these too, and new code the lines that it overlaps.
+ *     back takes back these too, and new code the lines that it overlaps. With paging there are
+ *     none, nor where gla is not the physical address: neighbours are neighbours in the host.
  * T5. A few pages of devices are known, too, for C alone: what holds for tag[], but where they are
  *     is a guest physical address.
  */
@@ -26,6 +27,7 @@
 #define TLB_NONE (1ull << 63)
 
 #define TLB_LINE_SHIFT 4
+#define TLB_LINE_SIZE (1ull << TLB_LINE_SHIFT)
 
 #define TLB_DEVICES 8
 

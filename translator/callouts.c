@@ -267,17 +267,24 @@ static enum mem_fill fill_for(struct vcpu *vcpu, uint64_t gla, uint32_t info)
 }
 
 /* Data beside code, in its page: may be written there by lines. */
-static bool fill_line(struct translator *t, uint64_t gla, unsigned size)
+static bool fill_line(struct translator *t, uint64_t line)
 {
-    const uint64_t bytes = 1u << TLB_LINE_SHIFT;
-    uint64_t line = gla & ~(bytes - 1), gpa;
+    uint64_t gpa;
 
-    if (gla + size > line + bytes || stops_data(t->vcpu) || /* cpu/stops.h, X2 */
-        !mem_debug_translate(t->vcpu, line, &gpa) || smc_has_code(t, gpa, bytes) ||
-        !shadowmm_line(t->sm, line, gpa))
+    if (!mem_debug_translate(t->vcpu, line, &gpa) || gpa != line || /* not so: A20 is off */
+        smc_has_code(t, gpa, TLB_LINE_SIZE) || !shadowmm_line(t->sm, line, gpa))
         return false;
     t->lines = true;
     return true;
+}
+
+/* The one or two that it writes to: then the probe hits. */
+static bool fill_lines(struct translator *t, uint64_t gla, unsigned size)
+{
+    uint64_t first = gla & -TLB_LINE_SIZE, last = (gla + size - 1) & -TLB_LINE_SIZE;
+
+    return size <= TLB_LINE_SIZE && !stops_data(t->vcpu) && /* cpu/stops.h, X2 */
+           fill_line(t, first) && (last == first || fill_line(t, last));
 }
 
 /* Which address faults first is the interpreter's to say. FPU: a pending #MF and the like come
@@ -389,7 +396,7 @@ static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, c
     bool plain;
 
     if (fill == MEM_FILLED ||
-        (fill == MEM_SPECIAL && info & ACCESS_LINES && fill_line(t, gla, info & 0xff))) {
+        (fill == MEM_SPECIAL && info & ACCESS_LINES && fill_lines(t, gla, info & 0xff))) {
         filled_tlb(vcpu, gla, info, resume);
         return resume;
     }

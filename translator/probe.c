@@ -207,6 +207,29 @@ static void compare_last(struct builder *b, uint32_t info)
     EMIT(b, 0x44, 0x0f, 0xb6, 0xc9);           /* movzx r9d, cl */
 }
 
+/* mov rcx, [line tag of the line in r10d]; lea rcx, [rcx + r9] */
+static void compare_line(struct builder *b)
+{
+    EMIT(b, 0x45, 0x0f, 0xb6, 0xd2);           /* movzx r10d, r10b */
+    EMIT(b, 0x4b, 0x8b, 0x8c, 0xd5), emit32(b, TLB_LINE_TAG); /* mov rcx, [r13 + r10*8 + tag] */
+    EMIT(b, 0x4a, 0x8d, 0x0c, 0x09);           /* lea rcx, [rcx + r9] */
+}
+
+/* Perhaps the first and the last byte are in two lines: both are asked for. r9: as probe_line() has
+ * it, of the last. To what follows in 4 bytes with rcx 0 and the first line's index in r10. */
+static void compare_two_lines(struct builder *b, unsigned size)
+{
+    EMIT(b, 0xb9, TLB_LINE_SHIFT, 0, 0, 0);    /* mov ecx, shift */
+    EMIT(b, 0x45, 0x8d, 0x50, (uint8_t)(size - 1)); /* lea r10d, [r8 + size - 1] */
+    EMIT(b, 0xc4, 0x42, 0x73, 0xf7, 0xd2);     /* shrx r10d, r10d, ecx */
+    compare_line(b);
+    EMIT(b, 0xe3, 2, 0xeb, 49);                /* jrcxz first; jmp slow */
+    EMIT(b, 0xb9, TLB_LINE_SHIFT, 0, 0, 0);    /* first: mov ecx, shift */
+    EMIT(b, 0xc4, 0x42, 0x73, 0xf7, 0xc8);     /* shrx r9d, r8d, ecx */
+    EMIT(b, 0x45, 0x89, 0xca);                 /* mov r10d, r9d */
+    compare_line(b);
+}
+
 void probe_line(struct builder *b, const struct slow_end *slow)
 {
     bool compared = slow->info & ACCESS_SEGMENTED;
@@ -222,9 +245,11 @@ void probe_line(struct builder *b, const struct slow_end *slow)
     else
         EMIT(b, 0x45, 0x89, 0xd1);             /* mov r9d, r10d */
     EMIT(b, 0xc4, 0x42, 0x73, 0xf7, 0xd0);     /* shrx r10d, r8d, ecx */
-    EMIT(b, 0x45, 0x0f, 0xb6, 0xd2);           /* movzx r10d, r10b */
-    EMIT(b, 0x4b, 0x8b, 0x8c, 0xd5), emit32(b, TLB_LINE_TAG); /* mov rcx, [r13 + r10*8 + tag] */
-    EMIT(b, 0x4a, 0x8d, 0x0c, 0x09);           /* lea rcx, [rcx + r9] */
+    compare_line(b);
+    if (size > 1 && size <= TLB_LINE_SIZE) {
+        EMIT(b, 0xe3, 67);                     /* jrcxz hit */
+        compare_two_lines(b, size);
+    }
     EMIT(b, 0xe3, 2, 0xeb, 16);                /* jrcxz hit; jmp slow */
     EMIT(b, 0x4f, 0x8b, 0x94, 0xd5), emit32(b, TLB_LINE_ADDEND); /* hit: mov r10, [addend] */
     EMIT(b, 0x4c, 0x89, 0xd9, 0xe9), emit32(b, 0); /* mov rcx, r11; jmp */
