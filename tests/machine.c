@@ -73,6 +73,17 @@ static void make_tables(struct machine *m)
     put32(m, TSS + 4, TSS + 0x1000), put32(m, TSS + 8, 0x10);
 }
 
+void machine_rest(struct machine *m)
+{
+    struct vcpu *v = m->vcpu;
+
+    v->cr2 = 0;
+    v->dr[6] = 0xffff0ff0;
+    v->halted = v->shutdown = v->intr_shadow = v->debug_shadow = false;
+    v->debug_pending = 0;
+    m->stop.end = VM_RUNNING;
+}
+
 void machine_flat(struct vcpu *v)
 {
     for (unsigned i = 0; i < SEG_COUNT; i++)

@@ -33,6 +33,9 @@ void machine_destroy(struct machine *m);
 /* Control registers and segments as machine_create leaves them. */
 void machine_flat(struct vcpu *v);
 
+/* Nothing of a run before is left: no CR2, DR6, HLT, shadow or pending #DB; it may run again. */
+void machine_rest(struct machine *m);
+
 /* Translated code needs one on its thread. */
 void machine_signal_stack(void);
 

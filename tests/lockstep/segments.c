@@ -93,11 +93,7 @@ void segments_load(struct machine *m)
         v->idtr.base = 0;
         v->idtr.limit = (uint16_t)scene.idt_limit;
     }
-    v->cr2 = 0;
-    v->dr[6] = 0xffff0ff0;
-    v->halted = v->shutdown = v->intr_shadow = v->debug_shadow = false;
-    v->debug_pending = 0;
-    m->stop.end = VM_RUNNING;
+    machine_rest(m);
     mem_mode_changed(v);
     fpu_reset(v);
 }

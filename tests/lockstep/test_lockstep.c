@@ -148,12 +148,8 @@ static void load(struct machine *m, const struct scene *scene, bool tables)
         v->gpr[i] = scene->gpr[i];
     v->eflags = scene->eflags;
     v->rip = CODE;
-    v->cr2 = 0;
-    v->dr[6] = 0xffff0ff0;
-    v->halted = v->shutdown = v->intr_shadow = v->debug_shadow = false;
-    v->debug_pending = 0;
     v->intr_line = scene->interrupt;
-    m->stop.end = VM_RUNNING;
+    machine_rest(m);
     machine_flat(v);
     load_segments(m, scene);
     v->cr0 = (v->cr0 | scene->cr0_set) & ~(uint64_t)scene->cr0_clear;

@@ -411,11 +411,7 @@ static void load_registers(struct machine *m)
     v->rip = scene.start;
     v->cpl = 3;
     v->intr_line = scene.waiting;
-    v->cr2 = 0;
-    v->dr[6] = 0xffff0ff0;
-    v->halted = v->shutdown = v->intr_shadow = v->debug_shadow = false;
-    v->debug_pending = 0;
-    m->stop.end = VM_RUNNING;
+    machine_rest(m);
     mem_mode_changed(v);
     fpu_reset(v);
 }
