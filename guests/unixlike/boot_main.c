@@ -5,9 +5,19 @@
  *
  * Reference: System V ABI, chapter 5; ATA-3, 7.15 (status), 9.6 (PIO in), READ SECTORS (20h).
  */
-#include <elf.h>
-
 #include "guests/lib/x86.h"
+
+/* Not by <elf.h>: a 32-bit C library's headers are no part of what builds novt. */
+struct elf_header {
+    uint8_t ident[16];
+    uint16_t type, machine;
+    uint32_t version, entry, phoff, shoff, flags;
+    uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+};
+
+struct program_header {
+    uint32_t type, offset, vaddr, paddr, filesz, memsz, flags, align;
+};
 
 void boot_main(void);
 
@@ -47,19 +57,19 @@ static void read_file(uint32_t gpa, uint32_t count, uint32_t offset)
 
 void boot_main(void)
 {
-    const Elf32_Ehdr *elf = (const Elf32_Ehdr *)HEADER;
-    const Elf32_Phdr *ph, *end;
+    const struct elf_header *elf = (const struct elf_header *)HEADER;
+    const struct program_header *ph, *end;
 
     read_file(HEADER, 8 * SECTOR, 0);
-    if (*(const uint32_t *)elf->e_ident != 0x464c457f) /* 7f "ELF" */
+    if (*(const uint32_t *)elf->ident != 0x464c457f) /* 7f "ELF" */
         return;
-    ph = (const Elf32_Phdr *)(HEADER + elf->e_phoff);
-    for (end = ph + elf->e_phnum; ph < end; ph++) {
-        uint32_t zeros = ph->p_memsz - ph->p_filesz;
-        uint8_t *behind = (uint8_t *)ph->p_paddr + ph->p_filesz;
+    ph = (const struct program_header *)(HEADER + elf->phoff);
+    for (end = ph + elf->phnum; ph < end; ph++) {
+        uint32_t zeros = ph->memsz - ph->filesz;
+        uint8_t *behind = (uint8_t *)ph->paddr + ph->filesz;
 
-        read_file(ph->p_paddr, ph->p_filesz, ph->p_offset);
+        read_file(ph->paddr, ph->filesz, ph->offset);
         __asm__ volatile("rep stosb" : "+D"(behind), "+c"(zeros) : "a"(0) : "memory");
     }
-    ((void (*)(void))elf->e_entry)();
+    ((void (*)(void))elf->entry)();
 }
