@@ -2,6 +2,8 @@
 #include "base/nearest.h"
 
 #include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { LONGEST = 63 };
@@ -45,4 +47,31 @@ const char *nearest_name(const char *text, size_t len, const char *const *names,
         }
     }
     return best;
+}
+
+static bool contains(const char *name, const char *text, size_t len)
+{
+    for (size_t left = strlen(name); left >= len; left--, name++)
+        if (!memcmp(name, text, len))
+            return true;
+    return false;
+}
+
+static bool is_meant(const char *text, size_t len, const char *name)
+{
+    size_t longer = strlen(name) > len ? strlen(name) : len, wrong = longer < 6 ? 1 : longer / 3;
+
+    return len && (nearest_distance(text, len, name, strlen(name)) <= wrong ||
+                   (len > 2 && contains(name, text, len)));
+}
+
+struct nearest_hint nearest_hint(const char *text, size_t len, const char *const *names,
+                                 size_t count, const char *before, const char *behind)
+{
+    const char *name = nearest_name(text, len, names, count);
+    struct nearest_hint hint = { "" };
+
+    if (name && is_meant(text, len, name))
+        snprintf(hint.text, sizeof(hint.text), "; did you mean %s%s%s?", before, name, behind);
+    return hint;
 }

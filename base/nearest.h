@@ -11,4 +11,11 @@ unsigned nearest_distance(const char *a, size_t alen, const char *b, size_t blen
 /* The best of count names; the first of several that are as good. */
 const char *nearest_name(const char *text, size_t len, const char *const *names, size_t count);
 
+/* For the end of a message: "; did you mean NAME?", with what stands before and behind names; ""
+ * where none is so near that it can be meant: every third letter may be wrong, or some left out. */
+struct nearest_hint {
+    char text[96];
+} nearest_hint(const char *text, size_t len, const char *const *names, size_t count,
+               const char *before, const char *behind);
+
 #endif

@@ -4,7 +4,8 @@
  * All of it is one sparse memfd in which a byte's offset is its guest physical address, so that a
  * mapping of it needs no table. gpa is a byte address, gfn a 4 KiB frame number (gpa >> 12). What a
  * frame is (enum physmem_kind) can change while the guest runs: RAM from 0 on but for the VGA
- * window, shadow RAM and ROM below 1 MiB, video memory where its BAR is, ROM below 4 GiB.
+ * window, which is RAM at times, shadow RAM and ROM below 1 MiB, video memory where its BAR is, ROM
+ * below 4 GiB.
  *
  * Invariants:
  *  P1. Everybody who writes guest RAM (interpreter, translated code's slow path, DMA, loaders) goes
@@ -43,6 +44,10 @@ enum physmem_kind {
     PHYSMEM_ROM,     /* reads and executes as RAM; writes are lost */
     PHYSMEM_ROM_RAM, /* the same, but writes go to the RAM behind it (below 1 MiB) */
 };
+
+/* VGA's window: what is RAM there is shown. */
+#define PHYSMEM_WINDOW      0xa0000u
+#define PHYSMEM_WINDOW_SIZE 0x20000u
 
 /* Where PHYSMEM_ROM_RAM may be. */
 #define PHYSMEM_BEHIND      0xc0000u

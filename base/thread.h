@@ -1,7 +1,9 @@
 /*
  * Threads beside the vcpu's. Signals that are sent to the process are for that one alone, so the
- * others have all of them blocked; but for SIGSYS, by which the confinement (frontend/confine.h)
- * answers a system call of the thread's own. Blocked, it would end the process.
+ * others have all of them blocked; but for those that a thread's own instructions bring about:
+ * SIGSYS, by which the confinement (frontend/confine.h) answers a system call, and host faults, on
+ * which the terminal is given back (frontend/terminal.h). Blocked, they would end the process at
+ * once.
  */
 #ifndef BASE_THREAD_H
 #define BASE_THREAD_H

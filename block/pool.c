@@ -22,9 +22,11 @@ struct drive {
     struct drive *next;
     struct disk *image; /* changed only when nothing is queued or busy */
     struct block_request *queue, **queue_end, *busy;
+    _Atomic unsigned unfinished; /* of those; more only by the vcpu's thread */
     bool unsettled; /* written since the last flush */
     bool batch;     /* of the vcpu's thread: more is coming */
     struct pool_stats stats;
+    struct pool_stats at_once;   /* of the vcpu's thread, without the lock */
 };
 
 struct pool {
@@ -151,6 +153,7 @@ static bool finish(struct pool *pool, struct drive *d, struct block_request *r)
     while (*at != r)
         at = &(*at)->next;
     *at = r->next;
+    d->unfinished--;
     count(&d->stats, r);
     pthread_cond_broadcast(&pool->idle);
     return put_done(pool, r);
@@ -309,6 +312,7 @@ static void submit(void *medium, struct block_request *r)
             start_worker(pool);
         *d->queue_end = r;
         d->queue_end = &r->next;
+        d->unfinished++;
         if (!d->batch)
             pthread_cond_signal(&pool->work);
     }
@@ -334,7 +338,7 @@ static void batch(void *medium, bool on)
 }
 
 /* In the lock: no write to that place, or flush of one, is on its way. */
-static bool is_free(const struct drive *d, const struct block_request *r)
+static bool waits_for_none(const struct drive *d, const struct block_request *r)
 {
     for (const struct block_request *e = d->busy; e; e = e->next)
         if (must_wait(d, r, e, true))
@@ -345,24 +349,28 @@ static bool is_free(const struct drive *d, const struct block_request *r)
     return true;
 }
 
+static bool is_free(struct drive *d, const struct block_request *r)
+{
+    bool free;
+
+    if (!d->unfinished)
+        return true;
+    pthread_mutex_lock(&d->pool->lock);
+    free = waits_for_none(d, r);
+    pthread_mutex_unlock(&d->pool->lock);
+    return free;
+}
+
 /* Nothing that changes the image is submitted meanwhile: this is the thread that would. */
 static bool try_now(void *medium, struct block_request *r)
 {
     struct drive *d = medium;
-    bool free;
 
-    if (r->op != BLOCK_READ || check(d, r))
-        return false;
-    pthread_mutex_lock(&d->pool->lock);
-    free = is_free(d, r);
-    pthread_mutex_unlock(&d->pool->lock);
-    if (!free || !disk_readv_now(d->image, r->offset, r->size, r->iov, r->iov_count))
+    if (r->op != BLOCK_READ || check(d, r) || !is_free(d, r) ||
+        !disk_readv_now(d->image, r->offset, r->size, r->iov, r->iov_count))
         return false;
     r->err = 0;
-    pthread_mutex_lock(&d->pool->lock);
-    count(&d->stats, r);
-    d->stats.reads_at_once++;
-    pthread_mutex_unlock(&d->pool->lock);
+    count(&d->at_once, r);
     return true;
 }
 
@@ -492,6 +500,9 @@ struct pool_stats pool_stats(const struct blockdev *dev)
     pthread_mutex_lock(&d->pool->lock);
     stats = d->stats;
     pthread_mutex_unlock(&d->pool->lock);
+    stats.reads += d->at_once.reads;
+    stats.read_bytes += d->at_once.read_bytes;
+    stats.reads_at_once = d->at_once.reads;
     return stats;
 }
 

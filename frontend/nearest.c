@@ -15,8 +15,8 @@ int nearest_unknown(const char *option, const char *value, size_t len, const cha
 
     for (size_t i = 0; i < count && used < sizeof(list); i++)
         used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", names[i]);
-    return error_set(error, EX_USAGE, "%s %.200s: unknown; did you mean %s? (one of %s)", option,
-                     value, nearest_name(value, len, names, count), list);
+    return error_set(error, EX_USAGE, "%s %.200s: unknown%s (one of %s)", option, value,
+                     nearest_hint(value, len, names, count, "", "").text, list);
 }
 
 int nearest_which(const char *option, const char *value, const char *const *names, size_t count,

@@ -75,7 +75,8 @@ static bool find_ip6(const uint8_t *frame, size_t size, struct tcp_place *p)
     return ip[6] == PROTOCOL_TCP;
 }
 
-bool tcp_find(const uint8_t *frame, size_t size, struct tcp_place *p)
+/* False: the frame (size bytes) is something else, or is cut off. */
+static bool find_tcp(const uint8_t *frame, size_t size, struct tcp_place *p)
 {
     unsigned type;
 
@@ -139,7 +140,7 @@ bool segment_is_sane(const uint8_t *frame, size_t size, const struct netdev_offl
         return false;
     if (offload->segments == NETDEV_WHOLE)
         return true;
-    return offload->checksum && offload->segment_size && tcp_find(frame, size, &p) &&
+    return offload->checksum && offload->segment_size && find_tcp(frame, size, &p) &&
            p.v6 == (offload->segments == NETDEV_TCP6) && p.end == size &&
            p.tcp == offload->sum_from && p.tcp + TCP_CHECKSUM == offload->sum_at;
 }
@@ -189,7 +190,7 @@ void segment_cut(const uint8_t *frame, size_t size, const struct netdev_offload 
     size_t done = 0, total;
     unsigned n = 0;
 
-    if (!tcp_find(frame, size, &whole))
+    if (!find_tcp(frame, size, &whole))
         return;
     total = whole.end - whole.payload;
     do {
@@ -217,7 +218,7 @@ void join_start(struct joined *j, size_t size)
 {
     j->size = size;
     j->count = 1;
-    j->tcp = tcp_find(j->frame, size, &j->place) && may_join(j->frame, &j->place);
+    j->tcp = find_tcp(j->frame, size, &j->place) && may_join(j->frame, &j->place);
     j->closed = j->tcp && j->frame[j->place.tcp + TCP_FLAGS] & PSH;
     j->segment = j->tcp ? j->place.end - j->place.payload : 0;
     if (j->tcp)
@@ -253,7 +254,7 @@ bool join_add(struct joined *j, const uint8_t *frame, size_t size)
     size_t have = j->size - j->place.payload, part;
     struct tcp_place p;
 
-    if (!j->size || !j->tcp || j->closed || !tcp_find(frame, size, &p) || !may_join(frame, &p))
+    if (!j->size || !j->tcp || j->closed || !find_tcp(frame, size, &p) || !may_join(frame, &p))
         return false;
     part = p.end - p.payload;
     if (part > j->segment || j->size + part - j->place.ip > SEGMENT_MAX ||

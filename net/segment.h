@@ -19,9 +19,6 @@ struct tcp_place {
     size_t ip, tcp, payload, end; /* end: of the IP packet; the frame may be padded */
 };
 
-/* False: the frame (size bytes) is something else, or is cut off. */
-bool tcp_find(const uint8_t *frame, size_t size, struct tcp_place *place);
-
 /* Whether the numbers fit the frame; a guest may have made them up. */
 bool segment_is_sane(const uint8_t *frame, size_t size, const struct netdev_offload *offload);
 

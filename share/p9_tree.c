@@ -36,7 +36,7 @@ static void unlink_node(struct p9_tree *tree, struct p9_node *node)
     *at = node->next;
 }
 
-struct p9_node *p9_node_find(struct p9_tree *tree, const struct p9_node *parent, const char *name)
+static struct p9_node *find(struct p9_tree *tree, const struct p9_node *parent, const char *name)
 {
     struct p9_node *node = tree->nodes[node_bucket(parent, name)];
 
@@ -47,7 +47,7 @@ struct p9_node *p9_node_find(struct p9_tree *tree, const struct p9_node *parent,
 
 struct p9_node *p9_node_get(struct p9_tree *tree, struct p9_node *parent, const char *name)
 {
-    struct p9_node *node = p9_node_find(tree, parent, name);
+    struct p9_node *node = find(tree, parent, name);
 
     if (node)
         return p9_node_ref(node);
@@ -82,7 +82,7 @@ void p9_node_put(struct p9_tree *tree, struct p9_node *node)
 
 void p9_node_unlinked(struct p9_tree *tree, const struct p9_node *parent, const char *name)
 {
-    struct p9_node *node = p9_node_find(tree, parent, name);
+    struct p9_node *node = find(tree, parent, name);
 
     if (!node)
         return;
@@ -101,7 +101,7 @@ static bool is_below(const struct p9_node *node, const struct p9_node *above)
 void p9_node_renamed(struct p9_tree *tree, const struct p9_node *from, const char *name,
                      struct p9_node *to, const char *new_name)
 {
-    struct p9_node *node = p9_node_find(tree, from, name), *old_parent;
+    struct p9_node *node = find(tree, from, name), *old_parent;
     char *copy;
 
     if (from == to && !strcmp(name, new_name))

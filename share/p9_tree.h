@@ -48,7 +48,6 @@ void p9_tree_clear(struct p9_tree *tree);
 
 /* The node of that name, made if need be, with a reference for the caller. NULL: no memory. */
 struct p9_node *p9_node_get(struct p9_tree *tree, struct p9_node *parent, const char *name);
-struct p9_node *p9_node_find(struct p9_tree *tree, const struct p9_node *parent, const char *name);
 void p9_node_put(struct p9_tree *tree, struct p9_node *node);
 
 static inline struct p9_node *p9_node_ref(struct p9_node *node)

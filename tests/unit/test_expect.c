@@ -72,6 +72,11 @@ static void test_nearest(void)
     CHECK_EQ(nearest_distance("kitten", 6, "sitting", 7), 3);
     CHECK_EQ(strcmp(nearest_name("krenel", 6, names, 3), "kernel"), 0);
     CHECK_EQ(strcmp(nearest_name("", 0, names, 3), "m"), 0);
+    CHECK_EQ(strcmp(nearest_hint("nitrd", 5, names, 3, "-", "=").text,
+                    "; did you mean -initrd=?"), 0);
+    CHECK_EQ(strcmp(nearest_hint("rnel", 4, names, 3, "", "").text, "; did you mean kernel?"), 0);
+    CHECK_EQ(strlen(nearest_hint("", 0, names, 3, "", "").text), 0);
+    CHECK_EQ(strlen(nearest_hint("disk", 4, names, 3, "", "").text), 0);
 }
 
 int main(void)
