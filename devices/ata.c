@@ -1,32 +1,16 @@
 /*
- * Commands of an ATA disk, and those that a CD-ROM has, too.
+ * Commands of an ATA disk, and those that a CD-ROM has, too: the table, and those that move no data
+ * but what the drive says of itself.
  *
- * Reference: ATA/ATAPI-6 (T13/1410D), 8 (commands); ATA8-ACS for DATA SET MANAGEMENT; ATA-1 for CHS
- *            translation and the older codes of the power commands.
+ * Reference: ATA/ATAPI-6 (T13/1410D), 8 (commands); ATA-1 for the older codes of power commands.
  * Modelled:  the general and 48-bit feature sets, power management, write cache, look-ahead,
  *            READ NATIVE MAX ADDRESS, TRIM.
  * Not:       SMART, security, host protected area (SET MAX), APM, queued commands, microcode: they
  *            are aborted and IDENTIFY DEVICE does not announce them.
- *
- * A read goes: read_more() asks the medium for a chunk, read_done() passes it to the guest,
- * ata_read_sent() goes on; a write the other way round. Of a chunk that fails, ide_io.c finds out
- * how much is good: that much is moved, and the error is reported with the sector's address.
  */
-#include <errno.h>
-
-#include "devices/ide_drive.h"
+#include "devices/ata.h"
 
 /* --- Commands' properties ----------------------------------------------- */
-
-enum {
-    EXT = 1,      /* 48-bit registers */
-    DMA = 2,
-    MULTIPLE = 4, /* PIO by blocks */
-    FUA = 8,
-    DISK = 16,    /* for disks */
-    CDROM = 32,   /* for CD-ROMs */
-    BOTH = DISK | CDROM,
-};
 
 struct command {
     void (*run)(struct ide_drive *drive);
@@ -34,317 +18,6 @@ struct command {
 };
 
 enum { MODE_PIO_MAX = 4, MODE_MWDMA_MAX = 2, MODE_UDMA_MAX = 5 };
-
-#define POWER_STANDBY 0x00
-#define POWER_IDLE    0x80
-#define POWER_ACTIVE  0xff
-
-/* --- Addresses ---------------------------------------------------------- */
-
-static uint64_t sector_count(const struct ide_drive *drive)
-{
-    return drive->medium->size / BLOCK_SECTOR;
-}
-
-static uint64_t lba48(const struct ide_drive *drive)
-{
-    uint64_t low = drive->reg[IDE_LBA_LOW] | drive->reg[IDE_LBA_MID] << 8 |
-                   (uint64_t)drive->reg[IDE_LBA_HIGH] << 16;
-    uint64_t high = drive->hob[IDE_LBA_LOW] | drive->hob[IDE_LBA_MID] << 8 |
-                    (uint64_t)drive->hob[IDE_LBA_HIGH] << 16;
-
-    return low | high << 24;
-}
-
-static uint64_t lba28(const struct ide_drive *drive)
-{
-    uint32_t low = drive->reg[IDE_LBA_LOW], device = drive->reg[IDE_DEVICE] & 0x0f;
-    uint32_t high = drive->reg[IDE_LBA_MID] | drive->reg[IDE_LBA_HIGH] << 8;
-
-    if (drive->reg[IDE_DEVICE] & DEVICE_LBA)
-        return low | high << 8 | device << 24;
-    if (!low || low > drive->ata.sectors || device >= drive->ata.heads)
-        return UINT64_MAX; /* there is no such sector */
-    return ((uint64_t)high * drive->ata.heads + device) * drive->ata.sectors + low - 1;
-}
-
-static void put_lba48(struct ide_drive *drive, uint64_t lba)
-{
-    for (unsigned i = 0; i < 3; i++) {
-        drive->reg[IDE_LBA_LOW + i] = lba >> 8 * i & 0xff;
-        drive->hob[IDE_LBA_LOW + i] = lba >> (24 + 8 * i) & 0xff;
-    }
-}
-
-static void put_lba28(struct ide_drive *drive, uint32_t lba)
-{
-    uint32_t device = lba >> 24;
-
-    if (!(drive->reg[IDE_DEVICE] & DEVICE_LBA)) {
-        uint32_t track = lba / drive->ata.sectors, cylinder = track / drive->ata.heads;
-
-        device = track % drive->ata.heads;
-        lba = (lba % drive->ata.sectors + 1) | cylinder << 8;
-    }
-    for (unsigned i = 0; i < 3; i++)
-        drive->reg[IDE_LBA_LOW + i] = lba >> 8 * i & 0xff;
-    drive->reg[IDE_DEVICE] = (drive->reg[IDE_DEVICE] & 0xf0) | (device & 0x0f);
-}
-
-static void fail_at(struct ide_drive *drive, uint64_t lba, uint8_t error)
-{
-    if (drive->ata.flags & EXT)
-        put_lba48(drive, lba);
-    else
-        put_lba28(drive, lba & UINT32_MAX);
-    ide_fail(drive, error);
-}
-
-/* Takes the range of the command; false: it has failed. */
-static bool take_range(struct ide_drive *drive)
-{
-    struct ata_state *ata = &drive->ata;
-    uint32_t count = drive->reg[IDE_COUNT];
-
-    if (ata->flags & EXT) {
-        ata->lba = lba48(drive);
-        count |= (uint32_t)drive->hob[IDE_COUNT] << 8;
-        ata->left = count ? count : 0x10000;
-    } else {
-        ata->lba = lba28(drive);
-        ata->left = count ? count : 0x100;
-    }
-    ata->power = POWER_ACTIVE;
-    if (ata->lba < sector_count(drive) && ata->left <= sector_count(drive) - ata->lba)
-        return true;
-    ide_fail(drive, ERROR_IDNF);
-    return false;
-}
-
-/* --- Reading and writing ------------------------------------------------ */
-
-/* Sectors of a PIO block. */
-static uint32_t block_sectors(const struct ide_drive *drive)
-{
-    return drive->ata.flags & MULTIPLE ? drive->ata.multiple : 1;
-}
-
-static uint32_t block_bytes(const struct ide_drive *drive)
-{
-    return block_sectors(drive) * BLOCK_SECTOR;
-}
-
-static bool may_start(struct ide_drive *drive)
-{
-    drive->dma = drive->ata.flags & DMA;
-    if (drive->ata.flags & MULTIPLE && !drive->ata.multiple) {
-        ide_fail(drive, ERROR_ABRT);
-        return false;
-    }
-    return take_range(drive);
-}
-
-static void next_chunk(struct ide_drive *drive)
-{
-    struct ata_state *ata = &drive->ata;
-
-    ata->chunk = ata->left < IDE_CHUNK / BLOCK_SECTOR ? ata->left : IDE_CHUNK / BLOCK_SECTOR;
-}
-
-static void advance(struct ide_drive *drive, uint32_t sectors)
-{
-    drive->ata.lba += sectors;
-    drive->ata.left -= sectors;
-}
-
-static void read_more(struct ide_drive *drive);
-
-/* What is good before a bad sector is sent first; by PIO in whole blocks only. */
-static void read_done(struct ide_drive *drive, uint32_t good, int err)
-{
-    struct ata_state *ata = &drive->ata;
-    uint32_t sectors = good / BLOCK_SECTOR;
-
-    if (err && !drive->dma)
-        sectors -= sectors % block_sectors(drive);
-    if (err && !sectors) {
-        fail_at(drive, ata->lba + good / BLOCK_SECTOR, ERROR_UNC);
-        return;
-    }
-    ata->chunk = sectors;
-    ide_transfer_in(drive, sectors * BLOCK_SECTOR, block_bytes(drive), IDE_NEXT_ATA_READ);
-}
-
-static void read_more(struct ide_drive *drive)
-{
-    next_chunk(drive);
-    ide_io_submit(drive, BLOCK_READ, drive->ata.lba * BLOCK_SECTOR,
-                  drive->ata.chunk * BLOCK_SECTOR, 0, BLOCK_SECTOR, read_done);
-}
-
-/* The interrupt of a PIO read's last block was the last one. */
-void ata_read_sent(struct ide_drive *drive)
-{
-    advance(drive, drive->ata.chunk);
-    if (drive->ata.left)
-        read_more(drive);
-    else if (drive->dma)
-        ide_finish(drive);
-    else
-        drive->status = STATUS_RDY | STATUS_DSC;
-}
-
-static void read_sectors(struct ide_drive *drive)
-{
-    if (may_start(drive))
-        read_more(drive);
-}
-
-static void verify_more(struct ide_drive *drive);
-
-static void verify_done(struct ide_drive *drive, uint32_t good, int err)
-{
-    if (err) {
-        fail_at(drive, drive->ata.lba + good / BLOCK_SECTOR, ERROR_UNC);
-        return;
-    }
-    advance(drive, drive->ata.chunk);
-    if (drive->ata.left)
-        verify_more(drive);
-    else
-        ide_finish(drive);
-}
-
-static void verify_more(struct ide_drive *drive)
-{
-    next_chunk(drive);
-    ide_io_submit(drive, BLOCK_READ, drive->ata.lba * BLOCK_SECTOR,
-                  drive->ata.chunk * BLOCK_SECTOR, 0, BLOCK_SECTOR, verify_done);
-}
-
-static void verify_sectors(struct ide_drive *drive)
-{
-    if (may_start(drive))
-        verify_more(drive);
-}
-
-static void flush_done(struct ide_drive *drive, uint32_t good, int err)
-{
-    (void)good;
-    if (err)
-        ide_fail(drive, ERROR_ABRT);
-    else
-        ide_finish(drive);
-}
-
-static void flush_cache(struct ide_drive *drive)
-{
-    ide_io_submit(drive, BLOCK_FLUSH, 0, 0, 0, 0, flush_done);
-}
-
-static void write_more(struct ide_drive *drive, bool first)
-{
-    next_chunk(drive);
-    ide_transfer_out(drive, drive->ata.chunk * BLOCK_SECTOR, block_bytes(drive), !first,
-                     IDE_NEXT_ATA_WRITE);
-}
-
-static void write_done(struct ide_drive *drive, uint32_t good, int err)
-{
-    struct ata_state *ata = &drive->ata;
-
-    if (err) {
-        fail_at(drive, ata->lba + good / BLOCK_SECTOR, ERROR_ABRT);
-        return;
-    }
-    advance(drive, ata->chunk);
-    if (ata->left)
-        write_more(drive, false);
-    else if (ata->flags & FUA || !ata->write_cache)
-        flush_cache(drive);
-    else
-        ide_finish(drive);
-}
-
-void ata_write_taken(struct ide_drive *drive)
-{
-    ide_io_submit(drive, BLOCK_WRITE, drive->ata.lba * BLOCK_SECTOR,
-                  drive->ata.chunk * BLOCK_SECTOR, 0, BLOCK_SECTOR, write_done);
-}
-
-static void write_sectors(struct ide_drive *drive)
-{
-    if (drive->medium->readonly)
-        ide_fail(drive, ERROR_ABRT);
-    else if (may_start(drive))
-        write_more(drive, true);
-}
-
-/* --- TRIM --------------------------------------------------------------- */
-
-static uint64_t get64(const uint8_t *at)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < 8; i++)
-        value |= (uint64_t)at[i] << 8 * i;
-    return value;
-}
-
-static void trim_more(struct ide_drive *drive);
-
-/* It is a hint: a medium that cannot do it may say so. */
-static void trim_done(struct ide_drive *drive, uint32_t good, int err)
-{
-    (void)good;
-    if (err && err != -EOPNOTSUPP)
-        ide_fail(drive, ERROR_ABRT);
-    else
-        trim_more(drive);
-}
-
-/* Entries are 48 bits of address and 16 of length; one of length 0 is empty. They are in the
- * buffer, which a discard does not touch. */
-static void trim_more(struct ide_drive *drive)
-{
-    struct ata_state *ata = &drive->ata;
-
-    while (ata->trim_at < drive->transfer.size) {
-        uint64_t entry = get64(drive->channel->buffer + ata->trim_at);
-        uint64_t lba = entry & 0xffffffffffff, count = entry >> 48;
-
-        ata->trim_at += 8;
-        if (!count)
-            continue;
-        if (lba >= sector_count(drive) || count > sector_count(drive) - lba) {
-            ide_fail(drive, ERROR_IDNF | ERROR_ABRT);
-            return;
-        }
-        ide_io_submit(drive, BLOCK_DISCARD, lba * BLOCK_SECTOR, (uint32_t)count * BLOCK_SECTOR, 0,
-                      0, trim_done);
-        return;
-    }
-    ide_finish(drive);
-}
-
-void ata_trim_taken(struct ide_drive *drive)
-{
-    drive->ata.trim_at = 0;
-    trim_more(drive);
-}
-
-static void data_set_management(struct ide_drive *drive)
-{
-    uint32_t blocks = drive->reg[IDE_COUNT] | (uint32_t)drive->hob[IDE_COUNT] << 8;
-
-    if (drive->reg[IDE_FEATURE] != 1 || !blocks || blocks > ATA_TRIM_BLOCKS_MAX ||
-        drive->medium->readonly) {
-        ide_fail(drive, ERROR_ABRT);
-        return;
-    }
-    drive->dma = true;
-    ide_transfer_out(drive, blocks * BLOCK_SECTOR, BLOCK_SECTOR, false, IDE_NEXT_ATA_TRIM);
-}
 
 /* --- IDENTIFY ----------------------------------------------------------- */
 
@@ -414,7 +87,7 @@ static void set_features(struct ide_drive *drive)
 
     if (feature == 0x82 && !drive->cdrom) {
         drive->ata.write_cache = false;
-        flush_cache(drive);
+        ata_flush_cache(drive);
     } else if ((drive->cdrom && feature != 0x03) || !set_feature(drive, feature)) {
         ide_fail(drive, ERROR_ABRT);
     } else {
@@ -446,29 +119,9 @@ static void init_parameters(struct ide_drive *drive)
     ide_finish(drive);
 }
 
-static void native_max(struct ide_drive *drive)
-{
-    uint64_t last = sector_count(drive) - 1;
-
-    if (drive->ata.flags & EXT)
-        put_lba48(drive, last);
-    else
-        put_lba28(drive, last < ATA_LBA28_LIMIT ? (uint32_t)last : ATA_LBA28_LIMIT);
-    ide_finish(drive);
-}
-
 static void succeed(struct ide_drive *drive)
 {
     ide_finish(drive);
-}
-
-/* SEEK: the address must be there. */
-static void seek(struct ide_drive *drive)
-{
-    if (lba28(drive) < sector_count(drive))
-        ide_finish(drive);
-    else
-        ide_fail(drive, ERROR_IDNF);
 }
 
 static void diagnostic(struct ide_drive *drive)
@@ -488,7 +141,7 @@ static void read_or_sign(struct ide_drive *drive)
         ide_sign(drive);
         ide_fail(drive, ERROR_ABRT);
     } else {
-        read_sectors(drive);
+        ata_read_sectors(drive);
     }
 }
 
@@ -501,7 +154,7 @@ static void rest(struct ide_drive *drive, uint8_t power)
     if (drive->cdrom || power != POWER_STANDBY)
         ide_finish(drive);
     else
-        flush_cache(drive);
+        ata_flush_cache(drive);
 }
 
 static void standby(struct ide_drive *drive)
@@ -530,25 +183,25 @@ static void check_power(struct ide_drive *drive)
 
 /* clang-format off */
 static const struct command commands[256] = {
-    [0x06] = { data_set_management, DISK | EXT | DMA },
+    [0x06] = { ata_data_set_management, DISK | EXT | DMA },
     [0x08] = { device_reset, CDROM },
     [0x10 ... 0x1f] = { succeed, DISK }, /* RECALIBRATE */
     [0x20] = { read_or_sign, BOTH },
-    [0x21] = { read_sectors, DISK },
-    [0x24] = { read_sectors, DISK | EXT },
-    [0x25] = { read_sectors, DISK | EXT | DMA },
-    [0x27] = { native_max, DISK | EXT },
-    [0x29] = { read_sectors, DISK | EXT | MULTIPLE },
-    [0x30] = { write_sectors, DISK },
-    [0x31] = { write_sectors, DISK },
-    [0x34] = { write_sectors, DISK | EXT },
-    [0x35] = { write_sectors, DISK | EXT | DMA },
-    [0x39] = { write_sectors, DISK | EXT | MULTIPLE },
-    [0x3d] = { write_sectors, DISK | EXT | DMA | FUA },
-    [0x40] = { verify_sectors, DISK },
-    [0x41] = { verify_sectors, DISK },
-    [0x42] = { verify_sectors, DISK | EXT },
-    [0x70 ... 0x7f] = { seek, DISK },
+    [0x21] = { ata_read_sectors, DISK },
+    [0x24] = { ata_read_sectors, DISK | EXT },
+    [0x25] = { ata_read_sectors, DISK | EXT | DMA },
+    [0x27] = { ata_native_max, DISK | EXT },
+    [0x29] = { ata_read_sectors, DISK | EXT | MULTIPLE },
+    [0x30] = { ata_write_sectors, DISK },
+    [0x31] = { ata_write_sectors, DISK },
+    [0x34] = { ata_write_sectors, DISK | EXT },
+    [0x35] = { ata_write_sectors, DISK | EXT | DMA },
+    [0x39] = { ata_write_sectors, DISK | EXT | MULTIPLE },
+    [0x3d] = { ata_write_sectors, DISK | EXT | DMA | FUA },
+    [0x40] = { ata_verify_sectors, DISK },
+    [0x41] = { ata_verify_sectors, DISK },
+    [0x42] = { ata_verify_sectors, DISK | EXT },
+    [0x70 ... 0x7f] = { ata_seek, DISK },
     [0x90] = { diagnostic, BOTH },
     [0x91] = { init_parameters, DISK },
     [0x94] = { standby, BOTH },
@@ -559,25 +212,25 @@ static const struct command commands[256] = {
     [0x99] = { sleep_now, BOTH },
     [0xa0] = { atapi_packet, CDROM },
     [0xa1] = { identify_packet, CDROM },
-    [0xc4] = { read_sectors, DISK | MULTIPLE },
-    [0xc5] = { write_sectors, DISK | MULTIPLE },
+    [0xc4] = { ata_read_sectors, DISK | MULTIPLE },
+    [0xc5] = { ata_write_sectors, DISK | MULTIPLE },
     [0xc6] = { set_multiple, DISK },
-    [0xc8] = { read_sectors, DISK | DMA },
-    [0xc9] = { read_sectors, DISK | DMA },
-    [0xca] = { write_sectors, DISK | DMA },
-    [0xcb] = { write_sectors, DISK | DMA },
-    [0xce] = { write_sectors, DISK | EXT | MULTIPLE | FUA },
+    [0xc8] = { ata_read_sectors, DISK | DMA },
+    [0xc9] = { ata_read_sectors, DISK | DMA },
+    [0xca] = { ata_write_sectors, DISK | DMA },
+    [0xcb] = { ata_write_sectors, DISK | DMA },
+    [0xce] = { ata_write_sectors, DISK | EXT | MULTIPLE | FUA },
     [0xe0] = { standby, BOTH },
     [0xe1] = { idle, BOTH },
     [0xe2] = { standby, BOTH },
     [0xe3] = { idle, BOTH },
     [0xe5] = { check_power, BOTH },
     [0xe6] = { sleep_now, BOTH },
-    [0xe7] = { flush_cache, DISK },
-    [0xea] = { flush_cache, DISK | EXT },
+    [0xe7] = { ata_flush_cache, DISK },
+    [0xea] = { ata_flush_cache, DISK | EXT },
     [0xec] = { identify, BOTH },
     [0xef] = { set_features, BOTH },
-    [0xf8] = { native_max, DISK },
+    [0xf8] = { ata_native_max, DISK },
 };
 /* clang-format on */
 

@@ -36,7 +36,7 @@ static void set_sense(struct ide_drive *drive, uint8_t key, uint16_t sense)
     drive->atapi.ascq = sense & 0xff;
 }
 
-void atapi_good(struct ide_drive *drive)
+static void succeed(struct ide_drive *drive)
 {
     end(drive);
     ide_finish(drive);
@@ -69,7 +69,7 @@ static uint32_t block_limit(const struct ide_drive *drive)
 
 void atapi_reply_sent(struct ide_drive *drive)
 {
-    atapi_good(drive);
+    succeed(drive);
 }
 
 void atapi_reply(struct ide_drive *drive, uint32_t size, uint32_t allocation)
@@ -79,7 +79,7 @@ void atapi_reply(struct ide_drive *drive, uint32_t size, uint32_t allocation)
     if (part)
         ide_transfer_in(drive, part, drive->atapi.limit, IDE_NEXT_ATAPI_REPLY);
     else
-        atapi_good(drive);
+        succeed(drive);
 }
 
 /* --- The disc ----------------------------------------------------------- */
@@ -101,7 +101,7 @@ static bool is_ready(struct ide_drive *drive)
 static void test_ready(struct ide_drive *drive)
 {
     if (is_ready(drive))
-        atapi_good(drive);
+        succeed(drive);
 }
 
 static void read_capacity(struct ide_drive *drive)
@@ -175,7 +175,7 @@ void atapi_read_sent(struct ide_drive *drive)
     if (atapi->left)
         read_more(drive);
     else
-        atapi_good(drive);
+        succeed(drive);
 }
 
 static void read_range(struct ide_drive *drive, uint32_t lba, uint32_t count, uint16_t frame)
@@ -193,7 +193,7 @@ static void read_range(struct ide_drive *drive, uint32_t lba, uint32_t count, ui
     if (count)
         read_more(drive);
     else
-        atapi_good(drive);
+        succeed(drive);
 }
 
 static void read_10(struct ide_drive *drive)
@@ -214,7 +214,7 @@ static void read_12(struct ide_drive *drive)
 static void read_parts(struct ide_drive *drive, uint32_t lba, uint32_t count, uint8_t parts)
 {
     switch (parts & 0xf8) {
-    case 0x00: atapi_good(drive); break;
+    case 0x00: succeed(drive); break;
     case 0x10: read_range(drive, lba, count, ATAPI_SECTOR); break;
     case 0xf8: read_range(drive, lba, count, FRAME_RAW); break;
     default: atapi_fail(drive, SENSE_ILLEGAL, ASC_BAD_FIELD);
@@ -248,7 +248,7 @@ static void read_cd_msf(struct ide_drive *drive)
 static void seek(struct ide_drive *drive)
 {
     if (atapi_get32(drive->atapi.packet + 2) < atapi_sectors(drive))
-        atapi_good(drive);
+        succeed(drive);
     else
         atapi_fail(drive, SENSE_ILLEGAL, ASC_OUT_OF_RANGE);
 }
@@ -287,13 +287,13 @@ static void start_stop(struct ide_drive *drive)
     }
     if (what >= 2)
         move_tray(drive, what == 2);
-    atapi_good(drive);
+    succeed(drive);
 }
 
 static void prevent_allow(struct ide_drive *drive)
 {
     set_locked(drive, drive->atapi.packet[4] & 1);
-    atapi_good(drive);
+    succeed(drive);
 }
 
 /* The host put in a disc, which closes the tray, or took it away. */
@@ -372,8 +372,8 @@ static const struct packet packets[256] = {
     [0x25] = { read_capacity, ATTENTIVE | DISC },
     [0x28] = { read_10, ATTENTIVE | DISC },
     [0x2b] = { seek, ATTENTIVE | DISC },
-    [0x2f] = { atapi_good, ATTENTIVE | DISC }, /* VERIFY */
-    [0x35] = { atapi_good, ATTENTIVE | DISC }, /* SYNCHRONIZE CACHE */
+    [0x2f] = { succeed, ATTENTIVE | DISC }, /* VERIFY */
+    [0x35] = { succeed, ATTENTIVE | DISC }, /* SYNCHRONIZE CACHE */
     [0x43] = { atapi_read_toc, ATTENTIVE | DISC },
     [0x46] = { atapi_get_configuration, 0 },
     [0x4a] = { atapi_get_event, 0 },
@@ -383,7 +383,7 @@ static const struct packet packets[256] = {
     [0xa8] = { read_12, ATTENTIVE | DISC },
     [0xad] = { atapi_dvd_structure, ATTENTIVE },
     [0xb9] = { read_cd_msf, ATTENTIVE | DISC },
-    [0xbb] = { atapi_good, ATTENTIVE }, /* SET CD SPEED */
+    [0xbb] = { succeed, ATTENTIVE }, /* SET CD SPEED */
     [0xbd] = { atapi_mechanism_status, 0 },
     [0xbe] = { read_cd, ATTENTIVE | DISC },
 };

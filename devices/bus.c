@@ -53,7 +53,7 @@ static unsigned lower_bound(const struct bus *bus, uint64_t addr)
 }
 
 /* Most accesses are to where the one before was. */
-static const struct window *find(struct bus *bus, uint64_t addr)
+static inline const struct window *find(struct bus *bus, uint64_t addr)
 {
     unsigned i = bus->last;
 

@@ -294,7 +294,7 @@ static void reset_registers(struct e1000 *dev)
     *e1000_reg(dev, RA + 4) = mac[4] | (uint32_t)mac[5] << 8 | RAH_VALID;
     dev->wire = (struct microwire){ .data_out = true };
     dev->asserted_ns = 0;
-    e1000_ring_reset(dev);
+    e1000_transmit_reset(dev);
     update_pin(dev);
     if (dev->rx_waits) /* dropped, then */
         dev->config.cable->ready(dev->config.cable->host);

@@ -1,4 +1,4 @@
-/* The 82540EM's registers and state, for its two files, e1000.c and e1000_ring.c. */
+/* The 82540EM's registers and state, for its files: e1000.c and those of its rings. */
 #ifndef DEVICES_E1000_STATE_H
 #define DEVICES_E1000_STATE_H
 
@@ -103,9 +103,11 @@ static inline uint32_t *e1000_reg(struct e1000 *dev, unsigned offset)
 void e1000_cause(struct e1000 *dev, uint32_t causes);
 void e1000_count(struct e1000 *dev, unsigned statistic, uint64_t n);
 
-/* e1000_ring.c */
+/* e1000_transmit.c: sends what descriptors hold until none is left or the cable takes no more. */
 void e1000_transmit(struct e1000 *dev);
-void e1000_ring_reset(struct e1000 *dev);
+void e1000_transmit_reset(struct e1000 *dev);
+
+/* e1000_receive.c: struct netdev's receive; false: no buffers, the frame is offered again. */
 bool e1000_receive(void *chip, const uint8_t *frame, size_t size,
                    const struct netdev_offload *offload);
 

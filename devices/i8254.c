@@ -274,10 +274,10 @@ static void pulse(void *dev)
 }
 
 /* Tells the guest of edges that have come since the last call. */
-static void deliver(struct i8254 *pit)
+static void deliver(struct i8254 *pit, uint64_t now)
 {
     struct channel *ch = &pit->channel[0];
-    uint64_t ticks = new_edges(ch, now_tick(pit));
+    uint64_t ticks = new_edges(ch, now);
 
     if (ticks && is_periodic(ch))
         owed_deliver(&pit->owed, ticks, period_ns(ch));
@@ -289,7 +289,7 @@ static void edge_fire(void *dev)
 {
     struct i8254 *pit = dev;
 
-    deliver(pit);
+    deliver(pit, now_tick(pit));
     arm_edge(pit);
 }
 
@@ -304,7 +304,7 @@ static uint64_t bring_up(struct i8254 *pit, unsigned n)
     uint64_t now = now_tick(pit);
 
     if (n == 0)
-        deliver(pit);
+        deliver(pit, now);
     settle(&pit->channel[n], now);
     return now;
 }
@@ -421,7 +421,6 @@ static uint8_t latched_byte(struct channel *ch)
 static uint8_t channel_read(struct i8254 *pit, unsigned n)
 {
     struct channel *ch = &pit->channel[n];
-    uint64_t now = bring_up(pit, n);
     bool high = ch->rw == RW_HIGH || (ch->rw == RW_BOTH && ch->read_high);
     uint16_t value;
 
@@ -431,7 +430,7 @@ static uint8_t channel_read(struct i8254 *pit, unsigned n)
     }
     if (ch->latched)
         return latched_byte(ch);
-    value = counter(ch, now);
+    value = counter(ch, bring_up(pit, n));
     ch->read_high = ch->rw == RW_BOTH && !ch->read_high;
     return high ? value >> 8 : value;
 }

@@ -6,7 +6,7 @@
  *   ide_dma.c  the bus master: PRD tables, guest memory
  *   ide_io.c   requests to the medium (by blockio.h)
  *   ide_snapshot.c
- *   ata.c, ata_identify.c  commands of a disk (and those that every drive has)
+ *   ata.c, ata_data.c, ata_identify.c  commands of a disk (and those that every drive has)
  *   atapi.c, atapi_info.c  commands of a CD-ROM
  *
  * A command runs like this; the names are the functions that go on:
@@ -102,7 +102,7 @@ struct ide_transfer {
 struct ata_state {
     uint64_t lba;
     uint32_t left, chunk; /* sectors: of the command, of the request */
-    uint32_t flags;       /* of the command (ata.c) */
+    uint32_t flags;       /* of the command (ata.h) */
     uint32_t trim_at;
     uint8_t heads, sectors; /* the translation of CHS addresses */
     uint8_t multiple;       /* sectors of a block of READ MULTIPLE; 0: off */
@@ -254,8 +254,7 @@ void atapi_dma_failed(struct ide_drive *drive);
 void atapi_changed(void *drive);
 void atapi_eject_request(void *drive);
 
-/* The packet command is over: well, or with a sense key and additional sense (code, qualifier). */
-void atapi_good(struct ide_drive *drive);
+/* The packet command is over, with a sense key and additional sense (code, qualifier). */
 void atapi_fail(struct ide_drive *drive, uint8_t key, uint16_t sense);
 /* size bytes of the buffer are the answer, of which the guest wants at most `allocation`. */
 void atapi_reply(struct ide_drive *drive, uint32_t size, uint32_t allocation);
@@ -324,7 +323,7 @@ static inline void atapi_put_msf(uint8_t *at, uint32_t lba)
 
 /* --- atapi_info.c: commands that answer with a description -------------- */
 
-/* Each takes its packet from the drive and ends in atapi_good(), atapi_fail() or an answer. */
+/* Each takes its packet from the drive and ends in atapi_fail() or an answer. */
 void atapi_inquiry(struct ide_drive *drive);
 void atapi_mode_sense(struct ide_drive *drive);
 void atapi_read_toc(struct ide_drive *drive);

@@ -79,6 +79,8 @@ struct mc146818 {
     uint8_t weekday;    /* guest's weekday minus the calendar's, modulo 7 */
     uint8_t index;
     uint8_t reg[REG_COUNT];
+    int64_t second;     /* the calendar's: a guest reads all of it */
+    struct tm calendar; /* that second, UTC */
 };
 
 /* --- Behaviour: the time ------------------------------------------------ */
@@ -134,27 +136,29 @@ static unsigned unpack_hours(const struct mc146818 *rtc, uint8_t value)
     return from_format(rtc, value & ~HOURS_PM) % 12 + (value & HOURS_PM ? 12 : 0);
 }
 
-static void broken_down(int64_t ns, struct tm *tm)
+static const struct tm *calendar(struct mc146818 *rtc, int64_t ns)
 {
     time_t seconds = seconds_of(ns);
 
-    gmtime_r(&seconds, tm);
+    if (seconds != rtc->second || !rtc->calendar.tm_mday)
+        gmtime_r(&seconds, &rtc->calendar);
+    rtc->second = seconds;
+    return &rtc->calendar;
 }
 
 static uint8_t time_read(struct mc146818 *rtc, uint8_t index)
 {
-    struct tm tm;
+    const struct tm *tm = calendar(rtc, time_ns(rtc));
 
-    broken_down(time_ns(rtc), &tm);
     switch (index) {
-    case REG_SECONDS: return to_format(rtc, tm.tm_sec);
-    case REG_MINUTES: return to_format(rtc, tm.tm_min);
-    case REG_HOURS: return pack_hours(rtc, tm.tm_hour);
-    case REG_WEEKDAY: return to_format(rtc, (tm.tm_wday + rtc->weekday) % 7 + 1);
-    case REG_DAY: return to_format(rtc, tm.tm_mday);
-    case REG_MONTH: return to_format(rtc, tm.tm_mon + 1);
-    case REG_YEAR: return to_format(rtc, (tm.tm_year + 1900) % 100);
-    default: return to_format(rtc, (tm.tm_year + 1900) / 100);
+    case REG_SECONDS: return to_format(rtc, tm->tm_sec);
+    case REG_MINUTES: return to_format(rtc, tm->tm_min);
+    case REG_HOURS: return pack_hours(rtc, tm->tm_hour);
+    case REG_WEEKDAY: return to_format(rtc, (tm->tm_wday + rtc->weekday) % 7 + 1);
+    case REG_DAY: return to_format(rtc, tm->tm_mday);
+    case REG_MONTH: return to_format(rtc, tm->tm_mon + 1);
+    case REG_YEAR: return to_format(rtc, (tm->tm_year + 1900) % 100);
+    default: return to_format(rtc, (tm->tm_year + 1900) / 100);
     }
 }
 
@@ -177,9 +181,8 @@ static void time_set(struct mc146818 *rtc, struct tm *tm)
 static void time_write(struct mc146818 *rtc, uint8_t index, uint8_t value)
 {
     unsigned n = from_format(rtc, value);
-    struct tm tm;
+    struct tm tm = *calendar(rtc, time_ns(rtc));
 
-    broken_down(time_ns(rtc), &tm);
     switch (index) {
     case REG_SECONDS: tm.tm_sec = n; break;
     case REG_MINUTES: tm.tm_min = n; break;

@@ -30,6 +30,7 @@
 #include "base/snap.h"
 #include "devices/bus.h"
 #include "devices/chardev.h"
+#include "devices/ns16550_fifo.h"
 #include "devices/outbuf.h"
 
 /* --- Registers ---------------------------------------------------------- */
@@ -67,10 +68,7 @@ enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_S
 #define MCR_LOOP 0x10
 #define MCR_MASK 0x1f
 
-#define LSR_DR    0x01
-#define LSR_OE    0x02
-#define LSR_BI    0x10
-#define LSR_ERROR 0x1e /* overrun, parity, framing, break */
+#define LSR_DR    0x01 /* its errors: ns16550_fifo.h */
 #define LSR_THRE  0x20
 #define LSR_TEMT  0x40
 #define LSR_FIFO  0x80 /* an error is somewhere in the FIFO */
@@ -82,7 +80,6 @@ enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_S
 #define MSR_TERI   0x04
 #define MSR_DELTAS 0x0f
 
-#define FIFO_SIZE     16
 #define BASE_BAUD     115200
 #define TIMEOUT_CHARS 4
 #define POLLS         64 /* LSR reads in a row: the guest waits for a byte */
@@ -94,10 +91,8 @@ struct ns16550 {
     struct outbuf out;
     struct timer timeout, more;
     uint8_t ier, fcr, lcr, mcr, msr, scr;
-    uint8_t errors;                 /* LSR_ERROR bits of the byte at the top, and overrun */
     uint16_t divisor;
-    uint8_t fifo[FIFO_SIZE], flags[FIFO_SIZE]; /* received; flags: LSR_BI */
-    uint8_t head, count;
+    struct ns16550_fifo fifo;
     bool thre_pending, timed_out;
     bool rts_used;                  /* RTS has been on since reset */
     bool carrier;
@@ -108,23 +103,18 @@ struct ns16550 {
 
 /* --- Behaviour: interrupts ---------------------------------------------- */
 
-static unsigned capacity(const struct ns16550 *uart)
-{
-    return uart->fcr & FCR_ENABLE ? FIFO_SIZE : 1;
-}
-
 static unsigned trigger(const struct ns16550 *uart)
 {
     static const uint8_t levels[] = { 1, 4, 8, 14 };
 
-    return uart->fcr & FCR_ENABLE ? levels[uart->fcr >> 6] : 1;
+    return uart->fifo.enabled ? levels[uart->fcr >> 6] : 1;
 }
 
 static uint8_t interrupt(const struct ns16550 *uart)
 {
-    if (uart->ier & IER_ELSI && uart->errors)
+    if (uart->ier & IER_ELSI && uart->fifo.errors)
         return IIR_LINE;
-    if (uart->ier & IER_ERBFI && uart->count >= trigger(uart))
+    if (uart->ier & IER_ERBFI && uart->fifo.count >= trigger(uart))
         return IIR_DATA;
     if (uart->ier & IER_ERBFI && uart->timed_out)
         return IIR_TIMEOUT;
@@ -165,7 +155,7 @@ static size_t line_window(void *dev)
 
     if (!listens(uart) || clock_now_ns(uart->config.clock) < uart->ready_ns)
         return 0;
-    return capacity(uart) - uart->count;
+    return ns16550_fifo_capacity(&uart->fifo) - uart->fifo.count;
 }
 
 /* The window may be open, now or when the line is free: the host hears of it from the run loop, not
@@ -196,7 +186,7 @@ static void restart_timeout(struct ns16550 *uart)
 {
     struct clock *clock = uart->config.clock;
 
-    if (!(uart->fcr & FCR_ENABLE) || !uart->count) {
+    if (!(uart->fcr & FCR_ENABLE) || !uart->fifo.count) {
         timer_cancel(&uart->timeout);
         return;
     }
@@ -217,35 +207,6 @@ static void timeout_fire(void *dev)
     update_irq(uart);
 }
 
-static void push(struct ns16550 *uart, uint8_t byte, uint8_t flags)
-{
-    unsigned at = (uart->head + uart->count) % FIFO_SIZE;
-
-    if (uart->count == capacity(uart)) {
-        uart->errors |= LSR_OE;
-        if (uart->fcr & FCR_ENABLE)
-            return; /* the FIFO keeps what it has; without it the new byte replaces the old */
-        at = uart->head;
-        uart->count = 0;
-    }
-    uart->fifo[at] = byte;
-    uart->flags[at] = flags;
-    if (!uart->count++)
-        uart->errors |= flags;
-}
-
-static uint8_t pop(struct ns16550 *uart)
-{
-    uint8_t byte = uart->fifo[uart->head];
-
-    if (!uart->count)
-        return byte;
-    uart->head = (uart->head + 1) % FIFO_SIZE;
-    if (--uart->count)
-        uart->errors |= uart->flags[uart->head];
-    return byte;
-}
-
 static void received(struct ns16550 *uart)
 {
     uart->timed_out = false;
@@ -258,9 +219,9 @@ static void line_receive(void *dev, const uint8_t *bytes, size_t size)
     struct ns16550 *uart = dev;
     uint64_t now = clock_now_ns(uart->config.clock);
 
-    BUG_ON(size > capacity(uart) - uart->count);
+    BUG_ON(size > ns16550_fifo_capacity(&uart->fifo) - uart->fifo.count);
     for (size_t i = 0; i < size; i++)
-        push(uart, bytes[i], 0);
+        ns16550_fifo_push(&uart->fifo, bytes[i], 0);
     uart->ready_ns = (uart->ready_ns > now ? uart->ready_ns : now) + size * char_ns(uart);
     expect_more(uart);
     received(uart);
@@ -272,14 +233,13 @@ static void line_break(void *dev)
 
     if (uart->mcr & MCR_LOOP)
         return;
-    push(uart, 0, LSR_BI);
+    ns16550_fifo_push(&uart->fifo, 0, LSR_BI);
     received(uart);
 }
 
 static void clear_received(struct ns16550 *uart)
 {
-    uart->head = uart->count = 0;
-    uart->errors &= LSR_OE;
+    ns16550_fifo_clear(&uart->fifo);
     uart->timed_out = false;
     timer_cancel(&uart->timeout);
 }
@@ -296,7 +256,7 @@ static void send(struct ns16550 *uart, uint8_t byte)
 {
     uart->thre_pending = false;
     if (uart->mcr & MCR_LOOP) {
-        push(uart, byte, 0);
+        ns16550_fifo_push(&uart->fifo, byte, 0);
         uart->timed_out = false;
         restart_timeout(uart);
     } else {
@@ -380,10 +340,10 @@ static const struct chardev_device line_ops = {
 
 static uint8_t rbr_read(struct ns16550 *uart)
 {
-    uint8_t byte = pop(uart);
+    uint8_t byte = ns16550_fifo_pop(&uart->fifo);
 
     received(uart);
-    if (!uart->count)
+    if (!uart->fifo.count)
         expect_more(uart);
     return byte;
 }
@@ -399,27 +359,18 @@ static uint8_t iir_read(struct ns16550 *uart)
     return iir | (uart->fcr & FCR_ENABLE ? IIR_FIFOS : 0);
 }
 
-static bool error_in_fifo(const struct ns16550 *uart)
-{
-    for (unsigned i = 0; i < uart->count; i++)
-        if (uart->flags[(uart->head + i) % FIFO_SIZE])
-            return true;
-    return false;
-}
-
 static uint8_t lsr_read(struct ns16550 *uart)
 {
-    uint8_t lsr = uart->errors | (uart->count ? LSR_DR : 0);
+    bool has_errors = ns16550_fifo_has_error(&uart->fifo);
+    uint8_t errors = ns16550_fifo_take_errors(&uart->fifo);
+    uint8_t lsr = errors | (uart->fifo.count ? LSR_DR : 0);
 
     if (is_thr_empty(uart))
         lsr |= LSR_THRE | LSR_TEMT;
-    if (uart->fcr & FCR_ENABLE && error_in_fifo(uart))
+    if (has_errors && uart->fifo.enabled)
         lsr |= LSR_FIFO;
-    if (uart->errors) {
-        uart->errors = 0;
-        uart->flags[uart->head] = 0;
+    if (errors)
         update_irq(uart);
-    }
     if (uart->polls < POLLS && ++uart->polls == POLLS)
         expect_more(uart);
     return lsr;
@@ -449,6 +400,7 @@ static void fcr_write(struct ns16550 *uart, uint8_t value)
     if ((value ^ uart->fcr) & FCR_ENABLE || value & FCR_CLEAR_RX)
         clear_received(uart);
     uart->fcr = value & FCR_ENABLE ? value & FCR_KEPT : 0;
+    uart->fifo.enabled = uart->fcr & FCR_ENABLE;
     update_irq(uart);
     expect_more(uart);
 }
@@ -463,7 +415,7 @@ static void lcr_write(struct ns16550 *uart, uint8_t value)
     if (!(uart->mcr & MCR_LOOP)) {
         chardev_send_break(uart->config.line, value & LCR_BREAK);
     } else if (value & LCR_BREAK) {
-        push(uart, 0, LSR_BI);
+        ns16550_fifo_push(&uart->fifo, 0, LSR_BI);
         received(uart);
     }
 }
@@ -541,7 +493,9 @@ void ns16550_reset(struct ns16550 *uart)
         lcr_write(uart, 0);
     clear_received(uart);
     timer_cancel(&uart->more);
-    uart->ier = uart->fcr = uart->lcr = uart->scr = uart->errors = uart->polls = 0;
+    uart->ier = uart->fcr = uart->lcr = uart->scr = uart->polls = 0;
+    uart->fifo.errors = 0;
+    uart->fifo.enabled = false;
     uart->divisor = 1;
     uart->thre_pending = uart->rts_used = false;
     uart->ready_ns = 0;
@@ -560,20 +514,13 @@ void ns16550_snapshot(struct ns16550 *uart, struct snap *snap)
     snap_u8(snap, &uart->mcr);
     snap_u8(snap, &uart->msr);
     snap_u8(snap, &uart->scr);
-    snap_u8(snap, &uart->errors);
     snap_bytes(snap, &uart->divisor, sizeof(uart->divisor));
-    snap_bytes(snap, uart->fifo, sizeof(uart->fifo));
-    snap_bytes(snap, uart->flags, sizeof(uart->flags));
-    snap_u8(snap, &uart->head);
-    snap_u8(snap, &uart->count);
+    ns16550_fifo_snapshot(&uart->fifo, snap);
     snap_u8(snap, &flags);
     snap_u8(snap, &uart->polls);
     snap_bytes(snap, &uart->ready_ns, sizeof(uart->ready_ns));
     if (!snap->loading)
         return;
-    uart->head %= FIFO_SIZE;
-    if (uart->count > capacity(uart))
-        uart->count = capacity(uart);
     uart->thre_pending = flags & 1;
     uart->timed_out = flags & 2;
     uart->rts_used = flags & 4;

@@ -104,7 +104,6 @@ struct virtio_blk {
     uint64_t at_once_left;  /* bytes, in this notification */
     bool writeback, starved;
     char serial[ID_SIZE + 1];
-    uint64_t requests, at_once;
 };
 
 /* --- Completing --------------------------------------------------------- */
@@ -178,7 +177,6 @@ static void submit(struct request *r, enum block_op op, uint64_t offset, uint64_
     };
     if (read && size <= blk->at_once_left && blockdev_try_now(blk->medium, &r->block)) {
         blk->at_once_left -= size;
-        blk->at_once++;
         complete(r, status_of(r->block.err));
         return;
     }
@@ -296,7 +294,6 @@ static bool begin(struct request *r)
     r->status = cut_status(&r->chain);
     r->written = 1;
     r->flush_after = false;
-    r->blk->requests++;
     start(r, &header);
     return true;
 }
@@ -498,10 +495,4 @@ void virtio_blk_snapshot(struct virtio_blk *blk, struct snap *snap)
     virtio_pci_snapshot(&blk->virtio, snap);
     if (snap->loading)
         choose_cache(blk);
-}
-
-void virtio_blk_stats(const struct virtio_blk *blk, struct virtio_blk_stats *stats)
-{
-    *stats = (struct virtio_blk_stats){ blk->virtio.function.kicks, blk->virtio.signals,
-                                        blk->requests, blk->at_once };
 }

@@ -20,11 +20,6 @@ struct virtio_blk_config {
     unsigned index;          /* for the serial number of a medium without one */
 };
 
-struct virtio_blk_stats {
-    uint64_t kicks, signals; /* notifications from the driver, interrupts to it */
-    uint64_t requests, at_once; /* those that were done without waiting, of all */
-};
-
 /* NULL with errno: ENOMEM, or pci_attach()'s error. */
 struct virtio_blk *virtio_blk_create(const struct virtio_blk_config *config);
 
@@ -32,7 +27,5 @@ struct virtio_blk *virtio_blk_create(const struct virtio_blk_config *config);
 void virtio_blk_destroy(struct virtio_blk *blk);
 void virtio_blk_reset(struct virtio_blk *blk);
 void virtio_blk_snapshot(struct virtio_blk *blk, struct snap *snap);
-
-void virtio_blk_stats(const struct virtio_blk *blk, struct virtio_blk_stats *stats);
 
 #endif

@@ -26,7 +26,6 @@ enum { ISR_QUEUE = 1, ISR_CONFIG = 2 };
 
 static void raise(struct virtio_pci *v, uint8_t why, uint16_t vector)
 {
-    v->signals++;
     if (pci_msix_on(&v->msix)) {
         pci_msix_send(&v->msix, vector);
         return;

@@ -115,7 +115,6 @@ struct virtio_pci {
     uint16_t config_vector, queue_vector[VIRTIO_PCI_QUEUES_MAX]; /* MSI-X's, or none */
     unsigned epoch;         /* counts resets */
     unsigned held, stale;   /* chains in flight of this epoch, and of those before */
-    uint64_t signals;       /* interrupts raised, also while the last one is not taken yet */
 };
 
 /* Puts the device on the bus. Fill config[] before the guest runs. 0, or pci_attach()'s error. */

@@ -230,7 +230,6 @@ static void test_cache(void)
 static void test_many(bool legacy)
 {
     static struct bench b;
-    struct virtio_blk_stats stats;
     uint16_t heads[40];
 
     open_bench(&b, legacy, false);
@@ -252,11 +251,7 @@ static void test_many(bool legacy)
         CHECK_EQ(driver_used(&b.d, 0, NULL), heads[39 - i]);
         CHECK_EQ(memcmp(driver_ptr(&b.d, b.data + 4096 * i), b.m.bytes + 512 * i, 512), 0);
     }
-    CHECK_EQ(b.d.edges, 1);
-    virtio_blk_stats(b.blk, &stats);
-    CHECK_EQ(stats.kicks, 1);
-    CHECK_EQ(stats.signals, 1); /* the driver wanted to hear of the first one */
-    CHECK_EQ(stats.requests, 40);
+    CHECK_EQ(b.d.edges, 1); /* the driver wanted to hear of the first one */
     close_bench(&b);
 }
 
