@@ -23,7 +23,10 @@ enum { REGISTERS_SIZE = 4096 };
 static void vram_moved(void *dev, uint64_t base)
 {
     struct vga *vga = dev;
-    uint8_t *to = vga->config.map ? vga->config.map(vga->config.board, base) : NULL;
+    uint8_t *to;
+
+    vga_plain_leave(vga);
+    to = vga->config.map ? vga->config.map(vga->config.board, base) : NULL;
 
     vga->mapped = to;
     if (base == PCI_NOWHERE)
@@ -106,6 +109,7 @@ void vga_text_mode(struct vga *vga)
 {
     struct vga_regs *r = &vga->regs;
 
+    vga_plain_leave(vga);
     r->misc = mode_3.misc;
     memcpy(r->sr, mode_3.sr, sizeof(mode_3.sr));
     memcpy(r->cr, mode_3.cr, sizeof(mode_3.cr));
@@ -118,6 +122,7 @@ void vga_text_mode(struct vga *vga)
         vga->vram[i * 8 + 1] = 0x07;
     }
     load_font(vga);
+    vga_plain_check(vga);
     vga_mark_all(vga);
 }
 
@@ -125,6 +130,7 @@ void vga_text_mode(struct vga *vga)
 
 void vga_reset(struct vga *vga)
 {
+    vga_plain_leave(vga);
     memset(&vga->regs, 0, sizeof(vga->regs));
     vga->regs.dac_mask = 0xff;
     if (vga->config.pci)
@@ -133,6 +139,7 @@ void vga_reset(struct vga *vga)
     if (madvise(vga->vram, VGA_VRAM_SIZE, MADV_DONTNEED))
         memset(vga->vram, 0, VGA_VRAM_SIZE);
     vga_vbe_reset(vga);
+    vga_plain_check(vga);
     vga_mark_all(vga);
 }
 
@@ -169,7 +176,9 @@ static void snap_regs(struct vga_regs *r, struct snap *snap)
 
 void vga_snapshot(struct vga *vga, struct snap *snap)
 {
+    vga_plain_leave(vga);
     snap_regs(&vga->regs, snap);
+    vga_plain_check(vga);
     if (vga->config.pci)
         pci_snapshot(&vga->pci, snap);
     vga->regs.fonts++;
@@ -191,6 +200,7 @@ struct vga *vga_create(const struct vga_config *config)
         return NULL;
     vga->config = *config;
     vga_refresh_init(vga);
+    vga_plain_init(vga);
     vga->own_vram = vga->vram = mmap(NULL, VGA_VRAM_SIZE, PROT_READ | PROT_WRITE,
                                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (vga->own_vram == MAP_FAILED) {
@@ -225,6 +235,7 @@ void vga_destroy(struct vga *vga)
     if (vga->config.display)
         display_attach(vga->config.display, NULL);
     timer_cancel(&vga->refresh);
+    timer_cancel(&vga->plain.enter);
     if (vga->pci.bus)
         pci_detach(&vga->pci);
     pthread_mutex_destroy(&vga->lock);

@@ -16,7 +16,12 @@ struct pci_bus;
 struct snap;
 struct vga;
 
-enum { VGA_VRAM_SIZE = 16 << 20, VGA_PAGE = 4096 };
+enum {
+    VGA_VRAM_SIZE = 16 << 20,
+    VGA_PAGE = 4096,
+    VGA_WINDOW_SIZE = 128 << 10, /* at 0xa0000 */
+    VGA_PLANES_SIZE = 256 << 10, /* what VGA itself can address: 64 KiB in each of four planes */
+};
 
 struct vga_config {
     struct bus *ports, *memory;
@@ -35,6 +40,16 @@ struct vga_config {
     void (*collect)(void *board, uint32_t first, uint32_t count, uint64_t *written);
     /* The chip itself has written [offset, offset + size) of it. */
     void (*stored)(void *board, uint32_t offset, uint32_t size);
+
+    /* Host memory that the guest can be given at 0xa0000, VGA_WINDOW_SIZE; NULL: the guest always
+     * reaches the window through the memory bus. */
+    uint8_t *window;
+    /* [base, base + size) of the window is memory from now on, and the rest is not; size 0: none
+     * is. While any is, the first VGA_PLANES_SIZE of the frame buffer are not. */
+    void (*open)(void *board, uint32_t base, uint32_t size);
+    /* A bit for each page of the window that the guest has written since the last time, or that
+     * has been opened since; vga_touched() as for collect(). */
+    uint32_t (*opened)(void *board);
     void *board;
 
     const uint8_t *rom; /* the BIOS; NULL: none */
@@ -59,6 +74,7 @@ void vga_text_mode(struct vga *vga);
 struct vga_counters {
     uint64_t refreshes;  /* pictures published */
     uint64_t pages;      /* that had changed in these */
+    uint64_t plain;      /* times that the window became memory */
 };
 
 /* Good as long as the chip is; for tests. */

@@ -6,13 +6,12 @@
  * Modelled:  read modes 0 and 1, write modes 0 to 3, set/reset, rotation, logical operations, bit
  *            mask, map mask, odd/even, chain 4, the four windows; VBE's bank instead of all that.
  * Not:       the high page of odd/even modes.
+ *
+ * This is what the window means; vga_plain.c makes it memory for as long as that is the same.
  */
 #include "devices/vga_state.h"
 
 #include <string.h>
-
-#define BASE 0xa0000
-#define SIZE 0x20000
 
 /* A byte for each plane whose bit is set. */
 static uint32_t spread(unsigned planes)
@@ -31,17 +30,26 @@ static uint32_t in_all(uint8_t value)
     return value * 0x01010101u;
 }
 
-/* Where the processor's address is in the window that is open. False: outside. */
-static bool window(const struct vga_regs *r, uint32_t *at)
+void vga_window(const struct vga_regs *r, uint32_t *base, uint32_t *size)
 {
     static const struct {
         uint32_t base, size;
     } windows[4] = { { 0, 0x20000 }, { 0, 0x10000 }, { 0x10000, 0x8000 }, { 0x18000, 0x8000 } };
-    unsigned map = r->gr[6] >> 2 & 3;
+    unsigned map = (r->gr[6] & GR6_MAP) >> 2;
 
-    if (!(r->misc & MISC_RAM) || *at - windows[map].base >= windows[map].size)
+    *base = windows[map].base;
+    *size = windows[map].size;
+}
+
+/* Where the processor's address is in the window that is open. False: outside. */
+static bool window(const struct vga_regs *r, uint32_t *at)
+{
+    uint32_t base, size;
+
+    vga_window(r, &base, &size);
+    if (!(r->misc & MISC_RAM) || *at - base >= size)
         return false;
-    *at -= windows[map].base;
+    *at -= base;
     if (r->vbe[VBE_ENABLE] & VBE_ENABLED) /* 4 bits a pixel */
         *at += vga_vbe_bank(r);
     return true;
@@ -155,6 +163,18 @@ static bool linear_at(const struct vga *vga, uint64_t offset, unsigned size, uin
     return offset + size <= 0x10000 && to + size <= VGA_VRAM_SIZE;
 }
 
+/* An access comes through the chip, which happens while the window is memory, too: at what is not
+ * open, and when somebody asks the bus. */
+static void begin(struct vga *vga, uint64_t offset, unsigned size)
+{
+    const struct vga_linear *l = &vga->plain.linear;
+
+    if (offset + size <= l->base || offset >= l->base + l->size)
+        return;
+    vga_plain_leave(vga);
+    vga_plain_count(vga);
+}
+
 static uint64_t memory_read(void *dev, uint64_t offset, unsigned size)
 {
     struct vga *vga = dev;
@@ -167,6 +187,7 @@ static uint64_t memory_read(void *dev, uint64_t offset, unsigned size)
         memcpy(&value, vga->vram + at, size);
         return value;
     }
+    begin(vga, offset, size);
     for (unsigned i = 0; i < size; i++) {
         at = (uint32_t)offset + i;
         value |= (uint64_t)(window(&vga->regs, &at) ? planes_read(vga, at) : 0xff) << 8 * i;
@@ -186,6 +207,7 @@ static void memory_write(void *dev, uint64_t offset, unsigned size, uint64_t val
         vga_mark(vga, at, size);
         return;
     }
+    begin(vga, offset, size);
     for (unsigned i = 0; i < size; i++) {
         at = (uint32_t)offset + i;
         if (window(&vga->regs, &at))
@@ -202,5 +224,5 @@ static const struct bus_ops memory_ops = {
 
 int vga_memory_claim(struct vga *vga)
 {
-    return bus_claim(vga->config.memory, BASE, SIZE, &memory_ops, vga);
+    return bus_claim(vga->config.memory, VGA_WINDOW, VGA_WINDOW_SIZE, &memory_ops, vga);
 }

@@ -120,6 +120,7 @@ static void shoot(void *chip, struct display_picture *picture)
     struct vga_view view;
 
     memset(&all, 0xff, sizeof(all));
+    vga_plain_sync(vga);
     vga_view_of(&vga->regs, &view);
     if (has_painter(picture))
         paint_view(picture, &view, vga->vram, &all, 0);

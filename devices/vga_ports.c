@@ -199,6 +199,7 @@ static void data_write(struct vga *vga, uint8_t *reg, uint8_t value)
     if (*reg == value)
         return;
     *reg = value;
+    vga_plain_check(vga);
     vga_changed(vga);
 }
 

@@ -58,11 +58,17 @@ void vga_touched(struct vga *vga)
 }
 
 /* What the guest has stored by itself, where it can be seen. */
-static void collect(struct vga *vga, const struct vga_view *view)
+static void collect(struct vga *vga)
 {
     uint32_t first, end;
+    struct vga_view view;
 
-    vga_view_pages(view, &first, &end);
+    if (vga->plain.on) {
+        vga_plain_collect(vga);
+        return;
+    }
+    vga_view_of(&vga->regs, &view);
+    vga_view_pages(&view, &first, &end);
     if (vga->mapped && vga->config.collect && first < end)
         vga->config.collect(vga->config.board, first, end - first, vga->dirty.page);
 }
@@ -72,8 +78,9 @@ void vga_refresh_now(void *dev)
     struct vga *vga = dev;
     struct vga_view view;
 
+    collect(vga);
+    timer_cancel(&vga->refresh); /* what that has found is published now */
     vga_view_of(&vga->regs, &view);
-    collect(vga, &view);
     vga->counters.refreshes++;
     pthread_mutex_lock(&vga->lock);
     vga->published.view = view;

@@ -4,6 +4,7 @@
  *   vga.c           life, PCI, the monitor's side; what a BIOS would leave
  *   vga_ports.c     sequencer, CRTC, graphics and attribute controllers, DAC, input status
  *   vga_memory.c    0xa0000 to 0xbffff: planes, latches, read and write modes
+ *   vga_plain.c     the same as plain memory, where the registers allow it
  *   vga_vbe.c       Bochs VBE, the frame buffer, registers in memory, EDID
  *   vga_view.c      from registers to what is shown: struct vga_view
  *   vga_refresh.c   what has changed, and publishing it
@@ -25,9 +26,9 @@
 #include "devices/vga.h"
 
 enum {
-    VGA_PLANES_SIZE = 256 << 10, /* what VGA itself can address: 64 KiB in each of four planes */
     VGA_PAGES = VGA_VRAM_SIZE / VGA_PAGE,
     VGA_PAGE_WORDS = VGA_PAGES / 64,
+    VGA_WINDOW = 0xa0000,
 };
 
 /* Sequencer */
@@ -43,6 +44,7 @@ enum {
 #define GR5_256        0x40
 #define GR6_GRAPHICS   0x01
 #define GR6_CHAIN      0x02 /* A0 selects the plane */
+#define GR6_MAP        0x0c /* the open part of the window; 0: all */
 /* Attribute controller */
 #define AR10_LINE_GRAPHICS 0x04
 #define AR10_BLINK     0x08
@@ -122,6 +124,21 @@ struct vga_view {
     } moving;
 };
 
+/* How the window is linear, see vga_plain.c. */
+struct vga_linear {
+    uint32_t base, size; /* what is open, from VGA_WINDOW on; size 0: it is not linear */
+    uint8_t group, plane;
+};
+
+struct vga_plain {
+    struct vga_linear linear; /* as the registers have it now */
+    bool on;                  /* the guest reaches it as memory */
+    uint32_t wait;            /* accesses until then; 0: it is, or never */
+    uint32_t patience;        /* what wait starts with */
+    uint64_t since_ns;
+    struct timer enter;
+};
+
 enum { VGA_WINDOWS = 5 }; /* on the port bus */
 
 struct vga_window {
@@ -133,6 +150,7 @@ struct vga {
     struct vga_config config;
     struct vga_window window[VGA_WINDOWS];
     struct vga_regs regs;
+    struct vga_plain plain;
     uint8_t *vram; /* of the board or ours; never gone while we live, so drawing needs no lock */
     uint8_t *own_vram;
     bool mapped; /* vram is the board's, and the guest stores to it */
@@ -161,6 +179,23 @@ int vga_ports_claim(struct vga *vga);
 
 /* --- vga_memory.c --- */
 int vga_memory_claim(struct vga *vga);
+/* What is open of the window: offset from VGA_WINDOW, and size. */
+void vga_window(const struct vga_regs *regs, uint32_t *base, uint32_t *size);
+
+/* --- vga_plain.c --- */
+void vga_plain_init(struct vga *vga);
+void vga_plain_check(struct vga *vga); /* a register that may matter has changed */
+void vga_plain_leave(struct vga *vga); /* the planes are about to be read or written */
+void vga_plain_due(struct vga *vga);
+void vga_plain_collect(struct vga *vga); /* while it is on: folds what has been written */
+void vga_plain_sync(struct vga *vga);    /* folds all of it, if it is on */
+
+/* The chip has been asked for a byte of the window. */
+static inline void vga_plain_count(struct vga *vga)
+{
+    if (vga->plain.wait && !--vga->plain.wait)
+        vga_plain_due(vga);
+}
 
 /* --- vga_vbe.c --- */
 int vga_vbe_claim(struct vga *vga);

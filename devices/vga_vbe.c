@@ -81,6 +81,7 @@ static void enable(struct vga *vga, uint16_t value)
 
     r->vbe[VBE_ENABLE] = value & (VBE_ENABLED | VBE_GETCAPS | VBE_BANK_32K | VBE_DAC_8BIT |
                                   VBE_LFB | VBE_NO_CLEAR);
+    vga_plain_check(vga);
     if (!on)
         return;
     r->vbe[VBE_VIRT_WIDTH] = r->vbe[VBE_XRES];
@@ -233,11 +234,18 @@ const struct bus_ops vga_registers_ops = {
     .name = "vga-registers",
 };
 
+static void begin(struct vga *vga, uint64_t offset)
+{
+    if (offset < VGA_PLANES_SIZE)
+        vga_plain_leave(vga);
+}
+
 static uint64_t vram_read(void *dev, uint64_t offset, unsigned size)
 {
     struct vga *vga = dev;
     uint64_t value = 0;
 
+    begin(vga, offset);
     memcpy(&value, vga->vram + offset, size);
     return value;
 }
@@ -246,6 +254,7 @@ static void vram_write(void *dev, uint64_t offset, unsigned size, uint64_t value
 {
     struct vga *vga = dev;
 
+    begin(vga, offset);
     memcpy(vga->vram + offset, &value, size);
     vga_mark(vga, (uint32_t)offset, size);
 }

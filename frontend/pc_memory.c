@@ -9,6 +9,9 @@
  *
  * Video memory is memory at the place where the guest has put it, if nothing else is there. A place
  * it has left is given back to the host when the next one is taken: the chip may still read it.
+ *
+ * VGA's window is memory while the chip says so, and meanwhile the planes' part of video memory is
+ * not, so that the chip hears of accesses there.
  */
 #include "frontend/pc_memory.h"
 
@@ -21,7 +24,6 @@
 #include "devices/vga.h"
 
 enum {
-    GPA_VIDEO = 0xa0000,
     GPA_TEXT = 0xb8000,
     SEGMENT_SIZE = 0x4000,
     SEGMENT_COUNT = PHYSMEM_BEHIND_SIZE / SEGMENT_SIZE,
@@ -34,6 +36,7 @@ struct pc_memory {
     uint32_t rom_size;
     bool shows_ram[SEGMENT_COUNT];
     uint64_t video, video_before; /* gpa, or PCI_NOWHERE */
+    uint64_t open, open_size;     /* of VGA's window: gpa; size 0: nothing */
 };
 
 /* --- Shadow RAM --------------------------------------------------------- */
@@ -94,12 +97,17 @@ static bool is_free(const struct pc_memory *pm, uint64_t gpa)
            physmem_is_uniform(pm->mem, gpa, VGA_VRAM_SIZE);
 }
 
+static void not_shown(struct pc_memory *pm, uint64_t gpa, uint64_t size)
+{
+    for (uint64_t i = 0; i < size >> PAGE_SHIFT; i++)
+        physmem_unwatch(pm->mem, (gpa >> PAGE_SHIFT) + i, WATCH_DISPLAY);
+}
+
 static void unmap_video(struct pc_memory *pm)
 {
     if (pm->video == PCI_NOWHERE)
         return;
-    for (uint64_t i = 0; i < VGA_VRAM_SIZE >> PAGE_SHIFT; i++)
-        physmem_unwatch(pm->mem, (pm->video >> PAGE_SHIFT) + i, WATCH_DISPLAY);
+    not_shown(pm, pm->video, VGA_VRAM_SIZE);
     physmem_set_kind(pm->mem, pm->video, VGA_VRAM_SIZE, PHYSMEM_NONE);
     if (pm->video_before != PCI_NOWHERE && pm->video_before != pm->video)
         physmem_discard(pm->mem, pm->video_before, VGA_VRAM_SIZE);
@@ -119,18 +127,25 @@ uint8_t *pc_memory_map_video(void *memory, uint64_t gpa)
     return physmem_ptr(pm->mem, gpa);
 }
 
-void pc_memory_collect(void *memory, uint32_t first, uint32_t count, uint64_t *written)
+/* Sets bit first for the frame at gpa, if it has been written, and so on. */
+static void collect(struct pc_memory *pm, uint64_t gpa, uint32_t first, uint32_t count,
+                    uint64_t *written)
 {
-    struct pc_memory *pm = memory;
-    uint64_t gfn = (pm->video >> PAGE_SHIFT) + first;
+    uint64_t gfn = gpa >> PAGE_SHIFT;
 
-    if (pm->video == PCI_NOWHERE)
-        return;
-    BUG_ON(first + count > VGA_VRAM_SIZE >> PAGE_SHIFT);
     for (uint32_t i = 0; i < count; i++)
         if (!(physmem_watched(pm->mem, gfn + i) & WATCH_DISPLAY))
             written[(first + i) / 64] |= 1ull << (first + i) % 64;
     physmem_clean(pm->mem, gfn, count);
+}
+
+void pc_memory_collect(void *memory, uint32_t first, uint32_t count, uint64_t *written)
+{
+    struct pc_memory *pm = memory;
+
+    BUG_ON(first + count > VGA_VRAM_SIZE >> PAGE_SHIFT);
+    if (pm->video != PCI_NOWHERE)
+        collect(pm, pm->video + first * PAGE_SIZE, first, count, written);
 }
 
 void pc_memory_stored(void *memory, uint32_t offset, uint32_t size)
@@ -139,6 +154,45 @@ void pc_memory_stored(void *memory, uint32_t offset, uint32_t size)
 
     if (pm->video != PCI_NOWHERE)
         physmem_written(pm->mem, pm->video + offset, size);
+}
+
+/* --- VGA's window -------------------------------------------------------- */
+
+uint8_t *pc_memory_window(struct pc_memory *pm)
+{
+    return physmem_ptr(pm->mem, PHYSMEM_WINDOW);
+}
+
+/* Bytes have changed with the kind: P3 of base/physmem.h. */
+static void change(struct pc_memory *pm, uint64_t gpa, uint64_t size, enum physmem_kind kind)
+{
+    not_shown(pm, gpa, size);
+    physmem_set_kind(pm->mem, gpa, size, kind);
+    physmem_written(pm->mem, gpa, size);
+}
+
+void pc_memory_open(void *memory, uint32_t base, uint32_t size)
+{
+    struct pc_memory *pm = memory;
+
+    if (pm->open_size)
+        change(pm, pm->open, pm->open_size, PHYSMEM_NONE);
+    pm->open = PHYSMEM_WINDOW + base;
+    pm->open_size = size;
+    if (size)
+        change(pm, pm->open, size, PHYSMEM_RAM);
+    if (pm->video != PCI_NOWHERE)
+        change(pm, pm->video, VGA_PLANES_SIZE, size ? PHYSMEM_NONE : PHYSMEM_RAM);
+}
+
+uint32_t pc_memory_opened(void *memory)
+{
+    struct pc_memory *pm = memory;
+    uint64_t written = 0;
+
+    collect(pm, pm->open, (uint32_t)(pm->open - PHYSMEM_WINDOW) >> PAGE_SHIFT,
+            (uint32_t)(pm->open_size >> PAGE_SHIFT), &written);
+    return (uint32_t)written;
 }
 
 /* --- Life --------------------------------------------------------------- */
@@ -170,7 +224,7 @@ struct pc_memory *pc_memory_create(struct physmem *mem, bool text_is_ram, const 
     pm->rom = rom;
     pm->rom_size = rom_size;
     pm->video = pm->video_before = PCI_NOWHERE;
-    physmem_set_kind(mem, GPA_VIDEO, hole_end - GPA_VIDEO, PHYSMEM_NONE);
+    physmem_set_kind(mem, PHYSMEM_WINDOW, hole_end - PHYSMEM_WINDOW, PHYSMEM_NONE);
     physmem_set_kind(mem, PHYSMEM_BEHIND, PHYSMEM_BEHIND_SIZE, PHYSMEM_ROM);
     if (rom_size)
         physmem_set_kind(mem, PHYSMEM_LIMIT - rom_size, rom_size, PHYSMEM_ROM);

@@ -32,5 +32,9 @@ void pc_memory_pam(void *pm, uint32_t gpa, uint32_t size, bool read_ram, bool wr
 uint8_t *pc_memory_map_video(void *pm, uint64_t gpa);
 void pc_memory_collect(void *pm, uint32_t first, uint32_t count, uint64_t *written);
 void pc_memory_stored(void *pm, uint32_t offset, uint32_t size);
+/* And its window, open and opened. */
+uint8_t *pc_memory_window(struct pc_memory *pm);
+void pc_memory_open(void *pm, uint32_t base, uint32_t size);
+uint32_t pc_memory_opened(void *pm);
 
 #endif

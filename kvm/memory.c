@@ -3,8 +3,8 @@
  * Documentation/virt/kvm/api.rst, KVM_SET_USER_MEMORY_REGION, KVM_GET_DIRTY_LOG.
  *
  * ROM is a slot that cannot be written: a store to it comes back as MMIO. Video memory, which is
- * RAM beyond the end of RAM, has a dirty log. While A20 is masked, every odd megabyte is the even
- * one below it, as runs of their own.
+ * RAM beyond the end of RAM or in VGA's window, has a dirty log. While A20 is masked, every odd
+ * megabyte is the even one below it, as runs of their own.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -27,7 +27,9 @@ static uint32_t flags_of(const struct physmem *mem, uint64_t gpa)
 {
     if (mem->kind[gpa >> PAGE_SHIFT] != PHYSMEM_RAM)
         return KVM_MEM_READONLY;
-    return gpa >= mem->size ? KVM_MEM_LOG_DIRTY_PAGES : 0;
+    if (gpa >= mem->size || gpa - PHYSMEM_WINDOW < PHYSMEM_WINDOW_SIZE)
+        return KVM_MEM_LOG_DIRTY_PAGES;
+    return 0;
 }
 
 /* The run of one kind from gpa on, at most up to end. */
@@ -41,7 +43,8 @@ static struct slot run_at(const struct kvm *k, uint64_t gpa, uint64_t end)
     while (gpa + run.size < end && gpa + run.size != mem->size) {
         uint64_t source = memory_address(k, gpa + run.size);
 
-        if (source != run.source + run.size || mem->kind[source >> PAGE_SHIFT] != kind)
+        if (source != run.source + run.size || mem->kind[source >> PAGE_SHIFT] != kind ||
+            (kind == PHYSMEM_RAM && flags_of(mem, source) != run.flags))
             break;
         run.size += PAGE_SIZE;
     }

@@ -118,6 +118,45 @@ static void test_video(void)
     CHECK_EQ(byte(0xfffffff0), rom[ROM_SIZE - 16]);
 }
 
+static unsigned written_at;
+
+static void on_write(void *arg, uint64_t gpa, uint64_t size)
+{
+    (void)arg, (void)size;
+    written_at = (unsigned)(gpa >> PAGE_SHIFT);
+}
+
+/* VGA's window is memory, and then the planes in the frame buffer are not. */
+static void test_window(void)
+{
+    uint8_t *window = pc_memory_window(map);
+
+    CHECK_EQ(pc_memory_map_video(map, 0xfd000000) != NULL, 1);
+    pc_memory_open(map, 0x18000, 0x8000);
+    CHECK_EQ(physmem_is_writable(&mem, 0xb8000) & physmem_is_writable(&mem, 0xbf000), 1);
+    CHECK_EQ(physmem_is_ram(&mem, 0xb7000) | physmem_is_ram(&mem, 0xfd03f000), 0);
+    CHECK_EQ(physmem_is_writable(&mem, 0xfd040000), 1);
+    CHECK_EQ(store(0xb8123, 0x44), 1);
+    CHECK_EQ(window[0x18123], 0x44);
+    CHECK_EQ(pc_memory_opened(map), 0xff000000);
+    CHECK_EQ(pc_memory_opened(map), 0);
+    store(0xb9000, 1);
+    CHECK_EQ(mem.touched, 1);
+    CHECK_EQ(pc_memory_opened(map) >> 25 & 1, 1);
+    /* another part of it: who watches hears of the bytes that are not there any more */
+    mem.on_write = on_write;
+    physmem_watch(&mem, 0xbf, WATCH_CODE);
+    pc_memory_open(map, 0, 0x10000);
+    CHECK_EQ(written_at, 0xbf);
+    CHECK_EQ(physmem_watched(&mem, 0xb9), 0);
+    CHECK_EQ(physmem_is_ram(&mem, 0xa0000) & !physmem_is_ram(&mem, 0xb8000), 1);
+    CHECK_EQ(pc_memory_opened(map), 0xffff);
+    pc_memory_open(map, 0, 0);
+    CHECK_EQ(physmem_is_ram(&mem, 0xa0000), 0);
+    CHECK_EQ(physmem_is_ram(&mem, 0xfd000000), 1);
+    CHECK_EQ(store(0xa0000, 1), 0);
+}
+
 int main(void)
 {
     CHECK_EQ(physmem_init(&mem, 16 << 20), 0);
@@ -129,6 +168,7 @@ int main(void)
     test_rom();
     test_shadow_ram();
     test_video();
+    test_window();
     pc_memory_destroy(map);
     physmem_destroy(&mem);
     return CHECK_DONE();
