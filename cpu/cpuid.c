@@ -267,16 +267,16 @@ static bool same(const char *a, size_t alen, const char *b)
     return strlen(b) == alen && !memcmp(a, b, alen);
 }
 
-static const char *nearest_model(const char *text, size_t len)
+static struct nearest_hint nearest_model(const char *text, size_t len)
 {
     const char *names[ROWS + 1] = { "host" };
 
     for (unsigned i = 0; i < ROWS; i++)
         names[i + 1] = rows[i].name;
-    return nearest_name(text, len, names, ROWS + 1);
+    return nearest_hint(text, len, names, ROWS + 1, "\"", "\"");
 }
 
-static const char *nearest_feature(const char *text, size_t len)
+static struct nearest_hint nearest_feature(const char *text, size_t len)
 {
     const char *names[CPUID_FEATURE_COUNT];
     size_t count = 0;
@@ -284,7 +284,7 @@ static const char *nearest_feature(const char *text, size_t len)
     for (unsigned i = 0; i < CPUID_FEATURE_COUNT; i++)
         if (features[i].implemented)
             names[count++] = features[i].name;
-    return nearest_name(text, len, names, count);
+    return nearest_hint(text, len, names, count, "\"", "\"");
 }
 
 static int fail(const char **error, const char *format, ...)
@@ -311,8 +311,8 @@ static int choose_model(struct cpu_model *m, const char *text, size_t len, const
             make_row(m, &rows[i]);
             return 0;
         }
-    return fail(error, "there is no CPU model \"%.*s\"; did you mean \"%s\"?", (int)len, text,
-                nearest_model(text, len));
+    return fail(error, "there is no CPU model \"%.*s\"%s (-cpu help lists them)", (int)len, text,
+                nearest_model(text, len).text);
 }
 
 static bool host_has(const struct feature *f)
@@ -366,8 +366,8 @@ static int change_feature(struct cpu_model *m, const char *text, size_t len, con
         if (same(text + 1, len - 1, features[i].name))
             f = &features[i];
     if (!f)
-        return fail(error, "there is no CPU feature \"%.*s\"; did you mean \"%s\"?", (int)len - 1,
-                    text + 1, nearest_feature(text + 1, len - 1));
+        return fail(error, "there is no CPU feature \"%.*s\"%s (names are QEMU's)", (int)len - 1,
+                    text + 1, nearest_feature(text + 1, len - 1).text);
     if (*text == '-') {
         remove_feature(m, (unsigned)(f - features));
         return 0;

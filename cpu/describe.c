@@ -176,7 +176,7 @@ static void print_selector(FILE *out, struct vcpu *vcpu, uint16_t selector)
 }
 
 /* In real mode an entry is a far pointer. */
-void describe_gate(FILE *out, struct vcpu *vcpu, unsigned vector)
+static void print_gate(FILE *out, struct vcpu *vcpu, unsigned vector)
 {
     uint32_t pointer = 0;
 
@@ -289,7 +289,7 @@ static void print_selector_error(FILE *out, struct vcpu *vcpu, uint32_t error, i
 {
     fprintf(out, ":%s\n%*s", error & 1 ? " while an event was being delivered," : "", indent, "");
     if (error & 2)
-        describe_gate(out, vcpu, error >> 3 & 0xff);
+        print_gate(out, vcpu, error >> 3 & 0xff);
     else
         print_selector(out, vcpu, error & 0xfffc);
 }

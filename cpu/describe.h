@@ -28,8 +28,6 @@ void describe_entry(FILE *out, const struct paging_step *step);
 /* "PDE 890": the manual's name for a level's entry. */
 void describe_step(FILE *out, const struct paging_step *step);
 
-void describe_gate(FILE *out, struct vcpu *vcpu, unsigned vector);
-
 /* "page fault (vector 14), error code 0x0002: ..." and its lines, with what the error code names:
  * all that is to be said of a fault. */
 void describe_fault(FILE *out, struct vcpu *vcpu, const struct fault *fault, int indent);

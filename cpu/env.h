@@ -32,8 +32,8 @@ struct cpu_env {
     uint64_t (*port_write_string)(void *board, uint16_t port, unsigned size, const void *from,
                                   uint64_t count);
 
-    /* IA32_APIC_BASE's enable bit was written. */
-    void (*apic_enabled)(void *board, bool enabled);
+    /* IA32_APIC_BASE was written. */
+    void (*apic_base)(void *board, uint64_t value);
 };
 
 #endif

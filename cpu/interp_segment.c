@@ -2,7 +2,6 @@
  * Segment registers and descriptors as instructions see them: MOV, PUSH, POP, LDS..., ARPL, LAR,
  * LSL, VERR, VERW, and the software interrupts. Reference: SDM volume 2; volume 3, 5.10.
  */
-#include "cpu/cpuid.h"
 #include "cpu/fault.h"
 #include "cpu/mem.h"
 #include "cpu/rm.h"
@@ -53,8 +52,7 @@ enum step interp_push_seg(struct vcpu *vcpu, const struct insn *in)
 {
     uint16_t selector = vcpu->seg[opcode_segment(in)].selector;
     uint64_t sp = vcpu->gpr[RSP] - in->opsize, mask = stack_mask(&vcpu->seg[SEG_SS]);
-    /* Intel's CPUs write 16 bits and leave the rest of the slot alone, AMD's extend with zeroes. */
-    unsigned size = cpuid_is_amd(vcpu->model) ? in->opsize : 2;
+    unsigned size = stack_selector_size(vcpu, in->opsize);
 
     if (mem_write(vcpu, SEG_SS, sp & mask, size, selector))
         return STEP_FAULT;
@@ -64,11 +62,11 @@ enum step interp_push_seg(struct vcpu *vcpu, const struct insn *in)
 
 enum step interp_pop_seg(struct vcpu *vcpu, const struct insn *in)
 {
-    unsigned seg = opcode_segment(in);
+    unsigned seg = opcode_segment(in), size = stack_selector_size(vcpu, in->opsize);
     struct segment ss = vcpu->seg[SEG_SS];
     uint64_t selector;
 
-    if (stack_peek(vcpu, 0, in->opsize, &selector) ||
+    if (stack_peek(vcpu, 0, size, &selector) ||
         segment_load(vcpu, seg, (uint16_t)selector))
         return STEP_FAULT;
     stack_set_pointer(vcpu, &ss, vcpu->gpr[RSP] + in->opsize);

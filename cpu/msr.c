@@ -61,15 +61,14 @@ static uint64_t read_apic_base(struct vcpu *vcpu, uint32_t index)
     return vcpu->apic_base;
 }
 
-/* The address is kept as well, but the registers do not move. */
 static bool write_apic_base(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
     (void)index;
     if (value & ~0xffffff900ull)
         return gp(vcpu);
     vcpu->apic_base = value;
-    if (vcpu->env->apic_enabled)
-        vcpu->env->apic_enabled(vcpu->env->board, value & MSR_APIC_ENABLED);
+    if (vcpu->env->apic_base)
+        vcpu->env->apic_base(vcpu->env->board, value);
     return false;
 }
 

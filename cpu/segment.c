@@ -5,6 +5,7 @@
  */
 #include "cpu/segment.h"
 
+#include "cpu/cpuid.h"
 #include "cpu/fault.h"
 
 #define DESC_ACCESSED (1ull << 40)
@@ -269,6 +270,11 @@ void stack_set_pointer(struct vcpu *vcpu, const struct segment *ss, uint64_t sp)
     uint64_t mask = stack_mask(ss);
 
     vcpu->gpr[RSP] = (vcpu->gpr[RSP] & ~mask & UINT32_MAX) | (sp & mask);
+}
+
+unsigned stack_selector_size(const struct vcpu *vcpu, unsigned opsize)
+{
+    return cpuid_is_amd(vcpu->model) ? opsize : 2;
 }
 
 bool stack_peek(struct vcpu *vcpu, uint64_t skip, unsigned size, uint64_t *value)

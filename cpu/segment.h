@@ -179,6 +179,12 @@ MUST_CHECK bool stack_check(struct vcpu *vcpu, const struct stack *st, unsigned 
                             unsigned size);
 MUST_CHECK bool stack_push(struct vcpu *vcpu, struct stack *st, unsigned size, uint64_t value);
 
+/*
+ * How many bytes of a slot of opsize bytes PUSH and POP of a segment register and a far RET touch
+ * for a selector: on Intel's CPUs 2 (the rest of a slot written stays as it was), on AMD's all.
+ */
+unsigned stack_selector_size(const struct vcpu *vcpu, unsigned opsize);
+
 /* The current stack, with the current rights: reads the value skip bytes above its top; pushes. */
 MUST_CHECK bool stack_peek(struct vcpu *vcpu, uint64_t skip, unsigned size, uint64_t *value);
 MUST_CHECK bool stack_push_current(struct vcpu *vcpu, unsigned size, uint64_t value);

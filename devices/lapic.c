@@ -6,7 +6,7 @@
  * Modelled:  all registers of table 10-1 but for those of more processors, one-shot and periodic
  *            timer, NMI and ExtINT by LVT, messages to itself.
  * Not:       x2APIC, TSC deadline, thermal and performance counter events (their LVT entries are
- *            kept), INIT and SIPI (nobody is there to send them to), moving the registers.
+ *            kept), INIT and SIPI (nobody is there to send them to).
  *
  * A divider or an initial count that makes ticks shorter than MIN_PERIOD_NS apart would leave the
  * host no time for anything else: such a timer is late. Where ticks are at least OWED_PERIOD_NS
@@ -80,6 +80,8 @@ struct lapic {
     struct lapic_config config;
     struct timer timer;
     bool enabled;          /* by IA32_APIC_BASE */
+    uint64_t base;         /* gpa, by it */
+    bool placed;           /* the registers are there */
     bool lint0;            /* the 8259s want something */
     uint8_t id, tpr, ldr;
     uint32_t dfr, svr, icr, icr_high;
@@ -88,6 +90,7 @@ struct lapic {
     uint32_t initial, divide;
     uint64_t loaded_ns;    /* when the timer began to count */
     uint64_t periods;      /* since then that have had their tick, or wanted none */
+    bool ended;            /* the timer counts no more until it is loaded */
     struct owed owed;      /* of the periodic timer */
     vectors isr, tmr, irr;
 };
@@ -275,7 +278,7 @@ static uint32_t current_count(const struct lapic *l, uint64_t now)
 {
     uint64_t passed = now - l->loaded_ns, period = period_ns(l);
 
-    if (!period)
+    if (!period || l->ended)
         return 0;
     if (is_periodic(l))
         passed %= period;
@@ -292,7 +295,7 @@ static void arm(struct lapic *l, uint64_t now)
     uint64_t period = period_ns(l), due;
 
     timer_cancel(&l->timer);
-    if (!period || l->lvt[LVT_TIMER] & LVT_MASKED)
+    if (!period || l->ended || l->lvt[LVT_TIMER] & LVT_MASKED)
         return;
     l->periods = is_periodic(l) ? (now - l->loaded_ns) / period : 0;
     due = l->loaded_ns + (l->periods + 1) * period;
@@ -352,6 +355,7 @@ static void timer_load(struct lapic *l, uint32_t initial)
 {
     l->loaded_ns = settle(l);
     l->initial = initial;
+    l->ended = false;
     owed_forget(&l->owed);
     arm(l, l->loaded_ns);
 }
@@ -366,6 +370,19 @@ static void timer_divide(struct lapic *l, uint32_t divide)
     if (divider(l) != old && l->initial)
         l->loaded_ns = now - (l->initial - left) * divider(l);
     arm(l, now);
+}
+
+/* Before another mode is set: the count goes on from where it is; one that has ended stays at 0. */
+static void timer_keep_count(struct lapic *l, uint64_t now)
+{
+    uint64_t period = period_ns(l);
+
+    if (!period)
+        return;
+    if (is_periodic(l))
+        l->loaded_ns = now - (now - l->loaded_ns) % period;
+    else if (now - l->loaded_ns >= period)
+        l->ended = true;
 }
 
 /* --- Commands ----------------------------------------------------------- */
@@ -394,6 +411,8 @@ static void lvt_write(struct lapic *l, unsigned n, uint32_t value)
     value &= lvt_writable[n];
     if (!(l->svr & SVR_ENABLED))
         value |= LVT_MASKED;
+    if (n == LVT_TIMER && (value ^ l->lvt[n]) & LVT_PERIODIC)
+        timer_keep_count(l, now);
     l->lvt[n] = value;
     if (n == LVT_TIMER) {
         owed_forget(&l->owed);
@@ -496,13 +515,22 @@ static const struct bus_ops memory_ops = {
 
 /* --- Life --------------------------------------------------------------- */
 
-void lapic_enable(struct lapic *l, bool enabled)
+/* 0, or bus_claim()'s. */
+static int place(struct lapic *l, uint64_t base)
 {
-    l->enabled = enabled;
-    update(l);
+    int err;
+
+    if (l->placed && base == l->base)
+        return 0;
+    if (l->placed)
+        bus_release(l->config.memory, l->base);
+    err = bus_claim(l->config.memory, base, REG_SIZE, &memory_ops, l);
+    l->placed = !err;
+    l->base = base;
+    return err;
 }
 
-void lapic_reset(struct lapic *l)
+static void clear(struct lapic *l)
 {
     timer_cancel(&l->timer);
     owed_forget(&l->owed);
@@ -512,6 +540,7 @@ void lapic_reset(struct lapic *l)
     l->svr = 0xff;
     l->icr = l->icr_high = l->esr = l->esr_next = l->initial = l->divide = 0;
     l->loaded_ns = l->periods = 0;
+    l->ended = false;
     for (unsigned i = 0; i < LVT_COUNT; i++)
         l->lvt[i] = LVT_MASKED;
     l->lvt[LVT_LINT0] = LAPIC_EXTINT << 8;
@@ -519,6 +548,23 @@ void lapic_reset(struct lapic *l)
     memset(l->tmr, 0, sizeof(l->tmr));
     memset(l->irr, 0, sizeof(l->irr));
     update(l);
+}
+
+void lapic_set_base(struct lapic *l, uint64_t value)
+{
+    bool enabled = value & LAPIC_ENABLED;
+
+    place(l, value & ~(REG_SIZE - 1ull));
+    if (enabled && !l->enabled)
+        clear(l);
+    l->enabled = enabled;
+    update(l);
+}
+
+void lapic_reset(struct lapic *l)
+{
+    place(l, LAPIC_BASE);
+    clear(l);
 }
 
 void lapic_look(const struct lapic *l, struct lapic_view *view)
@@ -536,7 +582,10 @@ void lapic_look(const struct lapic *l, struct lapic_view *view)
 
 void lapic_snapshot(struct lapic *l, struct snap *snap)
 {
+    uint64_t base = l->base;
+
     snap_bytes(snap, &l->enabled, sizeof(l->enabled));
+    snap_bytes(snap, &base, sizeof(base));
     snap_bytes(snap, &l->id, sizeof(l->id));
     snap_bytes(snap, &l->tpr, sizeof(l->tpr));
     snap_bytes(snap, &l->ldr, sizeof(l->ldr));
@@ -550,11 +599,13 @@ void lapic_snapshot(struct lapic *l, struct snap *snap)
     snap_bytes(snap, &l->initial, sizeof(l->initial));
     snap_bytes(snap, &l->divide, sizeof(l->divide));
     snap_bytes(snap, &l->loaded_ns, sizeof(l->loaded_ns));
+    snap_bytes(snap, &l->ended, sizeof(l->ended));
     snap_bytes(snap, l->isr, sizeof(l->isr));
     snap_bytes(snap, l->tmr, sizeof(l->tmr));
     snap_bytes(snap, l->irr, sizeof(l->irr));
     owed_snapshot(&l->owed, snap);
     if (snap->loading) {
+        place(l, base);
         arm(l, clock_now_ns(l->config.clock));
         update(l);
     }
@@ -571,13 +622,13 @@ struct lapic *lapic_create(const struct lapic_config *config)
     l->timer.fire = timer_fire;
     l->timer.arg = l;
     owed_init(&l->owed, &(struct owed_config){ config->clock, tick, l, tick_waits, l });
-    err = bus_claim(config->memory, LAPIC_BASE, REG_SIZE, &memory_ops, l);
+    err = place(l, LAPIC_BASE);
     if (err) {
         free(l);
         errno = -err;
         return NULL;
     }
-    lapic_reset(l);
+    clear(l);
     return l;
 }
 

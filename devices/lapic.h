@@ -46,8 +46,14 @@ void lapic_destroy(struct lapic *lapic);
 void lapic_reset(struct lapic *lapic);
 void lapic_snapshot(struct lapic *lapic, struct snap *snap);
 
-/* IA32_APIC_BASE's enable bit. Off: the 8259s are the CPU's, and the registers are not there. */
-void lapic_enable(struct lapic *lapic, bool enabled);
+/*
+ * IA32_APIC_BASE is written (SDM 3, 10.4.4): where the page of registers is (gpa) and, by
+ * LAPIC_ENABLED, whether. Off: the 8259s are the CPU's, and the registers are not there. On again:
+ * they are as after lapic_reset(). A page that is RAM or has another chip's registers stays what it
+ * is: the APIC's cannot be reached until they are moved again.
+ */
+#define LAPIC_ENABLED 0x800u
+void lapic_set_base(struct lapic *lapic, uint64_t value);
 
 /* The 8259s' INT: on LINT0. */
 struct irq lapic_lint0(struct lapic *lapic);

@@ -11,13 +11,14 @@
 #include "base/bug.h"
 #include "devices/ioapic.h"
 #include "devices/lapic.h"
+#include "frontend/pc_map.h"
 
 enum { POINTER_SIZE = 16, HEADER_SIZE = 44, SPEC_1_4 = 4 };
 enum { CPU = 0, BUS = 1, IOAPIC = 2, IO_INTERRUPT = 3, LOCAL_INTERRUPT = 4 };
 enum { BUS_PCI = 0, BUS_ISA = 1, PCI_SLOTS = 32, PCI_PINS = 4, ISA_IRQS = 16 };
 enum { INT = 0, NMI = 1, EXTINT = 3 };
 enum { AS_THE_BUS = 0, ACTIVE_HIGH_LEVEL = 0x0d };
-enum { IRQ_CASCADE = 2, IRQ_PIT = 0, PIN_PIT = 2 };
+enum { PIN_PIT = 2 };
 enum { ID_CPU = 0, ID_IOAPIC = 0, ALL_CPUS = 0xff };
 enum { LAPIC_VERSION = 0x14, IOAPIC_VERSION = 0x20, ENABLED_BSP = 3, HAS_FPU_APIC = 0x201 };
 enum { FAMILY_6 = 0x600 };

@@ -85,9 +85,9 @@ static void ferr(void *board)
     ferr_raise(pc->ferr);
 }
 
-static void apic_enabled(void *board, bool enabled)
+static void apic_base(void *board, uint64_t value)
 {
-    pc_irq_enable_apic(((struct pc *)board)->irqs, enabled);
+    pc_irq_set_apic_base(((struct pc *)board)->irqs, value);
 }
 
 void pc_cpu_connect(struct pc *pc)
@@ -102,7 +102,7 @@ void pc_cpu_connect(struct pc *pc)
         .mmio_write = mmio_write,
         .intr_ack = intr_ack,
         .ferr = ferr,
-        .apic_enabled = apic_enabled,
+        .apic_base = apic_base,
     };
     pc->config.vcpu->env = &pc->env;
 }

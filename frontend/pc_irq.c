@@ -139,10 +139,10 @@ bool pc_irq_tick_waits(const struct pc_irq *irqs)
            (vector >= 0 && lapic_requested(irqs->lapic, (uint8_t)vector));
 }
 
-void pc_irq_enable_apic(struct pc_irq *irqs, bool enabled)
+void pc_irq_set_apic_base(struct pc_irq *irqs, uint64_t value)
 {
     if (irqs->lapic)
-        lapic_enable(irqs->lapic, enabled);
+        lapic_set_base(irqs->lapic, value);
 }
 
 void pc_irq_set_levels(struct pc_irq *irqs, uint16_t levels)

@@ -60,6 +60,6 @@ struct pc_irq_view {
 void pc_irq_look(const struct pc_irq *irqs, struct pc_irq_view *view);
 
 /* IA32_APIC_BASE's enable bit was written. */
-void pc_irq_enable_apic(struct pc_irq *irqs, bool enabled);
+void pc_irq_set_apic_base(struct pc_irq *irqs, uint64_t value);
 
 #endif

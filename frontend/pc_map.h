@@ -33,6 +33,7 @@ enum {
 enum {
     IRQ_PIT = 0,
     IRQ_KEYBOARD = 1,
+    IRQ_CASCADE = 2, /* the second 8259 */
     IRQ_COM2 = 3,
     IRQ_COM1 = 4,
     IRQ_5 = 5, /* nobody's */

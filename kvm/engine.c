@@ -246,8 +246,8 @@ static void look_at_apic_base(struct kvm *k)
     uint64_t changed = vcpu->apic_base ^ k->host.run->apic_base;
 
     vcpu->apic_base = k->host.run->apic_base;
-    if (changed & 0x800 && vcpu->env->apic_enabled)
-        vcpu->env->apic_enabled(vcpu->env->board, vcpu->apic_base & 0x800);
+    if (changed && vcpu->env->apic_base)
+        vcpu->env->apic_base(vcpu->env->board, vcpu->apic_base);
 }
 
 static void act(struct kvm *k)

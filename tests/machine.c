@@ -137,6 +137,28 @@ void machine_destroy(struct machine *m)
     physmem_destroy(&m->mem);
 }
 
+struct wanted {
+    const char *name;
+    uint64_t value;
+};
+
+static void put_stat(void *arg, const char *name, uint64_t value)
+{
+    struct wanted *wanted = arg;
+
+    if (!strcmp(name, wanted->name))
+        wanted->value = value;
+}
+
+uint64_t machine_stat(const struct machine *m, const char *name)
+{
+    struct wanted wanted = { name, 0 };
+
+    if (m->engine->stats)
+        m->engine->stats(m->vcpu, put_stat, &wanted);
+    return wanted.value;
+}
+
 void machine_signal_stack(void)
 {
     stack_t ss = { .ss_size = 256 << 10 };

@@ -36,6 +36,9 @@ void machine_flat(struct vcpu *v);
 /* Nothing of a run before is left: no CR2, DR6, HLT, shadow or pending #DB; it may run again. */
 void machine_rest(struct machine *m);
 
+/* One of the engine's counters, by the name that it has in -stats; 0: the engine has none such. */
+uint64_t machine_stat(const struct machine *m, const char *name);
+
 /* Translated code needs one on its thread. */
 void machine_signal_stack(void);
 

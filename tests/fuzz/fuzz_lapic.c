@@ -34,7 +34,7 @@ static void step(struct chip *chip, unsigned what)
     case 2: chip_wire_set(lapic_lint0(chip->dev), what & 8); break;
     case 3:
         if (what == 11)
-            lapic_enable(chip->dev, fuzz_byte(&chip->fuzz) & 1);
+            lapic_set_base(chip->dev, LAPIC_BASE + fuzz_bits(&chip->fuzz, 2));
         break;
     case 4: fuzz_access(&chip->fuzz, chip->memory, LAPIC_BASE, 0x1000); break;
     default: /* a whole register */

@@ -151,24 +151,7 @@ void guest_run(const struct cpu_state *before, struct cpu_state *after)
             after->gpr[i] = (uint32_t)v->gpr[i];
 }
 
-struct wanted {
-    const char *name;
-    uint64_t value;
-};
-
-static void put_stat(void *arg, const char *name, uint64_t value)
-{
-    struct wanted *wanted = arg;
-
-    if (!strcmp(name, wanted->name))
-        wanted->value = value;
-}
-
 uint64_t guest_stat(const char *name)
 {
-    struct wanted wanted = {name, 0};
-
-    if (machine.engine->stats)
-        machine.engine->stats(machine.vcpu, put_stat, &wanted);
-    return wanted.value;
+    return machine_stat(&machine, name);
 }

@@ -33,7 +33,7 @@ static void test_errors(void)
 {
     check_error("hots", "\"host\"");
     check_error("pentiun3", "\"pentium3\"");
-    check_error("", "486");
+    check_error("", "-cpu help");
     check_error("host,+ssse4.2", "\"sse4.2\"");
     check_error("host,sse2", "neither");
     check_error("host,+", "neither");

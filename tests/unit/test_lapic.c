@@ -129,9 +129,36 @@ static void after_reset(void)
     wr(LINT0, 0x10700);
     irq_set(&extint, true);
     CHECK_EQ(intr.level, 0); /* masked */
-    lapic_enable(lapic, false);
+    lapic_set_base(lapic, LAPIC_BASE);
     CHECK_EQ(intr.level, 1); /* as if there were none */
     CHECK_EQ(rd(SVR), 0xffffffff);
+    wr(0x20, 0x03000000); /* nobody is there */
+    lapic_set_base(lapic, LAPIC_BASE | LAPIC_ENABLED);
+    CHECK_EQ(rd(SVR), 0xff); /* as after reset */
+    CHECK_EQ(rd(LINT0), 0x700);
+    wr(0x20, 0x03000000);
+    lapic_set_base(lapic, LAPIC_BASE);
+    lapic_set_base(lapic, LAPIC_BASE | LAPIC_ENABLED);
+    CHECK_EQ(rd(0x20), 0);
+    end();
+}
+
+/* SDM 3, 10.4.5. */
+static void moved(void)
+{
+    const uint32_t elsewhere = 0xfed40000;
+
+    begin();
+    wr(SVR, 0x1ff);
+    lapic_set_base(lapic, elsewhere | LAPIC_ENABLED);
+    CHECK_EQ(rd(SVR), 0xffffffff);
+    CHECK_EQ(bus_read(memory, elsewhere + SVR, 4), 0x1ff); /* it was enabled all the time */
+    lapic_set_base(lapic, IOAPIC_BASE | LAPIC_ENABLED); /* the page is taken */;
+    CHECK_EQ(bus_read(memory, elsewhere + SVR, 4), 0xffffffff);
+    lapic_set_base(lapic, elsewhere | LAPIC_ENABLED);
+    CHECK_EQ(bus_read(memory, elsewhere + SVR, 4), 0x1ff);
+    lapic_reset(lapic);
+    CHECK_EQ(rd(SVR), 0xff);
     end();
 }
 
@@ -235,6 +262,38 @@ static void timer(void)
     wr(INITIAL, 1); /* a period of a nanosecond: late, but alive */
     clock_advance(&the_clock, NS_PER_SEC / 100);
     CHECK_EQ(lapic_ack(lapic), 0x50);
+    end();
+}
+
+/* The mode changes while the timer runs, or has ended. */
+static void timer_modes(void)
+{
+    begin();
+    wr(SVR, 0x1ff);
+    wr(DIVIDE, 0xb);
+    wr(LVT_TIMER, 0x20050);
+    wr(INITIAL, 100000);
+    clock_advance(&the_clock, 130000);
+    CHECK_EQ(lapic_ack(lapic), 0x50);
+    wr(EOI, 0);
+    wr(LVT_TIMER, 0x50); /* to once: the period under way is the last */
+    CHECK_EQ(rd(CURRENT), 70000);
+    clock_advance(&the_clock, 70000);
+    CHECK_EQ(lapic_ack(lapic), 0x50);
+    wr(EOI, 0);
+    wr(LVT_TIMER, 0x20050); /* an ended count does not begin again */
+    clock_advance(&the_clock, 250000);
+    CHECK_EQ(rd(CURRENT), 0);
+    CHECK_EQ(rd(INITIAL), 100000);
+    CHECK_EQ(intr.level, 0);
+    wr(INITIAL, 100000);
+    wr(LVT_TIMER, 0x50); /* and back while it runs: it goes on with the next period */
+    clock_advance(&the_clock, 40000);
+    wr(LVT_TIMER, 0x20050);
+    CHECK_EQ(rd(CURRENT), 60000);
+    clock_advance(&the_clock, 160000);
+    CHECK_EQ(lapic_ack(lapic), 0x50);
+    CHECK_EQ(rd(CURRENT), 100000);
     end();
 }
 
@@ -531,9 +590,11 @@ static void comparator_on_busy_host(void)
 int main(void)
 {
     after_reset();
+    moved();
     priorities();
     commands();
     timer();
+    timer_modes();
     timer_on_busy_host();
     timer_owes_ticks();
     io_edges();

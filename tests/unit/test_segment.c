@@ -280,6 +280,31 @@ static void test_meant(struct machine *m)
     memset(v->bare, 0, sizeof(v->bare));
 }
 
+/* POP of a segment register and far RET read 16 bits of the selector's slot. */
+static void check_slot(struct machine *m, const char *code, unsigned len, unsigned selector_at)
+{
+    struct vcpu *v = m->vcpu;
+
+    for (unsigned bytes = 1; bytes <= 4; bytes++) {
+        m_protected(m, 0);
+        m_put(m, STACK0, AT_CODE + 0x80, 4);
+        m_put(m, STACK0 + selector_at, selector_at ? CODE0 : DATA0, 2);
+        v->gpr[RSP] = STACK0;
+        v->seg[SEG_SS].limit = STACK0 + selector_at + bytes - 1;
+        m_run(m, code, len);
+        CHECK_EQ(m_vector(m), bytes < 2 ? VEC_SS : -1);
+        if (bytes >= 2)
+            CHECK_EQ(v->gpr[RSP], STACK0 + selector_at + 4);
+    }
+}
+
+static void test_slots(struct machine *m)
+{
+    check_slot(m, "\x07", 1, 0);     /* pop es */
+    check_slot(m, "\x0f\xa9", 2, 0); /* pop gs */
+    check_slot(m, "\xcb", 1, 4);     /* retf */
+}
+
 int main(void)
 {
     struct machine m;
@@ -291,6 +316,7 @@ int main(void)
     test_host(&m);
     test_real(&m);
     test_meant(&m);
+    test_slots(&m);
     m_destroy(&m);
     return CHECK_DONE();
 }
