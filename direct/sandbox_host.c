@@ -220,12 +220,13 @@ void sandbox_destroy(struct sandbox *s)
     free(s);
 }
 
+/* A busy host takes its time to end a process; one that only seems gone is waited for in vain. */
 bool sandbox_killed(struct sandbox *s)
 {
     const struct timespec pause = { 0, 1000000 };
     int status = 0;
 
-    for (unsigned i = 0; i < 200 && s->pid > 0; i++) {
+    for (unsigned i = 0; i < 5000 && s->pid > 0; i++) {
         if (waitpid(s->pid, &status, __WALL | WNOHANG) == s->pid) {
             s->pid = 0;
             return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;

@@ -13,6 +13,7 @@
 #define CODE_SELECTOR 0x10
 #define DATA_SELECTOR 0x18
 #define GDT_SIZE 32
+#define REAL_IVT_SIZE 0x400
 
 /* --- For the loaders ---------------------------------------------------------- */
 
@@ -200,7 +201,7 @@ void boot_enter(struct vcpu *vcpu, const struct boot_entry *entry)
     vcpu->seg[SEG_CS] = (struct segment){ CODE_SELECTOR, common | SEG_CODE | SEG_READABLE,
                                           UINT32_MAX, 0 };
     vcpu->gdtr = (struct table_register){ entry->gdt, GDT_SIZE - 1 };
-    vcpu->idtr = (struct table_register){ 0, 0 };
+    vcpu->idtr = (struct table_register){ 0, REAL_IVT_SIZE - 1 }; /* as firmware leaves it */
     vcpu->cr0 = CR0_PE | CR0_ET;
     memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
     vcpu->gpr[RAX] = entry->eax;

@@ -74,7 +74,7 @@ product:
 
         .balign 4
 boot_rom_table:
-        .fill BOOT_PARTS_MAX + 1, 16, 0
+        .fill 16 * (BOOT_PARTS_MAX + 1)
         .org boot_rom + BOOT_ROM_SIZE
 boot_rom_end:
         .section .note.GNU-stack, "", @progbits

@@ -40,8 +40,8 @@ static int unknown_option(const char *arg, const char *name, unsigned command, s
             return error_set(error, EX_USAGE, "%s: the value is a word of its own: -%s %s", arg,
                              row->name, equals + 1);
     }
-    return error_set(error, EX_USAGE, "%s: unknown option; did you mean -%s? (novt -h lists all)",
-                     arg, nearest_name(name, strlen(name), names, count));
+    return error_set(error, EX_USAGE, "%s: unknown option%s (novt -h lists all)", arg,
+                     nearest_hint(name, strlen(name), names, count, "-", "").text);
 }
 
 /* A value that is one word in brackets may be left out: is the next word that? */
@@ -190,6 +190,6 @@ int config_parse(struct config *config, int argc, char **argv, struct error *err
                          word, word);
     if (word[0] == '-')
         return unknown_option(word, word + (word[1] == '-' ? 2 : 1), RUN, error);
-    return error_set(error, EX_USAGE, "%s: unknown command; did you mean novt %s?", word,
-                     nearest_name(word, strlen(word), commands, COUNT(commands)));
+    return error_set(error, EX_USAGE, "%s: unknown command%s (novt -h lists all)", word,
+                     nearest_hint(word, strlen(word), commands, COUNT(commands), "novt ", "").text);
 }

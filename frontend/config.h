@@ -10,12 +10,14 @@
 
 #include "cpu/engine.h"
 #include "frontend/config_boot.h"
+#include "frontend/config_chardev.h"
 #include "frontend/config_clock.h"
 #include "frontend/config_control.h"
 #include "frontend/config_debug.h"
 #include "frontend/config_display.h"
 #include "frontend/config_drive.h"
 #include "frontend/config_engine.h"
+#include "frontend/config_isa.h"
 #include "frontend/config_nic.h"
 #include "frontend/config_pair.h"
 #include "frontend/config_profile.h"
@@ -49,14 +51,14 @@ struct config {
     const struct engine *engine;
     enum audit_mode audit;
     enum user_tier user;
-    bool debug_exit;
-    uint16_t debug_exit_base, debug_exit_size;
+    struct isa_specs isa;
     bool no_reboot;
     struct config_clock clock;
 
     struct console_spec serial[PC_SERIAL_COUNT], debugcon;
     unsigned serials; /* how many -serial there were */
     bool nographic;
+    struct chardev_specs chardevs;
     struct drive_specs drives;
     struct nic_specs nics;
     struct pair_specs pairs;

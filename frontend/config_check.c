@@ -44,16 +44,25 @@ static int check_start(struct config *config, struct error *error)
                      "no kernel and no disk: novt run [options] KERNEL, or -hda IMAGE (novt -h)");
 }
 
-/* On the terminal it takes the place of a serial line that nobody asked for. */
-static int settle_virtcon(struct config *config, struct error *error)
+/* What was given by the names of -chardev. */
+static int join_chardevs(struct config *config, struct error *error)
 {
-    if (config_virtio_check(&config->virtio, error))
-        return -1;
+    struct chardev_specs *chardevs = &config->chardevs;
+
+    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
+        if (config_chardev_join(chardevs, &config->serial[i], "-serial", false, error))
+            return -1;
+    return config_chardev_join(chardevs, &config->virtio.console, "-virtcon", false, error) ||
+           config_chardev_join(chardevs, &config->debugcon, "-debugcon", true, error) ? -1 : 0;
+}
+
+/* On the terminal it takes the place of a serial line that nobody asked for. */
+static void settle_virtcon(struct config *config)
+{
     if (config->virtio.console.kind != CONSOLE_STDIO || config->serials || config->nographic)
-        return 0;
+        return;
     config->virtio.console.raw = config->serial[0].raw;
     config->serial[0].kind = CONSOLE_NULL;
-    return 0;
 }
 
 /* So does a monitor on the terminal. */
@@ -87,9 +96,12 @@ int config_check(struct config *config, struct error *error)
 
     if (config->command != COMMAND_RUN)
         return 0;
+    if (join_chardevs(config, error) || config_virtio_check(&config->virtio, error))
+        return -1;
     if (config->nographic && serial[0].kind == CONSOLE_STDIO)
         config->serial[0].raw = config->serial[0].monitor = true;
-    if (settle_virtcon(config, error) || settle_monitor(config, error))
+    settle_virtcon(config);
+    if (settle_monitor(config, error))
         return -1;
     if ((serial[0].kind == CONSOLE_STDIO) + (serial[1].kind == CONSOLE_STDIO) +
             (config->virtio.console.kind == CONSOLE_STDIO) > 1)

@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "base/count.h"
+#include "frontend/config_chardev.h"
 #include "frontend/config_text.h"
 #include "frontend/console.h"
 #include "frontend/error.h"
@@ -24,7 +25,8 @@ int config_console_take(struct console_spec *spec, const char *option, const cha
         { "null", { .kind = CONSOLE_NULL }, true },
         { "pty", { .kind = CONSOLE_PTY }, false },
     };
-    static const char *const names[] = { "stdio", "file:", "none", "null", "pty", "unix:" };
+    static const char *const names[] = { "stdio", "file:", "none", "null", "chardev:", "pty",
+                                         "unix:" };
     size_t len = strcspn(value, ":");
 
     for (size_t i = 0; i < COUNT(words); i++) {
@@ -33,13 +35,15 @@ int config_console_take(struct console_spec *spec, const char *option, const cha
             return 0;
         }
     }
+    if (!strncmp(value, "chardev:", 8))
+        return config_chardev_name(spec, value + 8, option, value, error);
     if (!strncmp(value, "file:", 5))
         *spec = (struct console_spec){ .kind = CONSOLE_FILE, .path = value + 5 };
     else if (!strncmp(value, "unix:", 5) && !debugcon)
         *spec = (struct console_spec){ .kind = CONSOLE_UNIX, .path = spec->socket };
     else
         return nearest_unknown(option, value, len + (value[len] == ':'), names,
-                               debugcon ? 4 : COUNT(names), error);
+                               debugcon ? 5 : COUNT(names), error);
     if (spec->kind == CONSOLE_UNIX &&
         config_text_socket(option, value + 5, spec->socket, error))
         return -1;

@@ -179,9 +179,12 @@ static int take_property(struct parse *parse, char *text)
                              parse->value, text, text);
         return properties[i].take(parse, text, equals + 1);
     }
-    return error_set(parse->error, EX_USAGE, "-drive %s: '%s' is no property of a drive; did you"
-                     " mean %s=?", parse->value, text,
-                     nearest_name(text, strlen(text), names, COUNT(names)));
+    if (!equals && !parse->drive->file)
+        return error_set(parse->error, EX_USAGE, "-drive %s: '%s' is no property of a drive; write"
+                         " file=%s", parse->value, text, text);
+    return error_set(parse->error, EX_USAGE, "-drive %s: '%s' is no property of a drive%s (novt -h"
+                     " lists them)", parse->value, text,
+                     nearest_hint(text, strlen(text), names, COUNT(names), "", "=").text);
 }
 
 /* --- Drives ----------------------------------------------------------------- */

@@ -18,7 +18,7 @@
 
 struct parse {
     struct nic_spec *nic;
-    const char *value; /* the whole option, for messages */
+    const char *said;  /* the whole option, for messages */
     bool socket;       /* listen, connect or path has been said */
     struct error *error;
 };
@@ -27,7 +27,7 @@ typedef int property_fn(struct parse *parse, char *text);
 
 static int wrong(const struct parse *parse, const char *name, const char *text, const char *hint)
 {
-    return error_set(parse->error, EX_USAGE, "-nic %s: %s=%s is wrong; write %s", parse->value,
+    return error_set(parse->error, EX_USAGE, "%s: %s=%s is wrong; write %s", parse->said,
                      name, text, hint);
 }
 
@@ -96,8 +96,8 @@ static int take_forward(struct parse *parse, char *text)
         return wrong(parse, "hostfwd", shown,
                      "tcp:127.0.0.1:2222-:22 (host's side - guest's side)");
     if (user->forwards == NET_FORWARDS_MAX)
-        return error_set(parse->error, EX_USAGE, "-nic %s: too many hostfwd; %u are the most",
-                         parse->value, NET_FORWARDS_MAX);
+        return error_set(parse->error, EX_USAGE, "%s: too many hostfwd; %u are the most",
+                         parse->said, NET_FORWARDS_MAX);
     user->forward[user->forwards++] = f;
     return 0;
 }
@@ -215,7 +215,7 @@ static int take_place(struct parse *parse, const char *name, enum net_socket_kin
     socket->kind = kind;
     if (parse->socket)
         return error_set(parse->error, EX_USAGE,
-                         "-nic %s: say one of listen, connect and path, once", parse->value);
+                         "%s: say one of listen, connect and path, once", parse->said);
     parse->socket = true;
     if (kind == NET_PATH) {
         socket->path = text;
@@ -325,8 +325,9 @@ static int unknown_property(const struct parse *parse, const char *name, unsigne
         if (properties[i].kinds & kind)
             names[count++] = properties[i].name;
     return error_set(parse->error, EX_USAGE,
-                     "-nic %s: '%s' is no property of this kind; did you mean %s=?", parse->value,
-                     name, nearest_name(name, strlen(name), names, count));
+                     "%s: '%s' is no property of this kind%s (novt -h lists them)",
+                     parse->said, name,
+                     nearest_hint(name, strlen(name), names, count, "", "=").text);
 }
 
 static int take_property(struct parse *parse, char *text)
@@ -342,8 +343,8 @@ static int take_property(struct parse *parse, char *text)
         if (strcmp(p->name, text) || !(p->kinds & kind))
             continue;
         if (!equals)
-            return error_set(parse->error, EX_USAGE, "-nic %s: %s has no value: %s=...",
-                             parse->value, text, text);
+            return error_set(parse->error, EX_USAGE, "%s: %s has no value: %s=...",
+                             parse->said, text, text);
         return p->take(parse, equals + 1);
     }
     return unknown_property(parse, text, kind);
@@ -360,9 +361,12 @@ static int take_kind(struct parse *parse, const char *name)
             return 0;
         }
     }
-    return error_set(parse->error, EX_USAGE,
-                     "-nic %s: unknown; did you mean %s? (one of user, tap, socket, none)",
-                     parse->value, nearest_name(name, strlen(name), names, COUNT(names)));
+    if (!strcmp(name, "bridge"))
+        return error_set(parse->error, EX_USAGE, "%s: novt joins no bridge itself; write tap,"
+                         "ifname=NAME, with an interface that is in it", parse->said);
+    return error_set(parse->error, EX_USAGE, "%s: unknown%s (one of user, tap, socket, none)",
+                     parse->said,
+                     nearest_hint(name, strlen(name), names, COUNT(names), "", "").text);
 }
 
 static int check(const struct parse *parse)
@@ -371,33 +375,34 @@ static int check(const struct parse *parse)
 
     if (net->kind == NET_USER && !net_user_complete(&net->user))
         return error_set(parse->error, EX_USAGE,
-                         "-nic %s: host=, dns= and dhcpstart= must be three addresses of the "
-                         "network (10.0.2.0/24, or net=)", parse->value);
+                         "%s: host=, dns= and dhcpstart= must be three addresses of the "
+                         "network (10.0.2.0/24, or net=)", parse->said);
     if (net->kind == NET_TAP && (!net->interface || !*net->interface))
         return error_set(parse->error, EX_USAGE,
-                         "-nic %s: which interface? write -nic tap,ifname=tap0", parse->value);
+                         "%s: which interface? write tap,ifname=tap0", parse->said);
     if (net->kind == NET_SOCKET && !parse->socket)
         return error_set(parse->error, EX_USAGE,
-                         "-nic %s: where is the other end? write listen=127.0.0.1:1234 for one "
+                         "%s: where is the other end? write listen=127.0.0.1:1234 for one "
                          "guest and connect=127.0.0.1:1234 for the other, or path=SOCKET for both",
-                         parse->value);
+                         parse->said);
     return 0;
 }
 
-int config_nic_take(struct nic_specs *nics, const char *value, struct error *error)
+int config_nic_take_as(struct nic_specs *nics, const char *said, const char *value,
+                       struct error *error)
 {
     struct nic_spec *nic = &nics->nic[nics->count];
-    struct parse parse = { .nic = nic, .value = value, .error = error };
+    struct parse parse = { .nic = nic, .said = said, .error = error };
     char *rest, *piece;
 
     if (!strcmp(value, "none")) {
         nics->none = !nics->count;
-        return nics->count ? error_set(error, EX_USAGE, "-nic none: there is another -nic") : 0;
+        return nics->count ? error_set(error, EX_USAGE, "%s: there is another -nic", said) : 0;
     }
     if (nics->none)
-        return error_set(error, EX_USAGE, "-nic %s: there is -nic none, too", value);
+        return error_set(error, EX_USAGE, "%s: there is -nic none, too", said);
     if (nics->count == NICS_MAX)
-        return error_set(error, EX_USAGE, "-nic %s: one too many, the board has room for %u", value,
+        return error_set(error, EX_USAGE, "%s: one too many, the board has room for %u", said,
                          NICS_MAX);
     if (strlen(value) >= sizeof(nic->text))
         return error_set(error, EX_USAGE, "-nic: %zu characters are too many; %zu are the most",
@@ -411,4 +416,12 @@ int config_nic_take(struct nic_specs *nics, const char *value, struct error *err
             return -1;
     nics->count++;
     return check(&parse);
+}
+
+int config_nic_take(struct nic_specs *nics, const char *value, struct error *error)
+{
+    char said[NIC_TEXT_MAX];
+
+    snprintf(said, sizeof(said), "-nic %s", value);
+    return config_nic_take_as(nics, said, value, error);
 }

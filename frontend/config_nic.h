@@ -29,7 +29,10 @@ struct nic_specs {
 /* Whether a card has that name, with or without what QEMU adds to it ("virtio-net-pci"). */
 bool config_nic_is_model(const char *name);
 
-/* Adds what value says; 0, or -1 with *error. */
+/* Adds what value says, that of a -nic; 0, or -1 with *error. said: how the user has put it, for
+ * messages, where it was in other options. */
 int config_nic_take(struct nic_specs *nics, const char *value, struct error *error);
+int config_nic_take_as(struct nic_specs *nics, const char *said, const char *value,
+                       struct error *error);
 
 #endif

@@ -222,11 +222,14 @@ static int join_net(const char *cable, const char *card, struct nic_specs *nics,
                     struct error *error)
 {
     struct joined joined = { .used = 0 };
+    char said[NIC_TEXT_MAX];
 
+    snprintf(said, sizeof(said), "%s %s %s %s", is_named(card, "nic") ? "-net" : "-netdev", cable,
+             option_of(card), card);
     if (append_cable(&joined, cable, error) || append_usual_model(&joined, card, error) ||
         append_card(&joined, option_of(card), card, error))
         return -1;
-    return config_nic_take(nics, joined.text, error);
+    return config_nic_take_as(nics, said, joined.text, error);
 }
 
 /* Which -netdev has that id; -1: none. */

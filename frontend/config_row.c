@@ -88,17 +88,6 @@ static int take_timeout(struct config *config, const char *value, struct error *
     return 0;
 }
 
-/* A 16-bit number in C's notation. */
-static bool number16(const char *text, unsigned long *value)
-{
-    char *end;
-
-    if (*text < '0' || *text > '9')
-        return false;
-    *value = strtoul(text, &end, 0);
-    return !*end && *value <= UINT16_MAX;
-}
-
 /* --- Words ------------------------------------------------------------------ */
 
 static int note(const char *option, const char *text)
@@ -181,53 +170,22 @@ static int take_log(struct config *config, const char *value, struct error *erro
     return 0;
 }
 
-static int debug_exit_property(struct config *config, const char *text, const char *value,
-                               struct error *error)
-{
-    unsigned long number;
-
-    if (!strncmp(text, "iobase=", 7) && number16(text + 7, &number)) {
-        config->debug_exit_base = (uint16_t)number;
-        return 0;
-    }
-    if (!strncmp(text, "iosize=", 7) && number16(text + 7, &number) && number >= 1 && number <= 4) {
-        config->debug_exit_size = (uint16_t)number;
-        return 0;
-    }
-    return error_set(error, EX_USAGE,
-                     "-device %s: '%s' is wrong; write iobase=0xf4 (a port) or iosize=4 (1 to 4)",
-                     value, text);
-}
-
 static int take_device(struct config *config, const char *value, struct error *error)
 {
-    static const char *const names[] = { "isa-debug-exit", "pvpanic", "virtio-rng",
-                                         "virtio-balloon", "virtio-blk-pci", "ide-hd", "ide-cd",
-                                         "virtio-net-pci", "e1000" };
+    static const char *const names[] = { "isa-debug-exit", "isa-debugcon", "pc-testdev", "pvpanic",
+                                         "virtio-rng", "virtio-balloon", "virtconsole",
+                                         "virtio-blk-pci", "ide-hd", "ide-cd", "virtio-net-pci",
+                                         "e1000" };
     int taken = config_virtio_device(&config->virtio, value, error);
-    size_t len = strcspn(value, ",");
-    char properties[64], *save = NULL;
 
     taken = taken ? taken : config_pair_device(&config->pairs, value, error);
+    taken = taken ? taken : config_isa_device(config, value, error);
     taken = taken ? taken : config_qemu_device(value, error);
     if (taken)
         return taken < 0 ? -1 : 0;
-    if (!strcmp(value, names[1]))
+    if (!strcmp(value, "pvpanic"))
         return note("-device pvpanic", "it is always on the board");
-    if (len != strlen(names[0]) || memcmp(value, names[0], len))
-        return nearest_unknown("-device", value, len, names, COUNT(names), error);
-    config->debug_exit = true;
-    config->debug_exit_base = 0x501;
-    config->debug_exit_size = 2;
-    if (strlen(value + len) >= sizeof(properties))
-        return error_set(error, EX_USAGE, "-device %s: too long", value);
-    strcpy(properties, value + len);
-    for (char *p = strtok_r(properties, ",", &save); p; p = strtok_r(NULL, ",", &save))
-        if (debug_exit_property(config, p, value, error))
-            return -1;
-    if (config->debug_exit_base + config->debug_exit_size > 0x10000)
-        return error_set(error, EX_USAGE, "-device %s: the ports end at 0xffff", value);
-    return 0;
+    return nearest_unknown("-device", value, strcspn(value, ","), names, COUNT(names), error);
 }
 
 /* --- Consoles --------------------------------------------------------------- */
@@ -297,7 +255,7 @@ TAKE_PART(take_vga, config_display_take_vga, display)
 TAKE_PART(take_screenshot, config_display_take_shot, display)
 TAKE_PART(take_monitor, config_control_take, control)
 TAKE_PART(take_virtio, config_virtio_mode, virtio)
-TAKE_PART(take_chardev, config_virtio_chardev, virtio)
+TAKE_PART(take_chardev, config_chardev_take, chardevs)
 TAKE_PART(take_share, config_virtio_share, virtio)
 TAKE_PART(take_virtfs, config_virtio_virtfs, virtio)
 TAKE_PART(take_drive, config_drive_take, drives)
@@ -396,6 +354,8 @@ static int note_machine(struct config *config, const char *value, struct error *
 
 static int take_vnc(struct config *config, const char *value, struct error *error)
 {
+    if (!strcmp(value, "none")) /* QEMU's word for no screen at all */
+        return config_display_take(&config->display, value, error);
     return config_display_take_vnc(&config->display, value, error);
 }
 

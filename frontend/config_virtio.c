@@ -7,6 +7,7 @@
 #include <sysexits.h>
 
 #include "base/count.h"
+#include "frontend/config_chardev.h"
 #include "frontend/config_text.h"
 #include "frontend/error.h"
 #include "frontend/nearest.h"
@@ -113,7 +114,7 @@ static const char *tag_of(const struct share_spec *share)
     return share->share.tag ? share->share.tag : "share";
 }
 
-static int check_shares(const struct virtio_specs *virtio, struct error *error)
+int config_virtio_check(const struct virtio_specs *virtio, struct error *error)
 {
     for (unsigned i = 0; i < virtio->shares; i++)
         for (unsigned k = 0; k < i; k++)
@@ -122,89 +123,6 @@ static int check_shares(const struct virtio_specs *virtio, struct error *error)
                                  "-share: two folders have the tag '%s'; give one tag=NAME",
                                  tag_of(&virtio->share[i]));
     return 0;
-}
-
-/* --- The console, as QEMU has it -------------------------------------------- */
-
-static bool chardev_kind(const char *name, enum console_kind *kind)
-{
-    static const struct {
-        const char *name;
-        enum console_kind kind;
-    } kinds[] = {
-        { "stdio", CONSOLE_STDIO }, { "null", CONSOLE_NULL },   { "pty", CONSOLE_PTY },
-        { "file", CONSOLE_FILE },   { "socket", CONSOLE_UNIX },
-    };
-
-    for (size_t i = 0; i < COUNT(kinds); i++) {
-        *kind = kinds[i].kind;
-        if (!strcmp(name, kinds[i].name))
-            return true;
-    }
-    return false;
-}
-
-static int chardev_property(struct chardev_spec *chardev, const char *text, const char *value,
-                            struct error *error)
-{
-    bool on;
-
-    if (config_text_value(text, "id"))
-        chardev->id = config_text_value(text, "id");
-    else if (config_text_value(text, "path"))
-        chardev->console.path = config_text_value(text, "path");
-    else if (!config_text_listens(text) && !config_text_flag(text, "signal", &on) &&
-             !config_text_flag(text, "mux", &on))
-        return error_set(error, EX_USAGE, "-chardev %s: '%s' is not known; write id= and path=",
-                         value, text);
-    return 0;
-}
-
-int config_virtio_chardev(struct virtio_specs *virtio, const char *value, struct error *error)
-{
-    struct chardev_spec *chardev = &virtio->chardev[virtio->chardevs];
-    char *at = chardev->text, *part;
-
-    if (virtio->chardevs == CHARDEVS_MAX || strlen(value) >= sizeof(chardev->text))
-        return error_set(error, EX_USAGE, "-chardev: one too many, or too long");
-    strcpy(chardev->text, value);
-    part = config_text_next(&at);
-    if (!chardev_kind(part, &chardev->console.kind))
-        return error_set(error, EX_USAGE,
-                         "-chardev %s: '%s' is not known; write stdio, null, pty, file or socket",
-                         value, part);
-    while ((part = config_text_next(&at)))
-        if (chardev_property(chardev, part, value, error))
-            return -1;
-    if (!chardev->id || !*chardev->id || strlen(chardev->id) > CHARDEV_ID_MAX)
-        return error_set(error, EX_USAGE, "-chardev %s: id= is needed, of 1 to %d characters",
-                         value, CHARDEV_ID_MAX);
-    if ((chardev->console.kind == CONSOLE_FILE || chardev->console.kind == CONSOLE_UNIX) &&
-        (!chardev->console.path || !*chardev->console.path))
-        return error_set(error, EX_USAGE, "-chardev %s: path= is needed", value);
-    virtio->chardevs++;
-    return 0;
-}
-
-static int join_console(struct virtio_specs *virtio, struct error *error)
-{
-    if (!*virtio->console_id)
-        return 0;
-    if (virtio->console.kind != CONSOLE_NONE)
-        return error_set(error, EX_USAGE, "-virtcon: there is a virtconsole already");
-    for (unsigned i = 0; i < virtio->chardevs; i++) {
-        if (!strcmp(virtio->chardev[i].id, virtio->console_id)) {
-            virtio->console = virtio->chardev[i].console;
-            return 0;
-        }
-    }
-    return error_set(error, EX_USAGE, "-device virtconsole,chardev=%s: no -chardev has id=%s",
-                     virtio->console_id, virtio->console_id);
-}
-
-int config_virtio_check(struct virtio_specs *virtio, struct error *error)
-{
-    return join_console(virtio, error) ? -1 : check_shares(virtio, error);
 }
 
 /* --- -device ---------------------------------------------------------------- */
@@ -265,14 +183,13 @@ static int console_properties(struct virtio_specs *virtio, const char *value, st
     config_text_next(&at);
     while ((part = config_text_next(&at)))
         id = config_text_value(part, "chardev") ? config_text_value(part, "chardev") : id;
-    if (*virtio->console_id)
+    if (virtio->console.kind != CONSOLE_NONE || *virtio->console.chardev)
         return error_set(error, EX_USAGE, "-device %s: there can be one console", value);
-    if (!id || !*id || strlen(id) > CHARDEV_ID_MAX)
+    if (!id)
         return error_set(error, EX_USAGE,
                          "-device %s: chardev=ID is needed; or write -virtcon stdio instead",
                          value);
-    strcpy(virtio->console_id, id);
-    return 1;
+    return config_chardev_name(&virtio->console, id, "-device", value, error) ? -1 : 1;
 }
 
 int config_virtio_device(struct virtio_specs *virtio, const char *value, struct error *error)

@@ -41,6 +41,7 @@ struct console_spec {
     const char *path; /* file, unix */
     char socket[CONFIG_SOCKET_MAX]; /* where path is, with unix: */
     bool monitor;     /* with raw: Ctrl-A c leads to the monitor; Ctrl-A is ours in a pipe, too */
+    char chardev[32]; /* the id of a -chardev, which is to take this one's place; "": none */
 };
 
 struct chardev;

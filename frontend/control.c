@@ -113,14 +113,24 @@ static const struct control_row *find(const char *name)
     return NULL;
 }
 
+static const struct {
+    const char *name, *text;
+} elsewhere[] = {
+#define ELSEWHERE(name, text) { name, text },
+#include "frontend/qemu_commands.def"
+};
+
 static int unknown(const char *name, struct error *error)
 {
     const char *names[COMMANDS];
 
+    for (size_t i = 0; i < sizeof(elsewhere) / sizeof(*elsewhere); i++)
+        if (!strcmp(elsewhere[i].name, name))
+            return error_set(error, EX_USAGE, "%s: no command here; %s", name, elsewhere[i].text);
     for (size_t i = 0; i < COMMANDS; i++)
         names[i] = commands[i].name;
-    return error_set(error, EX_USAGE, "%.200s: unknown command; did you mean %s? (help lists all)",
-                     name, nearest_name(name, strlen(name), names, COMMANDS));
+    return error_set(error, EX_USAGE, "%.200s: unknown command%s (help lists all)", name,
+                     nearest_hint(name, strlen(name), names, COMMANDS, "", "").text);
 }
 
 static const struct argument *argument_of(const struct control_row *command, const char *name)

@@ -221,8 +221,8 @@ static int find(const struct drives *drives, const char *wanted, struct error *e
     }
     if (!drives->count)
         return error_set(error, EX_USAGE, "%s: this guest has no drives", wanted);
-    return error_set(error, EX_USAGE, "%s: no such drive; did you mean %s?", wanted,
-                     nearest_name(wanted, strlen(wanted), names, drives->count));
+    return error_set(error, EX_USAGE, "%s: no such drive%s (info block lists them)", wanted,
+                     nearest_hint(wanted, strlen(wanted), names, drives->count, "", "").text);
 }
 
 /* Whether what is in the drive may be taken out; asks the guest if not. */

@@ -120,8 +120,8 @@ static int take_option(struct exec *exec, char **argv, int argc, int i, struct e
         *options[k].value = argv[i + 1];
         return 2;
     }
-    return error_set(error, EX_USAGE, "exec %s: unknown; did you mean -%s? (-- ends the options)",
-                     argv[i], nearest_name(name, strlen(name), names, COUNT(options)));
+    return error_set(error, EX_USAGE, "exec %s: unknown%s (-- ends the options)", argv[i],
+                     nearest_hint(name, strlen(name), names, COUNT(options), "-", "").text);
 }
 
 static int parse(struct exec *exec, int argc, char **argv, struct error *error)

@@ -170,8 +170,8 @@ static int unknown(const struct samples *s, const char *word, struct error *erro
     for (unsigned id = 0; id < M_COUNT; id++)
         if (s->of[id].info)
             names[count++] = s->of[id].info->mnemonic;
-    return error_set(error, EX_USAGE, "explain: '%s' is neither an instruction (did you mean %s?) "
-                     "nor a file", word, nearest_name(word, strlen(word), names, count));
+    return error_set(error, EX_USAGE, "explain: '%s' is neither an instruction nor a file%s", word,
+                     nearest_hint(word, strlen(word), names, count, "", "").text);
 }
 
 /* --- The command line ---------------------------------------------------------------------- */

@@ -55,8 +55,8 @@ static int find_function(struct work *w, struct error *error)
         return error_set(error, EX_USAGE, "explain --function %s: '%s' has no symbols; name a file "
                          "that has them with --symbols", w->request->function, w->request->path);
     if (!symbols_range(w->names, w->request->function, &start, &end) || end > UINT32_MAX)
-        return error_set(error, EX_USAGE, "explain --function %s: '%s' has none of that name; see "
-                         "nm", w->request->function, w->request->path);
+        return error_set(error, EX_USAGE, "explain --function %s: '%s' has none of that name; nm "
+                         "or System.map lists them", w->request->function, w->request->path);
     w->start = (uint32_t)start;
     w->end = (uint32_t)end;
     return 0;

@@ -63,8 +63,7 @@ static int take_format(struct words *w, const char *option, const char *text,
 
     if (disk_format_of(text, format))
         return 0;
-    return error_set(&w->error, EX_USAGE, "%s %s: unknown; did you mean %s? (one of raw, qcow2)",
-                     option, text, nearest_name(text, strlen(text), names, 2));
+    return nearest_unknown(option, text, strlen(text), names, COUNT(names), &w->error);
 }
 
 static int wrong(struct words *w, const char *name, const char *value, const char *hint)
@@ -103,8 +102,7 @@ static int take_property(struct words *w, const char *name, char *value)
         if (!size_of(value, &w->layout.size))
             return wrong(w, name, value, "size=10G");
     } else {
-        return error_set(&w->error, EX_USAGE, "-o %s: unknown; did you mean %s=?", name,
-                         nearest_name(name, strlen(name), names, COUNT(names)));
+        return nearest_unknown("-o", name, strlen(name), names, COUNT(names), &w->error);
     }
     return 0;
 }
@@ -449,8 +447,8 @@ static int run(struct words *w, char **argv)
     while (n < COUNT(names) && strcmp(names[n], w->command))
         n++;
     if (n == COUNT(names)) {
-        error_set(&w->error, EX_USAGE, "novt image %s: unknown; did you mean novt image %s?",
-                  w->command, nearest_name(w->command, strlen(w->command), names, COUNT(names)));
+        nearest_unknown("novt image", w->command, strlen(w->command), names, COUNT(names),
+                        &w->error);
         return EX_USAGE;
     }
     err = take_words(w, 1u << n, argv);

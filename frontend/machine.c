@@ -237,54 +237,82 @@ static int create_consoles(struct machine *m, struct error *error)
     return create_console(m, &m->serial[1], &config->serial[1], "second serial line", true, error);
 }
 
+/* What the CPU starts in, and the kernel that it is to start; nothing where there is none. */
+static int read_firmware(struct machine *m, struct pc_config *board, struct error *error)
+{
+    const struct config *config = m->config;
+
+    if (config->firmware && firmware_read(&m->firmware, config->bios, error))
+        return -1;
+    if (config->real_mode && boot_real_read(&m->real, config->kernel, config->initrd,
+                                            config->append, m->mem.size, error))
+        return -1;
+    board->kernel = config->real_mode ? &m->real : NULL;
+    board->rom = m->firmware.bytes;
+    board->rom_size = (uint32_t)m->firmware.size;
+    return 0;
+}
+
+static void fill_drives(struct machine *m, struct pc_config *board)
+{
+    board->virtio.disks = drives_virtio(m->drives, board->virtio.disk);
+    for (unsigned i = 0; i < PC_IDE_COUNT; i++)
+        board->ide[i] = drives_ide(m->drives, i);
+    board->floppy = drives_floppy(m->drives);
+}
+
+static struct chardev *line_of(struct console *console)
+{
+    return console ? console_line(console) : NULL;
+}
+
+static void fill_board(struct machine *m, struct pc_config *board)
+{
+    const struct virtio_specs *virtio = &m->config->virtio;
+
+    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
+        board->serial[i] = line_of(m->serial[i]);
+    board->nics = nics_fill(m->nics, board->nic);
+    board->virtio = (struct pc_virtio){
+        .mode = virtio->mode,
+        .console = line_of(m->virtcon),
+        .rng = virtio->rng,
+        .balloon = virtio->balloon,
+        .balloon_reports = virtio->balloon_reports,
+        .balloon_target = virtio->balloon_target,
+    };
+    fill_drives(m, board);
+    board->virtio.shares = shares_fill(m->shares, board->virtio.share);
+    board->vga = m->screen;
+    board->display = screen_display(m->screen);
+    board->vga_rom = screen_vga_bios(m->screen, &board->vga_rom_size);
+}
+
 static int create_board(struct machine *m, struct error *error)
 {
-    struct pc_config config = {
+    const struct isa_specs *isa = &m->config->isa;
+    struct pc_config board = {
         .vcpu = m->vcpu,
         .mem = &m->mem,
         .clock = &m->clock,
         .stop = &m->stop,
         .apic = cpuid_has(m->model, CPUID_APIC),
         .latency = m->vcpu->spent ? &m->stats.latency : NULL,
-        .debugcon = m->debugcon ? console_line(m->debugcon) : NULL,
+        .debugcon = line_of(m->debugcon),
+        .debugcon_base = isa->debugcon_base,
         .boot_menu = m->config->boot.menu,
         .no_floppy_check = m->config->boot.no_floppy_check,
-        .debug_exit = m->config->debug_exit,
-        .debug_exit_base = m->config->debug_exit_base,
-        .debug_exit_size = m->config->debug_exit_size,
+        .debug_exit = isa->debug_exit,
+        .debug_exit_base = isa->debug_exit_base,
+        .debug_exit_size = isa->debug_exit_size,
+        .testdev = isa->testdev,
     };
     const char *why = "";
 
-    if (m->config->firmware && firmware_read(&m->firmware, m->config->bios, error))
+    if (read_firmware(m, &board, error))
         return -1;
-    if (m->config->real_mode) {
-        if (boot_real_read(&m->real, m->config->kernel, m->config->initrd, m->config->append,
-                           m->mem.size, error))
-            return -1;
-        config.kernel = &m->real;
-    }
-    config.rom = m->firmware.bytes;
-    config.rom_size = (uint32_t)m->firmware.size;
-    for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
-        config.serial[i] = m->serial[i] ? console_line(m->serial[i]) : NULL;
-    config.nics = nics_fill(m->nics, config.nic);
-    config.virtio = (struct pc_virtio){
-        .mode = m->config->virtio.mode,
-        .console = m->virtcon ? console_line(m->virtcon) : NULL,
-        .rng = m->config->virtio.rng,
-        .balloon = m->config->virtio.balloon,
-        .balloon_reports = m->config->virtio.balloon_reports,
-        .balloon_target = m->config->virtio.balloon_target,
-    };
-    config.virtio.disks = drives_virtio(m->drives, config.virtio.disk);
-    for (unsigned i = 0; i < PC_IDE_COUNT; i++)
-        config.ide[i] = drives_ide(m->drives, i);
-    config.floppy = drives_floppy(m->drives);
-    config.virtio.shares = shares_fill(m->shares, config.virtio.share);
-    config.vga = m->screen;
-    config.display = screen_display(m->screen);
-    config.vga_rom = screen_vga_bios(m->screen, &config.vga_rom_size);
-    m->pc = pc_create(&config, &why);
+    fill_board(m, &board);
+    m->pc = pc_create(&board, &why);
     return m->pc ? 0 : error_set(error, EX_USAGE, "%s", why);
 }
 
@@ -300,7 +328,8 @@ static const char *boot_order(const struct machine *m)
     return *boot->order ? boot->order : "cad";
 }
 
-int machine_boot(struct machine *m, struct error *error)
+/* And again. */
+static int power_on(struct machine *m, struct error *error)
 {
     const struct config *config = m->config;
     enum spent_on before = spent_begin(m->vcpu->spent, SPENT_BOOT);
@@ -328,7 +357,7 @@ int machine_boot(struct machine *m, struct error *error)
 int machine_restart(struct machine *m, struct error *error)
 {
     if (!m->config->firmware || !pc_resumes(m->pc))
-        return machine_boot(m, error);
+        return power_on(m, error);
     m->stop = (struct vm_stop){ 0 };
     vcpu_reset(m->vcpu);
     return 0;
@@ -348,7 +377,7 @@ int machine_create(struct machine *m, const struct config *config, struct error 
         nics_create(&m->nics, &config->nics, m->poller, error) ||
         shares_create(&m->shares, &config->virtio, m->poller, error) ||
         screen_create(&m->screen, &config->display, error) ||
-        create_board(m, error) || machine_boot(m, error) ||
+        create_board(m, error) || power_on(m, error) ||
         profiling_create(&m->profiling, m, error))
         return -1;
     return create_engine(m, error);

@@ -79,10 +79,8 @@ int machine_create(struct machine *machine, const struct config *config, struct 
 int machine_open(struct machine *machine, struct error *error);
 void machine_destroy(struct machine *machine);
 
-/* Power-on again: memory cleared, everything reset, the kernel loaded anew. */
-int machine_boot(struct machine *machine, struct error *error);
-
-/* After a reset that the guest asked for: that, or (pc_resumes()) the processor alone. */
+/* After a reset that the guest asked for: power-on again (memory cleared, everything reset, the
+ * kernel loaded anew), or, as pc_resumes() says, the processor alone. 0, or -1 with *error. */
 int machine_restart(struct machine *machine, struct error *error);
 
 /* Writes out what the guest has printed and gives the terminal back. 0, or -1 with *error. */

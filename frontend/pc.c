@@ -38,6 +38,7 @@
 #include "devices/mc146818.h"
 #include "devices/ns16550.h"
 #include "devices/port92.h"
+#include "devices/pc_testdev.h"
 #include "devices/pvpanic.h"
 #include "devices/virtio_balloon.h"
 #include "frontend/latency.h"
@@ -234,14 +235,26 @@ static bool create_lines(struct pc *pc)
         if (!pc->serial[i])
             return false;
     }
-    if (config->debugcon) {
-        pc->debugcon = debugcon_create(&(struct debugcon_config){
-            pc->ports, PORT_DEBUGCON, config->clock, config->debugcon,
-            config->rom ? PORT_FIRMWARE_LOG : 0 });
-        if (!pc->debugcon)
-            return false;
-    }
     return true;
+}
+
+static const char *create_debugcon(struct pc *pc)
+{
+    const struct pc_config *config = &pc->config;
+    struct debugcon_config debugcon = { pc->ports, config->debugcon_base, config->clock,
+                                        config->debugcon, 0 };
+
+    if (!config->debugcon)
+        return NULL;
+    if (!debugcon.base) {
+        debugcon.base = PORT_DEBUGCON;
+        debugcon.second_base = config->rom ? PORT_FIRMWARE_LOG : 0;
+    }
+    pc->debugcon = debugcon_create(&debugcon);
+    if (pc->debugcon)
+        return NULL;
+    return errno == EEXIST ? "isa-debugcon: another chip has that port; choose another iobase"
+                           : "not enough memory for the board";
 }
 
 static const char *create_debug_exit(struct pc *pc)
@@ -290,6 +303,22 @@ static const char *create_pci(struct pc *pc)
     return error;
 }
 
+static const char *create_testdev(struct pc *pc)
+{
+    struct pc_testdev_config config = { pc->ports, pc->memory, { { NULL, NULL, 0 } } };
+
+    if (!pc->config.testdev)
+        return NULL;
+    for (unsigned i = 0; i < PC_TESTDEV_IRQS; i++)
+        if (i != IRQ_CASCADE)
+            config.irq[i] = wire(pc, i);
+    pc->testdev = pc_testdev_create(&config);
+    if (pc->testdev)
+        return NULL;
+    return errno == EEXIST ? "pc-testdev: another chip has its ports; move that one"
+                           : "not enough memory for the board";
+}
+
 static const char *create_chips(struct pc *pc)
 {
     const char *error;
@@ -302,8 +331,10 @@ static const char *create_chips(struct pc *pc)
     if (!pc->memory_map || !pc->ports || !pc->memory || !pc->pci_ports || !create_core(pc) ||
         !create_floppy(pc) || !create_lines(pc) || !create_fw_cfg(pc))
         return "not enough memory for the board";
-    error = create_debug_exit(pc);
-    return error ? error : create_pci(pc);
+    error = create_pci(pc);
+    error = error ? error : create_debugcon(pc); /* last: their ports are the user's choice */
+    error = error ? error : create_debug_exit(pc);
+    return error ? error : create_testdev(pc);
 }
 
 struct pc *pc_create(const struct pc_config *config, const char **error)
@@ -359,6 +390,8 @@ void pc_destroy(struct pc *pc)
 {
     if (pc->pci)
         pc_pci_destroy(pc->pci);
+    if (pc->testdev)
+        pc_testdev_destroy(pc->testdev);
     if (pc->debug_exit)
         isa_debug_exit_destroy(pc->debug_exit);
     if (pc->debugcon)
@@ -503,6 +536,8 @@ void pc_snapshot(struct pc *pc, struct snap *snap)
             ns16550_snapshot(pc->serial[i], snap);
     if (pc->fw_cfg)
         fw_cfg_snapshot(pc->fw_cfg, snap);
+    if (pc->testdev)
+        pc_testdev_snapshot(pc->testdev, snap);
     acpi_pm_snapshot(pc->pm, snap);
     ferr_snapshot(pc->ferr, snap);
     if (pc->fdc)

@@ -66,7 +66,8 @@ struct pc_config {
     struct latency *latency; /* NULL, or where the lateness of timers' interrupts is counted */
 
     struct chardev *serial[PC_SERIAL_COUNT]; /* COM1, COM2; NULL: that chip is not on the board */
-    struct chardev *debugcon;                /* port 0xe9, with firmware 0x402 too; or NULL */
+    struct chardev *debugcon; /* the debug console's line; NULL: there is none */
+    uint16_t debugcon_base;   /* 0: port 0xe9, with firmware 0x402 too */
 
     struct pc_nic nic[PC_NIC_COUNT];
     unsigned nics;
@@ -93,6 +94,7 @@ struct pc_config {
     bool debug_exit;            /* -device isa-debug-exit */
     uint16_t debug_exit_base;   /* QEMU's default is 0x501 */
     uint16_t debug_exit_size;   /* 1 to 4 ports; QEMU's default is 2 */
+    bool testdev;               /* -device pc-testdev */
 };
 
 /* One run of the memory map; type is as INT 15h E820 numbers it. */
@@ -155,6 +157,8 @@ struct virtio_balloon *pc_balloon(struct pc *pc);
 void pc_look_at_irqs(const struct pc *pc, struct pc_irq_view *view);
 struct pci_bus *pc_bus(struct pc *pc);
 
+/* Saves or loads the chips (base/snap.h); not the CPU and not memory. No command asks for it: it is
+ * what a chip's x_snapshot is tested by, that its state is described in full. */
 void pc_snapshot(struct pc *pc, struct snap *snap);
 
 #endif

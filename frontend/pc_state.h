@@ -27,6 +27,7 @@ struct pc {
     struct debugcon *debugcon;
     struct fw_cfg *fw_cfg; /* with firmware */
     struct isa_debug_exit *debug_exit;
+    struct pc_testdev *testdev;
 };
 
 /* From now on the CPU asks this board. */

@@ -196,16 +196,6 @@ const char *symbols_nearest(const struct symbols *s, uint64_t address, uint64_t 
     return NULL;
 }
 
-void symbols_at(const struct symbols *s, uint64_t address, char *text, size_t size)
-{
-    uint64_t offset;
-    const char *name = symbols_nearest(s, address, &offset);
-
-    *text = '\0';
-    if (name)
-        snprintf(text, size, "%s+0x%" PRIx64, name, offset);
-}
-
 static const struct symbol *named(const struct symbols *s, const char *name)
 {
     for (size_t i = 0; s && i < s->count; i++)

@@ -28,9 +28,6 @@ uint64_t symbols_highest(const struct symbols *symbols); /* address of the last 
 /* The code that address is in, and how far. NULL: it has no name. */
 const char *symbols_nearest(const struct symbols *symbols, uint64_t address, uint64_t *offset);
 
-/* Writes "name+0x12" of the function or label at address into text; "" where there is none. */
-void symbols_at(const struct symbols *symbols, uint64_t address, char *text, size_t size);
-
 /* From where the name is to where its size says, else to the next address that has one. False: it
  * is none. */
 bool symbols_range(const struct symbols *symbols, const char *name, uint64_t *start,

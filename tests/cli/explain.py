@@ -48,7 +48,7 @@ def test_kinds():
     check("software TLB: interpreted" in out and "jmp monitor" in out, "hlt leaves for the monitor")
     for name, *wanted in (("iret", "callout", "interpreted"), ("cli", "inline", "interpreted"),
                           ("jcc", "control flow", "control flow"), ("int", "callout", "callout"),
-                          ("cwd", "identical", "identical"), ("in", "interpreted", "interpreted")):
+                          ("cwd", "identical", "identical"), ("in", "callout", "interpreted")):
         got = re.findall(r"by a window: (.*)", explain(name)[1])
         check(got == wanted, f"{name}: {got}")
 
@@ -177,7 +177,7 @@ def test_page(folder):
 def test_errors():
     for words, status, text in (
             ((), 64, "which instruction, or which file"),
-            (("pofp",), 64, "neither an instruction (did you mean pop?) nor a file"),
+            (("pofp",), 64, "neither an instruction nor a file; did you mean pop?"),
             (("/bin/sh",), 65, "no 32-bit x86 ELF file"),
             (("/none",), 66, "/none"),
             (("--function", "f"), 64, "of which file"),

@@ -51,7 +51,9 @@ static const struct {
     { "run -device e1000,netdev=n -netdev user,id=n -device e1000,netdev=n k", "a card already" },
     { "run -device e1000,netdev=n,foo=1 -netdev user,id=n k", "'foo=1' is not known" },
     { "run -device e1000,netdev=n -netdev user,id=n,hostfw=x k", "did you mean hostfwd=?" },
-    { "run -device e1000,netdev=n -netdev bridge,id=n k", "one of user, tap, socket" },
+    { "run -device e1000,netdev=n -netdev bridge,id=n k",
+      "-netdev bridge,id=n -device e1000,netdev=n: novt joins no" },
+    { "run -nic vde k", "-nic vde: unknown (one of user, tap, socket, none)" },
     { "run -device rtl8139,netdev=n -netdev user,id=n k", "-device e1000,netdev=ID" },
     { "run -drive file=x,if=none", "write id=ID here" },
     { "run -drive file=x,if=none,id=d", "no -device has drive=d" },
@@ -144,16 +146,26 @@ static const struct {
     { "run -gdb unix:/g,foo k", "'foo' is not known" },
     { "run -serial none -serial none -serial none k", "one too many" },
     { "run -serial stdio -serial stdio k", "only one line" },
-    { "run -debugcon pty k", "did you mean" },
-    { "run -debugcon unix:x k", "did you mean" },
+    { "run -debugcon pty k", "-debugcon pty: unknown (one of stdio, " },
+    { "run -debugcon unix:x k", "unknown (one of" },
     { "run -device e100 k", "did you mean e1000?" },
     { "run -device isa-debug-exi k", "did you mean isa-debug-exit?" },
+    { "run -device pc-testdev,iobase=1 k", "no properties" },
     { "run -device isa-debug-exit,iobase=z k", "iobase=0xf4" },
     { "run -device isa-debug-exit,iobase=0x10000 k", "iobase=0xf4" },
     { "run -device isa-debug-exit,iobase=0xffff,iosize=2 k", "0xffff" },
     { "run -device isa-debug-exit,iosize=0 k", "1 to 4" },
     { "run -device isa-debug-exit,iosize=5 k", "1 to 4" },
     { "run -device isa-debug-exit,foo=1 k", "iobase=0xf4" },
+    { "run -device isa-debugcon,iobase=0x402 k", "the id of a -chardev is needed" },
+    { "run -device isa-debugcon,chardev=c,iobase=70000 -chardev stdio,id=c k", "iobase=0x402" },
+    { "run -device isa-serial,chardev=c,index=1 k", "chardev=ID alone" },
+    { "run -serial chardev:c k", "-serial: no -chardev has id=c" },
+    { "run -serial chardev: k", "the id of a -chardev is needed" },
+    { "run -chardev pty,id=c -debugcon chardev:c k", "must be stdio, file or null" },
+    { "run -chardev null,id=c -serial chardev:c -serial chardev:c k", "-serial: another has" },
+    { "run -chardev null,id=c -chardev pty,id=c k", "there is one of that id" },
+    { "run -chardev null,id=c -virtcon chardev:c -device virtconsole,chardev=c k", "one console" },
     { "run -timeout 0 k", "not a time" },
     { "run -timeout -1 k", "not a time" },
     { "run -timeout 1h k", "not a time" },
@@ -161,8 +173,8 @@ static const struct {
     { "run -timeout 99999999999999999999 k", "not a time" },
     { "run -expect '' k", "empty" },
     { "run -expect x -serial none k", "no serial line" },
-    { "run -d mmu,foo k", "did you mean" },
-    { "run -d mmu,,dev k", "did you mean" },
+    { "run -d mmu,foo k", "-d foo: unknown (one of all, " },
+    { "run -d mmu,,dev k", "-d ,dev: unknown (one of all, " },
 };
 
 static void test_wrong(void)
@@ -221,7 +233,7 @@ static void test_defaults(void)
     CHECK_EQ(config.serial[0].raw, true);
     CHECK_EQ(config.serial[1].kind, CONSOLE_NONE);
     CHECK_EQ(config.debugcon.kind, CONSOLE_NONE);
-    CHECK_EQ(config.debug_exit || config.no_reboot || config.stats || config.timeout_ns, 0);
+    CHECK_EQ(config.isa.debug_exit || config.no_reboot || config.stats || config.timeout_ns, 0);
 }
 
 static void test_values(void)
@@ -237,21 +249,41 @@ static void test_values(void)
     CHECK_EQ(strcmp(config.serial[0].path, "/a:b"), 0);
     CHECK_EQ(config.serial[1].kind, CONSOLE_PTY);
     CHECK_EQ(config.debugcon.kind, CONSOLE_STDIO);
-    CHECK_EQ(config.debug_exit, true);
-    CHECK_EQ(config.debug_exit_base, 0xf4);
-    CHECK_EQ(config.debug_exit_size, 4);
+    CHECK_EQ(config.isa.debug_exit, true);
+    CHECK_EQ(config.isa.debug_exit_base, 0xf4);
+    CHECK_EQ(config.isa.debug_exit_size, 4);
     CHECK_EQ(config.no_reboot, true);
     CHECK_EQ(strcmp(config.kernel, "-k"), 0);
     CHECK_EQ(parse("run -device isa-debug-exit -timeout 1.25 -smp 1 -D - "
                    "-serial unix:/s,server,nowait -monitor unix:/m,,n,server=on,wait=off "
                    "-gdb unix:/g,server,wait k", &config, &error), 0);
-    CHECK_EQ(config.debug_exit_base, 0x501);
-    CHECK_EQ(config.debug_exit_size, 2);
+    CHECK_EQ(config.isa.debug_exit_base, 0x501);
+    CHECK_EQ(config.isa.debug_exit_size, 2);
     CHECK_EQ(config.timeout_ns, 1250000000);
     CHECK_EQ(config.serial[0].kind, CONSOLE_UNIX);
     CHECK_EQ(strcmp(config.serial[0].path, "/s"), 0);
     CHECK_EQ(strcmp(config.control.path, "/m,n"), 0);
     CHECK_EQ(strcmp(config.debug.path, "/g"), 0);
+}
+
+/* As QEMU has it: a console, and what it belongs to, in either order. */
+static void test_chardevs(void)
+{
+    static struct config config;
+    struct error error;
+
+    CHECK_EQ(parse("run -device isa-serial,chardev=a -serial chardev:b -chardev pty,id=a -chardev "
+                   "file,path=/x,id=b -chardev file,path=/y,,z,id=c -device isa-debugcon,iobase="
+                   "0x402,chardev=c -device virtconsole,chardev=d -chardev null,id=d k",
+                   &config, &error), 0);
+    CHECK_EQ(config.serials, 2);
+    CHECK_EQ(config.serial[0].kind, CONSOLE_PTY);
+    CHECK_EQ(config.serial[1].kind == CONSOLE_FILE && !strcmp(config.serial[1].path, "/x"), true);
+    CHECK_EQ(config.debugcon.kind == CONSOLE_FILE && !strcmp(config.debugcon.path, "/y,z"), true);
+    CHECK_EQ(config.isa.debugcon_base, 0x402);
+    CHECK_EQ(config.virtio.console.kind, CONSOLE_NULL);
+    CHECK_EQ(parse("run -debugcon stdio -serial null k", &config, &error), 0);
+    CHECK_EQ(config.isa.debugcon_base, 0);
 }
 
 /* As QEMU has it: a device and what is behind it, in either order. */
@@ -349,6 +381,7 @@ static void test_commands(void)
         { "run -engine help", COMMAND_ENGINE_LIST },
         { "run -enable-kvm -machine pc -M pc -accel tcg k", COMMAND_RUN },
         { "run -vnc :1 -curses k", COMMAND_RUN },
+        { "run -vnc none -device pc-testdev -device pci-testdev k", COMMAND_RUN },
         { "run -net none -monitor null -no-shutdown -rtc base=utc -parallel none k", COMMAND_RUN },
         { "run -boot d,strict=on,splash-time=5 -m size=64M -smp 1,sockets=1 -cpu max",
           COMMAND_RUN },
@@ -384,6 +417,7 @@ int main(void)
     test_defaults();
     test_values();
     test_raw();
+    test_chardevs();
     test_pairs();
     test_clock();
     test_commands();

@@ -45,7 +45,7 @@ static const struct {
     { "user,mac=52:54:00:12:34", "six bytes" },
     { "user,mac=52:54:00:12:34:5g", "six bytes" },
     { "user,mac=53:54:00:12:34:56", "the first one even" },
-    { "tap", "write -nic tap,ifname=tap0" },
+    { "tap", "write tap,ifname=tap0" },
     { "tap,ifname=", "which interface?" },
     { "tap,ifname=tap0,script=/etc/qemu-ifup", "script=no" },
     { "socket", "where is the other end?" },

@@ -1,9 +1,10 @@
-/* -virtio, -share, -virtfs and -device virtio-...: what is taken, and what is answered. */
+/* -virtio, -share, -virtfs, -chardev, -device virtio-...: what is taken, what is answered. */
 #include "frontend/config_virtio.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "frontend/config_chardev.h"
 #include "frontend/error.h"
 #include "tests/check.h"
 
@@ -79,24 +80,37 @@ static void test_devices(void)
 static void test_console(void)
 {
     static struct virtio_specs virtio;
+    static struct chardev_specs chardevs;
     struct error error = { 0 };
 
     CHECK_EQ(config_virtio_device(&virtio, "virtconsole,chardev=c", &error), 1);
-    CHECK_EQ(config_virtio_check(&virtio, &error), -1);
+    CHECK_EQ(config_chardev_join(&chardevs, &virtio.console, "-virtcon", false, &error), -1);
     CHECK_EQ(strstr(error.text, "no -chardev has id=c") != NULL, true);
-    CHECK_EQ(config_virtio_chardev(&virtio, "stdio,id=d", &error), 0);
-    CHECK_EQ(config_virtio_chardev(&virtio, "socket,path=/s,,t,server=on,nowait,id=c", &error), 0);
-    CHECK_EQ(config_virtio_check(&virtio, &error), 0);
+    CHECK_EQ(config_chardev_take(&chardevs, "stdio,id=d", &error), 0);
+    CHECK_EQ(config_chardev_take(&chardevs, "socket,path=/s,,t,server=on,nowait,id=c", &error), 0);
+    CHECK_EQ(config_chardev_join(&chardevs, &virtio.console, "-virtcon", false, &error), 0);
     CHECK_EQ(virtio.console.kind, CONSOLE_UNIX);
     CHECK_EQ(strcmp(virtio.console.path, "/s,t"), 0);
-    CHECK_EQ(config_virtio_check(&virtio, &error), -1); /* as with -virtcon */
     CHECK_EQ(config_virtio_device(&virtio, "virtconsole,chardev=d", &error), -1);
+}
 
-    expect_wrong(config_virtio_chardev, "stdio", "id= is needed");
-    expect_wrong(config_virtio_chardev, "socket,path=/s,id=x,server=off", "not known");
-    expect_wrong(config_virtio_chardev, "file,id=x", "path= is needed");
-    expect_wrong(config_virtio_chardev, "udp,id=x", "'udp' is not known");
-    expect_wrong(config_virtio_chardev, "stdio,id=x,foo=1", "'foo=1' is not known");
+static void expect_wrong_chardev(const char *value, const char *part)
+{
+    static struct chardev_specs chardevs;
+    struct error error = { 0 };
+
+    memset(&chardevs, 0, sizeof(chardevs));
+    CHECK_EQ(config_chardev_take(&chardevs, value, &error), -1);
+    CHECK_EQ(strstr(error.text, part) != NULL, true);
+}
+
+static void test_chardevs(void)
+{
+    expect_wrong_chardev("stdio", "id= is needed");
+    expect_wrong_chardev("socket,path=/s,id=x,server=off", "not known");
+    expect_wrong_chardev("file,id=x", "path= is needed");
+    expect_wrong_chardev("udp,id=x", "'udp' is not known");
+    expect_wrong_chardev("stdio,id=x,foo=1", "'foo=1' is not known");
 }
 
 static void test_mode(void)
@@ -114,6 +128,7 @@ int main(void)
     test_shares();
     test_devices();
     test_console();
+    test_chardevs();
     test_mode();
     return CHECK_DONE();
 }

@@ -140,6 +140,8 @@ static void test_words(void)
     words("", "");
     words("help", "screenshot FILE.png");
     words("puase", "did you mean pause");
+    words("xp /4x 0", "xp: no command here; write dump memory");
+    words("nosuch", "nosuch: unknown command (help lists all)");
     words("mouse 1", "dy is missing");
     words("mouse a b", "usage");
     words("status now", "too much");

@@ -11,6 +11,7 @@
 #include "cpu/mem.h"
 #include "cpu/vcpu.h"
 #include "devices/chardev.h"
+#include "frontend/boot.h"
 #include "tests/check.h"
 
 static struct clock host = { .boot_epoch_s = 1700000000 };
@@ -40,6 +41,7 @@ static struct pc_config config = {
     .debug_exit = true,
     .debug_exit_base = 0xf4,
     .debug_exit_size = 4,
+    .testdev = true,
 };
 
 static uint64_t in(uint16_t port, unsigned size)
@@ -240,7 +242,7 @@ static void test_random_ports(void)
 
 static void test_snapshot(void)
 {
-    static uint8_t first[4096], second[4096];
+    static uint8_t first[0x20000], second[0x20000];
     struct snap save = { .at = first }, load = { .loading = true, .at = first };
     struct snap again = { .at = second };
 
@@ -249,7 +251,7 @@ static void test_snapshot(void)
     out(0x3ff, 1, 0x77);
     out(0x80, 1, 0x42);
     pc_snapshot(pc, &save);
-    CHECK_EQ(save.at - first < 4096, 1);
+    CHECK_EQ(save.at - first < (long)sizeof(first), 1);
     pc_reset(pc);
     pc_snapshot(pc, &load);
     CHECK_EQ(load.at - first, save.at - first);
@@ -280,6 +282,19 @@ static void test_errors(void)
     physmem_destroy(&small);
 }
 
+/* A kernel that goes to real mode without LIDT has the vectors at 0, as behind any firmware. */
+static void test_entered(void)
+{
+    struct boot_entry entry = { .eip = 0x100000, .gdt = 0x1000 };
+    unsigned changes = mode_changes;
+
+    boot_enter(&vcpu, &entry);
+    CHECK_EQ(vcpu.idtr.base, 0);
+    CHECK_EQ(vcpu.idtr.limit, 0x3ff);
+    CHECK_EQ(vcpu.rip, 0x100000);
+    CHECK_EQ(mode_changes, changes + 1);
+}
+
 int main(void)
 {
     const char *error = NULL;
@@ -298,6 +313,7 @@ int main(void)
     test_a20();
     test_snapshot();
     test_random_ports();
+    test_entered();
     pc_destroy(pc);
     CHECK_EQ(host.pending == NULL, 1);
     test_errors();

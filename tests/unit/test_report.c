@@ -62,12 +62,23 @@ static void test_disasm(void)
     CHECK_EQ(disasm_sync((const uint8_t *)"\x0f", 1, 32), 0);
 }
 
+/* Writes "name+0x12", or "" where there is none. */
+static void write_name(const struct symbols *symbols, uint64_t address, char *text, size_t size)
+{
+    uint64_t offset;
+    const char *name = symbols_nearest(symbols, address, &offset);
+
+    *text = '\0';
+    if (name)
+        snprintf(text, size, "%s+0x%llx", name, (unsigned long long)offset);
+}
+
 /* The program's own headers come first; what it says is how far it was moved when it was loaded. */
 static void name_at(const char *path, uint64_t address, char *text, size_t size)
 {
     struct symbols *symbols = symbols_read(path);
 
-    symbols_at(symbols, address, text, size);
+    write_name(symbols, address, text, size);
     symbols_free(symbols);
 }
 
@@ -96,7 +107,7 @@ static void check_nearest(const struct symbols *s, uint64_t address, const char 
 {
     char text[64];
 
-    symbols_at(s, address, text, sizeof(text));
+    write_name(s, address, text, sizeof(text));
     CHECK_EQ(strcmp(text, want), 0);
 }
 

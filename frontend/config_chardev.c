@@ -1,0 +1,122 @@
+/* Consoles by name: see config_chardev.h. */
+#include "frontend/config_chardev.h"
+
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/count.h"
+#include "frontend/config_text.h"
+#include "frontend/error.h"
+
+static bool kind_of(const char *name, enum console_kind *kind)
+{
+    static const struct {
+        const char *name;
+        enum console_kind kind;
+    } kinds[] = {
+        { "stdio", CONSOLE_STDIO }, { "null", CONSOLE_NULL },   { "pty", CONSOLE_PTY },
+        { "file", CONSOLE_FILE },   { "socket", CONSOLE_UNIX },
+    };
+
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        *kind = kinds[i].kind;
+        if (!strcmp(name, kinds[i].name))
+            return true;
+    }
+    return false;
+}
+
+static int take_property(struct chardev_spec *chardev, const char *text, const char *value,
+                         struct error *error)
+{
+    bool on;
+
+    if (config_text_value(text, "id"))
+        chardev->id = config_text_value(text, "id");
+    else if (config_text_value(text, "path"))
+        chardev->console.path = config_text_value(text, "path");
+    else if (!config_text_listens(text) && !config_text_flag(text, "signal", &on) &&
+             !config_text_flag(text, "mux", &on))
+        return error_set(error, EX_USAGE, "-chardev %s: '%s' is not known; write id= and path=",
+                         value, text);
+    return 0;
+}
+
+static struct chardev_spec *find(struct chardev_specs *chardevs, const char *id)
+{
+    for (unsigned i = 0; i < chardevs->count; i++)
+        if (!strcmp(chardevs->chardev[i].id, id))
+            return &chardevs->chardev[i];
+    return NULL;
+}
+
+static int check(struct chardev_specs *chardevs, const struct chardev_spec *chardev,
+                 const char *value, struct error *error)
+{
+    const struct console_spec *console = &chardev->console;
+
+    if (!chardev->id || !*chardev->id || strlen(chardev->id) >= sizeof(console->chardev))
+        return error_set(error, EX_USAGE, "-chardev %s: id= is needed, of 1 to %zu characters",
+                         value, sizeof(console->chardev) - 1);
+    if (find(chardevs, chardev->id))
+        return error_set(error, EX_USAGE, "-chardev %s: there is one of that id; write another id=",
+                         value);
+    if ((console->kind == CONSOLE_FILE || console->kind == CONSOLE_UNIX) &&
+        (!console->path || !*console->path))
+        return error_set(error, EX_USAGE, "-chardev %s: path= is needed", value);
+    return 0;
+}
+
+int config_chardev_take(struct chardev_specs *chardevs, const char *value, struct error *error)
+{
+    struct chardev_spec *chardev = &chardevs->chardev[chardevs->count];
+    char *at, *part;
+
+    if (chardevs->count == CHARDEVS_MAX || strlen(value) >= sizeof(chardev->text))
+        return error_set(error, EX_USAGE, "-chardev: one too many, or too long");
+    at = strcpy(chardev->text, value);
+    part = config_text_next(&at);
+    if (!kind_of(part, &chardev->console.kind))
+        return error_set(error, EX_USAGE,
+                         "-chardev %s: '%s' is not known; write stdio, null, pty, file or socket",
+                         value, part);
+    while ((part = config_text_next(&at)))
+        if (take_property(chardev, part, value, error))
+            return -1;
+    if (check(chardevs, chardev, value, error))
+        return -1;
+    chardevs->count++;
+    return 0;
+}
+
+int config_chardev_name(struct console_spec *spec, const char *id, const char *option,
+                        const char *value, struct error *error)
+{
+    *spec = (struct console_spec){ .kind = CONSOLE_NONE };
+    if (!id || !*id || strlen(id) >= sizeof(spec->chardev))
+        return error_set(error, EX_USAGE, "%s %s: the id of a -chardev is needed, of 1 to %zu "
+                         "characters", option, value, sizeof(spec->chardev) - 1);
+    strcpy(spec->chardev, id);
+    return 0;
+}
+
+int config_chardev_join(struct chardev_specs *chardevs, struct console_spec *spec,
+                        const char *option, bool output, struct error *error)
+{
+    struct chardev_spec *chardev;
+
+    if (!*spec->chardev)
+        return 0;
+    chardev = find(chardevs, spec->chardev);
+    if (!chardev)
+        return error_set(error, EX_USAGE, "%s: no -chardev has id=%s", option, spec->chardev);
+    if (chardev->taken)
+        return error_set(error, EX_USAGE, "%s: another has the -chardev with id=%s already; give "
+                         "this one its own", option, spec->chardev);
+    if (output && (chardev->console.kind == CONSOLE_PTY || chardev->console.kind == CONSOLE_UNIX))
+        return error_set(error, EX_USAGE, "%s: the -chardev with id=%s must be stdio, file or null",
+                         option, spec->chardev);
+    chardev->taken = true;
+    *spec = chardev->console;
+    return 0;
+}
