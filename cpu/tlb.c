@@ -100,19 +100,35 @@ void tlb_fill_line(struct tlb *tlb, uint64_t gla, const uint8_t *host)
     tlb->has_lines = true;
 }
 
+void tlb_fill_spot(struct tlb *tlb, uint64_t gla, unsigned log2_size, const uint8_t *host)
+{
+    unsigned i = gla & (TLB_ENTRIES - 1);
+
+    tlb->line_tag[i] = tlb_spot(gla, log2_size);
+    tlb->line_addend[i] = (uint64_t)(uintptr_t)host - gla;
+    tlb->has_lines = true;
+}
+
+/* Does the line or the spot i overlap [host, host + size)? */
+static bool line_overlaps(const struct tlb *tlb, unsigned i, uint64_t host, uint64_t size)
+{
+    uint64_t tag = tlb->line_tag[i], gla = -tag << TLB_LINE_SHIFT, length = TLB_LINE_SIZE;
+
+    if (tag && !(tag >> 63)) {
+        gla = (tag - 1) >> 3;
+        length = 1ull << ((tag - 1) & 7);
+    }
+    gla += tlb->line_addend[i];
+    return gla < host + size && host < gla + length;
+}
+
 void tlb_drop_lines(struct tlb *tlb, const uint8_t *host, uint64_t size)
 {
-    uint64_t line_size = 1u << TLB_LINE_SHIFT;
-    uint64_t first = (uint64_t)(uintptr_t)host & ~(line_size - 1);
-    uint64_t end = (uint64_t)(uintptr_t)host + size;
-
     tlb->has_lines = false;
     for (unsigned i = 0; i < TLB_ENTRIES; i++) {
-        uint64_t line = -tlb->line_tag[i] << TLB_LINE_SHIFT;
-
         if (tlb->line_tag[i] == TLB_NONE)
             continue;
-        if (line + tlb->line_addend[i] - first < end - first)
+        if (line_overlaps(tlb, i, (uint64_t)(uintptr_t)host, size))
             tlb->line_tag[i] = TLB_NONE;
         else
             tlb->has_lines = true;

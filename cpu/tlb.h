@@ -12,6 +12,9 @@
  *     none, nor where gla is not the physical address: neighbours are neighbours in the host.
  * T5. A few pages of devices are known, too, for C alone: what holds for tag[], but where they are
  *     is a guest physical address.
+ * T6. line_tag[gla % TLB_ENTRIES] == tlb_spot(gla, log2 of the size) means what T4 does for these
+ *     bytes of a page, which may be code whose translation reads them each time it runs; with
+ *     paging too, and for CPL 3. What takes back lines takes back these.
  */
 #ifndef CPU_TLB_H
 #define CPU_TLB_H
@@ -39,7 +42,7 @@ struct tlb_device {
 struct tlb {
     uint64_t tag[3][TLB_ENTRIES]; /* by enum mem_access: minus the page number, or TLB_NONE */
     uint64_t addend[TLB_ENTRIES]; /* host address minus gla */
-    uint64_t line_tag[TLB_ENTRIES]; /* minus the line number, or TLB_NONE */
+    uint64_t line_tag[TLB_ENTRIES]; /* minus the line number, a spot's (T6), or TLB_NONE */
     uint64_t line_addend[TLB_ENTRIES];
     bool has_lines;               /* some line tag is not TLB_NONE */
     bool has_devices;             /* some of device[] is in use */
@@ -79,7 +82,16 @@ void tlb_protect(struct tlb *tlb, const uint8_t *host, uint64_t count);
 /* T4: the line of gla, whose host address is host, may be written. */
 void tlb_fill_line(struct tlb *tlb, uint64_t gla, const uint8_t *host);
 
-/* Forgets the lines that [host, host + size) overlaps. */
+/* T6. Never minus a line's number: it is less than 2^36, and not 0. */
+static inline uint64_t tlb_spot(uint64_t gla, unsigned log2_size)
+{
+    return (gla << 3 | log2_size) + 1;
+}
+
+/* T6: the bytes at gla, whose host address is host, may be written. Log2_size: 0 to 7. */
+void tlb_fill_spot(struct tlb *tlb, uint64_t gla, unsigned log2_size, const uint8_t *host);
+
+/* Forgets the lines and spots that [host, host + size) overlaps. */
 void tlb_drop_lines(struct tlb *tlb, const uint8_t *host, uint64_t size);
 
 /* Gla's page is a device's, at the page of gpa: it may be read, and written if write is set. */

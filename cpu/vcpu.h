@@ -122,6 +122,7 @@ struct bt_descriptors {
     uint64_t offset[BT_DESCRIPTORS];     /* a gate's */
     uint64_t segment[3][BT_DESCRIPTORS]; /* struct segment: selector and attr; limit; base */
     uint64_t limit[2][BT_DESCRIPTORS];   /* struct bt_segment's */
+    uint64_t mode[BT_DESCRIPTORS];       /* what a data segment brings to the mode's key */
 };
 
 /* What translated code runs on in a mode, as long as bt_crossings holds (translator/crossing.c). */
@@ -150,11 +151,13 @@ struct bt_crossing {
 };
 
 #define BT_CROSSINGS 16           /* by the vector */
+#define BT_MODES 128               /* by some of the key's bits */
 
 struct bt_crossings {
     struct bt_crossing in[BT_CROSSINGS];
     struct bt_mode out;           /* virtual-8086 mode with IOPL 3 */
     bool reach;                   /* bt_seg has virtual-8086 mode's limits */
+    struct bt_mode mode[BT_MODES]; /* those that segmented code has gone on to */
 };
 
 struct vcpu {

@@ -156,6 +156,43 @@ static void mark_pages(void)
         *(volatile uint32_t *)paging_page(i) = 0x1000 + i;
 }
 
+enum { UNPROTECTED = 24, UNPROTECTED_PAGE = 32 };
+
+/* What could be written while CR0.WP was 0 cannot be any more when it is 1, and pages beside it
+ * still may, if they may; more pages than any list of them is likely to have room for. */
+static void unprotected(void)
+{
+    static const unsigned counts[] = { 0, 1, 3, UNPROTECTED };
+
+    check_begin("unprotected");
+    for (unsigned i = 0; i < UNPROTECTED; i++) {
+        map(PAGING_TEST + i * PAGE, paging_page(UNPROTECTED_PAGE + i), PTE_P | (i % 4 ? 0 : PTE_W));
+        invlpg(PAGING_TEST + i * PAGE);
+    }
+    for (unsigned round = 0; round < 3 * ARRAY_SIZE(counts); round++) {
+        write_cr0(read_cr0() & ~CR0_WP);
+        for (unsigned i = 0; i < counts[round % ARRAY_SIZE(counts)]; i++) {
+            *(volatile uint32_t *)(PAGING_TEST + i * PAGE) = round << 8 | i;
+            check_equal("written", peek(PAGING_TEST + i * PAGE), round << 8 | i);
+        }
+        if (round & 1)
+            write_cr3(read_cr3());
+        write_cr0(read_cr0() | CR0_WP);
+        for (unsigned i = 0; i < UNPROTECTED; i++) {
+            struct frame f = do_access(WRITE, PAGING_TEST + i * PAGE, 0);
+
+            if (i % 4)
+                check_fault(&f, ERR_P | ERR_W, PAGING_TEST + i * PAGE, "protected again");
+            else
+                check_equal("never protected", f.vector, TRAP_END);
+        }
+    }
+    for (unsigned i = 0; i < UNPROTECTED; i++)
+        map(PAGING_TEST + i * PAGE, NULL, 0);
+    write_cr3(read_cr3());
+    check_end();
+}
+
 /* An entry that was not present is not remembered; one that was is forgotten by INVLPG or CR3. */
 static void changes(void)
 {
@@ -310,6 +347,7 @@ void paging_access_tests(const struct paging_mode *mode)
 {
     matrix(mode);
     changes();
+    unprotected();
     dirty_again();
     global_pages();
     roots(mode);

@@ -139,6 +139,35 @@ static void restarts(void)
     check_end();
 }
 
+/* Intel's CPUs touch 16 bits of a selector's slot on the stack, and never the page behind them. */
+static void selector_slots(void)
+{
+    static const struct {
+        const char *name;
+        uint8_t code[4];
+        int offset; /* of esp, from the missing page */
+    } cases[] = {
+        { "pop es", { 0x07, 0xcd, 0x30 }, -2 },        { "pop ds", { 0x1f, 0xcd, 0x30 }, -2 },
+        { "pop fs", { 0x0f, 0xa1, 0xcd, 0x30 }, -2 },  { "push es", { 0x06, 0xcd, 0x30 }, 2 },
+        { "lret", { 0xcb, 0xcd, 0x30 }, -6 },
+    };
+
+    check_begin("selector-slots");
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct frame f = trap_frame((uint32_t)cases[i].code, 3);
+        uint8_t *end = paging_page(BACKING) + PAGE;
+
+        set_present(FIRST, true);
+        set_present(SECOND, false);
+        *(uint32_t *)(end - 6) = f.eip + 1;
+        *(uint16_t *)(end - 2) = (uint16_t)(same_name(cases[i].name, "lret") ? f.cs : f.ds);
+        f.esp = SECOND + cases[i].offset;
+        trap_run(&f);
+        check_that(f.vector == TRAP_END, "%s: trap %u", cases[i].name, f.vector);
+    }
+    check_end();
+}
+
 /* A store whose second half faults leaves the first half alone. */
 static void no_partial_store(void)
 {
@@ -341,6 +370,8 @@ static void fetch_limit(void)
 void paging_fault_tests(void)
 {
     restarts();
+    if (cpuid(0).ecx != 0x444d4163) /* AMD's */
+        selector_slots();
     no_partial_store();
     fetch_and_iret();
     wrap();

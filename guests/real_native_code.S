@@ -3,6 +3,7 @@
  * Selectors are those of the guest's with the table's bit and CPL 3.
  */
         .set    REAL_CS, 0x1007
+        .set    REAL_AT, 0              # not used here
         .set    WANTED, 0xfff0          # as in real_code.S
         .set    HOST_CS, 0x23           # Linux's, of 32-bit programs
 

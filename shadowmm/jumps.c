@@ -178,6 +178,7 @@ bool shadowmm_jump_insert(struct shadowmm *sm, unsigned set, uint64_t eip, uint6
     if (sm->share.on && !set && !share_admit(sm, eip, last))
         return false;
     insert(current_jumps(sm, set), eip, host);
+    sm->view[sm->current].jumping |= 1ull << set;
     return true;
 }
 
@@ -200,6 +201,6 @@ void shadowmm_jump_drop(struct shadowmm *sm, uint64_t eip)
 {
     forget_address(&sm->share.jumps, eip);
     for (unsigned i = 0; i < sm->view_count; i++)
-        for (unsigned set = 0; set < JUMP_SETS; set++)
-            forget_address(&sm->view[i].jumps[set], eip);
+        for (uint64_t sets = sm->view[i].jumping; sets; sets &= sets - 1)
+            forget_address(&sm->view[i].jumps[__builtin_ctzll(sets)], eip);
 }

@@ -47,7 +47,7 @@
  * user code, the others the translator's kind of mode. Kind 0 may be shared (share.c).
  */
 #define JUMP_SLOT_COUNT 65536
-#define JUMP_SETS 8
+#define JUMP_SETS 36
 struct jump_table {
     uint64_t tag[2 * JUMP_SLOT_COUNT];
     uint64_t host[2 * JUMP_SLOT_COUNT];
@@ -130,7 +130,13 @@ void shadowmm_protect(struct shadowmm *sm, uint64_t gfn, uint64_t count);
  */
 bool shadowmm_line(struct shadowmm *sm, uint64_t gla, uint64_t gpa);
 
-/* Takes back the lines that [gpa, gpa + size) overlaps. False: none are left anywhere. */
+/*
+ * The same of the 1 << log2_size bytes at gla (T6), for the privilege user, whose page the walk has
+ * just found to be writable; paging may be on.
+ */
+bool shadowmm_spot(struct shadowmm *sm, bool user, uint64_t gla, uint64_t gpa, unsigned log2_size);
+
+/* Takes back the lines and spots that [gpa, gpa + size) overlaps. False: none are left anywhere. */
 bool shadowmm_drop_lines(struct shadowmm *sm, uint64_t gpa, uint64_t size);
 
 /*

@@ -9,8 +9,6 @@
 #include "cpu/event.h"
 #include "cpu/stops.h"
 
-/* Control bits that change what a cached translation means. CR4.PGE does not: setting or clearing
- * it only invalidates. */
 /* Breakpoints keep their pages out of the TLB (cpu/place.c), so arming one is a change. */
 static uint64_t breakpoints(const struct vcpu *vcpu)
 {
@@ -23,10 +21,12 @@ static uint64_t breakpoints(const struct vcpu *vcpu)
     return sum << 8;
 }
 
+/* Control bits that change what a cached translation means. CR4.PGE does not: setting or clearing
+ * it only invalidates. CR0.WP changes only what is in sm->unprotected. */
 static uint64_t mode_bits(const struct vcpu *vcpu)
 {
     return breakpoints(vcpu) ^ stops_sum(vcpu) ^
-           ((vcpu->cr0 & (CR0_PG | CR0_WP)) | (vcpu->cr4 & (CR4_PSE | CR4_PAE)) << 32 |
+           ((vcpu->cr0 & CR0_PG) | (vcpu->cr4 & (CR4_PSE | CR4_PAE)) << 32 |
             (uint64_t)!!(vcpu->efer & EFER_NXE) << 1 | (uint64_t)vcpu->a20_masked << 2);
 }
 
@@ -34,8 +34,8 @@ static void forget_all(struct view *view)
 {
     for (unsigned user = 0; user < 2; user++)
         tlb_flush(&view->tlb[user]);
-    for (unsigned set = 0; set < JUMP_SETS; set++)
-        jumps_flush(&view->jumps[set]);
+    for (; view->jumping; view->jumping &= view->jumping - 1)
+        jumps_flush(&view->jumps[__builtin_ctzll(view->jumping)]);
 }
 
 static void count_flush(struct shadowmm *sm, const struct view *view)
@@ -69,8 +69,8 @@ void view_drop(struct shadowmm *sm, struct view *view, uint64_t gla, uint64_t si
 {
     for (unsigned user = 0; user < 2; user++)
         tlb_drop(&view->tlb[user], gla, size);
-    for (unsigned set = 0; set < JUMP_SETS; set++)
-        jumps_drop(&view->jumps[set], gla, size);
+    for (uint64_t sets = view->jumping; sets; sets &= sets - 1)
+        jumps_drop(&view->jumps[__builtin_ctzll(sets)], gla, size);
     for (enum slot slot = 0; slot < SLOT_COUNT; slot++)
         if (view->window[slot])
             window_drop(sm, view->window[slot], gla, size);
@@ -172,6 +172,7 @@ static void root_changed(struct vcpu *vcpu)
 
 static void flush_all(struct shadowmm *sm)
 {
+    sm->unprotected_count = 0;
     share_end(sm);
     sm->share.refused = false;
     for (unsigned i = 0; i < sm->view_count; i++) {
@@ -180,17 +181,6 @@ static void flush_all(struct shadowmm *sm)
     }
     sync_forget_all(sm);
     sm->vcpu->bt.leave = 1;
-}
-
-static void mode_changed(struct vcpu *vcpu)
-{
-    struct shadowmm *sm = of(vcpu);
-
-    if (sm->mode != mode_bits(vcpu)) {
-        flush_all(sm);
-        sm->mode = mode_bits(vcpu);
-    }
-    root_changed(vcpu);
 }
 
 static void layout_changed(struct vcpu *vcpu)
@@ -209,9 +199,8 @@ static void drop_page(struct shadowmm *sm, uint64_t gla)
 {
     uint32_t views = holders_of(sm, gla) & (uint32_t)((1ull << sm->view_count) - 1);
 
-    sm->stats.invlpgs++;
     for (; views; views &= views - 1) {
-        struct view *view = &sm->view[__builtin_ctz(views)];
+        struct view *view = &sm->view[__builtin_ctzll(views)];
 
         if (view->valid)
             view_drop(sm, view, gla & ~PAGE_MASK, PAGE_SIZE);
@@ -223,6 +212,7 @@ static void invlpg(struct vcpu *vcpu, uint64_t gla)
 {
     struct shadowmm *sm = of(vcpu);
 
+    sm->stats.invlpgs++;
     event_tell(vcpu, EVENT_invlpg, gla, 0, 0);
     vcpu->bt.leave |= is_running(vcpu, gla);
     vcpu->bt.leave |= sync_invlpg(sm, gla);
@@ -235,8 +225,51 @@ bool shadowmm_invlpg_page(struct shadowmm *sm, uint64_t gla)
     if (is_running(sm->vcpu, gla) || sync_is_large(sm, gla) || !share_agrees(sm, gla))
         return false;
     share_drop(sm, gla & ~PAGE_MASK, PAGE_SIZE);
+    sm->stats.invlpgs++;
     drop_page(sm, gla);
     return true;
+}
+
+void view_unprotected(struct shadowmm *sm, uint64_t gla, const struct walk *walk)
+{
+    unsigned n = sm->unprotected_count;
+
+    if (walk->writable || !walk->dirty || sm->vcpu->cr0 & CR0_WP)
+        return;
+    if (n && n <= UNPROTECTED_MAX && sm->unprotected[n - 1] == gla >> PAGE_SHIFT)
+        return;
+    if (n < UNPROTECTED_MAX)
+        sm->unprotected[n] = (uint32_t)(gla >> PAGE_SHIFT);
+    if (n <= UNPROTECTED_MAX)
+        sm->unprotected_count++;
+}
+
+/* CR0.WP is set: what could be written without it goes. */
+static void protect_again(struct shadowmm *sm)
+{
+    if (sm->unprotected_count > UNPROTECTED_MAX)
+        flush_all(sm);
+    for (unsigned i = 0; i < sm->unprotected_count; i++) {
+        uint64_t gla = (uint64_t)sm->unprotected[i] << PAGE_SHIFT;
+
+        sm->vcpu->bt.leave |= is_running(sm->vcpu, gla);
+        share_drop(sm, gla, PAGE_SIZE);
+        drop_page(sm, gla);
+    }
+    sm->unprotected_count = 0;
+}
+
+static void mode_changed(struct vcpu *vcpu)
+{
+    struct shadowmm *sm = of(vcpu);
+
+    if (sm->mode != mode_bits(vcpu)) {
+        flush_all(sm);
+        sm->mode = mode_bits(vcpu);
+    } else if (vcpu->cr0 & CR0_WP) {
+        protect_again(sm);
+    }
+    root_changed(vcpu);
 }
 
 static void note_writer(struct shadowmm *sm, uint64_t gfn)
@@ -253,7 +286,8 @@ static void filled(struct vcpu *vcpu, uint64_t gla, const struct walk *walk, boo
 
     bool done;
 
-    (void)user;
+    if (!user)
+        view_unprotected(sm, gla, walk);
     sync_begin(sm);
     done = sync_filled(sm, gla, walk);
     BUG_ON(!done);
@@ -308,13 +342,24 @@ bool shadowmm_line(struct shadowmm *sm, uint64_t gla, uint64_t gpa)
     return true;
 }
 
+bool shadowmm_spot(struct shadowmm *sm, bool user, uint64_t gla, uint64_t gpa, unsigned log2_size)
+{
+    const struct physmem *mem = sm->vcpu->mem;
+
+    if (!physmem_is_writable(mem, gpa) || physmem_watched(mem, gpa >> PAGE_SHIFT) != WATCH_CODE)
+        return false;
+    note_writer(sm, gpa >> PAGE_SHIFT);
+    tlb_fill_spot(&sm->view[sm->current].tlb[user], gla, log2_size, physmem_ptr(mem, gpa));
+    return true;
+}
+
 bool shadowmm_drop_lines(struct shadowmm *sm, uint64_t gpa, uint64_t size)
 {
     const uint8_t *host = physmem_ptr(sm->vcpu->mem, gpa);
     bool left = false;
 
-    for (unsigned i = 0; i < sm->view_count; i++) {
-        struct tlb *tlb = &sm->view[i].tlb[0];
+    for (unsigned i = 0; i < 2 * sm->view_count; i++) {
+        struct tlb *tlb = &sm->view[i / 2].tlb[i % 2];
 
         if (tlb->has_lines)
             tlb_drop_lines(tlb, host, size);

@@ -69,6 +69,7 @@ struct view {
     uint64_t cr3, pdpte[4];
     uint64_t used_at;        /* the switch count when it was last selected */
     struct jumps jumps[JUMP_SETS];
+    uint64_t jumping;        /* bit n: set n may have entries */
     struct window *window[SLOT_COUNT]; /* NULL: none */
     unsigned samples[SLOT_COUNT];  /* since it was made or lost its window */
     struct book book[SLOT_COUNT];  /* how its windows of each kind do (policy.c) */
@@ -127,6 +128,8 @@ struct holders {
     bool known;
 };
 
+#define UNPROTECTED_MAX 16
+
 struct shadowmm {
     struct vcpu *vcpu;
     struct tlb *plain_tlb[2]; /* what was there before, given back at the end */
@@ -134,6 +137,10 @@ struct shadowmm {
     struct view *view;       /* all of them */
     unsigned view_count, current;
     uint64_t mode;           /* the control bits all views were filled under */
+    /* read-only pages that supervisor code may write in some view, as CR0.WP was 0 when they were
+     * filled; a count above UNPROTECTED_MAX: any */
+    uint32_t unprotected[UNPROTECTED_MAX];
+    unsigned unprotected_count;
     struct table **table_of; /* by gfn */
     uint64_t tables_end;     /* none at this gfn or above */
     bool touched;            /* see shadowmm_touched() */
@@ -168,6 +175,8 @@ void view_select(struct shadowmm *sm);
 void view_flush(struct shadowmm *sm, struct view *view);
 void view_empty_all(struct shadowmm *sm); /* they stay selected and keep their windows */
 void view_drop(struct shadowmm *sm, struct view *view, uint64_t gla, uint64_t size);
+/* Supervisor code's right to write gla's page, if the walk found it so, is CR0.WP's doing. */
+void view_unprotected(struct shadowmm *sm, uint64_t gla, const struct walk *walk);
 
 /* --- holders.c --- */
 uint32_t holders_of(struct shadowmm *sm, uint64_t gla); /* bit n: view n may hold gla's page */

@@ -193,6 +193,7 @@ static uint64_t continues(struct shadowmm *sm, uint64_t gla, uint64_t gfn, enum 
         return 0;
     if (walk.gpa >> PAGE_SHIFT != gfn || !physmem_is_ram(sm->vcpu->mem, walk.gpa) ||
         (slot != SLOT_KERNEL && !walk.user) || (sm->sharing && walk.user) ||
+        (rights.write && !walk.writable) || /* CR0.WP is 0: one page at a time */
         !same_rights(rights_of(sm, &walk, slot), rights) || !sync_filled(sm, gla, &walk))
         return 0;
     inside = (gla & (walk.size - 1)) >> PAGE_SHIFT;
@@ -337,6 +338,8 @@ static enum mem_fill fill_page(struct shadowmm *sm, struct window *w, enum slot 
     BUG_ON(!done);
     if (write && !rights.write)
         return MEM_SPECIAL;
+    if (slot == SLOT_KERNEL)
+        view_unprotected(sm, gla, walk);
     make_room(sm, w, page);
     return fill_run(sm, w, page, walk->gpa >> PAGE_SHIFT, slot, rights, fresh);
 }

@@ -9,7 +9,7 @@
  * bits wide and the window's base is added, so no guest address leaves the window. Where a base
  * must be added first (FS, GS, stack) the address is in r8d.
  */
-#include "translator/emit.h"
+#include "translator/live.h"
 #include "translator/probe.h"
 
 /* Offset in struct vcpu of a segment's base. */
@@ -42,16 +42,25 @@ static void narrow_r8(struct builder *b)
     EMIT(b, 0x45, 0x0f, 0xb7, 0xc0);           /* movzx r8d, r8w */
 }
 
+/* base + index + displacement of an operand into r8d. */
+static void sum(struct builder *b, const struct insn *in)
+{
+    if (b->live & LIVE_DISPLACEMENT)
+        live_offset(b, in);
+    else
+        emit_lea(b, R8, in->base, in->index, in->scale, (int32_t)in->disp);
+}
+
 /* The offset of an operand into r8d. */
 static void offset_of(struct builder *b, const struct insn *in)
 {
     bool narrow = in->addrsize == 2;
 
-    if (in->base == REG_NONE && in->index == REG_NONE) {
+    if (in->base == REG_NONE && in->index == REG_NONE && !(b->live & LIVE_DISPLACEMENT)) {
         emit_mov_r8d_imm(b, (uint32_t)in->disp & (narrow ? 0xffff : UINT32_MAX));
         return;
     }
-    emit_lea(b, R8, in->base, in->index, in->scale, (int32_t)in->disp);
+    sum(b, in);
     if (narrow)
         narrow_r8(b);
 }
@@ -74,7 +83,7 @@ static void address(struct builder *b, const struct insn *in)
         offset_of(b, in);
         return;
     }
-    emit_lea(b, R8, in->base, in->index, in->scale, (int32_t)in->disp);
+    sum(b, in);
     add_whole_base(b, in->seg);
 }
 
@@ -258,6 +267,11 @@ void access_load_at(struct builder *b, unsigned reg)
 void access_store_at(struct builder *b, unsigned reg)
 {
     move_r8(b, 0x89, reg);
+}
+
+void access_operate_at(struct builder *b, uint8_t op, unsigned reg, unsigned size)
+{
+    move_r8_sized(b, op, reg, size);
 }
 
 void access_store_imm_at(struct builder *b, uint32_t imm, unsigned size)

@@ -1,8 +1,11 @@
 /*
  * Adaptive sites: an instruction of a window unit that keeps faulting is translated again with the
  * TLB form, whose misses are calls and not signals; one that keeps raising exceptions of its own (a
- * division by zero), as a call of the interpreter. One whose own bytes are written again and again
- * (INT n, in boot loaders) becomes a unit that holds none of them and fetches it each time.
+ * division by zero), as a call of the interpreter. One whose operand is written again and again has
+ * it read when it runs (live.c); one whose opcode is, becomes a unit that holds none of its bytes
+ * and fetches it each time. Code that is made anew as soon as it has been translated (a compiler's,
+ * for one use) is interpreted so and so often before it is translated again. An instruction that
+ * writes among code gets a probe for single operands (T6).
  */
 #include "base/log.h"
 #include "cpu/event.h"
@@ -12,6 +15,10 @@
 #define FILLS_MANY 64    /* pages that come and go */
 #define TRAPS_MANY 4
 #define PATCHES_MANY 8
+#define WRITES_MANY 8
+#define YOUNG_CYCLES 50000 /* a unit that has not paid for its translation yet */
+#define YOUTHS_MANY 4
+#define YOUTHS_MOST 12
 #define FETCHES_MANY 5000 /* then it is tried anew */
 
 static struct adapt_site *site_of(const struct translator *t, uint64_t gpa)
@@ -107,12 +114,42 @@ void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, enum 
     adapted(t, unit, insn, &site->tlb, "faults often: TLB form");
 }
 
-void adapt_patched(struct translator *t, const struct unit *unit, uint64_t gpa)
+void adapt_wrote(struct translator *t, struct unit *unit, unsigned insn)
+{
+    struct adapt_site *site = claim(t, unit, insn, ADAPT_CODE);
+
+    if (site->spots || ++site->writes < WRITES_MANY)
+        return;
+    adapted(t, unit, insn, &site->spots, "writes among code: by bytes");
+}
+
+/* Which operands of the unit's instruction hold all of [gpa, gpa + size)? LIVE_ bits; 0: not they
+ * alone. */
+static unsigned operands_at(const struct translator *t, const struct unit *unit, unsigned insn,
+                            uint64_t gpa, uint64_t size)
+{
+    uint64_t start = unit->gpa + unit->insn[insn].guest, at = gpa - start;
+    unsigned len = unit->insn[insn + 1].guest - unit->insn[insn].guest;
+    struct insn in;
+
+    if (decode(&in, physmem_ptr(t->vcpu->mem, start), len,
+               unit->key & KEY_CODE16 ? MODE_16 : MODE_32) != (int)len)
+        return 0;
+    if (in.imm_len && at >= in.imm_at)
+        return at + size <= in.imm_at + in.imm_len ? LIVE_IMMEDIATE : 0;
+    if (!in.disp_len || at < in.disp_at)
+        return 0;
+    if (at + size <= in.disp_at + in.disp_len)
+        return LIVE_DISPLACEMENT;
+    return in.imm_len && at + size <= len ? LIVE_DISPLACEMENT | LIVE_IMMEDIATE : 0;
+}
+
+void adapt_patched(struct translator *t, const struct unit *unit, uint64_t gpa, uint64_t size)
 {
     struct adapt_site *site;
-    unsigned insn = 0;
+    unsigned insn = 0, live;
 
-    if (gpa < unit->gpa || unit->gpa2 != NO_GPA)
+    if (gpa < unit->gpa || unit->gpa2 != NO_GPA || !unit->guest_len)
         return;
     while (insn + 1u < unit->insn_count && unit->gpa + unit->insn[insn + 1].guest <= gpa)
         insn++;
@@ -120,9 +157,41 @@ void adapt_patched(struct translator *t, const struct unit *unit, uint64_t gpa)
     if (++site->patches < PATCHES_MANY)
         return;
     site->patches = site->fetches = 0;
-    if (!site->fetch)
-        tell(t, unit->eip + unit->insn[insn].guest, "written often: fetched");
-    site->fetch = true;
+    live = operands_at(t, unit, insn, gpa, size);
+    if (!live || live == (site->live & live))
+        site->fetch = true;
+    tell(t, unit->eip + unit->insn[insn].guest,
+         site->fetch ? "written often: fetched" : "operand written often: read when it runs");
+    site->live |= (uint8_t)live;
+}
+
+void adapt_died(struct translator *t, const struct unit *unit)
+{
+    bool young = __builtin_ia32_rdtsc() - unit->made < YOUNG_CYCLES;
+    struct adapt_site *site = site_of(t, unit->gpa);
+
+    if (!unit->guest_len || (!young && site->gpa != unit->gpa))
+        return;
+    if (!young) {
+        site->youths = 0;
+        return;
+    }
+    site = claim(t, unit, 0, ADAPT_WRITTEN);
+    site->youths += site->youths < YOUTHS_MOST;
+    if (site->youths >= YOUTHS_MANY)
+        site->patience = (uint16_t)(1u << site->youths);
+    if (site->youths == YOUTHS_MANY)
+        tell(t, unit->eip, "made anew again and again: interpreted at first");
+}
+
+bool adapt_passing(struct translator *t, uint64_t gpa)
+{
+    struct adapt_site *site = site_of(t, gpa);
+
+    if (!adapt_site(t, gpa) || !site->patience)
+        return false;
+    site->patience--;
+    return true;
 }
 
 void adapt_fetched(struct translator *t, struct unit *unit)

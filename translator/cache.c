@@ -29,6 +29,7 @@ static void write_thunks(struct translator *t)
         [THUNK_LOOKUP] = t->bmi2 ? bt_exit_second : bt_exit_lookup, [THUNK_CHAIN] = bt_exit_chain,
         [THUNK_SLOW] = bt_slow_access, [THUNK_CALLOUT] = bt_callout,
         [THUNK_LIGHT] = bt_light_call, [THUNK_INT_V86] = bt_cross_in, [THUNK_IRET] = bt_light_call,
+        [THUNK_MODE] = bt_change_mode,
     };
 
     for (unsigned i = 0; i < THUNK_COUNT; i++) {

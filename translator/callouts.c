@@ -98,18 +98,41 @@ static uint32_t current_key(struct translator *t)
     return key | KEY_WINDOW;
 }
 
-/* A page fault on the fetch is delivered here, and its handler's address looked up next. */
-static struct unit *find_unit(struct translator *t, uint32_t key)
+#define PASSING_INSNS 64 /* so many are interpreted without a look whether they are worth it */
+
+/* Code that does not last, up to what has been translated. */
+static void interpret_passing(struct vcpu *vcpu, const struct jump_table *jumps)
+{
+    struct translator *t = translator_of(vcpu);
+    enum spent_on before = spent_begin(vcpu->spent, SPENT_INTERPRETER);
+
+    bt_fpu_out(vcpu);
+    for (unsigned i = 0; i < PASSING_INSNS && !must_leave(vcpu); i++) {
+        enum step step = interp_one(vcpu);
+        uint64_t place = unit_place((uint32_t)vcpu->seg[SEG_CS].base, (uint32_t)vcpu->rip);
+
+        t->stats.interpreted++;
+        if (step == STEP_FAULT ||
+            (step == STEP_JUMPED && jump_find(jumps, place, vcpu->bt.jump_shift)))
+            break;
+    }
+    spent_back(vcpu->spent, before);
+}
+
+/* Its gpa is NO_GPA where none could be made either. A page fault on the fetch is delivered here,
+ * and its handler's address looked up next. */
+static struct unit *find_unit(struct translator *t, uint32_t key, uint64_t *gpa)
 {
     struct vcpu *vcpu = t->vcpu;
     const uint8_t *host;
     struct unit *unit;
-    uint64_t gpa;
 
     if (vcpu->rip > vcpu->seg[SEG_CS].limit ||
-        mem_fetch_ptr(vcpu, (uint32_t)(vcpu->seg[SEG_CS].base + vcpu->rip), &host, &gpa) || !host)
+        mem_fetch_ptr(vcpu, (uint32_t)(vcpu->seg[SEG_CS].base + vcpu->rip), &host, gpa) || !host) {
+        *gpa = NO_GPA;
         return NULL;
-    unit = lookup_find(t, gpa, (uint32_t)vcpu->rip, key);
+    }
+    unit = lookup_find(t, *gpa, (uint32_t)vcpu->rip, key);
     if (!unit || !lookup_current(t, unit))
         return NULL;
     lookup_publish(t, unit);
@@ -135,28 +158,48 @@ struct jump_table *bt_prepare(struct vcpu *vcpu, uint32_t key)
 }
 
 /* The host code for rip in the current mode and view, when there is some and nothing speaks
- * against. */
-static const void *go_on(struct vcpu *vcpu)
+ * against; passing: code that does not last has been interpreted, and rip is another one. */
+static const void *look_up(struct vcpu *vcpu, bool *passing)
 {
     struct translator *t = translator_of(vcpu);
+    uint32_t resume_flag = vcpu->eflags & EFLAGS_RF;
     uint32_t key = current_key(t);
     struct jump_table *jumps;
     struct unit *unit;
     const void *host;
-    uint64_t place;
+    uint64_t place, gpa;
 
+    *passing = false;
     vcpu->bt.leave = 0;
     if (!(key & KEY_OK))
         return NULL;
     jumps = bt_prepare(vcpu, key);
-    if (must_leave(vcpu) || key & KEY_DIRECT) /* after the table: a later kick poisons it */
+    if (must_leave(vcpu) || key & KEY_DIRECT) { /* after the table: a later kick poisons it */
+        vcpu->eflags |= resume_flag; /* an interrupt's frame has it */
         return NULL;
+    }
     place = unit_place((uint32_t)vcpu->seg[SEG_CS].base, (uint32_t)vcpu->rip);
     host = jump_find(jumps, place, vcpu->bt.jump_shift);
     if (host)
         return host;
-    unit = find_unit(t, key);
-    return unit ? unit->host : NULL;
+    unit = find_unit(t, key, &gpa);
+    if (unit)
+        return unit->host;
+    *passing = gpa != NO_GPA && !vcpu->stops && adapt_passing(t, gpa);
+    if (*passing)
+        interpret_passing(vcpu, jumps);
+    return NULL;
+}
+
+static const void *go_on(struct vcpu *vcpu)
+{
+    const void *host;
+    bool passing;
+
+    do
+        host = look_up(vcpu, &passing);
+    while (passing);
+    return host;
 }
 
 /* What C was called for is done: translated code goes on at host, or nothing does. */
@@ -179,6 +222,17 @@ const void *bt_lookup(struct vcpu *vcpu)
     return done(vcpu, go_on(vcpu));
 }
 
+const void *bt_lookup_mode(struct vcpu *vcpu)
+{
+    const void *host;
+
+    translator_of(vcpu)->stats.lookups++;
+    spent_begin(vcpu->spent, SPENT_EXIT);
+    host = go_on(vcpu);
+    crossing_mode(vcpu);
+    return done(vcpu, host);
+}
+
 static const void *chain(struct vcpu *vcpu, uint32_t exit_number)
 {
     struct translator *t = translator_of(vcpu);
@@ -190,11 +244,12 @@ static const void *chain(struct vcpu *vcpu, uint32_t exit_number)
     host = go_on(vcpu);
     if (!host) {
         t->pending_exit = exit_number;
-        t->pending_eip = (uint32_t)vcpu->rip;
+        t->pending_eip = exit->eip;
         return NULL;
     }
     to = cache_find(t, host);
-    if (to && !exit->to && !exit->from->dead && chain_allowed(exit->from, to))
+    if (to && to->eip == exit->eip && !exit->to && !exit->from->dead &&
+        chain_allowed(exit->from, to))
         chain_link(t, exit, to);
     return host;
 }
@@ -266,27 +321,6 @@ static enum mem_fill fill_for(struct vcpu *vcpu, uint64_t gla, uint32_t info)
     return mem_fill(vcpu, gla, info & 0xff, info >> 8 & 3);
 }
 
-/* Data beside code, in its page: may be written there by lines. */
-static bool fill_line(struct translator *t, uint64_t line)
-{
-    uint64_t gpa;
-
-    if (!mem_debug_translate(t->vcpu, line, &gpa) || gpa != line || /* not so: A20 is off */
-        smc_has_code(t, gpa, TLB_LINE_SIZE) || !shadowmm_line(t->sm, line, gpa))
-        return false;
-    t->lines = true;
-    return true;
-}
-
-/* The one or two that it writes to: then the probe hits. */
-static bool fill_lines(struct translator *t, uint64_t gla, unsigned size)
-{
-    uint64_t first = gla & -TLB_LINE_SIZE, last = (gla + size - 1) & -TLB_LINE_SIZE;
-
-    return size <= TLB_LINE_SIZE && !stops_data(t->vcpu) && /* cpu/stops.h, X2 */
-           fill_line(t, first) && (last == first || fill_line(t, last));
-}
-
 /* Which address faults first is the interpreter's to say. FPU: a pending #MF and the like come
  * first. */
 static bool has_parts(uint32_t info)
@@ -339,7 +373,7 @@ static const struct slow_site *slow_site(struct translator *t, const void *resum
         return site;
     unit = cache_find(t, resume);
     *site = (struct slow_site){ resume, unit, unit_insn_at(unit, resume), false, { 0 } };
-    if (unit->gpa2 != NO_GPA)
+    if (unit->gpa2 != NO_GPA || unit->insn[site->insn].live) /* live.c, L1 */
         return site;
     gpa = unit->gpa + unit->insn[site->insn].guest;
     room = PAGE_SIZE - (unsigned)(gpa & PAGE_MASK);
@@ -396,7 +430,8 @@ static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, c
     bool plain;
 
     if (fill == MEM_FILLED ||
-        (fill == MEM_SPECIAL && info & ACCESS_LINES && fill_lines(t, gla, info & 0xff))) {
+        (fill == MEM_SPECIAL && info & (ACCESS_LINES | ACCESS_SPOTS) &&
+         beside_fill(t, gla, info))) {
         filled_tlb(vcpu, gla, info, resume);
         return resume;
     }
@@ -415,6 +450,8 @@ static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, c
     }
     t->stats.slow_specials++;
     traced(vcpu, fill, gla, "tlb", &t->stats.trace_callouts);
+    if (fill == MEM_SPECIAL)
+        beside_wrote(t, unit, i, gla, info);
     spent_rename(vcpu->spent, fill == MEM_SPECIAL ? SPENT_TRACE : SPENT_CALLOUT);
     vcpu->bt.leave = 0;
     plain = site->decoded && site->in.id == M_MOV;
@@ -491,8 +528,26 @@ const void *bt_window(struct vcpu *vcpu)
     return done(vcpu, window(vcpu));
 }
 
+/* A light call has made port accesses. */
+static enum step behind_port(struct vcpu *vcpu, const struct insn *in)
+{
+    struct translator *t = translator_of(vcpu);
+    enum port_left left = t->port;
+
+    t->port = PORT_ASKED;
+    if (left == PORT_LATER) {
+        vcpu->eflags |= EFLAGS_RF; /* as between iterations (SDM 3, 17.3.1.1) */
+        return STEP_JUMPED;
+    }
+    vcpu->stats.insns_interp++;
+    vcpu->rip = (vcpu->rip + in->len) & UINT32_MAX;
+    return STEP_NEXT;
+}
+
 static enum step run_site(struct vcpu *vcpu, const struct unit_site *site)
 {
+    if (translator_of(vcpu)->port != PORT_ASKED)
+        return behind_port(vcpu, &site->in);
     if (site->kind == SITE_FPU || site->kind == SITE_OUTSIDE || novt_log.topics)
         bt_fpu_out(vcpu);
     if (site->kind == SITE_FETCH) {
@@ -519,7 +574,7 @@ static const void *call_site(struct vcpu *vcpu, struct unit_site *site)
     count_left_site(vcpu, site);
     vcpu->rip = site->eip;
     event_tell(vcpu, EVENT_callout, event_word(t->called_name[site->in.id]), 0, 0);
-    vcpu->bt.leave = 0;
+    vcpu->bt.leave = t->port != PORT_ASKED;
     step = run_site(vcpu, site);
     if (site->kind == SITE_FETCH && !unit->guest_len)
         adapt_fetched(t, site->unit);

@@ -60,8 +60,8 @@
     jne     miss
 .endm
 
-/* On in that mode; r9 is used. */
-.macro ENTER_MODE mode, base, table
+/* On in that mode but for FS and GS; r9 is used. */
+.macro ENTER_JUMPS mode, base, table
     mov     \mode + MODE_WINDOW(\base), %r9
     test    %r9, %r9
     jz      1f
@@ -71,11 +71,15 @@
     wrgsbase %r9
 1:  mov     \mode + MODE_TLB(\base), %r13
     mov     %r13, OFF_TLB(%r15)
+    mov     \table, OFF_JUMPS(%r15)
+    mov     \table, OFF_JUMP_TABLE(%r15)
+.endm
+
+.macro ENTER_MODE mode, base, table
+    ENTER_JUMPS \mode, \base, \table
     lea     bt_never(%rip), %r9     /* FS and GS are not whole */
     mov     %r9, OFF_SEG_TLB(%r15)
     mov     %r9, OFF_SEG_TLB + 8(%r15)
-    mov     \table, OFF_JUMPS(%r15)
-    mov     \table, OFF_JUMP_TABLE(%r15)
 .endm
 
     .text
@@ -87,6 +91,7 @@ miss:
 go:
     cmpb    $0, OFF_EXIT_REQUEST(%r15) /* kicked before the jump table was set, U4 */
     jne     kicked
+go_unkicked:                        /* looked at behind ENTER_JUMPS; a later kick is r14's */
     mov     (%r9), %rcx
     lea     1(%rcx,%r8), %rcx
     test    %rcx, %rcx
@@ -294,5 +299,73 @@ bt_cross_out:
     movzwl  %r9w, %r9d
     lea     (%r12,%r9,8), %r9
     jmp     go
+
+/* --- Other modes of CPL 0 ----------------------------------------------------------------- */
+
+.macro REFRESH_TLB seg
+    lea     bt_never(%rip), %rcx
+    mov     OFF_SEG + 24 * \seg + 4(%r15), %r9d
+    and     $DATA_BITS, %r9d
+    cmp     $DATA_ALL, %r9d
+    jne     1f
+    cmpl    $-1, SEG(\seg, 1)
+    cmove   %r13, %rcx
+1:  mov     %rcx, OFF_SEG_TLB + 8 * (\seg - FS)(%r15)
+.endm
+
+/* To the place r8 in the mode r9d, but flat code's if all segments are; MODE_SHADOW: no interrupt
+ * before the next instruction. Segments are as they will be. */
+    .globl  bt_change_mode
+bt_change_mode:
+    KEEP_GUEST
+    mov     %r9d, OFF_SCRATCH(%r15)
+    mov     %r9d, %edx
+    btr     $31, %edx
+    test    $MODE_BENT, %edx
+    jnz     1f
+    mov     OFF_SEG + 24 * CS + 4(%r15), %ecx
+    and     $CODE_BITS, %ecx
+    cmp     $CODE_FLAT, %ecx
+    jne     1f
+    cmpl    $-1, SEG(CS, 1)
+    jne     1f
+    cmpq    $0, SEG(CS, 2)
+    jne     1f
+    and     $~MODE_SEGMENTS, %edx
+1:  mov     $MODE_INDEX, %ecx
+    pext    %ecx, %edx, %ecx
+    shl     $5, %ecx
+    lea     OFF_MODES(%r15,%rcx), %r10
+    mov     (%r10), %r11
+    test    %r11, %r11
+    jz      unknown
+    cmp     MODE_KEY(%r10), %edx
+    jne     unknown
+    cmp     JUMP_KEY(%r11), %edx
+    jne     unknown
+    ENTER_JUMPS 0, %r10, %r11
+    test    $MODE_SEGMENTED, %edx
+    jnz     2f
+    REFRESH_TLB FS
+    REFRESH_TLB GS
+2:  cmpb    $0, OFF_EXIT_REQUEST(%r15)
+    jne     unknown
+    mov     %r8d, %r9d              /* jump_slot() */
+    shr     $2, %r9d
+    movzwl  %r9w, %r9d
+    lea     (%r11,%r9,8), %r9
+    cmpl    $0, OFF_SCRATCH(%r15)
+    jns     go_unkicked
+    mov     (%r9), %rcx
+    lea     1(%rcx,%r8), %rcx
+    test    %rcx, %rcx
+    jz      go_unkicked             /* with no way to take an interrupt before it has run */
+unknown:
+    mov     OFF_SCRATCH(%r15), %edx
+    shr     $31, %edx
+    or      %dl, OFF_INTR_SHADOW(%r15)
+    or      %dl, OFF_DEBUG_SHADOW(%r15)
+    RECALL_GUEST
+    jmp     bt_exit_mode
 
     .section .note.GNU-stack,"",@progbits

@@ -25,6 +25,14 @@
     _Static_assert(offsetof(struct vcpu, field) == (offset), "offsets.h")
 
 _Static_assert(sizeof(struct bt_crossing) == CROSSING_SIZE, "offsets.h");
+_Static_assert(sizeof(struct bt_mode) == MODE_SIZE, "offsets.h");
+_Static_assert(KEY_SEG == MODE_SEGMENTED && (KEY_BENT | KEY_REAL) == MODE_BENT, "offsets.h");
+_Static_assert((KEY_SEG | KEY_ODD | KEY_NULLED) == MODE_SEGMENTS, "offsets.h");
+_Static_assert((KEY_CODE16 | KEY_STACK16 | KEY_REAL | KEY_DS | KEY_ES | KEY_ODD | KEY_NULLED) ==
+               MODE_INDEX, "offsets.h");
+_Static_assert(DATA_MASK == DATA_BITS && DATA_WHOLE == DATA_ALL, "offsets.h");
+_Static_assert((SEG_S | SEG_CODE | SEG_P | SEG_DB | SEG_READABLE | SEG_L) == CODE_BITS &&
+               CODE_FLAT == CODE_BITS - SEG_L, "offsets.h");
 _Static_assert(BT_CROSSINGS == 16 && sizeof(struct segment) == 24, "crossing.S");
 _Static_assert(offsetof(struct jump_table, key) == JUMP_KEY, "offsets.h");
 ASSERT_IN(tag, 0);
@@ -49,7 +57,10 @@ ASSERT_VCPU(cpl, OFF_CPL);
 ASSERT_VCPU(bt_crossings.in, OFF_CROSSINGS);
 ASSERT_VCPU(bt_crossings.out, OFF_CROSSING_OUT);
 ASSERT_VCPU(bt_crossings.reach, OFF_CROSSING_REACH);
+ASSERT_VCPU(bt_crossings.mode, OFF_MODES);
 ASSERT_VCPU(exit_request, OFF_EXIT_REQUEST);
+ASSERT_VCPU(intr_shadow, OFF_INTR_SHADOW);
+ASSERT_VCPU(debug_shadow, OFF_DEBUG_SHADOW);
 ASSERT_VCPU(intr_line, OFF_INTR_LINE);
 ASSERT_VCPU(nmi_pending, OFF_NMI_PENDING);
 ASSERT_VCPU(nmi_blocked, OFF_NMI_BLOCKED);
@@ -65,6 +76,7 @@ static struct crossing_world world_now(struct vcpu *vcpu)
         .tr = vcpu->tr.base, .tr_limit = vcpu->tr.limit, .tr_attr = vcpu->tr.attr,
         .cr4 = vcpu->cr4, .xcr0 = vcpu->xcr0, .emulates = vcpu->cr0 & CR0_EM,
         .window = { shadowmm_window(sm, false), shadowmm_window(sm, true) },
+        .flat = shadowmm_jumps(sm, 0),
     };
 }
 
@@ -72,16 +84,23 @@ static bool same_world(const struct crossing_world *a, const struct crossing_wor
 {
     return a->tr == b->tr && a->tr_limit == b->tr_limit && a->tr_attr == b->tr_attr &&
            a->cr4 == b->cr4 && a->xcr0 == b->xcr0 && a->emulates == b->emulates &&
-           a->window[0] == b->window[0] && a->window[1] == b->window[1];
+           a->window[0] == b->window[0] && a->window[1] == b->window[1] && a->flat == b->flat;
+}
+
+void crossing_forget_tables(struct vcpu *vcpu)
+{
+    for (unsigned i = 0; translator_of(vcpu)->crossed && i < BT_CROSSINGS; i++)
+        vcpu->bt_crossings.in[i].tag = 0;
+    vcpu->bt_crossings.out.jumps = NULL;
 }
 
 void crossing_forget(struct vcpu *vcpu)
 {
     struct translator *t = translator_of(vcpu);
 
-    for (unsigned i = 0; t->crossed && i < BT_CROSSINGS; i++)
-        vcpu->bt_crossings.in[i].tag = 0;
-    vcpu->bt_crossings.out.jumps = NULL;
+    crossing_forget_tables(vcpu);
+    for (unsigned i = 0; t->crossed && i < BT_MODES; i++)
+        vcpu->bt_crossings.mode[i].jumps = NULL;
     t->crossed = false;
 }
 
@@ -164,6 +183,7 @@ void crossing_in(struct vcpu *vcpu, struct bt_crossing *c, uint8_t vector, uint8
     c->esp = esp;
     c->flag_if = interrupt ? 0 : UINT32_MAX;
     c->tag = vector + 1u;
+    translator_of(vcpu)->by_idt = true;
     translator_of(vcpu)->stats.crossings++;
 }
 
@@ -175,8 +195,39 @@ void crossing_out(struct vcpu *vcpu)
     out->jumps = NULL;
     if (vcpu->spent || !mode_now(vcpu, out))
         return;
+    translator_of(vcpu)->by_idt = true; /* whose limit is in the key */
     if ((out->key & mask) == (mask & ~(uint32_t)KEY_ODD))
         cache_aim_thunk(translator_of(vcpu), THUNK_IRET, bt_cross_out);
     else
         out->jumps = NULL;
+}
+
+/* Its bits that MODE_INDEX has, side by side. */
+static unsigned mode_index(uint32_t key)
+{
+    return (key >> 10 & 0xf) | (key >> 15 & 1) << 4 | (key >> 17 & 1) << 5 | (key >> 21 & 1) << 6;
+}
+
+void crossing_mode(struct vcpu *vcpu)
+{
+    uint32_t key = engine_key(vcpu);
+    struct bt_mode *mode = &vcpu->bt_crossings.mode[mode_index(key)];
+
+    if (vcpu->spent || key & KEY_USER)
+        return;
+    mode->jumps = NULL;
+    translator_of(vcpu)->stats.modes++;
+    if (!mode_now(vcpu, mode))
+        mode->jumps = NULL;
+}
+
+const struct jump_table *crossing_known(struct vcpu *vcpu, uint32_t key)
+{
+    const struct bt_mode *mode = &vcpu->bt_crossings.mode[mode_index(key)];
+
+    if (!mode->jumps || (mode->key & ~(uint32_t)KEY_WINDOW) != key ||
+        mode->jumps->key != mode->key || (mode->window && mode->window != vcpu->bt.window))
+        return NULL;
+    vcpu->bt.tlb = (uint64_t)(uintptr_t)mode->tlb;
+    return mode->jumps;
 }

@@ -5,8 +5,9 @@
  * with the entry's each time: so no write to a table has to be seen, whoever makes it and through
  * which mapping. What it does not compare is where the descriptor is:
  *
- *  D1. Entries are forgotten when GDTR, LDTR or IDTR change, and when another TLB is used or it has
- *      forgotten pages (descriptors_check(), before C goes back to translated code).
+ *  D1. Entries are forgotten when GDTR or LDTR change, those of gates when IDTR does, and all, with
+ *      the modes that crossing.c knows, when another TLB is used or it has forgotten pages
+ *      (descriptors_check(), before C goes back to translated code).
  *  D2. Of code segments with the same base only those of one limit have entries (U8).
  *
  * What has no entry (another privilege, conforming code, call gates, whatever faults) is done by
@@ -31,21 +32,44 @@ static struct descriptor_tables tables_now(const struct vcpu *vcpu)
     };
 }
 
-static bool same_tables(const struct descriptor_tables *a, const struct descriptor_tables *b)
+static bool same_pages(const struct descriptor_tables *a, const struct descriptor_tables *b)
+{
+    return a->tlb == b->tlb && a->drops == b->drops;
+}
+
+static bool same_segments(const struct descriptor_tables *a, const struct descriptor_tables *b)
 {
     return a->gdt == b->gdt && a->gdt_limit == b->gdt_limit && a->ldt == b->ldt &&
-           a->ldt_limit == b->ldt_limit && a->idt == b->idt && a->idt_limit == b->idt_limit &&
-           a->tlb == b->tlb && a->drops == b->drops;
+           a->ldt_limit == b->ldt_limit;
+}
+
+static bool same_gates(const struct descriptor_tables *a, const struct descriptor_tables *b)
+{
+    return a->idt == b->idt && a->idt_limit == b->idt_limit;
+}
+
+static void forget_entries(struct vcpu *vcpu)
+{
+    for (unsigned i = 0; translator_of(vcpu)->described && i < BT_DESCRIPTORS; i++)
+        vcpu->bt_descriptors.tag[i] = 0;
+}
+
+static void forget_gates(struct vcpu *vcpu)
+{
+    uint64_t *tag = vcpu->bt_descriptors.tag;
+
+    for (unsigned i = 0; i < BT_DESCRIPTORS; i++)
+        if ((-tag[i] >> 16 & USE_KIND) == USE_GATE)
+            tag[i] = 0;
 }
 
 void descriptors_forget(struct vcpu *vcpu)
 {
     struct translator *t = translator_of(vcpu);
 
-    for (unsigned i = 0; t->described && i < BT_DESCRIPTORS; i++)
-        vcpu->bt_descriptors.tag[i] = 0;
+    forget_entries(vcpu);
     crossing_forget(vcpu);
-    t->described = false;
+    t->described = t->by_idt = false;
 }
 
 void descriptors_begin(struct vcpu *vcpu)
@@ -57,13 +81,34 @@ void descriptors_begin(struct vcpu *vcpu)
     t->described = true;
 }
 
+/* The tables are elsewhere, but in the same pages of the same TLB. */
+static void forget_tables(struct vcpu *vcpu, const struct descriptor_tables *now)
+{
+    struct translator *t = translator_of(vcpu);
+    bool segments = !same_segments(now, &t->tables);
+    bool gates = t->by_idt && (segments || !same_gates(now, &t->tables));
+
+    if (segments)
+        forget_entries(vcpu);
+    else if (gates)
+        forget_gates(vcpu);
+    if (gates) {
+        crossing_forget_tables(vcpu);
+        t->by_idt = false;
+    }
+    t->tables = *now;
+}
+
 void descriptors_changed(struct vcpu *vcpu)
 {
     struct descriptor_tables now = tables_now(vcpu);
 
-    if (!same_tables(&now, &translator_of(vcpu)->tables))
+    if (!same_pages(&now, &translator_of(vcpu)->tables)) {
         descriptors_forget(vcpu);
-    else if (translator_of(vcpu)->crossed)
+        return;
+    }
+    forget_tables(vcpu, &now);
+    if (translator_of(vcpu)->crossed)
         crossing_check(vcpu);
 }
 
@@ -168,6 +213,16 @@ static void put_segment(struct vcpu *vcpu, unsigned slot, const struct segment *
     known->limit[1][slot] = (uint64_t)reach.limit[1];
 }
 
+/* What the mode's key has of it, whichever register it is for. */
+static uint32_t mode_of(const struct segment *s, unsigned use)
+{
+    bool flat = segments_flat(s);
+
+    if ((use & USE_KIND) == USE_STACK)
+        return (flat ? 0 : KEY_SS) | (s->attr & SEG_DB ? 0 : KEY_STACK16);
+    return flat ? 0 : KEY_DS | KEY_ES;
+}
+
 static bool fits(const struct segment *s, unsigned use)
 {
     return segments_flat(s) == !!(use & USE_FLAT) &&
@@ -178,7 +233,7 @@ static bool describe_data(struct vcpu *vcpu, uint32_t argument)
 {
     static const uint64_t nothing; /* where the null descriptor is */
     const void *at = &nothing;
-    unsigned use = argument >> 16;
+    unsigned use = argument >> 16, slot;
     struct segment s = { .selector = (uint16_t)argument, .attr = SEG_UNUSABLE };
 
     if (!selector_null(s.selector)) {
@@ -187,10 +242,12 @@ static bool describe_data(struct vcpu *vcpu, uint32_t argument)
             return false;
         s = segment_unpack(s.selector, read_descriptor(at));
     }
-    if (((use & USE_KIND) != USE_DATA_ANY && !fits(&s, use)) ||
+    if (((use & USE_KIND) != USE_DATA_ANY && !(use & USE_CHANGES) && !fits(&s, use)) ||
         ((use & USE_KIND) == USE_STACK && !descriptors_stack(vcpu, &s)))
         return false; /* not allowed, or the mode key changes */
-    put_segment(vcpu, make(vcpu, argument, at), &s);
+    slot = make(vcpu, argument, at);
+    vcpu->bt_descriptors.mode[slot] = mode_of(&s, use);
+    put_segment(vcpu, slot, &s);
     return true;
 }
 
@@ -203,7 +260,7 @@ static bool same_code(struct vcpu *vcpu, uint16_t selector, unsigned use, struct
     if ((selector & SELECTOR_RPL) != vcpu->cpl ||
         !descriptors_code(vcpu, selector, vcpu->cpl, cs) || cs->base == UINT32_MAX ||
         !!(cs->attr & SEG_DB) != !!(use & USE_32) ||
-        (use & USE_32 && !cs->base && cs->limit == UINT32_MAX)) /* perhaps flat */
+        (!(use & USE_CHANGES) && use & USE_32 && !cs->base && cs->limit == UINT32_MAX)) /* flat? */
         return false;
     *at = descriptors_at(vcpu, selector);
     segments_code(translator_of(vcpu), cs, key); /* which may forget entries */
@@ -243,6 +300,16 @@ unsigned descriptors_gate_use(struct vcpu *vcpu, unsigned vector)
                ? gate_use(vcpu, d) : 0;
 }
 
+bool descriptors_wide(struct vcpu *vcpu, uint16_t selector, bool otherwise)
+{
+    uint64_t d;
+
+    if (selector & SELECTOR_TI || (selector | 7u) > vcpu->gdtr.limit ||
+        !mem_debug_read(vcpu, vcpu->gdtr.base + (selector & ~7u), &d, 8) || !descriptor_is_code(d))
+        return otherwise;
+    return descriptor_attr(d) & SEG_DB;
+}
+
 /* With its code segment, in which the offset is. */
 static bool describe_gate(struct vcpu *vcpu, uint32_t argument)
 {
@@ -262,6 +329,7 @@ static bool describe_gate(struct vcpu *vcpu, uint32_t argument)
     known->code_at[slot] = code_at;
     known->code_bytes[slot] = -read_descriptor(code_at);
     known->offset[slot] = offset;
+    translator_of(vcpu)->by_idt = true;
     put_segment(vcpu, slot, &cs);
     return true;
 }

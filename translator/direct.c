@@ -201,13 +201,29 @@ static enum mem_access access_of(uint32_t error)
     return error & 0x10 ? MEM_EXEC : error & 2 ? MEM_WRITE : MEM_READ;
 }
 
+/* A write to a frame that is watched for units alone, which the program does not need while it runs
+ * here: without them it is a page as any. */
+static bool free_of_units(struct translator *t, const struct sandbox_exit *exit)
+{
+    uint64_t gpa;
+
+    if (!(exit->error & 2) || !mem_debug_translate(t->vcpu, exit->cr2, &gpa) ||
+        physmem_watched(t->vcpu->mem, gpa >> PAGE_SHIFT) != WATCH_CODE)
+        return false;
+    smc_drop_frame(t, gpa >> PAGE_SHIFT);
+    return true;
+}
+
 static void page_fault(struct translator *t, const struct sandbox_exit *exit)
 {
     enum mem_fill fill = MEM_SPECIAL;
 
     /* a protection key that the program has set by itself: the guest's tables know none */
-    if (!(exit->cr2 >> 32) && !(exit->error & HOST_PF_KEY))
+    if (!(exit->cr2 >> 32) && !(exit->error & HOST_PF_KEY)) {
         fill = shadowmm_direct_fault(t->sm, exit->cr2, access_of(exit->error));
+        if (fill == MEM_SPECIAL && free_of_units(t, exit))
+            fill = shadowmm_direct_fault(t->sm, exit->cr2, MEM_WRITE);
+    }
     if (fill == MEM_FAULTED) {
         t->direct->missing = exit->cr2;
         fault_deliver(t->vcpu);

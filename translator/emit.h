@@ -35,6 +35,12 @@ struct pad {
     uint32_t target;
 };
 
+/* Bytes of a unit that it does not depend on (live.c). */
+struct soft {
+    uint16_t at; /* from the unit's entry */
+    uint8_t len;
+};
+
 /* A unit under construction. All positions are offsets from its entry. */
 struct builder {
     struct translator *t;
@@ -45,6 +51,8 @@ struct builder {
     bool native;                 /* U9 */
     bool loaded;                 /* it has looked for the state since TS may have changed */
     bool adapted;                /* this instruction uses the TLB form in a window unit */
+    bool spots;                  /* this instruction often writes beside or into operands: T6 */
+    uint8_t live;                /* LIVE_ bits: its operands that are read when it runs */
     bool parts;                  /* the next operand is more than one to the guest: each wraps */
     uint8_t form;                /* enum access_form of the operand at hand */
     uint8_t base;                /* of FORM_WINDOW_AT */
@@ -59,7 +67,8 @@ struct builder {
     struct unit_exit exit[UNIT_PENDING];
     struct unit_site site[UNIT_INSNS + 1]; /* one for each, and SITE_LOAD */
     uint32_t site_field[UNIT_INSNS + 1]; /* imm64 that takes the site's address */
-    unsigned insns, slows, pads, exits, sites;
+    struct soft soft[2 * UNIT_INSNS];
+    unsigned insns, slows, pads, exits, sites, softs;
     unsigned counted;            /* of insns, by count_emit_insns() */
     uint32_t executions_field;   /* imm64 that takes the counter's address; 0: none */
 };
@@ -87,7 +96,7 @@ uint32_t emit_jump_short(struct builder *b, uint8_t op);
 void emit_land(struct builder *b, uint32_t from);
 /* jmp to one of switch.S's stubs, by its thunk in the cache. */
 enum thunk { THUNK_LOOKUP, THUNK_CHAIN, THUNK_SLOW, THUNK_CALLOUT, THUNK_LIGHT, THUNK_INT_V86,
-             THUNK_IRET, THUNK_COUNT };
+             THUNK_IRET, THUNK_MODE, THUNK_COUNT };
 void emit_jump_thunk(struct builder *b, enum thunk thunk);
 
 /* ModRM (with SIB and displacement) for memory at guest registers; reg: the ModRM reg field, 0 to
@@ -155,6 +164,8 @@ void access_store_at(struct builder *b, unsigned reg);
 void access_load_sized_at(struct builder *b, unsigned reg, unsigned size);
 void access_store_sized_at(struct builder *b, unsigned reg, unsigned size);
 void access_compare_at(struct builder *b, unsigned reg, unsigned size);
+/* op operand, reg: op is that of more than a byte, even for one. */
+void access_operate_at(struct builder *b, uint8_t op, unsigned reg, unsigned size);
 void access_store_imm_at(struct builder *b, uint32_t imm, unsigned size);
 /* Bytes of a larger operand in FORM_WINDOW_AT or FORM_TLB: disp bytes (less than 128) behind its
  * start; the load writes the low size bytes of reg. */
@@ -168,10 +179,13 @@ void access_store_beside(struct builder *b, unsigned reg, unsigned size, unsigne
 /* To a known address / to the address in r8d / conditional: jcc (opcode 0F 80+cc) to it. */
 void exit_direct(struct builder *b, uint32_t target);
 void exit_indirect(struct builder *b);
-/* Real and virtual-8086 mode: to the offset in r8d (16 bits) of the segment in r9d. */
-void exit_far(struct builder *b);
+/* Real and virtual-8086 mode: to the offset in r8d (16 bits) of the segment in r9d, in the mode
+ * key. */
+void exit_far(struct builder *b, uint32_t key);
 /* To the offset in r8d of the segment that CS has been loaded with, whose base is in r9. */
-void exit_based(struct builder *b);
+void exit_based(struct builder *b, uint32_t key);
+/* To this address in the mode r9d, as crossing.S has it. */
+void exit_mode(struct builder *b, uint32_t target);
 void exit_jcc(struct builder *b, unsigned cc, uint32_t target);
 /* The conditional jump whose rel32 is at field goes to target. */
 void exit_field(struct builder *b, uint32_t field, uint32_t target);
@@ -199,6 +213,7 @@ uint32_t light_call(struct builder *b, light_fn *fn);
 /* The same by another stub, which leads to THUNK_LIGHT's if need be. */
 uint32_t light_call_by(struct builder *b, light_fn *fn, enum thunk thunk);
 void light_end(struct builder *b, const struct insn *in, uint32_t slow);
+void light_end_as(struct builder *b, const struct insn *in, uint32_t slow, enum site_kind kind);
 /* The same by one of bt_strings, which calls the C if need be; mask: of SI, DI and CX. */
 uint32_t light_string(struct builder *b, const void *string, uint32_t mask);
 

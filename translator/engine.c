@@ -296,6 +296,21 @@ static void translate_here(struct translator *t, uint32_t key)
         link_pending(t, unit);
 }
 
+static uint32_t with_window(const struct translator *t, uint32_t key)
+{
+    return shadowmm_window(t->sm, key & KEY_USER) ? key | KEY_WINDOW : key;
+}
+
+/* The unit behind a load of SS that has led to another mode: this time it is interpreted, as an
+ * interrupt might come in between, the next time bt_change_mode finds it. False: something else has
+ * been done. */
+static bool make_shadowed(struct translator *t, uint32_t key)
+{
+    struct unit *unit = engine_unit_here(t, with_window(t, key));
+
+    return unit && (lookup_publish(t, unit) || true);
+}
+
 static void run_once(struct translator *t)
 {
     struct vcpu *vcpu = t->vcpu;
@@ -308,6 +323,8 @@ static void run_once(struct translator *t)
     }
     if (!(key & KEY_OK) || vcpu->intr_shadow || vcpu->nmi_pending) {
         bt_fpu_out(vcpu);
+        if (key & KEY_OK && vcpu->debug_shadow && !make_shadowed(t, key))
+            return;
         t->stats.interpreted++;
         before = spent_begin(vcpu->spent, SPENT_INTERPRETER);
         interp_step(vcpu);
@@ -315,7 +332,7 @@ static void run_once(struct translator *t)
         return;
     }
     bt_fpu_out(vcpu);
-    translate_here(t, shadowmm_window(t->sm, key & KEY_USER) ? key | KEY_WINDOW : key);
+    translate_here(t, with_window(t, key));
 }
 
 /* A debugger's stops. What it passes is interpreted: there is no unit of it. */
@@ -506,6 +523,7 @@ static void stats(const struct vcpu *vcpu, void (*put)(void *arg, const char *na
     PUT(&t->stats, fpu_loads);
     PUT(&t->stats, described);
     PUT(&t->stats, crossings);
+    PUT(&t->stats, modes);
     PUT(&t->stats, interpreted);
     PUT(&t->stats, host_faults);
     PUT(&t->stats, window_faults);

@@ -85,22 +85,39 @@ void exit_indirect(struct builder *b)
     exit_place(b);
 }
 
+/* To the place in r8, in another mode of CPL 0. */
+static void change_mode(struct builder *b, uint32_t key)
+{
+    EMIT(b, 0x41, 0xb9), emit32(b, key);   /* mov r9d, key */
+    emit_jump_thunk(b, THUNK_MODE);
+}
+
 /* r8 = unit_place(r9, r8d) */
-static void exit_to_place(struct builder *b)
+static void exit_to_place(struct builder *b, uint32_t key)
 {
     EMIT(b, 0x4f, 0x8d, 0x04, 0x08);       /* lea r8, [r8 + r9] */
     EMIT(b, 0xc4, 0x43, 0xfb, 0xf0, 0xc9, 32); /* rorx r9, r9, 32 */
     EMIT(b, 0x4f, 0x8d, 0x04, 0x08);       /* lea r8, [r8 + r9]: unit_place() */
-    exit_place(b);
+    if (key == b->key)
+        exit_place(b);
+    else
+        change_mode(b, key);
 }
 
-void exit_based(struct builder *b)
+void exit_mode(struct builder *b, uint32_t target)
 {
     count_emit_looked_up(b);
-    exit_to_place(b);
+    EMIT(b, 0x49, 0xb8), emit64(b, unit_place(b->cs_base, target)); /* mov r8, place */
+    emit_jump_thunk(b, THUNK_MODE);
 }
 
-void exit_far(struct builder *b)
+void exit_based(struct builder *b, uint32_t key)
+{
+    count_emit_looked_up(b);
+    exit_to_place(b, key);
+}
+
+void exit_far(struct builder *b, uint32_t key)
 {
     const uint32_t cs = (uint32_t)offsetof(struct vcpu, seg[SEG_CS]);
 
@@ -113,7 +130,7 @@ void exit_far(struct builder *b)
     emit32(b, cs + (uint32_t)offsetof(struct segment, base));
     EMIT(b, 0x4d, 0x89, 0x8f);
     emit32(b, (uint32_t)offsetof(struct vcpu, bt_seg[SEG_CS].base));
-    exit_to_place(b);
+    exit_to_place(b, key);
 }
 
 void exit_direct(struct builder *b, uint32_t target)
@@ -152,6 +169,8 @@ void exit_jcc(struct builder *b, unsigned cc, uint32_t target)
 static void finish_slow(struct builder *b, const struct slow_end *slow)
 {
     emit_patch(b, slow->field, here(b));
+    if (slow->info & ACCESS_SPOTS)
+        probe_spot(b, slow);
     if (slow->info & ACCESS_LINES)
         probe_line(b, slow);
     EMIT(b, 0x4c, 0x89, 0xd9);             /* mov rcx, r11 */

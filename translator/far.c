@@ -63,8 +63,23 @@ static bool go_near(struct vcpu *vcpu, uint32_t rip)
     return true;
 }
 
-/* On to rip; all of the state but that is as it will be. */
-static void go_to(struct vcpu *vcpu, uint32_t rip)
+/* The mode key's jump table, and what else translated code of it goes by. */
+static const struct jump_table *enter_mode(struct vcpu *vcpu, uint32_t key)
+{
+    struct translator *t = translator_of(vcpu);
+    const struct jump_table *jumps;
+
+    if (shadowmm_window(t->sm, key & KEY_USER)) {
+        translator_window(t, key & KEY_USER);
+        key |= KEY_WINDOW;
+    }
+    jumps = shadowmm_jump_table(t->sm, key_set(key), key);
+    vcpu->bt.tlb = (uint64_t)(uintptr_t)vcpu->tlb[key & KEY_USER];
+    spent_begin(vcpu->spent, key & KEY_WINDOW ? SPENT_CODE_WINDOW : SPENT_CODE_TLB);
+    return jumps;
+}
+
+void far_go_to(struct vcpu *vcpu, uint32_t rip)
 {
     struct translator *t = translator_of(vcpu);
     uint64_t place = unit_place((uint32_t)vcpu->seg[SEG_CS].base, rip);
@@ -76,20 +91,18 @@ static void go_to(struct vcpu *vcpu, uint32_t rip)
     vcpu->bt.saved[1] = (uint64_t)(uintptr_t)bt_exit_lookup;
     if (!(key & KEY_OK) || (!(key & KEY_SEG) && direct_wanted(t, key)))
         return;
-    if (shadowmm_window(t->sm, key & KEY_USER)) {
-        translator_window(t, key & KEY_USER);
-        key |= KEY_WINDOW;
-    }
     if (key & KEY_SEG)
         segments_code(t, &vcpu->seg[SEG_CS], key);
-    jumps = shadowmm_jump_table(t->sm, key_set(key), key);
+    jumps = crossing_known(vcpu, key);
+    if (!jumps) {
+        jumps = enter_mode(vcpu, key);
+        crossing_mode(vcpu);
+    }
     host = jump_find(jumps, place, vcpu->bt.jump_shift);
     if (!host)
         return;
     unit_set_jumps(vcpu, jumps);
-    vcpu->bt.tlb = (uint64_t)(uintptr_t)vcpu->tlb[key & KEY_USER];
     segments_refresh(vcpu, key);
-    spent_begin(vcpu->spent, key & KEY_WINDOW ? SPENT_CODE_WINDOW : SPENT_CODE_TLB);
     if (vcpu->exit_request) /* kicked before or meanwhile: U4 */
         return;
     vcpu->bt.saved[1] = (uint64_t)(uintptr_t)host;
@@ -101,7 +114,7 @@ static void load_code(struct vcpu *vcpu, const struct segment *cs, uint32_t rip)
 
     vcpu->seg[SEG_CS] = *cs;
     if (!near || !go_near(vcpu, rip))
-        go_to(vcpu, rip);
+        far_go_to(vcpu, rip);
 }
 
 /* --- JMP, CALL and RET ----------------------------------------------------------------------- */
@@ -313,7 +326,7 @@ bool bt_iret_v86(struct vcpu *vcpu, uint32_t unused)
     vcpu->bt.system_flags = vcpu->eflags & ~(uint32_t)UNIT_FLAGS;
     vcpu->cpl = 3;
     take_flags(vcpu, flags);
-    go_to(vcpu, frame[0]);
+    far_go_to(vcpu, frame[0]);
     crossing_out(vcpu);
     return true;
 }

@@ -2,6 +2,7 @@
 #include "translator/emit.h"
 
 #include "base/log.h"
+#include "cpu/env.h"
 #include "cpu/host_ops.h"
 #include "cpu/operand.h"
 #include "cpu/tlb.h"
@@ -45,11 +46,16 @@ uint32_t light_string(struct builder *b, const void *string, uint32_t mask)
     return slow;
 }
 
-void light_end(struct builder *b, const struct insn *in, uint32_t slow)
+void light_end_as(struct builder *b, const struct insn *in, uint32_t slow, enum site_kind kind)
 {
     EMIT(b, 0xeb, 15);                         /* over the callout */
     emit_patch(b, slow, here(b));
-    rule_callout(b, in, SITE_EXECUTE, true);
+    rule_callout(b, in, kind, true);
+}
+
+void light_end(struct builder *b, const struct insn *in, uint32_t slow)
+{
+    light_end_as(b, in, slow, SITE_EXECUTE);
 }
 
 /*
@@ -311,6 +317,51 @@ static uint64_t lods(struct vcpu *vcpu, const struct run *run, uint64_t count)
 bool bt_rep_lods(struct vcpu *vcpu, uint32_t argument)
 {
     return repeat(vcpu, argument, lods);
+}
+
+/* Up to the end of a device's block; 0: the interpreter goes element by element, or somebody has to
+ * look before more is done. */
+static uint64_t ins(struct vcpu *vcpu, const struct run *run, uint64_t count)
+{
+    const struct cpu_env *env = vcpu->env;
+    uint8_t *to;
+
+    if (vcpu->bt.flag_df || !ports_stay(vcpu))
+        return 0;
+    count = span(vcpu, run, SEG_ES, RDI, MEM_WRITE, count, &to);
+    if (count)
+        count = env->port_read_string(env->board, vcpu->gpr[RDX] & 0xffff, run->size, to, count);
+    advance(vcpu, run, RDI, count);
+    vcpu->stats.port_reads += count;
+    return count;
+}
+
+static uint64_t outs(struct vcpu *vcpu, const struct run *run, uint64_t count)
+{
+    const struct cpu_env *env = vcpu->env;
+    uint8_t *from;
+
+    if (vcpu->bt.flag_df || !ports_stay(vcpu))
+        return 0;
+    count = span(vcpu, run, run->seg, RSI, MEM_READ, count, &from);
+    if (count)
+        count = env->port_write_string(env->board, vcpu->gpr[RDX] & 0xffff, run->size, from,
+                                       count);
+    advance(vcpu, run, RSI, count);
+    vcpu->stats.port_writes += count;
+    return count;
+}
+
+bool bt_rep_ins(struct vcpu *vcpu, uint32_t argument)
+{
+    return vcpu->env->port_read_string && ports_begin(vcpu) && ports_stay(vcpu) &&
+           ports_end(vcpu, repeat(vcpu, argument, ins));
+}
+
+bool bt_rep_outs(struct vcpu *vcpu, uint32_t argument)
+{
+    return vcpu->env->port_write_string && ports_begin(vcpu) && ports_stay(vcpu) &&
+           ports_end(vcpu, repeat(vcpu, argument, outs));
 }
 
 /* --- Comparisons, whose end is not known before. Flags that have not come to it are not the

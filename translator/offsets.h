@@ -24,6 +24,8 @@
 #define OFF_BT_SEG 5184 /* struct bt_segment[]: base, limit of reads, of writes */
 
 #define OFF_CPL 140
+#define OFF_INTR_SHADOW 996
+#define OFF_DEBUG_SHADOW 997
 #define OFF_NMI_PENDING 999
 #define OFF_NMI_BLOCKED 1000
 #define OFF_INTR_LINE 1003
@@ -31,9 +33,10 @@
 #define OFF_SOFT_INTERRUPTS 5728
 
 /* struct bt_crossings; of each struct bt_crossing, of a struct bt_mode */
-#define OFF_CROSSINGS 28376
-#define OFF_CROSSING_OUT 31576
-#define OFF_CROSSING_REACH 31608
+#define OFF_CROSSINGS 30424
+#define OFF_CROSSING_OUT 33624
+#define OFF_CROSSING_REACH 33656
+#define OFF_MODES 33664
 #define CROSSING_SIZE 200
 #define CROSSING_AT 8
 #define CROSSING_BYTES 40
@@ -50,6 +53,21 @@
 #define MODE_TLB 8
 #define MODE_WINDOW 16
 #define MODE_KEY 24
+#define MODE_SIZE 32
+
+/* Bits of a mode's key (unit.h): KEY_SEG; what flat code has none of; what it need not have none of
+ * if its segments are flat; those that struct bt_mode is known by. */
+#define MODE_SEGMENTED 0x200
+#define MODE_BENT 0x1bc00
+#define MODE_SEGMENTS 0x220200
+#define MODE_INDEX 0x22bc00
+#define MODE_SHADOW 0x80000000 /* beside a key: SS has been loaded */
+
+/* Which bits of a segment's attributes, and what of them: data, flat code */
+#define DATA_BITS 0x1009e
+#define DATA_ALL 0x92
+#define CODE_BITS 0x609a
+#define CODE_FLAT 0x409a
 
 /* bit 1, the arithmetic flags, IF, DF, RF and VM: all that bt.system_flags leaves out of EFLAGS */
 #define UNIT_FLAGS 0x30ed7

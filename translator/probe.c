@@ -117,6 +117,13 @@ static void load_addend(struct builder *b, struct slow_end *slow)
     slow->hit = here(b);
 }
 
+/* T6, where it is worth while. */
+static bool may_have_spots(const struct builder *b, const struct reach *to)
+{
+    return b->spots && to->access == MEM_WRITE && !to->fpu && to->size <= 8 &&
+           !(to->size & (to->size - 1));
+}
+
 void probe_page(struct builder *b, const struct reach *to)
 {
     bool plain = plain_tlb(b, to->seg);
@@ -133,6 +140,8 @@ void probe_page(struct builder *b, const struct reach *to)
     if (b->adapted && to->access == MEM_WRITE && plain && !to->fpu && b->t->bmi2 &&
         !(b->key & (KEY_USER | KEY_SEG)))
         slow->info |= ACCESS_LINES;
+    if (plain && may_have_spots(b, to))
+        slow->info |= ACCESS_SPOTS;
     load_addend(b, slow);
 }
 
@@ -215,6 +224,15 @@ static void compare_line(struct builder *b)
     EMIT(b, 0x4a, 0x8d, 0x0c, 0x09);           /* lea rcx, [rcx + r9] */
 }
 
+/* To the operand, whose tag's index is in r10, if rcx is 0, else on. */
+static void line_hits(struct builder *b, const struct slow_end *slow)
+{
+    EMIT(b, 0xe3, 2, 0xeb, 16);                /* jrcxz hit; jmp slow */
+    EMIT(b, 0x4f, 0x8b, 0x94, 0xd5), emit32(b, TLB_LINE_ADDEND); /* hit: mov r10, [addend] */
+    EMIT(b, 0x4c, 0x89, 0xd9, 0xe9), emit32(b, 0); /* mov rcx, r11; jmp */
+    emit_patch(b, here(b) - 4, slow->hit);
+}
+
 /* Perhaps the first and the last byte are in two lines: both are asked for. r9: as probe_line() has
  * it, of the last. To what follows in 4 bytes with rcx 0 and the first line's index in r10. */
 static void compare_two_lines(struct builder *b, unsigned size)
@@ -250,10 +268,24 @@ void probe_line(struct builder *b, const struct slow_end *slow)
         EMIT(b, 0xe3, 67);                     /* jrcxz hit */
         compare_two_lines(b, size);
     }
-    EMIT(b, 0xe3, 2, 0xeb, 16);                /* jrcxz hit; jmp slow */
-    EMIT(b, 0x4f, 0x8b, 0x94, 0xd5), emit32(b, TLB_LINE_ADDEND); /* hit: mov r10, [addend] */
-    EMIT(b, 0x4c, 0x89, 0xd9, 0xe9), emit32(b, 0); /* mov rcx, r11; jmp */
-    emit_patch(b, here(b) - 4, slow->hit);
+    line_hits(b, slow);
+}
+
+void probe_spot(struct builder *b, const struct slow_end *slow)
+{
+    uint8_t log2_size = (uint8_t)__builtin_ctz(slow->info & 0xff);
+
+    if (slow->info & ACCESS_SEGMENTED) {
+        compare_last(b, slow->info);
+        EMIT(b, 0x49, 0x0f, 0xc9);             /* bswap r9: no tag fits but for 0 */
+        EMIT(b, 0x4f, 0x8d, 0x4c, 0xc1, log2_size); /* lea r9, [r9 + r8*8 + log2_size] */
+    } else {
+        EMIT(b, 0x4e, 0x8d, 0x0c, 0xc5), emit32(b, log2_size); /* lea r9, [r8*8 + log2_size] */
+    }
+    EMIT(b, 0x49, 0xf7, 0xd1);                 /* not r9: minus tlb_spot() */
+    EMIT(b, 0x45, 0x89, 0xc2);                 /* mov r10d, r8d */
+    compare_line(b);
+    line_hits(b, slow);
 }
 
 void probe_segment(struct builder *b, const struct reach *to)
@@ -284,5 +316,7 @@ void probe_segment(struct builder *b, const struct reach *to)
     }
     slow = compare_tag(b, to);
     slow->info |= segmented_info(b, to, wraps, limitless);
+    if (may_have_spots(b, to) && (!to->parts || limitless))
+        slow->info |= ACCESS_SPOTS;
     load_addend(b, slow);
 }

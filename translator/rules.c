@@ -1,6 +1,6 @@
 /* Rules as data: rules.def's rows, and the emitters for instructions that the host has too. */
+#include "translator/live.h"
 #include "translator/probe.h"
-#include "translator/rules.h"
 
 #include "base/events.h"
 
@@ -14,7 +14,7 @@ struct rule {
 static const struct rule rules[M_COUNT] = {
 #define SAME(id) [id] = { KIND_SAME, rule_same },
 #define INLINE(id, fn) [id] = { KIND_INLINE, fn },
-#define OUTSIDE(id) [id] = { KIND_OUTSIDE, NULL },
+#define OUTSIDE(id, fn) [id] = { KIND_OUTSIDE, fn },
 #include "translator/rules.def"
 };
 
@@ -24,7 +24,7 @@ void rule_callout(struct builder *b, const struct insn *in, enum site_kind kind,
 
     site->in = *in;
     site->eip = b->at;
-    site->kind = kind;
+    site->kind = b->live && kind != SITE_LOAD ? SITE_FETCH : kind; /* L1 */
     site->calls = 0;
     site->excess = (int8_t)((int)b->counted - ((int)b->insns - 1));
     b->t->called_name[in->id] = in->info ? in->info->mnemonic : "page end";
@@ -170,7 +170,7 @@ bool rule_lea(struct builder *b, const struct insn *in)
 {
     if (!in->has_mem || in->prefixes & PREFIX_LOCK)
         return false;
-    if (in->addrsize != 4) {
+    if (in->addrsize != 4 || b->live & LIVE_DISPLACEMENT) {
         access_offset(b, in);
         if (in->opsize == 2)
             emit8(b, 0x66);
@@ -301,21 +301,29 @@ void rule_apply(struct builder *b, const struct insn *in)
 {
     const struct rule *rule = &rules[in->id];
     uint32_t attr = in->info->attr;
+    enum site_kind called = attr & A_ANY_FPU             ? SITE_FPU
+                            : rule->kind == KIND_OUTSIDE ? SITE_OUTSIDE
+                                                         : SITE_EXECUTE;
 
     if (adapt_calls(b->t, b->gpa + (b->at - b->eip)) || is_told(b, in)) {
-        interpret(b, in, attr & A_ANY_FPU ? SITE_FPU : SITE_EXECUTE);
+        interpret(b, in, called);
         return;
     }
     if (b->key & KEY_SEG && (in->prefixes & (PREFIX_VEX | PREFIX_EVEX) || goes_by_segment(b, in))) {
-        interpret(b, in, attr & A_ANY_FPU ? SITE_FPU : SITE_EXECUTE);
+        interpret(b, in, called);
+        return;
+    }
+    if (b->live & LIVE_IMMEDIATE) {
+        if (!live_immediate(b, in))
+            interpret(b, in, SITE_FETCH);
         return;
     }
     if (attr & A_ANY_FPU) {
         if (!rule_native(b, in))
-            interpret(b, in, SITE_FPU);
+            interpret(b, in, called);
         return;
     }
     if (rule->emit && !(attr & A_UNDEFINED) && rule->emit(b, in))
         return;
-    interpret(b, in, rule->kind == KIND_OUTSIDE ? SITE_OUTSIDE : SITE_EXECUTE);
+    interpret(b, in, called);
 }

@@ -19,9 +19,17 @@ rule_fn rule_push, rule_pop, rule_enter, rule_leave, rule_pusha, rule_popa;
 /* --- rules_branch.c --- */
 rule_fn rule_call, rule_call_indirect, rule_jmp, rule_jmp_indirect, rule_ret;
 rule_fn rule_jcc, rule_jcxz, rule_loop;
+/* The interpreter does the transfer when its target, in r8d, is beyond CS's limit; then the unit
+ * ends. */
+void rule_check_target(struct builder *b, const struct insn *in);
+/* A near call to what is in r8d and has been checked. */
+void rule_call_r8(struct builder *b, const struct insn *in);
+/* --- ports.c; rules_string.c --- */
+rule_fn rule_port, rule_port_string;
 /* --- rules_system.c --- */
 rule_fn rule_pushf, rule_popf, rule_cli, rule_sti, rule_cld, rule_std, rule_rdtsc, rule_sysenter,
-    rule_sysexit, rule_int, rule_iret, rule_mov_to_cr, rule_mov_from_cr, rule_clts, rule_invlpg;
+    rule_sysexit, rule_int, rule_iret, rule_mov_to_cr, rule_mov_from_cr, rule_clts, rule_invlpg,
+    rule_load_table;
 /* IF's or DF's offset in struct vcpu: 0 or its bit. No flag of the host's changes. */
 void rule_store_flag(struct builder *b, uint32_t offset, uint32_t value);
 /* A light call that goes on somewhere else, where far.c or entry.c says; its argument is in r8d. */
@@ -69,6 +77,11 @@ void rule_entry_fixed(struct builder *b, uint32_t use, uint16_t selector);
 void rule_entry_load(struct builder *b, unsigned seg);
 /* The same of CS, whose selector is in r8. */
 void rule_entry_load_cs(struct builder *b);
+/* Before rule_found(): the jump whose rel32 is at *other is taken if a data segment's entry r10
+ * brings something else to the mode's key (bt_descriptors.mode). */
+void rule_entry_expect(struct builder *b, uint32_t mode, uint32_t *other);
+/* What it brings, into r9. */
+void rule_entry_mode(struct builder *b);
 /* A gate's offset into r8. */
 void rule_entry_offset(struct builder *b);
 /* Before rule_found(): the jump whose rel32 is at *outside is taken if the offset in r9d is beyond

@@ -54,8 +54,7 @@ bool rule_jmp(struct builder *b, const struct insn *in)
     return true;
 }
 
-/* The interpreter does the transfer when its target, in r8d, is beyond CS's limit. */
-static void check_target(struct builder *b, const struct insn *in)
+void rule_check_target(struct builder *b, const struct insn *in)
 {
     uint32_t inside;
 
@@ -100,17 +99,14 @@ bool rule_jmp_indirect(struct builder *b, const struct insn *in)
 {
     if (!plain(b, in) || !load_target(b, in))
         return false;
-    check_target(b, in);
+    rule_check_target(b, in);
     exit_indirect(b);
     b->ended = true;
     return true;
 }
 
-bool rule_call_indirect(struct builder *b, const struct insn *in)
+void rule_call_r8(struct builder *b, const struct insn *in)
 {
-    if (!plain(b, in) || !load_target(b, in))
-        return false;
-    check_target(b, in);
     if (access_at_direct(b)) {
         push_return(b, in);
     } else {
@@ -120,6 +116,14 @@ bool rule_call_indirect(struct builder *b, const struct insn *in)
     }
     exit_indirect(b);
     b->ended = true;
+}
+
+bool rule_call_indirect(struct builder *b, const struct insn *in)
+{
+    if (!plain(b, in) || !load_target(b, in))
+        return false;
+    rule_check_target(b, in);
+    rule_call_r8(b, in);
     return true;
 }
 
@@ -132,7 +136,7 @@ bool rule_ret(struct builder *b, const struct insn *in)
         access_load16(b, in, R8);
     else
         access_load_at(b, R8);
-    check_target(b, in);
+    rule_check_target(b, in);
     access_move_sp(b, RSP, in->opsize + (in->imm_len ? (uint16_t)in->imm : 0));
     exit_indirect(b);
     b->ended = true;

@@ -103,12 +103,28 @@ static void store_r9(struct builder *b, size_t offset)
     EMIT(b, 0x4d, 0x89, 0x8f), emit32(b, (uint32_t)offset); /* mov [r15 + offset], r9 */
 }
 
+void rule_entry_mode(struct builder *b)
+{
+    word_r9(b, ARRAY(mode));
+}
+
+void rule_entry_expect(struct builder *b, uint32_t mode, uint32_t *other)
+{
+    word_rcx(b, ARRAY(mode));
+    EMIT(b, 0x48, 0x8d, 0x89), emit32(b, -mode); /* lea rcx, [rcx - mode] */
+    EMIT(b, 0xe3, 5, 0xe9);                    /* jrcxz over the jump */
+    *other = here(b);
+    emit32(b, 0);
+}
+
 static void load(struct builder *b, unsigned seg, unsigned first)
 {
     size_t segment = offsetof(struct vcpu, seg) + seg * sizeof(struct segment);
     size_t reach = offsetof(struct vcpu, bt_seg) + seg * sizeof(struct bt_segment);
 
-    for (unsigned i = 0; i < 2; i++) {
+    bool reach_used = !(b->key & KEY_NULLED);
+
+    for (unsigned i = 0; reach_used && i < 2; i++) {
         word_r9(b, ARRAY(limit[i]));
         store_r9(b, reach + offsetof(struct bt_segment, limit) + 8 * i);
     }
@@ -116,7 +132,8 @@ static void load(struct builder *b, unsigned seg, unsigned first)
         word_r9(b, ARRAY(segment[i]));
         store_r9(b, segment + 8 * i);
     }
-    store_r9(b, reach + offsetof(struct bt_segment, base));
+    if (reach_used)
+        store_r9(b, reach + offsetof(struct bt_segment, base));
 }
 
 void rule_entry_load(struct builder *b, unsigned seg)

@@ -4,6 +4,7 @@
  * say, and whatever faults, is done by light calls (far.c) or the interpreter.
  * Reference: SDM 2, JMP, CALL, RET, INT n, IRET.
  */
+#include "cpu/segment.h"
 #include "translator/rules.h"
 
 static bool protected_mode(const struct builder *b, const struct insn *in)
@@ -68,7 +69,7 @@ static void recall_entry(struct builder *b, const struct transfer *to)
 }
 
 /* With r10 as find() left it; r8 as well if by_r8. What follows is emitted for the rest. */
-static void go(struct builder *b, struct transfer *to, bool by_r8)
+static void go_in(struct builder *b, struct transfer *to, bool by_r8, uint32_t key)
 {
     uint32_t slow;
 
@@ -77,12 +78,17 @@ static void go(struct builder *b, struct transfer *to, bool by_r8)
     else
         rule_entry_load(b, SEG_CS);
     load_offset(b, to, R8);
-    exit_based(b);
+    exit_based(b, key);
     slow = rule_missed(b, &to->found);
     for (unsigned i = 0; i < to->ways; i++)
         emit_patch(b, to->way[i], here(b));
     EMIT(b, 0x4c, 0x89, 0xd9);                 /* mov rcx, r11 */
     emit_patch(b, slow, here(b));
+}
+
+static void go(struct builder *b, struct transfer *to, bool by_r8)
+{
+    go_in(b, to, by_r8, b->key);
 }
 
 /* size bytes from disp on in the TLB form; a miss begins the instruction anew. */
@@ -153,15 +159,27 @@ static bool rest(struct builder *b, const struct insn *in, light_fn *fn)
     return true;
 }
 
+/* To code of the other size, as descriptors are now: what changes of the key. */
+static uint32_t to_other_size(struct builder *b, struct transfer *to)
+{
+    bool wide = !(b->key & KEY_CODE16);
+
+    if (!to->fixed || b->key & KEY_USER || descriptors_wide(b->t->vcpu, to->selector, wide) == wide)
+        return 0;
+    to->use = (to->use ^ USE_32) | USE_CHANGES;
+    return KEY_CODE16;
+}
+
 bool rule_jmp_far_protected(struct builder *b, const struct insn *in)
 {
     if (!protected_mode(b, in))
         return false;
     if (in_line(b)) {
         struct transfer to = far_pointer(b, in);
+        uint32_t changed = to_other_size(b, &to);
 
         find(b, &to);
-        go(b, &to, false);
+        go_in(b, &to, false, b->key ^ changed);
     }
     return rest(b, in, bt_jmp_far);
 }
@@ -209,7 +227,7 @@ bool rule_ret_far_protected(struct builder *b, const struct insn *in)
     if (in_line(b)) {
         struct transfer to = { .start = here(b), .use = rule_use(b, USE_CODE) };
 
-        stack(b, &to, 0, MEM_READ, (unsigned)size);
+        stack(b, &to, 0, MEM_READ, in->opsize + stack_selector_size(b->t->vcpu, in->opsize));
         load_frame(b, in);
         find(b, &to);
         access_move_sp(b, RSP, size + (in->imm_len ? (uint16_t)in->imm : 0));

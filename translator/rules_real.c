@@ -33,13 +33,22 @@ static bool plain(const struct builder *b, const struct insn *in)
     return rule_is_real(b) && in->opsize == 2 && !(in->prefixes & PREFIX_LOCK);
 }
 
+/* Back from protected mode: only CS has to be loaded, by JMP or RET. */
+static bool moved(const struct builder *b, const struct insn *in)
+{
+    bool narrow = in->opsize == 2 || (in->id == M_JMP_FAR && !in->has_mem &&
+                                      (uint32_t)in->imm <= 0xffff);
+
+    return b->key & KEY_MOVED && narrow && !(in->prefixes & PREFIX_LOCK);
+}
+
 /* To the far pointer in r8d. */
 static void go(struct builder *b)
 {
     EMIT(b, 0xc4, 0x43, 0x7b, 0xf0, 0xc8, 16);   /* rorx r9d, r8d, 16 */
     EMIT(b, 0x45, 0x0f, 0xb7, 0xc9);             /* movzx r9d, r9w */
     EMIT(b, 0x45, 0x0f, 0xb7, 0xc0);             /* movzx r8d, r8w */
-    exit_far(b);
+    exit_far(b, b->key & ~(uint32_t)(KEY_ODD | KEY_MOVED));
     b->ended = true;
 }
 
@@ -56,7 +65,7 @@ void rule_load_pointer(struct builder *b, const struct insn *in)
 
 bool rule_jmp_far(struct builder *b, const struct insn *in)
 {
-    if (!plain(b, in))
+    if (!plain(b, in) && !moved(b, in))
         return rule_jmp_far_protected(b, in);
     rule_load_pointer(b, in);
     go(b);
@@ -91,13 +100,13 @@ bool rule_call_far(struct builder *b, const struct insn *in)
 
 bool rule_ret_far(struct builder *b, const struct insn *in)
 {
-    if (!plain(b, in))
+    if (!plain(b, in) && !moved(b, in))
         return rule_ret_far_protected(b, in);
     access_at(b, RSP, 0, MEM_READ, 4);
     access_load16_beside(b, R9, 2);
     access_load16_beside(b, R8, 0);
     access_move_sp(b, RSP, 4 + (in->imm_len ? (uint16_t)in->imm : 0));
-    exit_far(b);
+    exit_far(b, b->key & ~(uint32_t)(KEY_ODD | KEY_MOVED));
     b->ended = true;
     return true;
 }

@@ -62,6 +62,16 @@ static bool repeat(struct builder *b, const struct insn *in, light_fn *fn)
     return true;
 }
 
+/* At CPL 0, where no permission is asked for. */
+bool rule_port_string(struct builder *b, const struct insn *in)
+{
+    if (b->key & (KEY_USER | KEY_RING) || !plain(b, in) || !repeated(in))
+        return false;
+    emit_mov_r8d_imm(b, light_argument(b, in));
+    light_end_as(b, in, light_call(b, in->id == M_INS ? bt_rep_ins : bt_rep_outs), SITE_OUTSIDE);
+    return true;
+}
+
 /* By strings.S, where fn has what is left. */
 static bool string(struct builder *b, const struct insn *in, unsigned kind, light_fn *fn)
 {

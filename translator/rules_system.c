@@ -320,6 +320,22 @@ bool rule_invlpg(struct builder *b, const struct insn *in)
     return true;
 }
 
+/* What the light call is to know beside the offset is in bt.scratch. */
+bool rule_load_table(struct builder *b, const struct insn *in)
+{
+    uint32_t what = in->seg | (in->opsize == 2 ? LIGHT_BASE24 : 0) |
+                    (in->id == M_LIDT ? LIGHT_IDT : 0);
+
+    if (!kernel(b, in) || !in->has_mem || in->addrsize > 4)
+        return false;
+    if (b->key & KEY_REAL) /* where the mode can become another one */
+        rule_store_next(b, in);
+    access_offset(b, in);
+    EMIT(b, 0x49, 0xc7, 0x87), emit32(b, OFF_SCRATCH), emit32(b, what); /* mov qword [], what */
+    light_end(b, in, light_call(b, bt_load_table));
+    return true;
+}
+
 bool rule_mov_from_cr(struct builder *b, const struct insn *in)
 {
     static const size_t at[] = {
@@ -365,6 +381,19 @@ static void mask_without_ts(struct builder *b)
     EMIT(b, 0x41, 0xb9), emit32(b, ~CR0_TS);     /* mov r9d, ~TS */
 }
 
+/* The value in r8d may change PE alone: to or from protected mode. */
+static void change_pe(struct builder *b, const struct insn *in)
+{
+    uint32_t slow;
+
+    if (!(b->key & KEY_SEG))
+        return;
+    rule_store_next(b, in);
+    slow = light_call(b, bt_write_cr0);
+    emit_patch(b, slow, here(b));
+    b->insn[b->insns - 1].how = HOW_TRANSLATED;
+}
+
 /*
  * A write to CR0 that changes nothing but TS, which is in no key, while the FPU's state is not in
  * the host's registers (U9). PEXT leaves the flags alone, too.
@@ -389,6 +418,7 @@ static void write_cr0(struct builder *b, const struct insn *in)
     out = emit_jump_short(b, 0xe3);
     emit_land(b, loaded);
     EMIT(b, 0x4c, 0x89, 0xd1);                   /* mov rcx, r10 */
+    change_pe(b, in);
     rule_callout(b, in, SITE_EXECUTE, true);
     emit_land(b, out);
     EMIT(b, 0x4c, 0x89, 0xd1);

@@ -4,6 +4,7 @@
  * its table each time (whose page is not traced: kernels rewrite TLS descriptors at every
  * switch), by a TLB probe. Reference: SDM volume 3, 3.4, 5.2 to 5.6, 20.1.
  */
+#include "base/log.h"
 #include "cpu/segment.h"
 #include "cpu/tlb.h"
 #include "translator/unit.h"
@@ -31,7 +32,7 @@ static int64_t limit_of(const struct segment *s, bool allowed)
     return s->limit == UINT32_MAX ? 1ll << 40 : s->limit;
 }
 
-struct bt_segment segments_reach(const struct segment *s, bool checked)
+static struct bt_segment odd_reach(const struct segment *s, bool checked)
 {
     bool usable = !(s->attr & SEG_UNUSABLE) && s->attr & SEG_P;
     bool read = usable && !((s->attr & (SEG_CODE | SEG_READABLE)) == SEG_CODE);
@@ -41,6 +42,14 @@ struct bt_segment segments_reach(const struct segment *s, bool checked)
                                            [MEM_WRITE] = limit_of(s, write || !checked) } };
 }
 
+struct bt_segment segments_reach(const struct segment *s, bool checked)
+{
+    bool plain = (s->attr & DATA_MASK) == DATA_WHOLE;
+    int64_t limit = s->limit == UINT32_MAX ? 1ll << 40 : s->limit;
+
+    return plain ? (struct bt_segment){ s->base, { limit, limit } } : odd_reach(s, checked);
+}
+
 void segments_refresh_one(struct vcpu *vcpu, unsigned seg)
 {
     vcpu->bt_seg[seg] = segments_reach(&vcpu->seg[seg], has_descriptors(vcpu));
@@ -48,10 +57,10 @@ void segments_refresh_one(struct vcpu *vcpu, unsigned seg)
 
 void segments_refresh(struct vcpu *vcpu, uint32_t key)
 {
-    bool all = (key & (KEY_SEG | KEY_NULLED)) == KEY_SEG;
+    bool all = (key & (KEY_SEG | KEY_NULLED)) == KEY_SEG, checked = has_descriptors(vcpu);
 
     for (unsigned i = 0; all && i < SEG_COUNT; i++)
-        segments_refresh_one(vcpu, i);
+        vcpu->bt_seg[i] = segments_reach(&vcpu->seg[i], checked);
     if (all)
         vcpu->bt_crossings.reach = (key & (KEY_REAL | KEY_USER | KEY_ODD)) == (KEY_REAL | KEY_USER);
     for (unsigned i = 0; i < 2; i++) {
@@ -76,30 +85,31 @@ static uint32_t real_key(const struct vcpu *vcpu)
 
     if (vcpu_v86(vcpu) && vcpu_iopl(vcpu) == 3)
         key |= KEY_IOPL;
-    if (cs->limit != 0xffff || cs->base != (uint64_t)cs->selector << 4 ||
-        vcpu->idtr.limit < 0x3ff || vcpu->eflags & EFLAGS_AC)
-        key |= KEY_ODD;
+    if (cs->limit != 0xffff || vcpu->idtr.limit < 0x3ff || vcpu->eflags & EFLAGS_AC)
+        return key | KEY_ODD;
     for (unsigned i = 0; i < SEG_COUNT; i++)
         if (!plain_real(&vcpu->seg[i]))
-            key |= KEY_ODD;
-    return key;
+            return key | KEY_ODD;
+    return cs->base == (uint64_t)cs->selector << 4 ? key : key | KEY_ODD | KEY_MOVED;
 }
 
+/* DS and ES may be flat, too; but not both, which is flat code or not so far from it. */
 static bool nulled(const struct vcpu *vcpu)
 {
     const struct segment *seg = vcpu->seg;
+    bool ds = seg[SEG_DS].attr & SEG_UNUSABLE, es = seg[SEG_ES].attr & SEG_UNUSABLE;
 
-    return seg[SEG_ES].attr & seg[SEG_DS].attr & seg[SEG_FS].attr & seg[SEG_GS].attr &
-               SEG_UNUSABLE &&
+    return seg[SEG_FS].attr & seg[SEG_GS].attr & SEG_UNUSABLE && (ds || es) &&
+           (ds || segments_flat(&seg[SEG_DS])) && (es || segments_flat(&seg[SEG_ES])) &&
            seg[SEG_CS].limit == UINT32_MAX && !seg[SEG_CS].base && seg[SEG_CS].attr & SEG_DB &&
            segments_flat(&seg[SEG_SS]) && seg[SEG_SS].attr & SEG_DB && !vcpu->cpl;
 }
 
 static uint32_t protected_key(const struct vcpu *vcpu)
 {
-    if (nulled(vcpu) && !(vcpu->eflags & EFLAGS_NT))
-        return KEY_NULLED | KEY_DS | KEY_ES;
-    return (vcpu->eflags & EFLAGS_NT ? KEY_ODD : 0) |
+    bool odd = vcpu->eflags & EFLAGS_NT;
+
+    return (odd ? KEY_ODD : nulled(vcpu) ? KEY_NULLED : 0) |
            (segments_flat(&vcpu->seg[SEG_DS]) ? 0 : KEY_DS) |
            (segments_flat(&vcpu->seg[SEG_ES]) ? 0 : KEY_ES) |
            (segments_flat(&vcpu->seg[SEG_SS]) ? 0 : KEY_SS);
@@ -123,14 +133,16 @@ uint32_t segments_key(const struct vcpu *vcpu)
 void segments_code(struct translator *t, const struct segment *cs, uint32_t key)
 {
     uint32_t base = (uint32_t)cs->base;
-    unsigned set = key_set(key), slot = base * 0x9e3779b1u >> (32 - CODE_LIMIT_BITS);
+    unsigned set = key_kinds_from(key) << 1 | (key & KEY_USER);
+    unsigned slot = base * 0x9e3779b1u >> (32 - CODE_LIMIT_BITS);
 
     if ((key & (KEY_REAL | KEY_ODD)) == KEY_REAL) /* the limit is 64 KiB */
         return;
     if (t->code_limit[set][slot].base == base && t->code_limit[set][slot].limit == cs->limit)
         return;
     if (t->code_limit[set][slot].limit) {
-        shadowmm_jump_flush(t->sm, set);
+        for (unsigned kind = key_kinds_from(key); kind < key_kinds_end(key); kind++)
+            shadowmm_jump_flush(t->sm, kind << 1 | (key & KEY_USER));
         descriptors_forget(t->vcpu);
     }
     t->code_limit[set][slot].base = base;
@@ -152,31 +164,45 @@ static uint64_t descriptor_of(const struct vcpu *vcpu, uint16_t selector)
     return d;
 }
 
+/* Data that flat code may load: present, accessed; DPL cannot be below CPL 0, but below RPL. */
+static bool plain_data(uint16_t selector, const struct segment *s)
+{
+    const uint32_t needed = SEG_S | SEG_P | SEG_ACCESSED;
+
+    return (s->attr & (needed | SEG_CODE)) == needed &&
+           (s->attr & SEG_DPL) >> 5 >= (selector & SELECTOR_RPL);
+}
+
+/* Into one of DS, ES and SS, which are in the mode's key. */
+static bool load_bent(struct vcpu *vcpu, unsigned seg, const struct segment *s, bool leaves)
+{
+    if (seg == SEG_SS && !descriptors_stack(vcpu, s))
+        return false;
+    if (segments_flat(s) && (seg != SEG_SS || s->attr & SEG_DB)) {
+        vcpu->seg[seg] = *s;
+        return true;
+    }
+    if (!leaves || novt_log.topics)
+        return false;
+    modes_leave_flat(vcpu, seg, s);
+    return true;
+}
+
 bool bt_load_segment(struct vcpu *vcpu, uint32_t argument)
 {
-    unsigned seg = argument >> 16;
+    unsigned seg = argument >> 16 & 7;
     uint16_t selector = (uint16_t)argument;
     struct segment new = { .selector = selector, .attr = SEG_UNUSABLE };
 
     if (!selector_null(selector)) {
-        uint64_t d = descriptor_of(vcpu, selector);
-
-        new.attr = descriptor_attr(d);
-        new.limit = descriptor_limit(d);
-        new.base = descriptor_base(d);
-        /* data, present, accessed; DPL cannot be below CPL 0, but below RPL */
-        if ((new.attr &(SEG_S | SEG_CODE | SEG_P | SEG_ACCESSED)) !=
-                (SEG_S | SEG_P | SEG_ACCESSED) ||
-            descriptor_dpl(d) < (selector & SELECTOR_RPL))
+        new = segment_unpack(selector, descriptor_of(vcpu, selector));
+        if (!plain_data(selector, &new))
             return false;
     }
-    if (seg == SEG_DS || seg == SEG_ES) {
-        if (!segment_whole(&new) || new.base)
-            return false; /* the mode key changes */
-    } else {
-        vcpu->bt.seg_tlb[seg - SEG_FS] =
-            segment_whole(&new) ? vcpu->bt.tlb : (uint64_t)(uintptr_t)&bt_never;
-    }
+    if (seg < SEG_FS)
+        return load_bent(vcpu, seg, &new, argument & LIGHT_LEAVES);
+    vcpu->bt.seg_tlb[seg - SEG_FS] =
+        segment_whole(&new) ? vcpu->bt.tlb : (uint64_t)(uintptr_t)&bt_never;
     vcpu->seg[seg] = new;
     return true;
 }

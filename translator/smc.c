@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "cpu/event.h"
-#include "translator/unit.h"
+#include "translator/emit.h"
 
 static bool overlaps(const struct unit *unit, uint64_t gpa, uint64_t size)
 {
@@ -26,7 +26,7 @@ struct code_map {
     uint64_t bits[PAGE_SIZE / 64];
 };
 
-static bool marked(const struct translator *t, uint64_t gpa, uint64_t size)
+bool smc_marked(const struct translator *t, uint64_t gpa, uint64_t size)
 {
     const struct code_map *map = t->code_map[gpa >> PAGE_SHIFT];
     unsigned first = gpa & PAGE_MASK, end = first + (unsigned)size;
@@ -79,11 +79,17 @@ void smc_destroy(struct translator *t)
     free(t->code_map);
 }
 
-void smc_made(struct translator *t, const struct unit *unit)
+/* A unit with soft bytes is in one page. */
+void smc_made(struct translator *t, const struct unit *unit, const struct soft *soft,
+              unsigned softs)
 {
-    uint64_t first = PAGE_SIZE - (unit->gpa & PAGE_MASK);
+    uint64_t first = PAGE_SIZE - (unit->gpa & PAGE_MASK), done = 0;
 
-    add(t, unit->gpa, unit->guest_len < first ? unit->guest_len : first);
+    for (unsigned i = 0; i < softs; i++) {
+        add(t, unit->gpa + done, soft[i].at - done);
+        done = (uint64_t)soft[i].at + soft[i].len;
+    }
+    add(t, unit->gpa + done, (unit->guest_len < first ? unit->guest_len : first) - done);
     if (unit->gpa2 != NO_GPA && unit->guest_len > first)
         add(t, unit->gpa2, unit->guest_len - first);
 }
@@ -93,7 +99,7 @@ bool smc_has_code(struct translator *t, uint64_t gpa, uint64_t size)
     uint64_t gfn = gpa >> PAGE_SHIFT;
     struct unit *unit = t->by_frame[gfn];
 
-    if (!marked(t, gpa, size))
+    if (!smc_marked(t, gpa, size))
         return false;
     while (unit && !overlaps(unit, gpa, size))
         unit = *unit_next_in(unit, gfn);
@@ -110,7 +116,7 @@ void smc_written(struct translator *t, uint64_t gpa, uint64_t size)
 
     t->stats.smc_writes++;
     event_tell(t->vcpu, EVENT_smc, gpa, size, 0);
-    if (!marked(t, gpa, size))
+    if (!smc_marked(t, gpa, size))
         return;
     while (unit) {
         struct unit *next = *unit_next_in(unit, gfn);
@@ -119,8 +125,9 @@ void smc_written(struct translator *t, uint64_t gpa, uint64_t size)
             log_print(LOG_trace, "write to %llx drops unit %08x\n", (unsigned long long)gpa,
                       unit->eip);
             if (small)
-                adapt_patched(t, unit, gpa);
+                adapt_patched(t, unit, gpa, size);
             small = false;
+            adapt_died(t, unit);
             unit_drop(t, unit);
             t->stats.smc_drops++;
             event_tell(t->vcpu, EVENT_smc_drop, unit->gpa, 0, 0);
@@ -128,4 +135,13 @@ void smc_written(struct translator *t, uint64_t gpa, uint64_t size)
         unit = next;
     }
     mark(t, gpa, size, false);
+}
+
+void smc_drop_frame(struct translator *t, uint64_t gfn)
+{
+    while (t->by_frame[gfn]) {
+        t->stats.smc_drops++;
+        event_tell(t->vcpu, EVENT_smc_drop, t->by_frame[gfn]->gpa, 0, 0);
+        unit_drop(t, t->by_frame[gfn]);
+    }
 }

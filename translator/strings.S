@@ -123,12 +123,18 @@
 .endif
 .endm
 
-/* rcx: the bytes of all elements, of 1 << shift each. To down where DF is set. */
-.macro BEGIN name, shift, down
+/* rcx: the bytes of all elements, of 1 << shift each. To BEGIN_DOWN where DF is set. */
+.macro BEGIN name, shift
     .balign 64
 \name:
     KEEP
-    jnz     \down
+    jnz     \name\()_down
+    COUNT   \shift
+.endm
+
+.macro BEGIN_DOWN name, shift
+    .balign 64
+\name\()_down:
     COUNT   \shift
 .endm
 
@@ -179,8 +185,12 @@
     jmp     begin_anew
 .endm
 
-/* rsi: what the elements are compared with. */
-.macro SCANNED cmps, shift, suffix
+/* rdi: the elements; rsi: what they are compared with; rcx: how many bytes. r14: ones of shift. */
+.macro SCANNED cmps, shift, suffix, down=0
+    REACH_DESTINATION READ, \down, \shift
+.if \cmps
+    REACH_SOURCE \down, \shift
+.endif
     and     $-(1 << \shift), %rcx
     jle     9f
     mov     ones_\shift(%rip), %r14
@@ -189,6 +199,24 @@
 .else
     mov\suffix GPR(0), %esi         /* the element, as often as it fits */
     imul    %r14, %rsi
+.endif
+.endm
+
+/* rax: in what the 8 bytes [rdx] differ from what they are compared with. */
+.macro DIFFERENCE cmps
+    mov     (%rdx), %rax
+.if \cmps
+    xor     (%rdx,%rsi), %rax
+.else
+    xor     %rsi, %rax
+.endif
+.endm
+
+/* eax, a bit's number in such 8 bytes, becomes the number of its element's first byte. */
+.macro ELEMENT_OF_BIT shift
+    shr     $3, %eax
+.if \shift
+    and     $-(1 << \shift), %eax
 .endif
 .endm
 
@@ -237,11 +265,7 @@
  * MOV that extends one with zeroes; a, si, r13: such parts of these registers.
  */
 .macro SCAN name, cmps, until_equal, shift, suffix, a, si, r13
-    BEGIN   \name, \shift, \name\()_down
-    REACH_DESTINATION READ
-.if \cmps
-    REACH_SOURCE
-.endif
+    BEGIN   \name, \shift
     SCANNED \cmps, \shift, \suffix
     mov     %rdi, %rdx
     add     %rdi, %rcx              /* the end; r9: the last place for 8 bytes */
@@ -249,12 +273,7 @@
     cmp     %r9, %rdx
     ja      3f
 
-1:  mov     (%rdx), %rax
-.if \cmps
-    xor     (%rdx,%rsi), %rax
-.else
-    xor     %rsi, %rax
-.endif
+1:  DIFFERENCE \cmps
 .if \until_equal                    /* the top bit of the first element that is 0 */
     mov     %rax, %r13
     sub     %r14, %r13
@@ -272,10 +291,7 @@
 
 2:  sub     %rdi, %rdx
     tzcnt   %rax, %rax
-    shr     $3, %eax
-.if \shift
-    and     $-(1 << \shift), %eax
-.endif
+    ELEMENT_OF_BIT \shift
     lea     (1 << \shift)(%rdx,%rax), %rax
     jmp     6f
 
@@ -296,16 +312,13 @@
     SCAN_END add, \cmps, \shift, \a, \r13
 .endm
 
-/* The same downwards, from the element at rdi. */
+/*
+ * The same downwards, from the element at rdi. Where equal elements are looked for the one that
+ * counts is the highest, so that no borrow from those below may pass for one: other arithmetic.
+ */
 .macro SCAN_DOWN name, cmps, until_equal, shift, suffix, a, si, r13
-    .balign 64
-\name\()_down:
-    COUNT   \shift
-    REACH_DESTINATION READ, 1, \shift
-.if \cmps
-    REACH_SOURCE 1, \shift
-.endif
-    SCANNED \cmps, \shift, \suffix
+    BEGIN_DOWN \name, \shift
+    SCANNED \cmps, \shift, \suffix, 1
     lea     (1 << \shift)(%rdi), %r9
     lea     -8(%r9), %rdx           /* the highest place for 8 bytes */
     sub     %rcx, %r9               /* the lowest */
@@ -313,12 +326,7 @@
     cmp     %r9, %rdx
     jb      3f
 
-1:  mov     (%rdx), %rax
-.if \cmps
-    xor     (%rdx,%rsi), %rax
-.else
-    xor     %rsi, %rax
-.endif
+1:  DIFFERENCE \cmps
 .if \until_equal                    /* the top bits of elements that are 0, and no others */
     mov     %rax, %r13
     and     %r14, %r13
@@ -339,10 +347,7 @@
     jmp     1b
 
 2:  bsr     %rax, %rax
-    shr     $3, %eax
-.if \shift
-    and     $-(1 << \shift), %eax
-.endif
+    ELEMENT_OF_BIT \shift
     add     %rax, %rdx
     jmp     5f
 
@@ -365,13 +370,11 @@
 #define LONG 256 /* bytes: the host's own instruction is faster */
 
 .macro STOS name, shift, suffix, a
-    BEGIN   \name, \shift, \name\()_down
+    BEGIN   \name, \shift
     mov     %rcx, %rsi
     REACH_DESTINATION WRITE
     STORE   add, \shift, \suffix, \a
-    .balign 64
-\name\()_down:
-    COUNT   \shift
+    BEGIN_DOWN \name, \shift
     mov     %rcx, %rsi
     REACH_DESTINATION WRITE, 1, \shift
     add     $(1 << \shift), %rdi
@@ -415,14 +418,12 @@
 
 /* Of RAM only the last element is ever seen. */
 .macro LODS name, shift, a, d
-    BEGIN   \name, \shift, \name\()_down
+    BEGIN   \name, \shift
     mov     %rcx, %rdi
     REACH_SOURCE
     add     %rcx, %rsi              /* behind it */
     LOAD    add, \shift, \a, \d
-    .balign 64
-\name\()_down:
-    COUNT   \shift
+    BEGIN_DOWN \name, \shift
     mov     %rcx, %rdi
     REACH_SOURCE 1, \shift
     add     $2 << \shift, %rsi

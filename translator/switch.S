@@ -142,6 +142,16 @@ bt_exit_lookup:
     call    bt_lookup
     jmp     resume
 
+/* The same, where the mode of what follows was not as remembered (crossing.S). */
+    .globl  bt_exit_mode
+bt_exit_mode:
+    SAVE_GUEST
+    sub     OFF_CS_BASE(%r15), %r8d
+    mov     %r8, OFF_RIP(%r15)
+    mov     %r15, %rdi
+    call    bt_lookup_mode
+    jmp     resume
+
 /* A direct exit that has not been chained: r9 = the exit's number. */
     .globl  bt_exit_chain
 bt_exit_chain:

@@ -1,5 +1,5 @@
 /* From guest bytes to a unit: scan, apply the rules, give the unit its place. */
-#include "translator/emit.h"
+#include "translator/live.h"
 
 #include <stdlib.h>
 
@@ -34,6 +34,7 @@ static void mark(struct builder *b, unsigned used)
     insn->counts = 0;
     insn->how = HOW_TRANSLATED;
     insn->host = (uint16_t)here(b);
+    insn->live = 0;
 }
 
 static void leave(struct builder *b)
@@ -47,7 +48,7 @@ static void apply(struct builder *b, struct insn *in, unsigned used, unsigned ro
 {
     struct unit_insn *insn = &b->insn[b->insns - 1];
 
-    insn->fop = (uint16_t)((in->opcode & 7) << 8 | in->modrm);
+    insn->fop = ((in->opcode & 7u) << 8 | in->modrm) & 0x7ff;
     feature_limit(b->t->vcpu->model, in);
     if (b->t->counting && in->info->attr & (A_BRANCH | A_FAR | A_ENDS)) {
         insn->counts = 1;
@@ -56,6 +57,20 @@ static void apply(struct builder *b, struct insn *in, unsigned used, unsigned ro
     b->last = b->insns == UNIT_INSNS || here(b) > UNIT_SOFT - 1024 || room - used < INSN_MAX ||
               b->gpa2 != NO_GPA;
     rule_apply(b, in);
+}
+
+/* How what has been seen of it has it translated. */
+static void look_at_site(struct builder *b, const struct insn *in, const struct adapt_site *site)
+{
+    b->live = site && b->gpa2 == NO_GPA ? site->live : 0;
+    if (!in->imm_len)
+        b->live &= (uint8_t)~LIVE_IMMEDIATE;
+    if (!in->disp_len || in->prefixes & (PREFIX_VEX | PREFIX_EVEX))
+        b->live &= (uint8_t)~LIVE_DISPLACEMENT;
+    b->spots = site && site->spots;
+    b->adapted = (b->key & KEY_WINDOW && site && site->tlb) || b->live;
+    b->insn[b->insns - 1].live = b->live != 0;
+    live_mark(b, in);
 }
 
 static void scan(struct builder *b, const uint8_t *code, unsigned room)
@@ -89,7 +104,7 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
             used = patched ? 0 : room;
             break;
         }
-        b->adapted = b->key & KEY_WINDOW && site && site->tlb;
+        look_at_site(b, &in, site);
         used += (unsigned)len;
         apply(b, &in, used, room);
     }
@@ -145,6 +160,7 @@ static struct unit *make_unit(struct builder *b, uint64_t gpa)
         .insn_count = (uint16_t)b->insns, .exit_count = (uint16_t)b->exits,
         .site_count = (uint16_t)b->sites, .host_len = here(b),
         .host = (uint8_t *)(uintptr_t)b->exec, .native = b->native,
+        .made = __builtin_ia32_rdtsc(),
     };
     __builtin_memcpy(unit->insn, b->insn, (b->insns + 1) * sizeof(struct unit_insn));
     unit->sites = copy_array(b->site, b->sites, sizeof(*b->site));
@@ -190,7 +206,7 @@ static void begin(struct translator *t, struct builder *b, const struct origin *
     b->gpa2 = from->gpa2;
     b->cs_base = from->key & KEY_SEG ? (uint32_t)t->vcpu->seg[SEG_CS].base : 0;
     b->cs_limit = from->key & KEY_SEG ? t->vcpu->seg[SEG_CS].limit : UINT32_MAX;
-    b->insns = b->slows = b->pads = b->exits = b->sites = b->counted = 0;
+    b->insns = b->slows = b->pads = b->exits = b->sites = b->counted = b->softs = 0;
     b->executions_field = 0;
 }
 
@@ -202,9 +218,11 @@ static void watch(struct translator *t, uint64_t gpa, uint64_t size)
         t->lines = shadowmm_drop_lines(t->sm, gpa, size);
 }
 
-static void made(struct translator *t, struct unit *unit, const uint8_t *code)
+static void made(struct builder *b, struct unit *unit, const uint8_t *code)
 {
-    smc_made(t, unit);
+    struct translator *t = b->t;
+
+    smc_made(t, unit, b->soft, b->softs);
     lookup_insert(t, unit);
     watch(t, unit->gpa, unit->guest_len);
     if (unit->gpa2 != NO_GPA)
@@ -246,7 +264,7 @@ static struct unit *translate(struct translator *t, const struct origin *from)
     if (!unit)
         return NULL;
     cache_commit(t, unit, here(b));
-    made(t, unit, from->code);
+    made(b, unit, from->code);
     return unit;
 }
 

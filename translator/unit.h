@@ -77,21 +77,48 @@ enum {
     /* KEY_SEG at CPL 0 as INT from virtual-8086 mode leaves it: CS and SS are flat, the others
      * null. Nothing goes by bt_seg, which stays as it was. */
     KEY_NULLED = 0x200000,
+    KEY_MOVED = 0x400000, /* KEY_ODD by no more than CS's selector, which is not its base's */
     KEY_IOPL = 0x80000, /* virtual-8086 mode with IOPL 3: PUSHF, IRET, ... are as in real mode */
 };
 
+#define KEY_BENT (KEY_CODE16 | KEY_STACK16 | KEY_DS | KEY_ES | KEY_SS) /* flat code has none */
 #define KEY_NATIVE (KEY_FPU | KEY_X87) /* FPU code runs on the host's FPU */
 #define KEY_VECTORS (KEY_NATIVE | KEY_AVX | KEY_AVX512) /* what does not depend on the privilege */
 
-/* Which of a view's jump tables has the code of a mode. */
+/* Which of a view's jump tables has the code of a mode. What a program goes through on its way from
+ * real mode to flat code and back has different ones, so that none is emptied each time. */
+static inline unsigned key_kind(uint32_t key)
+{
+    unsigned stack = !!(key & KEY_STACK16), ds = !!(key & KEY_DS), es = !!(key & KEY_ES);
+
+    if (!(key & KEY_SEG))
+        return 0;
+    if (key & KEY_NULLED)
+        return ds & es ? 2 : 16 + ds;
+    if (key & KEY_REAL)
+        return key & KEY_ODD ? 3 : 1;
+    return key & KEY_CODE16 ? 4 | stack << 1 | ds : 8 | stack << 2 | ds << 1 | es;
+}
+
 static inline unsigned key_set(uint32_t key)
 {
-    bool real = (key & (KEY_REAL | KEY_ODD)) == KEY_REAL;
-    unsigned kind = !(key & KEY_SEG) ? 0
-                    : real || key & KEY_NULLED ? 1
-                    : key & KEY_CODE16 ? 2 : 3;
+    return key_kind(key) << 1 | (key & KEY_USER);
+}
 
-    return kind << 1 | (key & KEY_USER);
+/* The kinds that have what a transfer to another code segment may lead to: U8 holds for all of
+ * them. */
+static inline unsigned key_kinds_from(uint32_t key)
+{
+    unsigned kind = key_kind(key);
+
+    return key & KEY_NULLED ? 2 : kind < 4 ? kind : kind < 8 ? 4 : 8;
+}
+
+static inline unsigned key_kinds_end(uint32_t key)
+{
+    unsigned from = key_kinds_from(key);
+
+    return from < 4 ? from + 1 : 2 * from;
 }
 
 /* The address that jump tables know eip in a code segment with this base by: the linear one, and
@@ -102,6 +129,7 @@ static inline uint64_t unit_place(uint32_t base, uint32_t eip)
 }
 
 struct unit;
+struct soft;
 
 /* A direct transfer out of a unit, to the same page. */
 struct unit_exit {
@@ -144,7 +172,7 @@ enum unit_how {
 struct unit_insn {
     uint16_t guest : 13, counts : 1, how : 2;
     uint16_t host;
-    uint16_t fop; /* of an x87 instruction */
+    uint16_t fop : 11, live : 1; /* of an x87 instruction; live.c's L1 */
 };
 
 struct unit {
@@ -159,6 +187,7 @@ struct unit {
     bool native;                /* U9 */
     bool counts;                /* how often it is entered: */
     uint64_t executions;
+    uint64_t made;              /* TSC */
     struct unit *next_hash, *next_dead;
     struct unit *next_frame[2]; /* in the list of gpa's frame, of gpa2's */
     struct unit **held_frame[2]; /* what points to it there: such a list can have thousands */
@@ -202,9 +231,17 @@ struct adapt_site {
     bool tlb;  /* use the TLB form */
     bool call; /* its own exceptions are frequent: interpret */
     bool fetch; /* its bytes are written often: interpret what they are each time */
+    bool spots; /* it often writes to watched frames (cpu/tlb.h, T6) */
+    uint8_t live; /* LIVE_ bits: only this of it is written often */
+    uint16_t writes;
+    uint8_t youths; /* units that began here and were written soon after they were made */
+    uint16_t patience; /* so often it is interpreted before another is made */
     uint16_t patches, fetches;
     uint16_t met[ADAPT_CAUSES]; /* in all, for people; as many as fit */
 };
+
+/* Operands that are read when their instruction runs. */
+enum { LIVE_IMMEDIATE = 1, LIVE_DISPLACEMENT = 2 };
 
 #define ADAPT_SIZE 16384
 #define ADAPT_FILTER 65536
@@ -233,7 +270,8 @@ struct slow_site {
 struct translator_stats {
     uint64_t units, bytes_guest, bytes_host, units_dropped, insns_translated;
     uint64_t enters, lookups, lookup_found, chains, callouts, slow_fills, slow_specials,
-        slow_faults, trace_callouts, trace_faults, fpu_loads, described, crossings;
+        slow_faults, trace_callouts, trace_faults, fpu_loads, described, crossings,
+        modes;
     uint64_t host_faults, window_faults, sites_adapted, polls, interpreted, smc_writes, smc_drops,
         evictions, kicks;
     uint64_t direct_runs, direct_exits[8], direct_violations, directs_refused;
@@ -260,6 +298,14 @@ struct crossing_world {
     uint32_t tr_limit, tr_attr;
     bool emulates;                  /* CR0.EM */
     const uint8_t *window[2];       /* of CPL 0, of CPL 3 */
+    const struct jump_table *flat;  /* flat code's of CPL 0, which may be one that views share */
+};
+
+/* What a light call leaves of an instruction to the callout behind it. */
+enum port_left {
+    PORT_ASKED, /* all that is not done */
+    PORT_DONE,  /* to look at what a device has changed */
+    PORT_LATER, /* the same, before the rest of a repetition */
 };
 
 struct translator {
@@ -288,6 +334,7 @@ struct translator {
     bool counting;              /* count.c */
     bool counting_units;        /* the same: units made now count how often they are entered */
     const struct code_listener *listener; /* NULL: nobody wants to know */
+    uint8_t port;               /* enum port_left */
     bool lines;                 /* some TLB had a line beside code (cpu/tlb.h, T4) */
     uint32_t stops_version;     /* the code stops that no unit holds (cpu/stops.h, X1) */
     struct steps *steps;        /* steps.c; NULL: nobody steps */
@@ -297,6 +344,7 @@ struct translator {
     } code_limit[JUMP_SETS][1 << CODE_LIMIT_BITS]; /* U8, by a hash of the base */
     struct descriptor_tables tables; /* descriptors.c: those that entries were made from */
     bool described;             /* there are entries */
+    bool by_idt;                /* ... or crossings that depend on the IDT */
     struct crossing_world world; /* crossing.c: in which the crossings were seen */
     bool crossed;               /* there are some */
     uint32_t *decimal[DECIMAL_TABLES]; /* NULL: not used yet */
@@ -380,8 +428,14 @@ void adapt_forget(struct translator *t, uint64_t gpa); /* for tests */
 /* What is known of the instruction at gpa; NULL: nothing. */
 const struct adapt_site *adapt_site(const struct translator *t, uint64_t gpa);
 bool adapt_calls(const struct translator *t, uint64_t gpa);
-/* The byte at gpa of a unit's code has been written by itself. */
-void adapt_patched(struct translator *t, const struct unit *unit, uint64_t gpa);
+/* The size bytes at gpa of a unit's code (up to 4) have been written by themselves. */
+void adapt_patched(struct translator *t, const struct unit *unit, uint64_t gpa, uint64_t size);
+/* An instruction has written to a frame that is watched for code alone, by the slow way. */
+void adapt_wrote(struct translator *t, struct unit *unit, unsigned insn);
+/* A unit is dropped as its code has been written. */
+void adapt_died(struct translator *t, const struct unit *unit);
+/* Is the code at gpa not worth a unit yet, as it does not last? Asked each time it is come to. */
+bool adapt_passing(struct translator *t, uint64_t gpa);
 /* The unit of such an instruction has been executed. */
 void adapt_fetched(struct translator *t, struct unit *unit);
 
@@ -393,9 +447,24 @@ void count_resumed_site(struct vcpu *vcpu, const struct unit_site *site);
 void count_repeated(struct vcpu *vcpu, const struct unit *unit, unsigned insn);
 void count_faulted(struct vcpu *vcpu, const struct unit *unit);
 
+/* --- beside.c --- */
+/* An access with this info (ACCESS_LINES or ACCESS_SPOTS) missed, as its frame is watched: may it
+ * be done in line from now on? */
+bool beside_fill(struct translator *t, uint64_t gla, uint32_t info);
+/* Instruction insn of the unit has made such an access by the slow way: perhaps it is to have the
+ * form that can be done in line. */
+void beside_wrote(struct translator *t, struct unit *unit, unsigned insn, uint64_t gla,
+                  uint32_t info);
+
 /* --- smc.c --- */
 void smc_written(struct translator *t, uint64_t gpa, uint64_t size);
-void smc_made(struct translator *t, const struct unit *unit); /* before it can be found */
+/* Before it can be found; soft[softs]: bytes that it does not depend on, in order. */
+void smc_made(struct translator *t, const struct unit *unit, const struct soft *soft,
+              unsigned softs);
+/* May units depend on any of [gpa, gpa + size)? In one page. */
+bool smc_marked(const struct translator *t, uint64_t gpa, uint64_t size);
+/* Drops all units made from the frame. */
+void smc_drop_frame(struct translator *t, uint64_t gfn);
 /* The frame's last unit is gone. */
 void smc_forget(struct translator *t, uint64_t gfn);
 void smc_destroy(struct translator *t);
@@ -464,12 +533,15 @@ enum descriptor_use {
     USE_32 = 0x20,
     USE_TRAP = 0x40,   /* a trap gate */
     USE_GATE_32 = 0x80,
+    USE_CHANGES = 0x100, /* as whatever it is: the mode may become another one */
 };
 
 /* The entry of vcpu.bt_descriptors that has it, if there is one. */
 unsigned descriptors_slot(uint32_t use, uint16_t selector);
 /* USE_GATE and more for a vector that INT may use now, at one privilege; 0: it may not. */
 unsigned descriptors_gate_use(struct vcpu *vcpu, unsigned vector);
+/* Is what selector names in the GDT now 32-bit code? If it is no code: otherwise. */
+bool descriptors_wide(struct vcpu *vcpu, uint16_t selector, bool otherwise);
 /* D2 */
 void descriptors_forget(struct vcpu *vcpu);
 /* D1 */
@@ -493,6 +565,14 @@ bool descriptors_data(const struct vcpu *vcpu, uint16_t selector, uint64_t d);
 bool descriptors_stack(const struct vcpu *vcpu, const struct segment *s);
 bool descriptors_code(const struct vcpu *vcpu, uint16_t selector, unsigned dpl, struct segment *cs);
 
+/* --- modes.c --- */
+/* Flat code has loaded s into seg (not CS), which makes the mode another one: on at rip. */
+void modes_leave_flat(struct vcpu *vcpu, unsigned seg, const struct segment *s);
+
+/* --- far.c --- */
+/* In a light call that has changed the mode: goes on at rip in it. */
+void far_go_to(struct vcpu *vcpu, uint32_t rip);
+
 /* --- crossing.c: what is remembered of INT from virtual-8086 mode to flat code of CPL 0 --- */
 /* The vector's gate leads to cs, the TSS to ss; the frame has not been pushed. NULL: nothing is to
  * be remembered. */
@@ -503,7 +583,13 @@ void crossing_in(struct vcpu *vcpu, struct bt_crossing *c, uint8_t vector, uint8
                  bool interrupt);
 /* IRET has gone back to virtual-8086 mode. */
 void crossing_out(struct vcpu *vcpu);
+/* CPL 0's mode is one that bt_change_mode may lead to. */
+void crossing_mode(struct vcpu *vcpu);
+/* The jump table of the mode key, if that is remembered and needs no other window: the vcpu has
+ * what else it goes by. NULL: it is to be looked for. */
+const struct jump_table *crossing_known(struct vcpu *vcpu, uint32_t key);
 void crossing_forget(struct vcpu *vcpu);
+void crossing_forget_tables(struct vcpu *vcpu); /* but modes, which do not depend on tables */
 void crossing_check(struct vcpu *vcpu); /* D3 */
 
 /* --- segments.c --- */
@@ -539,7 +625,8 @@ uint32_t segments_key(const struct vcpu *vcpu);
  * interpreter.
  */
 typedef bool light_fn(struct vcpu *vcpu, uint32_t argument);
-light_fn bt_load_segment; /* segment register << 16 | selector: DS, ES, FS or GS at CPL 0 */
+light_fn bt_load_segment; /* segment register << 16 | selector; flat code's of CPL 0 */
+#define LIGHT_LEAVES 0x100000 /* ... which goes on in another mode if need be; rip: as below */
 light_fn bt_load_segment_any; /* the same in segmented code of any CPL */
 light_fn bt_describe;     /* use << 16 | selector: makes the entry in vcpu.bt_descriptors */
 /* Repeated string instructions: operand size; in segmented code segment << 8, address size << 16 */
@@ -547,6 +634,8 @@ light_fn bt_describe;     /* use << 16 | selector: makes the entry in vcpu.bt_de
 #define LIGHT_UNTIL_EQUAL 0x2000000 /* REPNE */
 light_fn bt_rep_stos, bt_rep_movs, bt_rep_lods, bt_rep_scas, bt_rep_cmps;
 light_fn bt_invlpg;       /* gla; rip is its own */
+light_fn bt_in, bt_out;   /* ports.c says what */
+light_fn bt_rep_ins, bt_rep_outs; /* as those of strings */
 light_fn bt_sysenter;     /* the unit's key */
 light_fn bt_sysexit;
 light_fn bt_int;          /* the vector and the unit's key << 8; rip: of the next instruction */
@@ -557,6 +646,11 @@ light_fn bt_ret_far;      /* bytes to drop */
 light_fn bt_int_same, bt_int_v86; /* the vector; from virtual-8086 mode */
 light_fn bt_iret_same;    /* operands of 16 bits */
 light_fn bt_iret_v86;     /* to virtual-8086 mode */
+/* modes.c's LGDT and LIDT at CPL 0: the operand's offset; bt.scratch: segment register and this */
+light_fn bt_load_table;
+#define LIGHT_BASE24 0x100
+#define LIGHT_IDT 0x200
+light_fn bt_write_cr0;    /* modes.c's, of segmented code: the value; rip: as above */
 
 /* In bt_access's info, beside the access and its size: the instruction uses the FPU or vector
  * registers. */
@@ -566,10 +660,20 @@ light_fn bt_iret_v86;     /* to virtual-8086 mode */
 #define ACCESS_SEG_SHIFT 20
 #define ACCESS_SEGMENTED 0x20000
 #define ACCESS_WRAPS 0x40000
+#define ACCESS_SPOTS 0x400 /* ... or to what T6 says */
 #define ACCESS_LINES 0x80000 /* a write that can go to a line beside code (cpu/tlb.h, T4) */
+
+/* --- ports.c: what light calls to the board begin and end with --- */
+/* False: it must not be called from here. */
+bool ports_begin(struct vcpu *vcpu);
+/* Has no device done anything that translated code has to be left for? */
+bool ports_stay(const struct vcpu *vcpu);
+/* What the light call returns: translated code goes on behind the instruction. */
+bool ports_end(struct vcpu *vcpu, bool finished);
 
 /* --- callouts.c: called from switch.S; each returns where to go on, or NULL to leave --- */
 const void *bt_lookup(struct vcpu *vcpu);
+const void *bt_lookup_mode(struct vcpu *vcpu); /* the same, and the mode is remembered */
 const void *bt_chain(struct vcpu *vcpu, uint32_t exit_number);
 const void *bt_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void *resume);
 const void *bt_call_site(struct vcpu *vcpu, struct unit_site *site);
@@ -601,7 +705,7 @@ extern const void *const bt_strings[STRING_KINDS][3];
 extern const char bt_jump_5[];
 
 /* --- crossing.S --- */
-extern const char bt_cross_in[], bt_cross_out[], bt_jump_6[];
+extern const char bt_cross_in[], bt_cross_out[], bt_change_mode[], bt_jump_6[];
 
 #define JUMP_POISON 0x8000000000000000ull
 

@@ -13,6 +13,7 @@ static bool run_interp(struct machine *m)
     for (unsigned i = 0; i < PAIR_STEPS; i++) {
         if (m->vcpu->halted || m->stop.end != VM_RUNNING)
             return true;
+        m->vcpu->exit_request = false; /* as an engine does */
         interp_step(m->vcpu);
     }
     return false;

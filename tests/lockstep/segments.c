@@ -72,11 +72,10 @@ static void load_memory(struct machine *m)
         put_descriptor(m, &scene.seg[i]);
 }
 
-void segments_load(struct machine *m)
+void segments_load_registers(struct machine *m)
 {
     struct vcpu *v = m->vcpu;
 
-    load_memory(m);
     machine_flat(v);
     for (unsigned i = 0; i < SEG_COUNT; i++)
         v->seg[i] = scene.seg[i];
@@ -96,6 +95,12 @@ void segments_load(struct machine *m)
     machine_rest(m);
     mem_mode_changed(v);
     fpu_reset(v);
+}
+
+void segments_load(struct machine *m)
+{
+    load_memory(m);
+    segments_load_registers(m);
 }
 
 void segments_dump(uint64_t seed)

@@ -39,6 +39,8 @@ static inline bool wide(void)
 
 /* Makes the machine what the scene says: memory, tables, the CPU. */
 void segments_load(struct machine *m);
+/* The CPU alone. */
+void segments_load_registers(struct machine *m);
 
 /* Prints the scene and lists the stream. */
 void segments_dump(uint64_t seed);

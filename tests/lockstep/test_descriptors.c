@@ -6,15 +6,14 @@
  *     test_descriptors [streams [seed [pieces]]]
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cpu/decode.h"
 #include "cpu/fpu.h"
 #include "cpu/mem.h"
 #include "cpu/segment.h"
+#include "tests/lockstep/harness.h"
 #include "tests/lockstep/maker.h"
-#include "tests/lockstep/pair.h"
 
 enum {
     CODE = 0x20000,        /* gla; of the stream */
@@ -330,13 +329,25 @@ static void put_edit(void)
     put_flat(), PUT(0x80, 0x33, mask); /* xor byte gs:[ebx], mask */
 }
 
+/* int; lidt gs:[ebx]; the same int; and so on. */
+static void put_idt(void)
+{
+    unsigned vector = VECTOR + rnd() % 8;
+
+    for (unsigned left = 2 + rnd() % 2; left; left--) {
+        PUT(0xcd, vector);
+        put_mov32(RBX, POINTERS + 8 * (4 + rnd() % 4));
+        put_flat(), PUT(0x0f, 0x01, 0x1b);
+    }
+}
+
 /* What moves tables as a whole, at CPL 0. */
 static void put_move(void)
 {
     uint32_t entry = TABLES + 0x1000 + 4 * (GDT >> 12);
 
     switch (rnd() % 5) {
-    case 0: case 1: /* lgdt or lidt gs:[ebx] */
+    case 0: case 1: /* lgdt gs:[ebx] */
         put_mov32(RBX, POINTERS + 8 * (rnd() % 4));
         put_flat(), PUT(0x0f, 0x01, 0x13);
         break;
@@ -372,7 +383,7 @@ static void put_piece(void)
     case 8: case 9: put_int(); break;
     case 10: if (!scene.cpl || one_in(8)) put_iret(); break;
     case 11: case 12: put_edit(); break;
-    case 13: if (!scene.cpl) put_move(); break;
+    case 13: if (!scene.cpl && one_in(2)) put_move(); else if (!scene.cpl) put_idt(); break;
     case 14: put_stack(); break;
     default: PUT(0x14, rnd() & 0xff); break; /* adc al, imm */
     }
@@ -399,11 +410,10 @@ static void put_rounds(unsigned pieces)
     PUT(0xf4);
 }
 
-static unsigned pieces_wanted = 24; /* at most: to find out which is wrong */
-
-static void make(uint64_t seed)
+static void make(uint64_t seed, unsigned most)
 {
     static const uint8_t cpls[] = { 0, 0, 0, 3, 3, 1 };
+    unsigned pieces;
 
     maker_begin(seed);
     memset(&scene, 0, sizeof(scene));
@@ -415,7 +425,8 @@ static void make(uint64_t seed)
     make_tables();
     memset(stream, 0xf4, sizeof(stream));
     stream_len = 0;
-    put_rounds(1 + rnd() % pieces_wanted);
+    pieces = 1 + rnd() % 24;
+    put_rounds(pieces < most ? pieces : most);
 }
 
 /* --- Machines ------------------------------------------------------------------------------ */
@@ -445,7 +456,7 @@ static void load_functions(struct machine *m)
 }
 
 /* Where code may go astray it halts. */
-static void fill(struct machine *m)
+static void prepare(struct machine *m)
 {
     static uint8_t halts[STACK + 0x10000 - CODE];
 
@@ -457,11 +468,15 @@ static void fill(struct machine *m)
 static void load_paging(struct machine *m)
 {
     uint32_t first = (DIRECTORY_2 + PAGE_SIZE) | 7, page[1024], other = TABLES_2 | 7;
-    uint32_t gdt = GDT | 7, pointer[8] = {
+    uint32_t gdt = GDT | 7, pointer[16] = {
         (GDT & 0xffff) << 16 | (TABLE_SIZE - 1), GDT >> 16,
         (TABLES_2 & 0xffff) << 16 | (TABLE_SIZE - 1), TABLES_2 >> 16,
         (GDT & 0xffff) << 16 | (POOL + 8 * 5 - 1), GDT >> 16,
         (ALIAS & 0xffff) << 16 | (TABLE_SIZE - 1), ALIAS >> 16,
+        (IDT & 0xffff) << 16 | 0x7ff, IDT >> 16,
+        (IDT & 0xffff) << 16 | 0x7ff, IDT >> 16,
+        (IDT & 0xffff) << 16 | (8 * (VECTOR + 4) - 1), IDT >> 16,
+        ((IDT + 8) & 0xffff) << 16 | 0x7ff, IDT >> 16, /* each vector's gate is the next one's */
     };
 
     physmem_write(&m->mem, TABLES + 0x1000 + 4 * (GDT >> 12), &gdt, 4);
@@ -567,48 +582,23 @@ static void dump(uint64_t seed)
     }
 }
 
-static uint64_t described, insns;
-
-static void put_stat(void *arg, const char *name, uint64_t value)
+static bool came_through(const struct vcpu *v)
 {
-    (void)arg;
-    if (!strcmp(name, "described"))
-        described = value;
-    if (!strcmp(name, "insns_translated"))
-        insns = value;
+    return v->rip == stream_len;
 }
 
 int main(int argc, char **argv)
 {
-    unsigned long streams = argc > 1 ? strtoul(argv[1], NULL, 0) : 8000;
-    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
-    unsigned long left_out = 0, whole = 0;
-    struct pair pair;
+    static const struct harness descriptors = {
+        .make = make,
+        .prepare = prepare,
+        .load = load,
+        .change_by_dma = change_by_dma,
+        .load_registers = load_registers,
+        .came_through = came_through,
+        .dump = dump,
+        .counter = "described",
+    };
 
-    if (argc > 3)
-        pieces_wanted = (unsigned)strtoul(argv[3], NULL, 0);
-    machine_signal_stack();
-    if (pair_create(&pair))
-        return 2;
-    fill(&pair.interp), fill(&pair.bt);
-    for (unsigned long i = 0; i < streams && pair.differences < 20; i++) {
-        unsigned before = pair.differences;
-
-        make(seed + i);
-        load(&pair.interp), load(&pair.bt);
-        left_out += !pair_run(&pair);
-        whole += pair.interp.vcpu->rip == stream_len;
-        change_by_dma(&pair);
-        load_registers(&pair.interp), load_registers(&pair.bt);
-        (void)pair_run(&pair);
-        if (pair.differences != before)
-            dump(seed + i);
-    }
-    engine_translator.stats(pair.bt.vcpu, put_stat, NULL);
-    printf("%lu streams from seed %llu, %lu without a fault, %lu left out, %llu instructions "
-           "translated, %llu descriptors: %u differences\n", streams, (unsigned long long)seed,
-           whole, left_out, (unsigned long long)insns, (unsigned long long)described,
-           pair.differences);
-    pair_destroy(&pair);
-    return pair.differences || left_out > streams / 8 || described < streams;
+    return harness_run(&descriptors, argc, argv);
 }

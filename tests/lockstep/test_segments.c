@@ -7,12 +7,11 @@
  *
  * A stream that runs for more than PAIR_STEPS instructions in the interpreter is left out.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cpu/decode.h"
 #include "cpu/segment.h"
+#include "tests/lockstep/harness.h"
 #include "tests/lockstep/maker.h"
 #include "tests/lockstep/segments.h"
 
@@ -572,58 +571,33 @@ static void make_scene(void)
         scene.absent = (DATA >> PAGE_SHIFT) + 1 + rnd() % 12;
 }
 
-static unsigned pieces_wanted = 1000; /* fewer: to find out which is wrong */
-
-static void make(uint64_t seed)
+static void make(uint64_t seed, unsigned most)
 {
-    unsigned pieces, pieces_made = 0;
+    unsigned pieces;
 
     maker_begin(seed);
     make_scene();
     memset(stream, 0xf4, sizeof(stream));
     stream_len = 0;
-    for (pieces = 1 + rnd() % 50; pieces && stream_len < ROOM - 256; pieces--)
-        if (pieces_made++ < pieces_wanted)
-            put_piece();
+    for (pieces = 1 + rnd() % 50; pieces && most && stream_len < ROOM - 256; pieces--, most--)
+        put_piece();
 }
 
-/* --- Running them ---------------------------------------------------------------------- */
-
-static uint64_t interpreted, insns;
-
-static void put_stat(void *arg, const char *name, uint64_t value)
+/* To the HLT behind it. */
+static bool came_through(const struct vcpu *v)
 {
-    (void)arg;
-    if (!strcmp(name, "interpreted"))
-        interpreted = value;
-    if (!strcmp(name, "insns_translated"))
-        insns = value;
+    return v->rip == scene.eip + stream_len + 1;
 }
 
 int main(int argc, char **argv)
 {
-    unsigned long streams = argc > 1 ? strtoul(argv[1], NULL, 0) : 20000, left_out = 0;
-    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
-    struct pair pair;
+    static const struct harness segments = {
+        .make = make,
+        .load = segments_load,
+        .came_through = came_through,
+        .dump = segments_dump,
+        .counter = "insns_translated",
+    };
 
-    if (argc > 3)
-        pieces_wanted = (unsigned)strtoul(argv[3], NULL, 0);
-    machine_signal_stack();
-    if (pair_create(&pair))
-        return 2;
-    for (unsigned long i = 0; i < streams && pair.differences < 20; i++) {
-        unsigned before = pair.differences;
-
-        make(seed + i);
-        segments_load(&pair.interp), segments_load(&pair.bt);
-        left_out += !pair_run(&pair);
-        if (pair.differences != before)
-            segments_dump(seed + i);
-    }
-    engine_translator.stats(pair.bt.vcpu, put_stat, NULL);
-    printf("%lu streams from seed %llu, %lu left out, %llu instructions translated, %llu "
-           "interpreted: %u differences\n", streams, (unsigned long long)seed, left_out,
-           (unsigned long long)insns, (unsigned long long)interpreted, pair.differences);
-    pair_destroy(&pair);
-    return pair.differences || left_out > streams / 8 || insns < streams;
+    return harness_run(&segments, argc, argv);
 }

@@ -4,10 +4,9 @@
  * transition goes by: gates, descriptors, the TSS, the pages of all these and of the stack, where
  * the tables are, control registers, the frame that IRET finds.
  *
- *     test_v86 [streams [seed]]
+ *     test_v86 [streams [seed [loops]]]
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cpu/decode.h"
@@ -15,8 +14,8 @@
 #include "cpu/mem.h"
 #include "cpu/paging.h"
 #include "cpu/segment.h"
+#include "tests/lockstep/harness.h"
 #include "tests/lockstep/maker.h"
-#include "tests/lockstep/pair.h"
 
 enum {
     CODE = 0x20000,        /* gla; of the program */
@@ -37,6 +36,8 @@ enum {
     TABLES_2 = 0xa0000,    /* IDT, GDT and TSS once more, with changes */
     ESP0 = 0x70800,
     ESP0_LEAST = 0x70000,  /* below: in the handlers' page */
+    ESP0_SPLIT = 0x70040,  /* a frame below the first is in two pages, which are not neighbours: */
+    APART = 0xb0000,       /* gpa of the lower one; behind it are flags that IRET may take */
     STACKS = 0x72800,      /* others, a page each, to the IDT */
     ROOM = 0x800,
 };
@@ -156,20 +157,31 @@ static void put_frame_xor(unsigned at, uint32_t bits)
     PUT(0x81, 0x74, 0x24, (uint8_t)at), put32(bits); /* xor dword ss:[esp + at], bits */
 }
 
+/* NT, so that IRET leads to another task; in the frame, too, or not. */
+static void put_nested(void)
+{
+    PUT(0x9c, 0x81, 0x0c, 0x24), put32(EFLAGS_NT), PUT(0x9d); /* pushf; or [esp], NT; popf */
+    if (one_in(2))
+        put_frame_xor(8, EFLAGS_NT);
+}
+
 static void put_frame(void)
 {
     static const uint32_t flags[] = { 0x1, 0x40, 0x80, 0x200, 0x400, 0x800, 0x8d5, 0x202,
                                       0x1000, 0x3000, 0x4000, 0x100, EFLAGS_VM, EFLAGS_RF,
-                                      EFLAGS_AC, EFLAGS_ID, EFLAGS_VIF, EFLAGS_VIP, 0x80000000 };
+                                      EFLAGS_AC, EFLAGS_ID, EFLAGS_VIF, EFLAGS_VIP, 0x80000000,
+                                      EFLAGS_ID, EFLAGS_ID, EFLAGS_RF | 0x3000 };
 
     switch (rnd() % 4) {
-    case 0: put_frame_xor(8, one_in(3) ? flags[rnd() % 19] : flags[rnd() % 8]); break;
+    case 0: put_frame_xor(8, one_in(2) ? flags[rnd() % 22] : flags[rnd() % 8]); break;
     case 1: put_frame_xor(one_in(4) ? 4 : 16 + 4 * (rnd() % 5), rnd() & 0x1f); break;
     case 2: put_frame_xor(12, one_in(2) ? 0x20 : 0x10000); break;
     default: put_frame_xor(16 + 4 * (rnd() % 5), one_in(2) ? 0xffff0000 : 0xf); break;
     }
     if (one_in(12))
         put_frame_xor(0, 0x10000);
+    if (one_in(12))
+        put_nested();
 }
 
 /* Segments loaded, mostly flat ones, and used: the mode is another afterwards. */
@@ -215,6 +227,13 @@ static void put_change(void)
     }
 }
 
+/* The frame once more, below itself. */
+static void put_second_frame(void)
+{
+    PUT(0xb9), put32(9);                           /* mov ecx, 9 */
+    PUT(0xff, 0x74, 0x24, 32, 0xe2, 0xfa);         /* push dword [esp + 32]; loop */
+}
+
 /* In one pass of a loop. */
 static void put_change_once(void)
 {
@@ -241,6 +260,8 @@ static void make_handler(unsigned n)
         put_change();
     else if (one_in(3))
         put_change_once();
+    if (one_in(scene.esp0 == ESP0_SPLIT ? 3 : 40))
+        put_second_frame();
     if (one_in(40))
         PUT(0x66);
     PUT(0x40, 0xcf);                               /* inc eax; iret */
@@ -303,7 +324,7 @@ static void put_loop(void)
     PUT(0x4d, 0x75, (uint8_t)(top - (stream_len + 3)));        /* dec bp; jnz top */
 }
 
-static void make(uint64_t seed)
+static void make(uint64_t seed, unsigned loops)
 {
     static const uint8_t data[] = { SEG_ES, SEG_DS, SEG_FS, SEG_GS };
 
@@ -316,7 +337,8 @@ static void make(uint64_t seed)
         scene.selector[data[i]] = (uint16_t)(DATA >> 4) + (uint16_t)(rnd() % 0x200);
     scene.eflags = EFLAGS_R1 | EFLAGS_VM | (one_in(12) ? rnd() & EFLAGS_IOPL : EFLAGS_IOPL) |
                    (rnd() & EFLAGS_ARITH) | (one_in(20) ? EFLAGS_NT : 0);
-    scene.esp0 = one_in(4) ? (uint32_t[]){ 0x70024, 0x70020, KERNEL + 0x800 }[rnd() % 3] : ESP0;
+    scene.esp0 = one_in(4) ? (uint32_t[]){ 0x70024, 0x70020, KERNEL + 0x800,
+                                           ESP0_SPLIT }[rnd() % 4] : ESP0;
     scene.executes = one_in(6);
     if (scene.executes)
         scene.esp0 = STACKS + PAGE_SIZE * (rnd() % 13);
@@ -325,7 +347,7 @@ static void make(uint64_t seed)
         make_handler(n);
     memset(stream, 0xf4, sizeof(stream));
     stream_len = 0;
-    for (unsigned i = 2 + rnd() % 4; i; i--) {
+    for (unsigned i = 2 + rnd() % 4; i && loops; i--, loops--) {
         put_loop();
         if (!one_in(4))
             PUT(0xcd, (uint8_t)(VECTOR + rnd() % HANDLER_COUNT));
@@ -388,7 +410,9 @@ static bool for_kernel(uint32_t page)
 static void load_paging(struct machine *m)
 {
     for (uint32_t i = 0; i < RAM >> PAGE_SHIFT; i++) {
-        uint32_t entry = i << PAGE_SHIFT | PTE_P | PTE_W | (for_kernel(i) ? 0 : PTE_U), now;
+        uint32_t page = scene.esp0 == ESP0_SPLIT && i == (ESP0_SPLIT >> PAGE_SHIFT) - 1
+                            ? APART : i << PAGE_SHIFT;
+        uint32_t entry = page | PTE_P | PTE_W | (for_kernel(i) ? 0 : PTE_U), now;
 
         memcpy(&now, physmem_ptr(&m->mem, TABLES + 0x1000 + 4 * i), 4);
         if ((now & ~(uint32_t)(PTE_A | PTE_D)) != entry)
@@ -416,11 +440,12 @@ static void load_registers(struct machine *m)
     fpu_reset(v);
 }
 
-/* IOPL becomes 3, and it is tried again; if it is that, HLT. */
+/* IOPL becomes 3, RF 0, and it is tried again; if it is that, HLT. */
 static const uint8_t gp_handler[] = {
     0xf7, 0x44, 0x24, 0x0c, 0x00, 0x10, 0x00, 0x00, /* test dword [esp + 12], 1000h */
-    0x75, 12,                                       /* jnz to the end */
+    0x75, 20,                                       /* jnz to the end */
     0x81, 0x4c, 0x24, 0x0c, 0x00, 0x30, 0x00, 0x00, /* or dword [esp + 12], 3000h */
+    0x81, 0x64, 0x24, 0x0c, 0xff, 0xff, 0xfe, 0xff, /* and dword [esp + 12], ~RF */
     0x83, 0xc4, 0x04, 0xcf,                         /* add esp, 4; iret */
     0xf4,
 };
@@ -437,6 +462,8 @@ static void load(struct machine *m)
     physmem_write(&m->mem, GP_HANDLER, gp_handler, sizeof(gp_handler));
     physmem_write(&m->mem, scene.esp0, executed, sizeof(executed));
     physmem_write(&m->mem, CODE + scene.start, stream, sizeof(stream));
+    for (uint32_t gpa = APART + PAGE_SIZE; gpa < APART + PAGE_SIZE + 64; gpa += 4)
+        put_word(m, gpa, EFLAGS_R1 | EFLAGS_VM | EFLAGS_IOPL);
     for (uint32_t gla = DATA; gla < SEGMENTS_END; gla += 4)
         put_word(m, gla, gla * 0x9e3779b1);
     load_registers(m);
@@ -478,44 +505,29 @@ static void dump(uint64_t seed)
         dump_code(scene.handler[n], HANDLER_SIZE, KERNEL + HANDLER_SIZE * n, MODE_32);
 }
 
-static uint64_t crossings;
-
-static void put_stat(void *arg, const char *name, uint64_t value)
+static bool came_through(const struct vcpu *v)
 {
-    (void)arg;
-    if (!strcmp(name, "crossings"))
-        crossings = value;
+    return v->rip == HANDLERS + 16 * END_VECTOR + 1;
+}
+
+/* What is remembered is used again. */
+static uint64_t most_crossings(const struct vcpu *bt)
+{
+    return bt->stats.soft_interrupts / 2;
 }
 
 int main(int argc, char **argv)
 {
-    unsigned long streams = argc > 1 ? strtoul(argv[1], NULL, 0) : 8000;
-    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1, interrupts;
-    unsigned long left_out = 0, whole = 0;
-    struct pair pair;
+    static const struct harness v86 = {
+        .make = make,
+        .load = load,
+        .change_by_dma = change_by_dma,
+        .load_registers = load_registers,
+        .came_through = came_through,
+        .dump = dump,
+        .counter = "crossings",
+        .most = most_crossings,
+    };
 
-    machine_signal_stack();
-    if (pair_create(&pair))
-        return 2;
-    for (unsigned long i = 0; i < streams && pair.differences < 20; i++) {
-        unsigned before = pair.differences;
-
-        make(seed + i);
-        load(&pair.interp), load(&pair.bt);
-        left_out += !pair_run(&pair);
-        whole += pair.interp.vcpu->rip == HANDLERS + 16 * END_VECTOR + 1;
-        change_by_dma(&pair);
-        load_registers(&pair.interp), load_registers(&pair.bt);
-        (void)pair_run(&pair);
-        if (pair.differences != before)
-            dump(seed + i);
-    }
-    engine_translator.stats(pair.bt.vcpu, put_stat, NULL);
-    interrupts = pair.bt.vcpu->stats.soft_interrupts;
-    printf("%lu streams from seed %llu, %lu to their end, %lu left out, %llu interrupts, %llu "
-           "remembered: %u differences\n", streams, (unsigned long long)seed, whole, left_out,
-           (unsigned long long)interrupts, (unsigned long long)crossings, pair.differences);
-    pair_destroy(&pair);
-    return pair.differences || left_out > streams / 8 || crossings < streams ||
-           crossings > interrupts / 2;
+    return harness_run(&v86, argc, argv);
 }

@@ -260,5 +260,8 @@ shadow_\name\()_end:
         code    cr3
         movl    %eax, %cr3
         code_end cr3
+        code    cr0
+        movl    %eax, %cr0
+        code_end cr0
 
         .section .note.GNU-stack, "", @progbits

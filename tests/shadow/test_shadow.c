@@ -74,7 +74,7 @@ struct form {
 extern const struct form shadow_forms[];
 extern const uint8_t shadow_read[], shadow_read_end[], shadow_write[], shadow_write_end[],
     shadow_add[], shadow_add_end[], shadow_invlpg[], shadow_invlpg_end[], shadow_cr3[],
-    shadow_cr3_end[];
+    shadow_cr3_end[], shadow_cr0[], shadow_cr0_end[];
 
 static void fail(struct test *t, const char *what, uint64_t a, uint64_t b)
 {
@@ -268,7 +268,8 @@ static struct path fresh_walk(struct test *t, uint32_t gla, bool user, bool writ
     }
     p.gpa = (p.entry[p.levels - 1] & 0xffffff000 & ~((1ull << shift) - 1)) |
             (gla & ((1ull << shift) - 1));
-    p.granted = (!user || rights & PTE_U) && (!write || rights & PTE_W);
+    p.granted = (!user || rights & PTE_U) &&
+                (!write || rights & PTE_W || (!user && !(t->m.vcpu->cr0 & CR0_WP)));
     p.error |= 1;
     return p;
 }
@@ -399,6 +400,12 @@ static void load_cr3(struct test *t)
     t->directory_edited = false;
 }
 
+/* CR0.WP as it was not. */
+static void flip_wp(struct test *t)
+{
+    RUN(t, cr0, false, 0, t->m.vcpu->cr0 ^ CR0_WP);
+}
+
 static uint32_t random_gla(const struct test *t)
 {
     return area_at(t, rnd(AREAS)) + rnd(PTES) * PAGE_SIZE;
@@ -441,6 +448,8 @@ static void one_round(struct test *t)
     while (count--) {
         edit(t, gla, rnd(4) != 0);
         check_shadow(t, false);
+        if (rnd(8) == 0)
+            flip_wp(t);
         if (rnd(4) == 0) /* old or new, as the architecture allows: only the invariants count */
             RUN(t, read, rnd(2), random_gla(t), 0);
     }
@@ -451,6 +460,10 @@ static void one_round(struct test *t)
     check_shadow(t, all);
     for (unsigned i = 0; i < 4; i++) {
         access_and_compare(t, gla, rnd(2), rnd(2));
+        if (rnd(8) == 0) {
+            flip_wp(t);
+            check_shadow(t, false);
+        }
         if (all)
             gla = random_gla(t);
     }

@@ -1,5 +1,5 @@
-/* Lines beside code in the software TLB (T4): new code takes back the lines it overlaps, no others;
- * whatever else takes a write right back takes back all of them. */
+/* Lines beside code in the software TLB (T4) and single operands (T6): new code takes back what it
+ * overlaps, nothing else; whatever else takes a write right back takes back all of them. */
 #include "cpu/tlb.h"
 #include "tests/check.h"
 
@@ -73,10 +73,31 @@ static void test_all(void)
     CHECK_EQ(writable(), 0);
 }
 
+/* T6: the spots of every size at a byte, beside a line. */
+static void test_spots(void)
+{
+    for (unsigned log2_size = 0; log2_size < 4; log2_size++)
+        for (int at = -9; at < 10; at++) {
+            unsigned size = 1u << log2_size, i = (GLA + 8) % TLB_ENTRIES;
+            bool overlaps = at < (int)size && at + 2 > 0;
+
+            tlb_flush(&tlb);
+            tlb_fill_line(&tlb, GLA + 4 * LINE, host_of(4));
+            tlb_fill_spot(&tlb, GLA + 8, log2_size, host_of(0) + 8);
+            CHECK_EQ(tlb.line_addend[i] + GLA + 8, (uintptr_t)host_of(0) + 8);
+            tlb_drop_lines(&tlb, host_of(0) + 8 + at, 2);
+            CHECK_EQ(tlb.line_tag[i] == tlb_spot(GLA + 8, log2_size), !overlaps);
+            CHECK_EQ(may_write(4), true);
+            tlb_protect(&tlb, page, 1);
+            CHECK_EQ(tlb.line_tag[i], TLB_NONE);
+        }
+}
+
 int main(void)
 {
     tlb_init(&tlb);
     test_overlaps();
+    test_spots();
     test_all();
     return CHECK_DONE();
 }
