@@ -103,6 +103,10 @@ static void host_words(uint32_t word[WORD_COUNT], uint32_t max_leaf, uint32_t ma
         host_cpuid(0x80000007, 0, r);
         word[WORD_X7_EDX] = r[EDX];
     }
+    if (max_extended >= 0x80000021) {
+        host_cpuid(0x80000021, 0, r);
+        word[WORD_X21_EAX] = r[EAX];
+    }
 }
 
 static void implemented_words(uint32_t word[WORD_COUNT])
@@ -209,6 +213,19 @@ static void add_hypervisor(struct cpu_model *m)
     m->word[WORD_1_ECX] |= 1u << BIT_HYPERVISOR;
 }
 
+/*
+ * Speculative return stack overflow: user code makes a RET of the kernel's be predicted wrong (AMD:
+ * "Technical update regarding speculative return stack overflow", 2023; the bit: APM volume 3,
+ * appendix E, Fn8000_0021_EAX). No RET of a guest's kernel is a RET of the host's (decision 0001),
+ * and one process of a guest is kept from another by the host's kernel, as its own are. With what
+ * else a kernel does about it (IBPB) it can do nothing here. So the guest need not look after it.
+ */
+static void add_srso_no(struct cpu_model *m)
+{
+    if (is_amd(m->vendor))
+        m->word[WORD_X21_EAX] |= 1u << BIT_SRSO_NO;
+}
+
 static void make_host(struct cpu_model *m)
 {
     uint32_t r[4], can[WORD_COUNT], max_leaf, max_extended;
@@ -230,6 +247,7 @@ static void make_host(struct cpu_model *m)
     drop_states(m);
     add_tsc_adjust(m);
     add_hypervisor(m);
+    add_srso_no(m);
     if (!is_amd(m->vendor)) /* SYSCALL exists on Intel's CPUs in 64-bit mode only */
         m->word[WORD_X1_EDX] &= ~(1u << BIT_SYSCALL);
     host_cpuid(1, 0, r);
@@ -330,7 +348,7 @@ static bool host_has(const struct feature *f)
 static bool needs_host(const struct feature *f)
 {
     return f->word != WORD_1_EDX && f->word != WORD_X1_EDX && f->word != WORD_7_EDX &&
-           f != &features[CPUID_HYPERVISOR];
+           f != &features[CPUID_HYPERVISOR] && f != &features[CPUID_SRSO_NO];
 }
 
 /* Without the first there is no second. */
@@ -391,6 +409,8 @@ static void raise_limits(struct cpu_model *m)
         m->max_extended = 0x80000001;
     if (m->word[WORD_X7_EDX] && m->max_extended < 0x80000007)
         m->max_extended = 0x80000007;
+    if (m->word[WORD_X21_EAX] && m->max_extended < 0x80000021)
+        m->max_extended = 0x80000021;
 }
 
 int cpu_model_parse(const char *spec, struct cpu_model **model, const char **error)
@@ -580,6 +600,7 @@ void cpuid_read(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32
     case 0x80000004: memcpy(out, m->brand + 16 * (leaf - 0x80000002), 16); break;
     case 0x80000007: out[EDX] = m->word[WORD_X7_EDX]; break;
     case 0x80000008: out[EAX] = PHYS_BITS | 32 << 8; break;
+    case 0x80000021: out[EAX] = m->word[WORD_X21_EAX]; break;
     default: leaf_host(m, leaf, subleaf, out); break;
     }
 }

@@ -444,6 +444,7 @@ static uint32_t subleaves(uint32_t leaf)
     }
 }
 
+/* Not 0x80000021: that RET is safe (SRSO_NO) is said of translated code. */
 static void add_leaves(struct leaves *all, const struct vcpu *vcpu, uint32_t base)
 {
     uint32_t top[4];

@@ -72,6 +72,27 @@ static void test_leaves(void)
     CHECK_EQ(r[0], 0x80000001);
 }
 
+/* No RET of a guest's kernel is one of the host's: what Linux would warn of on AMD's CPUs. */
+static void test_srso(void)
+{
+    uint32_t r[4];
+    bool amd;
+
+    read_leaf("host", 0, 0, r);
+    amd = r[1] == 0x68747541 || r[1] == 0x6f677948; /* Auth, Hygo */
+    read_leaf("host", 0x80000000, 0, r);
+    CHECK_EQ(r[0] >= 0x80000021, amd);
+    read_leaf("host", 0x80000021, 0, r);
+    CHECK_EQ(r[0] >> 29 & 1, amd);
+    CHECK_EQ(r[1] | r[2] | r[3], 0);
+    read_leaf("host,-srso-no", 0x80000021, 0, r);
+    CHECK_EQ(r[0] >> 29, 0);
+    read_leaf("host,+srso-no", 0x80000021, 0, r);
+    CHECK_EQ(r[0] >> 29, 1);
+    read_leaf("qemu32", 0x80000021, 0, r);
+    CHECK_EQ(r[0], 0);
+}
+
 /* What no model may offer: the monitor has no such thing. */
 static void test_promises(void)
 {
@@ -99,6 +120,7 @@ int main(void)
 {
     test_errors();
     test_leaves();
+    test_srso();
     test_promises();
     return CHECK_DONE();
 }
