@@ -17,7 +17,7 @@ from pathlib import Path
 from console import Console, Failure
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
-from checks import fetch  # noqa: E402
+from checks import fetch, free_port  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 SLOW = 5  # times of a busy host
@@ -26,11 +26,6 @@ PASSWORD = "novt"
 BUSY = [r"^\.\.MP-BIOS bug: 8254 timer not connected to IO-APIC", "^hpet: Lost ",
         "^clocksource: ", "^perf: interrupt took too long", "^hrtimer: interrupt took ", "^rcu: ",
         "soft lockup", "hogged CPU"]
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
 
 
 class Guest:

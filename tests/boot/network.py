@@ -23,7 +23,7 @@ from pathlib import Path
 from console import Console, Failure
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
-from checks import fetch, skip  # noqa: E402
+from checks import fetch, free_port, skip  # noqa: E402
 
 SIZE = 6 << 20
 DATA = random.Random(7).randbytes(SIZE)
@@ -127,11 +127,6 @@ class Sink:
             raise Failure("what the guest sent is not what the host got")
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
-
-
 def there_and_back(guest, address, host):
     """A file from the host, and the same back."""
     port, sink = serve(host), Sink(host)
@@ -158,8 +153,8 @@ def user(novt, model):
             for _ in range(3):
                 sender.sendto(b"by UDP\n", ("127.0.0.1", udp))
         # Nobody listens there (busybox has no such program), which the guest's kernel counts.
-        guest.want("sleep 1; awk '/^Udp: [0-9]/ { print \"unheard\", $3 }' /proc/net/snmp",
-                   "unheard 3")
+        guest.want("for i in $(seq 200); do set -- $(grep '^Udp: [0-9]' /proc/net/snmp);"
+                   " [ $3 -ge 3 ] && break; sleep 0.2; done; echo unheard-$3", "unheard-3")
         guest.power_off()
     finally:
         guest.end()

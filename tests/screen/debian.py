@@ -12,10 +12,10 @@ from pathlib import Path
 
 import picture
 import rfb
-from screen import VGA_BIOS, free_port
+from screen import VGA_BIOS
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
-from checks import check, failures, fetch, skip  # noqa: E402
+from checks import WAIT, check, failures, fetch, free_port, skip  # noqa: E402
 
 
 class Guest:
@@ -24,7 +24,7 @@ class Guest:
         self.process = subprocess.Popen(
             [program, "run", "-m", "256", "-kernel", guest / "vmlinuz-686", "-initrd",
              f"{guest}/initramfs.gz,{guest}/initramfs-drivers", "-append", append, "-display",
-             f"vnc=127.0.0.1:{self.port - 5900}", "-serial", "stdio", "-timeout", "400", *options],
+             f"vnc=127.0.0.1:{self.port - 5900}", "-serial", "stdio", "-timeout", "800", *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.seen = ""
 
@@ -38,10 +38,10 @@ class Guest:
 
     def end(self):
         self.process.terminate()
-        self.process.wait(200)
+        self.process.wait(WAIT)
 
 
-def wait_for_text(client, text, font, seconds=200):
+def wait_for_text(client, text, font, seconds=WAIT):
     end = time.monotonic() + seconds
     lines = []
     while time.monotonic() < end:

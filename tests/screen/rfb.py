@@ -1,9 +1,14 @@
 """A VNC client: raw pixels, one update after the other, keys and the pointer. RFC 6143."""
+import os
 import socket
 import struct
+import sys
 import time
 
 from picture import Picture
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import WAIT  # noqa: E402
 
 RAW, DESKTOP_SIZE = 0, -223
 SHIFTED = '~!@#$%^&*()_+{}|:"<>?'
@@ -11,7 +16,7 @@ RETURN, SHIFT = 0xFF0D, 0xFFE1
 
 
 class Client:
-    def __init__(self, port, host="127.0.0.1", patience=120):
+    def __init__(self, port, host="127.0.0.1", patience=WAIT):
         end = time.monotonic() + patience
         while True:
             try:
@@ -57,7 +62,7 @@ class Client:
         except socket.timeout:
             return None
         finally:
-            self.socket.settimeout(120)
+            self.socket.settimeout(WAIT)
         if kind == 3:
             self._read(3)
             self._read(struct.unpack(">I", self._read(4))[0])
@@ -82,7 +87,7 @@ class Client:
             seen.append((x, y, width, height))
         return seen
 
-    def wait_for(self, condition, seconds=120):
+    def wait_for(self, condition, seconds=WAIT):
         """Whole updates until the picture is as wanted; the last one's."""
         end = time.monotonic() + seconds
         while True:

@@ -18,11 +18,13 @@ import termios
 import time
 from pathlib import Path
 
+import desktop
 import picture
 import rfb
+from desktop import Desktop, Logged, until, wait_for
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
-from checks import check, failures, skip  # noqa: E402
+from checks import WAIT, check, failures, free_port, skip  # noqa: E402
 
 VGA_BIOS = "/usr/share/seabios/vgabios-stdvga.bin"
 WHAT = 0x1F8
@@ -45,13 +47,13 @@ class Novt:
 
     def command(self, what, *options):
         return [self.program, "run", "-m", "32", "-boot", "order=a", "-drive",
-                f"file={self.disk(what)},format=raw,if=floppy", "-timeout", "100", *options]
+                f"file={self.disk(what)},format=raw,if=floppy", "-timeout", "600", *options]
 
     def shot(self, what, *options, status=0):
         path = os.path.join(self.folder, f"shot{what}.png")
         got = subprocess.run(self.command(what, "-display", "none", "-expect", "DONE",
                                           "-screenshot", path, *options),
-                             stdin=subprocess.DEVNULL, capture_output=True, timeout=200)
+                             stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT)
         check(got.returncode == status, "status", got.returncode, got.stderr[-500:],
               got.stdout[-300:])
         return path
@@ -67,12 +69,6 @@ def compare(name, got, want):
     if wrong:
         picture.write_png(f"screen-{name}.png", got)
         picture.write_png(f"screen-{name}-want.png", want)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 # --- Pictures ----------------------------------------------------------------------
@@ -144,17 +140,6 @@ def case_interpreter(novt):
 
 # --- VNC ------------------------------------------------------------------------------
 
-def wait_for(process, text):
-    seen = b""
-    while text not in seen:
-        part = os.read(process.stdout.fileno(), 4096)
-        if not part:
-            check(False, "ended before", text, seen)
-            break
-        seen += part
-    return seen
-
-
 def text_of(shown):
     return "\n".join(picture.read_text(shown, picture.bios_font()))
 
@@ -185,7 +170,7 @@ def case_vnc(novt):
         second.close()
     finally:
         process.terminate()
-        process.wait(200)
+        process.wait(WAIT)
 
 
 def case_vnc_colours(novt):
@@ -199,7 +184,7 @@ def case_vnc_colours(novt):
         client.close()
     finally:
         process.terminate()
-        process.wait(200)
+        process.wait(WAIT)
 
 
 def case_vnc_garbage(novt):
@@ -224,7 +209,7 @@ def case_vnc_garbage(novt):
         client.close()
     finally:
         process.terminate()
-        process.wait(200)
+        process.wait(WAIT)
 
 
 def case_port_in_use(novt):
@@ -233,7 +218,7 @@ def case_port_in_use(novt):
         s.listen()
         port = s.getsockname()[1]
         got = subprocess.run(novt.command(TEXT, "-display", f"vnc=127.0.0.1:{port - 5900}"),
-                             stdin=subprocess.DEVNULL, capture_output=True, timeout=200, text=True)
+                             stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT, text=True)
     check(got.returncode == 69 and f"port {port}" in got.stderr and "in use" in got.stderr,
           got.returncode, got.stderr)
 
@@ -247,155 +232,29 @@ def case_no_desktop(novt):
     if os.path.exists("/dev/dri"):
         environment["SDL_VIDEODRIVER"] = "x11" # else it draws on the console
     got = subprocess.run(novt.command(TEXT, "-display", "sdl"), stdin=subprocess.DEVNULL,
-                         capture_output=True, timeout=200, text=True, env=environment)
+                         capture_output=True, timeout=WAIT, text=True, env=environment)
     check(got.returncode == 69 and "-display sdl" in got.stderr and "vnc" in got.stderr,
           got.returncode, got.stderr)
-
-
-def find_window(name, environment):
-    end = time.monotonic() + 120
-    while time.monotonic() < end:
-        got = subprocess.run(["xdotool", "search", "--name", name], capture_output=True, text=True,
-                             env=environment)
-        if got.stdout.strip():
-            return got.stdout.split()[0]
-        time.sleep(0.2)
-    return None
-
-
-def focus(process, window, environment):
-    """Until a key that is pressed in the window arrives."""
-    end = time.monotonic() + 120
-    while time.monotonic() < end:
-        subprocess.run(["xdotool", "windowfocus", window], env=environment)
-        subprocess.run(["xdotool", "key", "period"], env=environment)
-        if select.select([process.stdout], [], [], 2)[0]:
-            wait_for(process, b".")
-            return
-    check(False, "no key arrives")
-
-
-def window_title(window, environment):
-    return subprocess.run(["xdotool", "getwindowname", window], env=environment,
-                          capture_output=True, text=True).stdout
-
-
-def paste(process, text, environment):
-    """Ctrl-Alt-V types what another program has put on the clipboard. SDL waits for that program
-    for a second only: on a busy host one has to ask again."""
-    other = subprocess.Popen([sys.executable, Path(__file__).with_name("clipboard.py"), text],
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-    try:
-        check(other.stdout.readline() == b"ready\n", "no clipboard")
-        for _ in range(10):
-            subprocess.run(["xdotool", "key", "ctrl+alt+v"], env=environment)
-            if select.select([process.stdout], [], [], 15)[0]:
-                break
-        wait_for(process, text.encode())
-    finally:
-        other.stdin.close()
-        other.wait(200)
-
-
-def wait_for_grab(window, wanted, environment):
-    end = time.monotonic() + 15
-    while time.monotonic() < end:
-        if ("gives the mouse back" in window_title(window, environment)) == wanted:
-            return True
-        time.sleep(0.2)
-    return False
-
-
-def grab(window, environment):
-    """Ctrl-Alt-G takes the mouse, which the title says, and gives it back."""
-    for wanted in (True, False):
-        for _ in range(10):
-            subprocess.run(["xdotool", "key", "ctrl+alt+g"], env=environment)
-            if wait_for_grab(window, wanted, environment):
-                break
-        else:
-            check(False, "the mouse was not", "taken" if wanted else "given back")
-
-
-class Desktop:
-    """An X server of our own with novt's window in it. Full screens are a window manager's: then
-    the window has the focus that the pointer is in."""
-
-    def __init__(self, novt, what, *options, manager=(), display="sdl"):
-        read_end, write_end = os.pipe()
-        self.server = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "1280x1024x24", "-nolisten",
-             "tcp", "-r"], # no key repeats on a busy host
-            pass_fds=(write_end,), stderr=subprocess.DEVNULL)
-        os.close(write_end)
-        number = os.read(read_end, 64).decode().strip()
-        self.environment = dict(os.environ, DISPLAY=f":{number}", SDL_VIDEODRIVER="x11")
-        self.manager = subprocess.Popen(manager, env=self.environment) if manager else None
-        self.process = novt.start(what, "-display", display, *options, env=self.environment)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for process in filter(None, (self.process, self.manager, self.server)):
-            process.terminate()
-            process.wait(200)
-
-    def do(self, *words):
-        """What xdotool says."""
-        return subprocess.run(["xdotool", *words], env=self.environment, capture_output=True,
-                              text=True).stdout
-
-    def dump(self, *options):
-        """X window dump, 32 bits a pixel: its header says how long it is and where lines begin."""
-        dump = subprocess.run(["xwd", *options], env=self.environment, capture_output=True).stdout
-        header = [int.from_bytes(dump[i:i + 4], "big") for i in range(0, 100, 4)]
-        size, width, height, line, colours = (header[i] for i in (0, 4, 5, 12, 19))
-        at = size + 12 * colours
-        rows = []
-        for y in range(height):
-            part = dump[at + y * line:at + y * line + 4 * width]
-            row = bytearray(3 * width)
-            row[0::3], row[1::3], row[2::3] = part[2::4], part[1::4], part[0::4]
-            rows.append(bytes(row))
-        return picture.Picture(width, height, rows)
-
-
-def desktop_is_here():
-    if all(map(shutil.which, ("Xvfb", "xdotool", "xwd"))):
-        return True
-    print("no Xvfb, xdotool or xwd here: the window is not tested")
-    return False
-
-
-def until(condition, what):
-    """Waits for a state; the last value of condition()."""
-    end = time.monotonic() + 120
-    while not (value := condition()) and time.monotonic() < end:
-        time.sleep(0.2)
-    check(value, "not seen:", what)
-    return value
 
 
 def case_window(novt):
     """Under Xvfb: a screenshot of the X server shows the picture, and keys arrive; what is on the
     clipboard is typed; the mouse is taken and given back."""
-    if not desktop_is_here():
+    if not desktop.is_here():
         return
-    with Desktop(novt, KEYS) as desktop:
-        process, environment = desktop.process, desktop.environment
-        wait_for(process, b"READY")
-        window = find_window("novt", environment)
-        check(window, "no window")
-        focus(process, window, environment)
-        desktop.do("type", "--delay", "60", "Keys! [8]")
-        wait_for(process, b"[8]")
-        until(lambda: "Keys! [8]" in text_of(desktop.dump("-id", window)), "the window's text")
-        paste(process, "Paste (42)", environment)
-        grab(window, environment)
-        desktop.do("key", "q")
-        wait_for(process, b"DONE")
-        until(lambda: "novt - " in window_title(window, environment), "the title")
+    with Desktop(novt, KEYS) as seat:
+        wait_for(seat.process, b"READY")
+        window = seat.find("novt")
+        seat.focus(window)
+        seat.do("type", "--delay", "60", "Keys! [8]")
+        wait_for(seat.process, b"[8]")
+        until(lambda: "Keys! [8]" in text_of(seat.dump("-id", window)), "the window's text",
+              lambda: text_of(seat.dump("-id", window)))
+        seat.paste("Paste (42)")
+        seat.grab(window)
+        seat.do("key", "q")
+        wait_for(seat.process, b"DONE")
+        until(lambda: "novt - " in seat.title(window), "the title", lambda: seat.title(window))
 
 
 TITLE = re.compile(r"novt - speed \d+ % \(\d+ % direct, \d+ % translated\), \d+ % busy")
@@ -403,34 +262,35 @@ TITLE = re.compile(r"novt - speed \d+ % \(\d+ % direct, \d+ % translated\), \d+ 
 
 def case_title(novt):
     """What is computed, where: in the title, with -stats too."""
-    if not desktop_is_here():
+    if not desktop.is_here():
         return
     for options in ((), ("-stats",)):
-        with Desktop(novt, REDRAW, *options) as desktop:
-            until(lambda: TITLE.match(window_title(find_window("novt", desktop.environment),
-                                                   desktop.environment)), options)
+        with Desktop(novt, REDRAW, *options) as seat:
+            window = seat.find("novt")
+            until(lambda: TITLE.match(seat.title(window)), options, lambda: seat.title(window),
+                  seat.tell)
 
 
 def case_vnc_viewer(novt):
     """A viewer as people have it, under Xvfb: it shows the picture, and keys arrive."""
-    if not desktop_is_here() or not shutil.which("xtightvncviewer"):
+    if not desktop.is_here() or not shutil.which("xtightvncviewer"):
         print("no xtightvncviewer here: VNC is tested by our own client alone")
         return
     port = free_port()
-    with Desktop(novt, KEYS, display=f"vnc=127.0.0.1:{port - 5900}") as desktop:
-        wait_for(desktop.process, b"READY")
-        viewer = subprocess.Popen(["xtightvncviewer", f"127.0.0.1::{port}"],
-                                  env=desktop.environment, stderr=subprocess.DEVNULL)
+    with Desktop(novt, KEYS, display=f"vnc=127.0.0.1:{port - 5900}") as seat:
+        wait_for(seat.process, b"READY")
+        viewer = Logged(["xtightvncviewer", f"127.0.0.1::{port}"], seat.environment)
         try:
-            window = find_window("TightVNC: novt", desktop.environment)
-            check(window, "no window")
-            focus(desktop.process, window, desktop.environment)
-            desktop.do("type", "--delay", "60", "Viewer: {42}|")
-            wait_for(desktop.process, b"{42}|")
-            until(lambda: "Viewer: {42}|" in text_of(desktop.dump("-id", window)), "the text")
+            window = seat.find("TightVNC: novt", viewer.start_again_if_ended, viewer.tell)
+            check(not re.search("Unable to connect|closed connection", viewer.tell()),
+                  "novt has turned it away:", viewer.tell())
+            seat.focus(window)
+            seat.do("type", "--delay", "60", "Viewer: {42}|")
+            wait_for(seat.process, b"{42}|")
+            until(lambda: "Viewer: {42}|" in text_of(seat.dump("-id", window)), "the text",
+                  lambda: text_of(seat.dump("-id", window)), viewer.tell)
         finally:
-            viewer.terminate()
-            viewer.wait(200)
+            viewer.end()
 
 
 def shows_mode_12(shown, left, top, width, height):
@@ -449,50 +309,55 @@ def shows_mode_12(shown, left, top, width, height):
 
 def case_sizes(novt):
     """The window's picture, pixel by pixel: larger, smaller, of another shape."""
-    if not desktop_is_here():
+    if not desktop.is_here():
         return
-    with Desktop(novt, MODE_12) as desktop:
-        wait_for(desktop.process, b"DONE")
-        window = find_window("novt", desktop.environment)
-        desktop.do("windowfocus", window, "windowmove", window, "0", "0")
-        grab(window, desktop.environment)
+    with Desktop(novt, MODE_12) as seat:
+        wait_for(seat.process, b"DONE")
+        window = seat.find("novt")
+        seat.grab(window, "windowfocus", window, "windowmove", window, "0", "0")
 
         def wait(what, size, *part):
             def seen():
-                shown = desktop.dump("-id", window)
+                shown = seat.dump("-id", window)
                 return (shown.width, shown.height) == size and shows_mode_12(shown, *part)
-            until(seen, what)
+
+            def tell():
+                shown = seat.dump("-id", window)
+                return f"{shown.width}x{shown.height}", seat.tell()
+            until(seen, what, tell)
 
         wait("as it is", (640, 480), 0, 0, 640, 480)
-        desktop.do("key", "ctrl+alt+equal", "ctrl+alt+equal")
+        seat.do("key", "ctrl+alt+equal", "ctrl+alt+equal")
         wait("twice as large", (1280, 960), 0, 0, 1280, 960)
-        desktop.do("key", "ctrl+alt+minus")
+        seat.do("key", "ctrl+alt+minus")
         wait("by a half", (960, 720), 0, 0, 960, 720)
-        desktop.do("key", "ctrl+alt+u")
+        seat.do("key", "ctrl+alt+u")
         wait("as it is again", (640, 480), 0, 0, 640, 480)
-        desktop.do("windowsize", window, "960", "480")
+        seat.do("windowsize", window, "960", "480")
         wait("wide", (960, 480), 160, 0, 640, 480)
 
 
 def case_full_screen(novt):
     """By the keys and back, and by the option; for which a window manager is asked."""
-    if not desktop_is_here() or not shutil.which("evilwm"):
+    if not desktop.is_here() or not shutil.which("evilwm"):
         print("no evilwm here: full screen is not tested")
         return
     manager = ["evilwm", "-fn", "fixed", "-mask1", "mod4", "-mask2", "mod4"] # Ctrl-Alt is novt's
-    full = 0, 32, 1280, 960
-    with Desktop(novt, MODE_12, manager=manager) as desktop:
-        wait_for(desktop.process, b"DONE")
-        window = find_window("novt", desktop.environment)
-        desktop.do("mousemove", "--window", window, "100", "100")
-        grab(window, desktop.environment)
-        until(lambda: shows_mode_12(desktop.dump("-id", window), 0, 0, 640, 480), "a window")
-        desktop.do("key", "ctrl+alt+f")
-        until(lambda: shows_mode_12(desktop.dump("-root"), *full), "full screen")
-        desktop.do("key", "ctrl+alt+f")
-        until(lambda: shows_mode_12(desktop.dump("-id", window), 0, 0, 640, 480), "a window again")
-    with Desktop(novt, MODE_12, "-full-screen", manager=manager) as desktop:
-        until(lambda: shows_mode_12(desktop.dump("-root"), *full), "-full-screen")
+    with Desktop(novt, MODE_12, manager=manager) as seat:
+        def wait(what, where, *part):
+            until(lambda: shows_mode_12(seat.dump(*where), *part), what, seat.tell)
+
+        wait_for(seat.process, b"DONE")
+        window = seat.find("novt")
+        alone, full = (("-id", window), 0, 0, 640, 480), (("-root",), 0, 32, 1280, 960)
+        seat.grab(window, "mousemove", "--window", window, "100", "100")
+        wait("a window", *alone)
+        seat.do("key", "ctrl+alt+f")
+        wait("full screen", *full)
+        seat.do("key", "ctrl+alt+f")
+        wait("a window again", *alone)
+    with Desktop(novt, MODE_12, "-full-screen", manager=manager) as seat:
+        wait("-full-screen", *full)
 
 
 # --- The terminal ------------------------------------------------------------------------------
@@ -526,7 +391,7 @@ def case_terminal(novt):
     os.close(slave)
     seen = b""
 
-    def read_until(condition, what, seconds=120):
+    def read_until(condition, what, seconds=WAIT):
         nonlocal seen
         end = time.monotonic() + seconds
         while not condition() and time.monotonic() < end:
@@ -545,7 +410,7 @@ def case_terminal(novt):
     read_until(lambda: "Text: 7~" in "".join(terminal_lines(seen)), "the text typed")
     os.write(master, b"\x01x")
     read_until(lambda: b"\x1b[?1049l" in seen, "the end")
-    status = process.wait(200)
+    status = process.wait(WAIT)
     check(status == 130, "status", status, process.stderr.read())
 
 
@@ -558,10 +423,10 @@ def case_options(novt):
                           (("-screenshot", "x.png,at=soon"), "SECONDS"),
                           (("-vga", "none", "-display", "sdl"), "-vga")):
         got = subprocess.run(novt.command(TEXT, *options), stdin=subprocess.DEVNULL,
-                             capture_output=True, text=True, timeout=200)
+                             capture_output=True, text=True, timeout=WAIT)
         check(got.returncode == 64 and part in got.stderr, options, got.returncode, got.stderr)
     got = subprocess.run(novt.command(TEXT, "-screenshot", "/nowhere/x.png"), capture_output=True,
-                         stdin=subprocess.DEVNULL, text=True, timeout=200)
+                         stdin=subprocess.DEVNULL, text=True, timeout=WAIT)
     check(got.returncode == 73 and "/nowhere/x.png" in got.stderr, got.returncode, got.stderr)
 
 
