@@ -57,6 +57,12 @@ def free_port():
         return port
 
 
+def listens(path):
+    """A server's socket is there a moment before somebody listens at it."""
+    with open("/proc/net/unix", encoding="utf-8") as file:
+        return any(words[3] == "00010000" and words[-1] == path for words in map(str.split, file))
+
+
 def fetch(*parts):
     """The folder of Debian's files, these parts (of guests/fetch) among them."""
     got = subprocess.run([ROOT / "guests/fetch", *parts], stdout=subprocess.PIPE, text=True)

@@ -9,7 +9,7 @@ import tempfile
 import time
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
-from checks import skip  # noqa: E402
+from checks import WAIT, skip  # noqa: E402
 
 NOVT, RANDOM = map(os.path.abspath, sys.argv[1:3])
 # In memory, where there is such a place: thousands of flushes would wait for a disk.
@@ -180,9 +180,9 @@ def locked():
     writer = subprocess.Popen(["qemu-io", "e.qcow2"], cwd=FOLDER, stdin=subprocess.PIPE,
                               stdout=subprocess.DEVNULL)
     ours_is = [NOVT, "image", "info", "e.qcow2"]
-    for _ in range(200):
-        if subprocess.run(ours_is, cwd=FOLDER, capture_output=True).returncode:
-            break
+    end = time.monotonic() + WAIT
+    while (time.monotonic() < end and
+           not subprocess.run(ours_is, cwd=FOLDER, capture_output=True).returncode):
         time.sleep(0.05)
     out = run(*ours_is, status=65)
     if "another process" not in out:

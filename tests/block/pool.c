@@ -122,7 +122,7 @@ static void start(struct slot *s)
 
 static void wait_some(void)
 {
-    CHECK_EQ(bell_wait(run.bell, run.pool, 20000), true);
+    CHECK_EQ(bell_wait(run.bell, run.pool, 240000), true);
 }
 
 static struct disk *image(const char *path, enum disk_format format, bool readonly)

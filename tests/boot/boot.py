@@ -32,7 +32,7 @@ def arguments():
     parser.add_argument("--memory", default="512M")
     parser.add_argument("--selftest", action="store_true")
     parser.add_argument("--append", default="", help="more for the kernel's command line")
-    parser.add_argument("--slow", type=float, default=3, help="multiplies every time limit")
+    parser.add_argument("--slow", type=float, default=6, help="multiplies every time limit")
     return parser.parse_args()
 
 
@@ -58,7 +58,7 @@ def host_selftest(guest):
                        SELFTEST=str(guest / "selftest-cpu"))
     try:
         got = subprocess.run([guest / "busybox", "sh", ROOT / "guests/initramfs/selftest", "all"],
-                             env=environment, stdout=subprocess.PIPE, text=True, timeout=120)
+                             env=environment, stdout=subprocess.PIPE, text=True, timeout=600)
     except OSError as error:
         skip(f"this host runs no 32-bit programs, so there is nothing to compare with: {error}")
     return selftest_lines(got.stdout)

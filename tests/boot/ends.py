@@ -125,7 +125,7 @@ def case_reset(novt):
 def case_term(novt):
     def work(console):
         os.kill(console.pid, signal.SIGTERM)
-        want(console.status(20), 128 + signal.SIGTERM)
+        want(console.status(300), 128 + signal.SIGTERM)
         if not console.terminal_restored():
             raise Failure("the terminal's modes were not restored")
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import resource
 import select
 import signal
 import socket
@@ -18,7 +17,7 @@ from guest import (DEBUG_EXIT, ECHO, HALT, IDLE, PANIC, POWER_OFF, RESET, SPIN, 
                    WAIT, Novt, Terminal, debug_exit, out8, text, wait_for)
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
-from checks import check, failures  # noqa: E402
+from checks import check, failures, listens  # noqa: E402
 
 
 def check_status(got, want, what=""):
@@ -52,7 +51,10 @@ def case_triple_fault(novt):
     check_status(got, 80)
     for part in ("triple fault", "#UD", "0010:00100025", "> ", "ud2", "eax 2badb002", "cr0"):
         check(part in got[2], f"the report lacks {part!r}:", got[2])
-    got = novt.run("-timeout", "1", code=TRIPLE_FAULT)
+    for seconds in ("1", "8", "64"):  # enough to get so far
+        got = novt.run("-timeout", seconds, code=TRIPLE_FAULT)
+        if "triple fault" in got[2]:
+            break
     check_status(got, 124, "without -no-reboot it reboots, and again")
     check(got[2].count("triple fault") == 1, "told once:", got[2])
 
@@ -82,7 +84,8 @@ def case_signals(novt):
         for name, code in (("spinning", SPIN), ("idle", IDLE)):
             path = novt.path("out", b"")
             process = novt.start("-serial", "file:" + path, code=text("before") + code)
-            wait_for(lambda: os.path.getsize(path) == len("before"))
+            wait_for(lambda: os.path.getsize(path) == len("before"), "the guest's output",
+                     process.poll)
             process.send_signal(number)
             error = process.communicate(timeout=WAIT)[1]
             check(process.returncode == 128 + number,
@@ -149,15 +152,15 @@ def case_full_disk(novt):
 def case_unix(novt):
     path = novt.path("socket")
     process = novt.start("-serial", "unix:" + path, code=text("early ") + ECHO)
-    wait_for(lambda: os.path.exists(path))
+    wait_for(lambda: listens(path), "a socket that listens", process.poll)
     time.sleep(0.5)
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(WAIT)
         client.connect(path)
         client.sendall(b"hello")
         got = b""
-        while len(got) < 11:
-            got += client.recv(100)
+        while len(got) < 11 and (part := client.recv(100)):
+            got += part
         check(got == b"early hello", got)
         client.sendall(b"q")
         check(process.wait(WAIT) == 0, process.returncode)
@@ -281,19 +284,27 @@ def case_terminal_ctrl_c(novt):
 
 # --- Costs and counters -------------------------------------------------------------
 
+def cpu_seconds(pid):
+    """What a process has used, all its threads."""
+    with open(f"/proc/{pid}/stat", encoding="latin-1") as file:
+        words = file.read().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def case_idle(novt):
     """A guest that sleeps: under 2 % of a core."""
-    def run(seconds):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        check_status(novt.run("-timeout", seconds, code=IDLE), 124)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    for _ in range(5):  # what a start costs differs from one to the next, on a busy host
-        used = run("3") - run("0.1")
-        if used < 0.02 * 2.9:
-            return
-    check(False, f"{used:.3f} s of CPU in 2.9 s")
+    path = novt.path("out", b"")
+    process = novt.start("-serial", "file:" + path, code=text("up") + IDLE)
+    wait_for(lambda: os.path.getsize(path) == len("up"), "the guest's output", process.poll)
+    for _ in range(5):  # the host may charge it for what it does for others
+        before, began = cpu_seconds(process.pid), time.monotonic()
+        time.sleep(3)
+        used, passed = cpu_seconds(process.pid) - before, time.monotonic() - began
+        if used < 0.02 * passed:
+            break
+    check(used < 0.02 * passed, f"{used:.3f} s of CPU in {passed:.1f} s")
+    process.terminate()
+    process.communicate(timeout=WAIT)
 
 
 def case_stats(novt):

@@ -10,10 +10,10 @@ import sys
 import tempfile
 import time
 
-from guest import IDLE, POWER_OFF, SPIN, WAIT, Novt, kernel, out8, text
+from guest import IDLE, POWER_OFF, SPIN, WAIT, Novt, kernel, out8, text, wait_for
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
-from checks import check, failures  # noqa: E402
+from checks import check, failures, listens  # noqa: E402
 
 
 # Sends each scan code to the serial line.
@@ -54,11 +54,7 @@ class Guest:
         self.serial = novt.path("serial", b"")
         self.process = novt.start("-monitor", "unix:" + self.socket, "-serial",
                                   "file:" + self.serial, *options, code=code)
-        end = time.monotonic() + WAIT
-        while not os.path.exists(self.socket) and time.monotonic() < end:
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.02)
+        wait_for(lambda: listens(self.socket) or self.process.poll() is not None, "a monitor")
 
     def ctl(self, *words):
         """(status, what it returned, standard error)"""
@@ -120,11 +116,16 @@ def case_status(novt):
     guest.end(130)
 
 
-def sample(guest, number):
-    guest.ok("sendkey", "a")
-    data = guest.heard(12 * number)
-    tsc, timer = struct.unpack("<QI", data[12 * number - 12:12 * number])
-    return tsc, timer, guest.ok("status")["uptime_s"]
+def sample(guest):
+    """Both counters, and the uptime of about then."""
+    for _ in range(20):
+        size, began = os.path.getsize(guest.serial), time.monotonic()
+        guest.ok("sendkey", "a")
+        data = guest.heard(size + 12)
+        uptime = guest.ok("status")["uptime_s"]
+        if time.monotonic() - began < 1:
+            break
+    return (*struct.unpack("<QI", data[size:size + 12]), uptime)
 
 
 def rate(before, after):
@@ -137,9 +138,9 @@ def rate(before, after):
 def case_pause(novt):
     """No clock of the guest moves; how fast they go against each other is as it was."""
     guest = Guest(novt, code=CLOCKS)
-    samples = [sample(guest, 1)]
+    samples = [sample(guest)]
     time.sleep(0.3)
-    samples.append(sample(guest, 2))
+    samples.append(sample(guest))
     begin = time.monotonic()
     guest.ok("pause")
     before = guest.ok("status")
@@ -152,8 +153,8 @@ def case_pause(novt):
     check(os.path.getsize(guest.serial) == size, "a paused guest ran")
     guest.ok("continue")
     paused = 1.7
-    guest.heard(36)
-    samples.append(sample(guest, 4))
+    guest.heard(size + 12)
+    samples.append(sample(guest))
     now = guest.ok("status")["uptime_s"]
     check(before["uptime_s"] < now <= before["uptime_s"] + time.monotonic() - begin - paused,
           before, now)
@@ -263,7 +264,7 @@ def case_look(novt):
         check(json.load(file)["end"] == "quit", "-stats-json")
 
 
-def wait_for(ask, wanted):
+def ask_until(ask, wanted):
     """What ask() says once wanted() likes it."""
     end = time.monotonic() + WAIT
     while True:
@@ -289,9 +290,9 @@ def case_explain(novt):
         return [i for unit in units(at) for i in unit["instructions"] if i["asked"]]
 
     def entered(at, times):
-        return wait_for(lambda: [u for u in units(at) if u["eip"] == f"0x{at:08x}"],
-                        lambda found: found and (found[0]["executions"] or 0) >= times)
-    insns = wait_for(lambda: asked(store), lambda found: any(
+        return ask_until(lambda: [u for u in units(at) if u["eip"] == f"0x{at:08x}"],
+                         lambda found: found and (found[0]["executions"] or 0) >= times)
+    insns = ask_until(lambda: asked(store), lambda found: any(
         "became" in i.get("history", "") and "gs:" not in "".join(i["host"]) for i in found))
     check(any(re.fullmatch(r"this site faulted [1-9]\d* times on a page table.*, and became a "
                            r"callout: memory by the software TLB", i["history"]) and
@@ -318,7 +319,7 @@ def case_explain(novt):
           "executed " in words and "\x1b" not in words, words)
     guest.ok("count", "off")
     guest.ok("continue")
-    found = wait_for(lambda: units(entry), bool)
+    found = ask_until(lambda: units(entry), bool)
     check(found and all(u["executions"] is None and not any("calls" in i for i in u["instructions"])
                         for u in found), found)
     check(guest.ok("explain", "0x300000")["units"] == [], "no code")

@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
-from checks import check, failures  # noqa: E402
+from checks import WAIT, check, failures  # noqa: E402
 
 
 NOVT, GUEST = sys.argv[1:3]
@@ -23,7 +23,7 @@ SENSITIVE = ("sgdt sidt sldt smsw pushf popf lar lsl verr verw pop push call jmp
 
 
 def explain(*words):
-    done = subprocess.run([NOVT, "explain", *words], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([NOVT, "explain", *words], capture_output=True, text=True, timeout=WAIT,
                           stdin=subprocess.DEVNULL)
     return done.returncode, done.stdout, done.stderr
 

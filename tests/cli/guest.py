@@ -5,9 +5,12 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import time
 
-WAIT = 120  # seconds, for what takes less than one: the host may be very busy
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import WAIT, check  # noqa: E402
+
 LOAD = 0x100000
 HEADER = 32
 
@@ -18,10 +21,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
-def wait_for(condition):
+def wait_for(condition, what, *more):
+    """The last value of condition(). more: functions that say what there is instead."""
     end = time.monotonic() + WAIT
-    while not condition() and time.monotonic() < end:
+    while not (value := condition()) and time.monotonic() < end:
         time.sleep(0.02)
+    check(value, "not seen:", what, *([] if value else [tell() for tell in more]))
+    return value
 
 
 def kernel(code):

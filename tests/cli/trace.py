@@ -236,7 +236,8 @@ def test_killed(folder):
         file.write(guest.kernel(b"\xe4\x64\xeb\xfc"))
     with subprocess.Popen([NOVT, "run", "-kernel", spin, "-serial", "none", "-trace", path],
                           stdin=subprocess.DEVNULL) as child:
-        guest.wait_for(lambda: os.path.exists(path) and os.path.getsize(path) > 100000)
+        guest.wait_for(lambda: os.path.exists(path) and os.path.getsize(path) > 100000,
+                       "a trace that grows", child.poll)
         child.kill()
     status, out, err = novt("trace", path)
     check(status == 0 and "has no end" in err, f"killed: {status} {err}")

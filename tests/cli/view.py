@@ -12,7 +12,7 @@ import time
 from guest import WAIT
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
-from checks import check, failures, skip  # noqa: E402
+from checks import check, failures, listens, skip  # noqa: E402
 
 
 def wait_for(condition):
@@ -29,7 +29,10 @@ class Guest:
             [novt, "run", "-monitor", "unix:" + self.socket, "-serial", "null", *options,
              "-kernel", elf], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE)
-        wait_for(lambda: os.path.exists(self.socket))
+        wait_for(lambda: listens(self.socket) or self.process.poll() is not None)
+        status = self.process.poll()
+        check(status is None and listens(self.socket), "no monitor:", status,
+              b"" if status is None else self.process.stderr.read())
 
     def ask(self, *words):
         got = subprocess.run([self.novt, "ctl", "-s", self.socket, "-json", *words],
@@ -132,7 +135,7 @@ def session(novt, elf, directory):
         terminal.expect("no name")
         terminal.type("c", "e")
         terminal.expect("novt view: running")
-        wait_for(lambda: guest.ok("walk", "0x100000")["paging"] != "off")
+        check(wait_for(lambda: guest.ok("walk", "0x100000")["paging"] != "off"), "no paging")
         terminal.type("p")
         terminal.expect(r"paging 32-bit, root [0-9a-f]{8}")
         terminal.expect(r"PTE +\d+ [0-9a-f]{8}: [0-9a-f]{8} P W U .*\| traced")

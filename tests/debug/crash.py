@@ -87,11 +87,11 @@ def stops_for_monitor(program):
                                  stderr=subprocess.DEVNULL, timeout=WAIT, check=False)
             return got.stdout.decode()
 
-        wait_for(lambda: "paused" in ctl("status"))
+        wait_for(lambda: "paused" in ctl("status"), "the guest before it starts", process.poll)
         ctl("continue")
         first = process.stderr.readline().decode()
         check("the guest is stopped" in first, first)
-        wait_for(lambda: "paused" in ctl("status"))
+        wait_for(lambda: "paused" in ctl("status"), "the guest after its crash", process.poll)
         check("eip: 0x00100020" in ctl("info", "registers"), ctl("info", "registers"))
         ctl("continue")
         err = process.communicate(timeout=WAIT)[1].decode()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 
-from remote import WAIT, Guest
+from remote import PATIENT, WAIT, Guest
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
 from checks import check, failures, skip  # noqa: E402
@@ -76,7 +76,8 @@ def main():
         guest.connect().close()  # it listens
         script = os.path.join(directory, "script")
         with open(script, "w", encoding="utf-8") as file:
-            file.write(f"set pagination off\nset confirm off\ntarget remote {guest.path}\n")
+            file.write(f"set pagination off\nset confirm off\n{PATIENT}\n"
+                       f"target remote {guest.path}\n")
             for i, (command, _) in enumerate(SESSION):
                 file.write(f"echo MARK{i}\\n\n{command}\n")
         got = subprocess.run(["gdb", "-nx", "-batch", "-x", script, elf], stdin=subprocess.DEVNULL,

@@ -20,9 +20,8 @@ sys.path.insert(0, str(ROOT / "tests/boot"))
 sys.path.append(str(ROOT / "tests"))
 from checks import check, failures, fetch, skip  # noqa: E402
 from console import Console, Failure  # noqa: E402
-from remote import Remote  # noqa: E402
+from remote import PATIENT, WAIT, Remote  # noqa: E402
 
-WAIT = 120
 NAMES = ("do_sys_openat2 __ia32_sys_openat __ia32_compat_sys_openat do_int80_syscall_32 "
          "__do_fast_syscall_32 do_fast_syscall_32 do_SYSENTER_32 entry_SYSENTER_32 "
          "entry_INT80_32 ia32_sys_call get_jiffies_64 __switch_to_asm _stext _etext").split()
@@ -92,7 +91,7 @@ def read_symbols(console, socket, path):
 def gdb(symbols, socket, *commands):
     """What gdb prints for all of them."""
     words = ["gdb", "-nx", "-batch", "-ex", "set pagination off", "-ex", "set confirm off",
-             "-ex", f"file {symbols}", "-ex", f"target remote {socket}"]
+             "-ex", PATIENT, "-ex", f"file {symbols}", "-ex", f"target remote {socket}"]
     for command in commands:
         words += ["-ex", command]
     return subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -149,7 +148,7 @@ def main():
                            "-append", "console=ttyS0 quiet" + " nokaslr" * (len(sys.argv) > 4),
                            "-nographic", "-m", "256", "-gdb", f"unix:{socket}"])
         try:
-            console.expect("# ", WAIT)
+            console.expect("# ", 500)
             if len(sys.argv) > 4:
                 symbols = sys.argv[4]
             else:

@@ -4,9 +4,15 @@ import os
 import socket
 import struct
 import subprocess
+import sys
 import time
 
-WAIT = int(os.environ.get("DEBUG_WAIT", 120))  # seconds: for a state that will come
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+import checks  # noqa: E402
+
+WAIT = int(os.environ.get("DEBUG_WAIT", checks.WAIT))  # seconds: for a state that will come
+# gdb takes an answer that comes later than in two seconds for a broken connection.
+PATIENT = f"set remotetimeout {WAIT}"
 
 
 def symbols(path):

@@ -33,7 +33,7 @@ def run(novt, guest, *audit):
         path = os.path.join(directory, "stats.json")
         got = subprocess.run([novt, "run", "-engine", "trap", *audit, "-m", "16", "-kernel", guest,
                               "-serial", "none", "-device", "isa-debug-exit,iobase=0xf4",
-                              "-no-reboot", "-timeout", "100", "-stats-json", path],
+                              "-no-reboot", "-timeout", "250", "-stats-json", path],
                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         with open(path) as file:
             return got.returncode, got.stderr, json.load(file)

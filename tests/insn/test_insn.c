@@ -25,7 +25,7 @@
 #include "tests/insn/guest.h"
 #include "tests/insn/native.h"
 
-enum { ALIASED_FRAME = 1, SEQUENCE = 1000, MAX_REPORTS = 20, STALL_SECONDS = 30 };
+enum { ALIASED_FRAME = 1, SEQUENCE = 1000, MAX_REPORTS = 20, STALL_SECONDS = 240 };
 
 struct options {
     const struct engine *engine;

@@ -15,12 +15,13 @@
 
 #include "base/kill.h"
 #include "devices/chardev.h"
-#include "frontend/console.h"
+#include "frontend/console_host.h"
 #include "frontend/error.h"
 #include "frontend/poller.h"
 #include "tests/check.h"
 
 #define BIG (1u << 20)
+#define TURNS_MAX 12000 /* two minutes at least */
 
 /* --- The chip: sends a pattern, receives as much as its window says ------------------ */
 
@@ -109,10 +110,32 @@ static void kick(void *arg)
     (void)arg;
 }
 
+/* How often somebody came to the console's other end, and how often the console knew that they had
+ * gone. */
+static size_t came, went;
+
+void __real_console_attach(struct console *of, int in_fd, int out_fd);
+void __wrap_console_attach(struct console *of, int in_fd, int out_fd);
+void __real_console_detach(struct console *of);
+void __wrap_console_detach(struct console *of);
+
+void __wrap_console_attach(struct console *of, int in_fd, int out_fd)
+{
+    __real_console_attach(of, in_fd, out_fd);
+    came++;
+}
+
+void __wrap_console_detach(struct console *of)
+{
+    __real_console_detach(of);
+    went++;
+}
+
 static int open_console(enum console_kind kind, const char *where)
 {
     struct console_config config = { .spec = { kind, false, where }, .name = "serial line",
                                      .input = true, .stop = &stop };
+    int err;
 
     stop = (struct vm_stop){ 0 };
     error = (struct error){ 0 };
@@ -121,7 +144,9 @@ static int open_console(enum console_kind kind, const char *where)
     memset(&chip, 0, sizeof(chip));
     chip.line = console_line(console);
     chardev_attach(chip.line, &chip_ops, NULL);
-    return console_open(console, &error);
+    err = console_open(console, &error);
+    came = went = 0;
+    return err;
 }
 
 static void close_console(void)
@@ -131,13 +156,21 @@ static void close_console(void)
     poller_destroy(poller);
 }
 
-/* What the run loop does, for a while. */
+/* What the run loop does, for a moment. */
 static void turn(void)
 {
     for (unsigned i = 0; i < 20; i++) {
         usleep(500);
         poller_dispatch(poller);
     }
+}
+
+/* Until so many have come; for minutes, on a busy host. */
+static void turn_until(const size_t *seen, size_t wanted)
+{
+    for (unsigned i = 0; i < TURNS_MAX && *seen < wanted; i++)
+        turn();
+    CHECK_EQ(*seen, wanted);
 }
 
 /* Reads size bytes from fd and compares them with the pattern from at on. */
@@ -149,7 +182,7 @@ static void read_pattern(int fd, size_t at, size_t size)
         struct pollfd ready = { fd, POLLIN, 0 };
         ssize_t n;
 
-        for (unsigned i = 0; i < 2000 && poll(&ready, 1, 1) <= 0; i++)
+        for (unsigned i = 0; i < 10 * TURNS_MAX && poll(&ready, 1, 1) <= 0; i++)
             poller_dispatch(poller);
         n = read(fd, bytes, size < sizeof(bytes) ? size : sizeof(bytes));
         CHECK_EQ(n > 0, 1);
@@ -233,14 +266,15 @@ static void test_bad_paths(void)
 
 /* --- Sockets ---------------------------------------------------------------------------- */
 
-static int connect_client(void)
+/* The console takes it when nobody is there: then somebody has come that often. */
+static int connect_client(size_t coming)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
     snprintf(address.sun_path, sizeof(address.sun_path), "%.100s", path);
     CHECK_EQ(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    turn();
+    turn_until(&came, coming);
     return fd;
 }
 
@@ -251,7 +285,7 @@ static void test_unix_output(void)
 
     snprintf(path, sizeof(path), "%s/socket", directory);
     CHECK_EQ(open_console(CONSOLE_UNIX, path), 0);
-    fd = connect_client();
+    fd = connect_client(1);
     chip.to_send = 4 * BIG;
     chip_send();
     CHECK_EQ(chip.sent < chip.to_send, 1);
@@ -272,17 +306,16 @@ static void test_unix_clients(void)
     chip.to_send = CONSOLE_KEPT + 1000;
     chip_send();
     CHECK_EQ(chip.sent, chip.to_send);
-    first = connect_client();
+    first = connect_client(1);
     read_pattern(first, 1000, CONSOLE_KEPT); /* the last of it */
-    second = connect_client();
+    second = connect_client(1); /* has to wait */
     chip.to_send += 500;
     chip_send();
     read_pattern(first, CONSOLE_KEPT + 1000, 500);
     close(first);
-    turn();
     chip.to_send += 500;
-    chip_send();
-    turn();
+    chip_send(); /* which finds that the first is gone */
+    turn_until(&came, 2);
     read_pattern(second, CONSOLE_KEPT + 1500, 500);
     close(second);
     close_console();
@@ -294,13 +327,12 @@ static void test_unix_leaves(void)
     int fd;
 
     CHECK_EQ(open_console(CONSOLE_UNIX, path), 0);
-    fd = connect_client();
+    fd = connect_client(1);
     chip.to_send = 4 * BIG;
     chip_send();
     CHECK_EQ(chip.sent < chip.to_send, 1);
     close(fd);
-    turn();
-    CHECK_EQ(chip.sent, chip.to_send);
+    turn_until(&chip.sent, chip.to_send);
     CHECK_EQ(stop.end, VM_RUNNING);
     close_console();
 }
@@ -312,26 +344,25 @@ static void test_unix_input(void)
     CHECK_EQ(open_console(CONSOLE_UNIX, path), 0);
     chip.window = 3;
     chardev_accept(chip.line);
-    fd = connect_client();
+    fd = connect_client(1);
     CHECK_EQ(write(fd, "abcdefgh", 8), 8);
-    turn();
-    CHECK_EQ(chip.received, 3);
+    turn_until(&chip.received, 3);
+    turn(); /* and no more, which chip_receive() would tell */
     chip.window = 4;
     chardev_accept(chip.line);
+    turn_until(&chip.received, 7);
     turn();
-    CHECK_EQ(chip.received, 7);
     CHECK_EQ(shutdown(fd, SHUT_WR), 0); /* as nc does at the end of its input */
     chip.window = 10;
     chardev_accept(chip.line);
-    turn();
-    CHECK_EQ(chip.received, 8);
+    turn_until(&chip.received, 8);
     CHECK_EQ(memcmp(chip.text, "abcdefgh", 8), 0);
     chip.to_send = 100; /* and it still hears */
     chip_send();
     read_pattern(fd, 0, 100);
     close(fd);
-    turn();
-    fd = connect_client();
+    turn_until(&went, 1);
+    fd = connect_client(2);
     chip.to_send = 200;
     chip_send();
     read_pattern(fd, 100, 100);
@@ -376,7 +407,7 @@ static int open_printed_pty(void)
     close(pipes[0]);
     close(pipes[1]);
     close(saved);
-    turn();
+    turn_until(&came, 1);
     return fd;
 }
 
@@ -393,16 +424,15 @@ static void test_pty(void)
     chip.window = 100;
     chardev_accept(chip.line);
     CHECK_EQ(write(fd, "\x03typed\r", 7), 7); /* no key is special */
-    turn();
-    CHECK_EQ(chip.received, 7);
+    turn_until(&chip.received, 7);
     CHECK_EQ(memcmp(chip.text, "\x03typed\r", 7), 0);
     close(fd);
-    turn();
+    turn_until(&went, 1);
     chip.to_send += 100;
     chip_send();
     CHECK_EQ(chip.sent, chip.to_send);
     fd = open(path, O_RDWR | O_NOCTTY);
-    turn();
+    turn_until(&came, 2);
     read_pattern(fd, BIG, 100);
     close(fd);
     close_console();
@@ -432,7 +462,7 @@ static void set_size(int fd, uint16_t columns, uint16_t rows)
 
 static void expect_size(unsigned columns, unsigned rows)
 {
-    for (unsigned i = 0; i < 3000 && chip.columns != columns; i++)
+    for (unsigned i = 0; i < TURNS_MAX && chip.columns != columns; i++)
         turn();
     CHECK_EQ(chip.columns, columns);
     CHECK_EQ(chip.rows, rows);

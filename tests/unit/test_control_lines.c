@@ -209,7 +209,7 @@ static void is_said(int fd, const char *wanted)
     char text[256] = "";
     ssize_t n = 0;
 
-    for (unsigned i = 0; i < 3000 && (size_t)n < strlen(wanted); i++) {
+    for (unsigned i = 0; i < 120000 && (size_t)n < strlen(wanted); i++) {
         ssize_t more = recv(fd, text + n, sizeof(text) - 1 - (size_t)n, MSG_DONTWAIT);
 
         n += more > 0 ? more : 0;
@@ -244,8 +244,10 @@ static void test_long_line(void)
     int fd = join();
 
     memset(text, 'a', 100000);
-    for (unsigned i = 0; i < 30; i++) {
-        CHECK_EQ(send(fd, text, 10000, 0), 10000);
+    for (size_t sent = 0; sent < 300000;) {
+        ssize_t n = send(fd, text, 10000, MSG_DONTWAIT);
+
+        sent += n > 0 ? (size_t)n : 0;
         turn(3);
     }
     put(fd, "\nabcd\n");
@@ -259,20 +261,18 @@ static void test_long_line(void)
 static void test_deaf(void)
 {
     int deaf = join(), other;
-    unsigned before;
+    unsigned before = answered;
     int size = 4096;
 
     setsockopt(deaf, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
     for (unsigned i = 0; i < 50; i++)
         put(deaf, "L\n");
     turn(100);
-    before = answered;
-    turn(100);
-    CHECK_EQ(answered, before);
-    CHECK_EQ(before < 10, 1);
     other = join();
     put(other, "abc\n");
     is_said(other, "3\n");
+    turn(100);
+    CHECK_EQ(answered - before < 10, 1);
     close(deaf);
     close(other);
     turn(50);
@@ -319,7 +319,7 @@ static void test_flood(void)
         swallow(fd);
     }
     CHECK_EQ(answered - before < sizeof(text) / 4, 1);
-    for (unsigned i = 0; i < 5000 && answered - before < sizeof(text) / 4; i++) {
+    for (unsigned i = 0; i < 120000 && answered - before < sizeof(text) / 4; i++) {
         turn(1);
         swallow(fd);
     }

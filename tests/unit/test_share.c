@@ -713,7 +713,7 @@ static void test_thread(void)
         CHECK_EQ(written, 21 * (i + 1));
     }
     device->submit(device->server, &r);
-    for (unsigned i = 0; i < 10000 && atomic_load(&wakes) < 101; i++)
+    for (unsigned i = 0; i < 120000 && atomic_load(&wakes) < 101; i++)
         usleep(1000);
     share_dispatch(share);
     CHECK_EQ(written, 21 * 101);
