@@ -258,6 +258,7 @@ void msr_reset(struct vcpu *vcpu)
 {
     vcpu->sysenter_cs = vcpu->sysenter_esp = vcpu->sysenter_eip = 0;
     vcpu->sysenter_ways = 0;
+    vcpu->syscall_lost = false;
     vcpu->star = vcpu->lstar = vcpu->cstar = vcpu->sfmask = vcpu->kernel_gs_base = 0;
     vcpu->tsc_aux = vcpu->tsc_offset = vcpu->tsc_paused = 0;
     vcpu->pat = 0x0007040600070406;

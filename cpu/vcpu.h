@@ -228,6 +228,7 @@ struct vcpu {
     struct spent *spent; /* NULL, or set before the engine is created: -stats */
     struct events *events; /* the same: -trace; told by cpu/event.h */
     uint8_t sysenter_ways; /* SYSENTER_ bits: how CPL 3 has executed it since reset */
+    bool syscall_lost; /* it has executed SYSCALL and nobody knows where (direct/sandbox.h) */
     struct bt_descriptors bt_descriptors;
     struct bt_crossings bt_crossings;
 };

@@ -29,8 +29,12 @@
 #define PARK_LOOKS 2500       /* in 200 ms; for the few instructions before it sleeps */
 #define SYS_SECCOMP_CODE 1
 #define LANDING_SIZE 0x100000ull
+#define VECTOR_DB 1
 #define VECTOR_GP 13
 #define VECTOR_PF 14
+#define TRAP_BRKPT_CODE 1 /* si_code of SIGTRAP: no single step, no debug register */
+#define EFLAGS_TF 0x100u
+#define EFAULT_RESULT (-14u)
 #define EFLAGS_FIXED 0x202u
 #define EFLAGS_RETURNED 0x50dd5u /* what rt_sigreturn sets: CF PF AF ZF SF TF DF OF RF AC */
 #define EFLAGS_POPPED 0x204000u  /* NT, ID: the stub's popfq */
@@ -184,23 +188,54 @@ static bool at_landing(uint64_t address)
     return address >= STUB_LANDING && address < STUB_LANDING + LANDING_SIZE;
 }
 
-static void decode_syscall(const struct stub_frame *f, struct sandbox_regs *io,
-                           struct sandbox_exit *exit)
+/* The kernel has what was in EBP in ECX, where the CPU has put EIP, and the word at ESP in EBP. */
+static void syscall32(struct sandbox_regs *io, struct sandbox_exit *exit)
+{
+    exit->kind = SANDBOX_SYSCALL32;
+    io->gpr[5] = io->gpr[1];
+    io->gpr[1] = io->rip = 0;
+}
+
+static void decode_syscall(const struct sandbox *s, const struct stub_frame *f,
+                           struct sandbox_regs *io, struct sandbox_exit *exit)
 {
     exit->number = f->syscall_number;
     if (f->arch == AUDIT_ARCH_X86_64)
         exit->kind = io->cs == SANDBOX_CS64 ? SANDBOX_SYSCALL : SANDBOX_ESCAPE;
-    else if (at_landing(f->reg[FRAME_RIP])) {
+    else if (!at_landing(f->reg[FRAME_RIP]))
+        exit->kind = SANDBOX_INT80;
+    else if (s->host->caps.syscall32)
+        syscall32(io, exit);
+    else {
         /* The kernel takes EBP for ESP and the word there for EBP: undo that. */
         exit->kind = SANDBOX_SYSENTER;
         io->gpr[5] = io->gpr[4];
-    } else
-        exit->kind = SANDBOX_INT80;
+    }
 }
 
-/* A fault on the landing page: SYSENTER of which the kernel could not read the word at EBP. */
-static void decode_fault(const struct stub_frame *f, struct sandbox_regs *io,
-                         struct sandbox_exit *exit)
+/* INT1 or a single step? */
+static void decode_debug(const struct sandbox *s, const struct stub_frame *f,
+                         struct sandbox_regs *io, struct sandbox_exit *exit)
+{
+    exit->int1 = !(io->eflags & EFLAGS_TF) || f->si_code == TRAP_BRKPT_CODE;
+    if (exit->int1 && s->host->int1_stays)
+        io->rip = io->cs == SANDBOX_CS32 ? (uint32_t)(io->rip + 1) : io->rip + 1;
+}
+
+/* A fault at the landing: the kernel could not read the word at EBP (SYSENTER) or at ESP. Some CPUs
+ * find the address above 4 GiB there behind the code segment's limit. */
+static bool at_lost_call(const struct sandbox *s, const struct stub_frame *f,
+                         const struct sandbox_regs *io, const struct sandbox_exit *exit)
+{
+    if (io->cs != SANDBOX_CS32 || (uint32_t)io->gpr[0] != EFAULT_RESULT ||
+        !at_landing(io->rip | (STUB_LANDING & ~0xffffffffull)))
+        return false;
+    return exit->vector == VECTOR_PF ? exit->cr2 == io->rip
+           : exit->vector == VECTOR_GP && s->host->caps.syscall32 && f->reg[FRAME_RIP] >> 32;
+}
+
+static void decode_fault(const struct sandbox *s, const struct stub_frame *f,
+                         struct sandbox_regs *io, struct sandbox_exit *exit)
 {
     exit->kind = SANDBOX_FAULT;
     exit->vector = f->reg[FRAME_TRAP] & 31;
@@ -208,8 +243,13 @@ static void decode_fault(const struct stub_frame *f, struct sandbox_regs *io,
     exit->cr2 = f->reg[FRAME_CR2];
     if (exit->vector != VECTOR_PF)
         exit->cr2 = 0;
-    if (io->cs == SANDBOX_CS32 && exit->vector == VECTOR_PF && exit->cr2 == io->rip
-        && at_landing(io->rip | (STUB_LANDING & ~0xffffffffull)) && (uint32_t)io->gpr[0] == -14u) {
+    if (exit->vector == VECTOR_DB)
+        decode_debug(s, f, io, exit);
+    if (!at_lost_call(s, f, io, exit))
+        return;
+    if (s->host->caps.syscall32)
+        syscall32(io, exit);
+    else {
         exit->kind = SANDBOX_SYSENTER;
         exit->sysenter_lost_eax = true;
         io->gpr[5] = io->gpr[4];
@@ -222,12 +262,13 @@ static bool is_fault_signal(uint32_t signo)
            || signo == SIGBUS;
 }
 
-static void decode(const struct stub_frame *f, struct sandbox_regs *io, struct sandbox_exit *exit)
+static void decode(const struct sandbox *s, const struct stub_frame *f, struct sandbox_regs *io,
+                   struct sandbox_exit *exit)
 {
     if (f->signo == SIGSYS && (int32_t)f->si_code == SYS_SECCOMP_CODE)
-        decode_syscall(f, io, exit);
+        decode_syscall(s, f, io, exit);
     else if (is_fault_signal(f->signo) && (int32_t)f->si_code > 0)
-        decode_fault(f, io, exit);
+        decode_fault(s, f, io, exit);
     else if (f->signo == KICK_SIGNAL || f->signo == SIGSYS || is_fault_signal(f->signo))
         exit->kind = SANDBOX_KICK; /* ours, or somebody's outside */
     else
@@ -246,7 +287,7 @@ static void read_report(struct sandbox *s, struct sandbox_regs *io, struct sandb
     if (s->report->rsp != s->frame_rsp || io->cs != (code32 ? SANDBOX_CS32 : SANDBOX_CS64))
         exit->kind = SANDBOX_ESCAPE;
     else
-        decode(&f, io, exit);
+        decode(s, &f, io, exit);
 }
 
 static void count_exit(struct sandbox *s, enum sandbox_exit_kind kind)
@@ -255,7 +296,7 @@ static void count_exit(struct sandbox *s, enum sandbox_exit_kind kind)
     s->stats.kicks += kind == SANDBOX_KICK;
     s->stats.stuck += kind == SANDBOX_STUCK;
     s->stats.syscalls += kind == SANDBOX_INT80 || kind == SANDBOX_SYSENTER
-                         || kind == SANDBOX_SYSCALL;
+                         || kind == SANDBOX_SYSCALL32 || kind == SANDBOX_SYSCALL;
 }
 
 /* --- Running ------------------------------------------------------------------------ */

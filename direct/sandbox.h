@@ -47,6 +47,7 @@ struct sandbox_caps {
     bool ldt;           /* modify_ldt works */
     bool cpuid_fault;   /* CPUID can be made to come back as #GP; else the guest sees the host's */
     bool tsc_fault;     /* and RDTSC: sandbox_fault_tsc */
+    bool syscall32;     /* `syscall` in 32-bit code is a host system call (AMD), SYSENTER is #UD */
     uint64_t min_gva;   /* lower addresses cannot be mapped (vm.mmap_min_addr) */
     uint64_t max_gva;   /* addresses from here on cannot be mapped: where SYSENTER lands */
     uint32_t max_areas; /* areas one sandbox may have (vm.max_map_count less the stub's own) */
@@ -152,9 +153,10 @@ struct sandbox_regs {
 
 enum sandbox_exit_kind {
     SANDBOX_FAULT,    /* vector, error, cr2; rip as the CPU would push it */
-    SANDBOX_INT80,    /* int 0x80; rip behind it. On AMD also `syscall` in 32-bit code, which is the
-                         guest's #UD 2 bytes before rip (ecx is lost): look at these bytes */
+    SANDBOX_INT80,    /* int 0x80; rip behind it */
     SANDBOX_SYSENTER, /* rip and rsp are lost, as the CPU loses them; rbp and all else are true */
+    SANDBOX_SYSCALL32, /* `syscall` in 32-bit code (caps.syscall32): rip and ecx are lost, and are
+                         0; eax too where the word at ESP could not be read */
     SANDBOX_SYSCALL,  /* `syscall` in 64-bit code that was meant to run; rip behind it */
     SANDBOX_KICK,     /* sandbox_kick, or no reason at all: go on as you like */
     SANDBOX_ESCAPE,   /* left the segments it was given for 64-bit code: the program is hostile or
@@ -164,6 +166,7 @@ enum sandbox_exit_kind {
     SANDBOX_LOST,     /* the process is gone: destroy it. The registers of that run are unknown:
                          those given to sandbox_run are still in the caller's hands */
 };
+#define SANDBOX_EXIT_KINDS (SANDBOX_LOST + 1)
 
 struct sandbox_exit {
     enum sandbox_exit_kind kind;
@@ -173,6 +176,7 @@ struct sandbox_exit {
     uint64_t cr2;    /* #PF */
     uint32_t number; /* of a system call, as the host saw it: informative */
     bool sysenter_lost_eax; /* SYSENTER with an unmapped word at EBP: eax is lost too */
+    bool int1;       /* #DB: by INT1, not a single step */
 };
 
 /*

@@ -297,6 +297,41 @@ static int try_mapping(struct sandbox *s)
     return error ? error : sandbox_flush(s);
 }
 
+/* These bytes from the page that try_mapping() has mapped, with a stack there; guest RAM is as it
+ * was afterwards. */
+static int try_code(struct sandbox *s, const uint8_t code[2], struct sandbox_regs *regs,
+                    struct sandbox_exit *exit)
+{
+    const uint64_t at = s->host->caps.min_gva;
+    uint8_t kept[2] = { 0, 0 };
+    int error;
+
+    *regs = (struct sandbox_regs){ .rip = at, .ss = SANDBOX_DS, .ds = SANDBOX_DS };
+    regs->gpr[4] = regs->gpr[5] = at + 0x800;
+    if (pread(s->host->ram_fd, kept, sizeof(kept), 0) != sizeof(kept)
+        || pwrite(s->host->ram_fd, code, sizeof(kept), 0) != sizeof(kept))
+        return -EIO;
+    error = sandbox_run(s, regs, 2000000000, exit);
+    if (pwrite(s->host->ram_fd, kept, sizeof(kept), 0) != sizeof(kept))
+        return -EIO;
+    return error;
+}
+
+/* What differs by the CPU's vendor and by what a hypervisor does to it. */
+static int ask_cpu(struct sandbox *s)
+{
+    static const uint8_t int1[2] = { 0xf1, 0xf4 }, syscall32[2] = { 0x0f, 0x05 };
+    struct sandbox_regs regs;
+    struct sandbox_exit exit;
+    int error = try_code(s, int1, &regs, &exit);
+
+    s->host->int1_stays = !error && exit.int1 && regs.rip == s->host->caps.min_gva;
+    if (!error)
+        error = try_code(s, syscall32, &regs, &exit);
+    s->host->caps.syscall32 = !error && exit.kind != SANDBOX_FAULT;
+    return error;
+}
+
 /* A sandbox that works: an empty address space faults at the first instruction. */
 static bool try_out(struct sandbox_host *host, const char **why)
 {
@@ -318,6 +353,8 @@ static bool try_out(struct sandbox_host *host, const char **why)
         *why = "32-bit code does not run in the sandboxed process (no IA32 emulation?)";
         error = sandbox_run(s, &regs, 2000000000, &exit);
     }
+    if (!error)
+        error = ask_cpu(s);
     sandbox_destroy(s);
     return !error && exit.kind == SANDBOX_FAULT && exit.vector == 14 && exit.cr2 == 0x12345678;
 }

@@ -17,6 +17,7 @@ struct sandbox_host {
     int ram_fd;
     uint64_t ram_size;
     unsigned stub_flags; /* STUB_ */
+    bool int1_stays; /* INT1's #DB has INT1's own address: hypervisors on AMD's CPUs */
     int helper, helper_pidfd, helper_socket; /* helper.c; pid 0: none */
 };
 

@@ -149,7 +149,7 @@ static void cpuid_for_users(void)
 static void calls_for_users(void)
 {
     static const uint8_t sysenter[] = { 0x0f, 0x34, 0xcd, 0x30 };
-    static const uint8_t syscall[] = { 0x0f, 0x05, 0xcd, 0x30 };
+    static const uint8_t syscall[] = { 0x90, 0x90, 0x0f, 0x05, 0xcd, 0x30 };
     static const uint8_t vmcall[] = { 0x0f, 0x01, 0xc1, 0xcd, 0x30 };
     bool direct = boot_option("direct", NULL);
 
@@ -162,14 +162,44 @@ static void calls_for_users(void)
             check_that(f.vector == VEC_GP && (direct || f.eip == (uint32_t)sysenter),
                        "sysenter: trap %u at %x", f.vector, f.eip);
         f = start(syscall, 3);
+        f.ecx = 0x1234;
         trap_run(&f);
-        check_that(f.vector == VEC_UD && f.eip == (uint32_t)syscall, "syscall: trap %u at +%x",
-                   f.vector, f.eip - (uint32_t)syscall);
+        check_that(f.vector == VEC_UD, "syscall: trap %u", f.vector);
+        check_that((direct && !run) || (f.eip == (uint32_t)syscall + 2 && f.ecx == 0x1234),
+                   "syscall: trap at +%x, ecx %x", f.eip - (uint32_t)syscall, f.ecx);
         f = start(vmcall, 3);
         trap_run(&f);
         check_that(f.vector == VEC_UD || (direct && f.vector == TRAP_END), "vmcall: trap %u",
                    f.vector);
     }
+    check_end();
+}
+
+/* SYSCALL where it is switched on: AMD APM volume 3, SYSCALL (legacy mode). */
+static void syscall_for_users(void)
+{
+    enum { HAS_SYSCALL = 1 << 11 };
+    static const uint8_t call[] = { 0x90, 0x90, 0x0f, 0x05, 0xcd, 0x31 };
+    static const uint8_t entry[] = { 0xcd, 0x30 };
+
+    if (cpuid(0x80000000).eax < 0x80000001 || !(cpuid(0x80000001).edx & HAS_SYSCALL)) {
+        check_skip("syscall-for-users", "this model has no SYSCALL");
+        return;
+    }
+    check_begin("syscall-for-users");
+    wrmsr(MSR_STAR, (uint64_t)KERNEL_CS << 32 | (uint32_t)entry);
+    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
+    for (unsigned run = 0; run < 3; run++) {
+        struct frame f = start(call, 3);
+
+        f.eax = 0x1234;
+        trap_run(&f);
+        check_that(f.vector == TRAP_END && f.eip == (uint32_t)entry + 2 && f.cs == KERNEL_CS,
+                   "trap %u at %x, cs %x", f.vector, f.eip, f.cs);
+        check_that(f.ecx == (uint32_t)call + 4 && f.eax == 0x1234 && !(f.eflags & FL_IF),
+                   "ecx is +%x, eax %x, eflags %x", f.ecx - (uint32_t)call, f.eax, f.eflags);
+    }
+    wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~(uint64_t)EFER_SCE);
     check_end();
 }
 
@@ -683,6 +713,7 @@ unsigned guest_main(void)
     exceptions();
     tables_read();
     cpuid_for_users();
+    syscall_for_users();
     calls_for_users();
     unsaved_state();
     device_not_available();

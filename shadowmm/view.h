@@ -153,7 +153,7 @@ struct shadowmm {
     uint64_t fill;           /* counts page faults, so to speak: one fills a run at most */
     struct table_chunk *chunks;
     struct share share;
-    bool careful;            /* direct windows have no page that may execute SYSENTER */
+    bool careful;            /* direct windows have no page that may execute SYSENTER (SYSCALL) */
     bool sharing;            /* a fill of what is shared: sync_filled() marks its tables */
     struct window pool[POOL_SIZE]; /* windows, then those with a sandbox */
     unsigned area_limit;

@@ -30,6 +30,7 @@
     (EFLAGS_ARITH | EFLAGS_TF | EFLAGS_DF | EFLAGS_NT | EFLAGS_AC | EFLAGS_ID)
 
 #define HOST_PF_KEY 0x20u /* of a page fault's error code */
+#define SYSENTER_SECOND 0x34 /* behind 0F */
 
 /* A runner that has not come back by then is asked to; without an answer it is killed. */
 #define RUN_NS 100000000ull
@@ -186,11 +187,6 @@ static void stepped(struct translator *t)
 {
     struct vcpu *vcpu = t->vcpu;
 
-    if (!(vcpu->eflags & EFLAGS_TF)) { /* INT1 (F1) */
-        vcpu->rip = (uint32_t)(vcpu->rip - 1);
-        interpret(t);
-        return;
-    }
     debug_pend(vcpu, DR6_BS);
     debug_raise_pending(vcpu);
     fault_deliver(vcpu);
@@ -235,14 +231,34 @@ static void page_fault(struct translator *t, const struct sandbox_exit *exit)
     }
 }
 
+static bool code_is(struct vcpu *vcpu, uint32_t gla, uint8_t second)
+{
+    uint8_t code[2];
+
+    return mem_debug_read(vcpu, gla, code, sizeof(code)) && code[0] == 0x0f && code[1] == second;
+}
+
+/* On AMD's CPUs #UD is how SYSENTER comes back, a call as others and none of the policy's traps. */
+static void trapped(struct translator *t, const struct sandbox_exit *exit)
+{
+    if (exit->vector != VEC_UD || !code_is(t->vcpu, (uint32_t)t->vcpu->rip, SYSENTER_SECOND))
+        shadowmm_direct_trapped(t->sm);
+}
+
 static void fault(struct translator *t, const struct sandbox_exit *exit)
 {
     switch (exit->vector) {
     case VEC_PF: page_fault(t, exit); return;
-    case VEC_DB: stepped(t); return;
+    case VEC_DB:
+        if (!exit->int1) {
+            stepped(t);
+            return;
+        }
+        t->vcpu->rip = (uint32_t)(t->vcpu->rip - 1);
+        break;
     case VEC_BP: before_trap(t->vcpu, 0xcc); break;
     case VEC_OF: before_trap(t->vcpu, 0xce); break;
-    default: shadowmm_direct_trapped(t->sm); break;
+    default: trapped(t, exit); break;
     }
     interpret(t);
 }
@@ -262,6 +278,17 @@ static void sysenter(struct vcpu *vcpu, bool lost_eax)
     if (interp_execute(vcpu, &in) == STEP_FAULT)
         fault_deliver(vcpu);
     vcpu->sysenter_ways = ways;
+}
+
+/* SYSCALL of a program that has hidden it, or the first one of a guest in which it is #UD: that it
+ * is, with the address where the program was last entered. From now on it is found before it is
+ * executed (shadowmm/sysenter.c). */
+static void syscall_lost(struct vcpu *vcpu, const struct sandbox_regs *in)
+{
+    vcpu->syscall_lost = true;
+    vcpu->rip = (uint32_t)in->rip;
+    fault_ud(vcpu);
+    fault_deliver(vcpu);
 }
 
 /* The program has left what it was given, or killed its process: it dies of #GP. */
@@ -286,7 +313,8 @@ static void lost(struct translator *t)
         violated(t);
 }
 
-static void act(struct translator *t, const struct sandbox_exit *exit)
+static void act(struct translator *t, const struct sandbox_exit *exit,
+                const struct sandbox_regs *in)
 {
     struct vcpu *vcpu = t->vcpu;
 
@@ -298,6 +326,7 @@ static void act(struct translator *t, const struct sandbox_exit *exit)
         interpret(t);
         return;
     case SANDBOX_SYSENTER: sysenter(vcpu, exit->sysenter_lost_eax); return;
+    case SANDBOX_SYSCALL32: syscall_lost(vcpu, in); return;
     case SANDBOX_KICK: return;
     case SANDBOX_ESCAPE:
     case SANDBOX_STUCK: violated(t); return;
@@ -326,26 +355,28 @@ static void put_fpu(struct vcpu *vcpu, struct sandbox *sandbox)
     sandbox_set_xstate(sandbox, vcpu->fpu, sizeof(vcpu->fpu));
 }
 
-/* The bytes of the image that are not the FPU's stay ours (cpu/fpu.h, F3). */
+/* The bytes of the image that are not the FPU's stay ours (cpu/fpu.h, F3), and MXCSR has the bits
+ * that the guest's has. */
 static void take_fpu(struct vcpu *vcpu, const struct sandbox *sandbox)
 {
     uint64_t fip = fpu_field(vcpu, FPU_FIP), fdp = fpu_field(vcpu, FPU_FDP);
-    uint32_t selectors;
+    uint32_t selectors, mxcsr, mask = fpu_mxcsr_mask(vcpu);
 
     __builtin_memcpy(&selectors, vcpu->fpu + FPU_FCS, 4);
     sandbox_get_xstate(sandbox, vcpu->fpu, sizeof(vcpu->fpu));
     __builtin_memcpy(vcpu->fpu + FPU_FCS, &selectors, 4);
+    __builtin_memcpy(&mxcsr, vcpu->fpu + FPU_MXCSR, 4);
+    mxcsr &= mask;
+    __builtin_memcpy(vcpu->fpu + FPU_MXCSR, &mxcsr, 4);
+    __builtin_memcpy(vcpu->fpu + FPU_MXCSR_MASK, &mask, 4);
     fpu_taken(vcpu, fip, fdp);
 }
 
 /* Has a kick come just before the SYSENTER of Linux's vDSO? */
 static bool at_sysenter(struct vcpu *vcpu)
 {
-    uint8_t code[4] = { 0 };
-
-    if (!mem_debug_read(vcpu, (uint32_t)vcpu->rip, code, sizeof(code)))
-        return false;
-    return (code[0] == 0x0f && code[1] == 0x34) || (code[2] == 0x0f && code[3] == 0x34);
+    return code_is(vcpu, (uint32_t)vcpu->rip, SYSENTER_SECOND) ||
+           code_is(vcpu, (uint32_t)(vcpu->rip + 2), SYSENTER_SECOND);
 }
 
 /* SYSENTER loses EAX while the stack is not mapped (sandbox.h, sysenter_lost_eax): false when it is
@@ -368,9 +399,10 @@ static void tell_exit(struct vcpu *vcpu, const struct sandbox_exit *exit)
 {
     static const char *const why[] = {
         [SANDBOX_FAULT] = "fault",       [SANDBOX_INT80] = "int80",
-        [SANDBOX_SYSENTER] = "sysenter", [SANDBOX_SYSCALL] = "syscall",
-        [SANDBOX_KICK] = "kick",         [SANDBOX_ESCAPE] = "escape",
-        [SANDBOX_STUCK] = "stuck",       [SANDBOX_LOST] = "lost",
+        [SANDBOX_SYSENTER] = "sysenter", [SANDBOX_SYSCALL32] = "syscall",
+        [SANDBOX_SYSCALL] = "syscall",   [SANDBOX_KICK] = "kick",
+        [SANDBOX_ESCAPE] = "escape",     [SANDBOX_STUCK] = "stuck",
+        [SANDBOX_LOST] = "lost",
     };
 
     event_tell(vcpu, EVENT_direct_leave, event_word(why[exit->kind]), exit->vector, exit->cr2);
@@ -428,7 +460,7 @@ void direct_run(struct translator *t)
     if (ran && exit.kind == SANDBOX_KICK && regs.rip == in.rip)
         interpret(t); /* a far call without a stack keeps the host's kernel busy */
     else if (!other || !is_fault(&exit))
-        act(t, &exit);
+        act(t, &exit, &in);
 }
 
 void direct_kick(struct translator *t)

@@ -49,6 +49,7 @@
 #include "cpu/mem.h"
 #include "cpu/stops.h"
 #include "cpu/vcpu.h"
+#include "direct/sandbox.h"
 #include "shadowmm/shadowmm.h"
 
 /* The mode a unit is translated for. */
@@ -274,7 +275,7 @@ struct translator_stats {
         modes;
     uint64_t host_faults, window_faults, sites_adapted, polls, interpreted, smc_writes, smc_drops,
         evictions, kicks;
-    uint64_t direct_runs, direct_exits[8], direct_violations, directs_refused;
+    uint64_t direct_runs, direct_exits[SANDBOX_EXIT_KINDS], direct_violations, directs_refused;
 };
 
 #define CODE_LIMIT_BITS 8

@@ -107,6 +107,10 @@ static void act(struct trap *t, struct space *space, const struct sandbox_exit *
         emulate(t);
         return;
     case SANDBOX_SYSENTER: sysenter(t->vcpu); return;
+    case SANDBOX_SYSCALL32:
+        vm_stop(t->vcpu->stop, VM_UNSUPPORTED, 0,
+                "engine trap: SYSCALL in 32-bit code, which loses its address on this CPU");
+        return;
     case SANDBOX_KICK: t->kicks++; return;
     case SANDBOX_ESCAPE:
         vm_stop(t->vcpu->stop, VM_UNSUPPORTED, 0,

@@ -55,7 +55,9 @@ enum { VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, 
 
 enum { MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP };
 #define MSR_EFER 0xc0000080u
+#define EFER_SCE 1u
 #define EFER_NXE 0x800u
+#define MSR_STAR 0xc0000081u
 
 static inline void outb(uint16_t port, uint8_t value)
 {
