@@ -3,17 +3,19 @@
 
 #include <string.h>
 
+#include "cpu/fpu.h"
 #include "cpu/mem.h"
 
 /* The selectors of a sandbox, for code and for whole segments with any base. */
 enum { SANDBOX_CODE = 0x23, SANDBOX_DATA = 0x2b, SANDBOX_CODE64 = 0x33 };
 
 #define FXSAVE_SIZE 512
+#define SW_ES 0x80
 
 enum row {
     READ_BACK, LOADED, TO_64, CPUID, TSC, TABLES_READ, DESCRIPTORS, SYSENTER_LOST,
     NOT_OFFERED, XSTATE, PARTS,
-    MASKED, OVERWRITTEN, NONE,
+    MASKED, OVERWRITTEN, DECIMAL, LOOPS, SUPPRESSED, NONE,
 };
 
 /* Each row's first column. */
@@ -31,8 +33,12 @@ static const char *const names[NONE] = {
     [PARTS] = "ENTER, PUSHA, POPA, far CALL, 80-bit stores that fault midway",
     [MASKED] = "A and D of pages that a masked store could have written",
     [OVERWRITTEN] = "a repeated string instruction that overwrites itself",
+    [DECIMAL] = "undefined flags of AAA, AAS, DAA, DAS",
+    [SUPPRESSED] = "A and D of pages that an x87 store could have written",
+    [LOOPS] = "LOOPE, LOOPNE with F2 or F3",
 };
 
+static bool amd;
 static unsigned long met[NONE];
 static uint32_t last_eip;
 static struct insn last; /* the instruction that documented_next() has seen */
@@ -60,10 +66,18 @@ static enum row row_of(const struct insn *in)
     case M_SGDT: case M_SIDT: case M_SLDT: case M_STR: case M_SMSW: return TABLES_READ;
     case M_LAR: case M_LSL: case M_VERR: case M_VERW: return DESCRIPTORS;
     case M_XSAVE: case M_XSAVEOPT: case M_XSAVEC: case M_XRSTOR: case M_XGETBV: return XSTATE;
+    case M_AAA: case M_AAS: case M_DAA: case M_DAS: return amd ? DECIMAL : NONE;
+    case M_LOOPE: case M_LOOPNE:
+        return amd && in->prefixes & (PREFIX_REP | PREFIX_REPNE) ? LOOPS : NONE;
     default:
         return in->info->attr & A_UNDEFINED && in->id != M_UD ? NOT_OFFERED
                : is_masked_store(in) ? MASKED : NONE;
     }
+}
+
+void documented_amd(bool is_amd)
+{
+    amd = is_amd;
 }
 
 bool documented_avoid(const struct insn *in)
@@ -226,13 +240,28 @@ bool documented_overwritten(struct vcpu *vcpu)
     return changed;
 }
 
-bool documented_cr2(uint64_t interp, uint64_t cpu)
+bool documented_suppressed(const struct vcpu *vcpu)
+{
+    bool failed = amd && vcpu->fpu[FPU_SW] & SW_ES;
+
+    switch (last.id) {
+    case M_FST: case M_FSTP: case M_FIST: case M_FISTP: case M_FISTTP: case M_FBSTP: break;
+    default: failed = false;
+    }
+    met[SUPPRESSED] += failed;
+    return failed;
+}
+
+bool documented_cr2(const struct vcpu *vcpu, uint64_t interp, uint64_t cpu)
 {
     uint64_t apart = interp < cpu ? cpu - interp : interp - cpu;
 
     switch (last.id) {
     case M_FNSAVE: case M_FRSTOR: case M_FNSTENV: case M_FLDENV: case M_FXSAVE: case M_FXRSTOR:
         return apart < FXSAVE_SIZE;
+    case M_CMPS: /* which is read first */
+        return (uint32_t)(interp - vcpu->gpr[RDI]) < 4 &&
+               (uint32_t)(cpu - vcpu->seg[last.seg].base - vcpu->gpr[RSI]) < 4;
     default:
         return false;
     }

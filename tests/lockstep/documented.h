@@ -10,6 +10,9 @@
 #include "cpu/decode.h"
 #include "cpu/vcpu.h"
 
+/* The host's CPU is one of AMD's: some rows are its alone. To be said first. */
+void documented_amd(bool amd);
+
 /* Is it one that streams are better made without? */
 bool documented_avoid(const struct insn *in);
 
@@ -23,8 +26,13 @@ bool documented_faulted(void);
  * see it. Counted too. */
 bool documented_overwritten(struct vcpu *vcpu);
 
-/* Was it one of those whose CR2 may be any address of theirs on any page that is missing? */
-bool documented_cr2(uint64_t interp, uint64_t cpu);
+/* Was it an x87 store that has not stored, for an unmasked exception? The CPU may look for its page
+ * first. Counted too. */
+bool documented_suppressed(const struct vcpu *vcpu);
+
+/* Was it one of those whose CR2 may be any address of theirs on any page that is missing? vcpu is
+ * as it was left. */
+bool documented_cr2(const struct vcpu *vcpu, uint64_t interp, uint64_t cpu);
 
 /* Prints the rows that were met, and how often. */
 void documented_print(void);
