@@ -154,6 +154,13 @@ static void fill(struct vga *vga)
 
 /* --- To and fro --------------------------------------------------------- */
 
+/* No store to what has just been opened is heard of until a refresh has asked for that. */
+static void reopen(struct vga *vga, uint32_t base, uint32_t size)
+{
+    vga->config.open(vga->config.board, base, size);
+    vga_changed(vga);
+}
+
 static void enter(void *arg)
 {
     struct vga *vga = arg;
@@ -165,7 +172,7 @@ static void enter(void *arg)
     p->on = true;
     p->since_ns = clock_now_ns(vga->config.clock);
     vga->counters.plain++;
-    vga->config.open(vga->config.board, p->linear.base, p->linear.size);
+    reopen(vga, p->linear.base, p->linear.size);
 }
 
 static void wait_again(struct vga *vga)
@@ -182,7 +189,7 @@ void vga_plain_leave(struct vga *vga)
     if (!p->on)
         return;
     p->on = false;
-    vga->config.open(vga->config.board, 0, 0);
+    reopen(vga, 0, 0);
     fold(vga, 0, p->linear.size);
     if (clock_now_ns(vga->config.clock) - p->since_ns >= LONG_STAY_NS)
         p->patience = PATIENCE;

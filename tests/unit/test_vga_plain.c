@@ -21,26 +21,18 @@ static uint64_t plain_times(void)
 
 static void set(uint16_t port, uint8_t index, uint8_t value)
 {
-    pair_out(&p, port, 1, index);
-    pair_out(&p, port + 1, 1, value);
+    pair_set(&p, port, index, value);
 }
 
 static void set_both(const struct vga_mode *mode)
 {
-    set_mode(&p.plain, mode);
-    set_mode(&p.chip, mode);
+    pair_set_mode(&p, mode);
     open_at = mode->gr[6] & 8 ? 0x18000 : 0;
 }
 
-/* As a video BIOS has it while it loads a font into plane 2. */
 static void set_font(void)
 {
-    set_both(&mode_text);
-    set(0x3c4, 2, 4);
-    set(0x3c4, 4, 7);
-    set(0x3ce, 4, 2);
-    set(0x3ce, 5, 0);
-    set(0x3ce, 6, 4);
+    pair_set_font(&p);
     open_at = 0;
 }
 
@@ -210,6 +202,36 @@ static void test_leaving(void)
     CHECK_EQ(p.size, 0);
 }
 
+/* Becomes plain without having shown anything new. */
+static void read_many(unsigned count)
+{
+    for (unsigned n = 0; n < count && !p.size; n++) {
+        pair_read(&p, PAIR_WINDOW + open_at + n, 1);
+        pair_check(&p, 0);
+    }
+    CHECK_EQ(p.size > 0, true);
+}
+
+/* What is stored is shown, though no store is a fault before the first refresh has asked for that,
+ * neither in the window that has become plain, nor in the frame buffer when it is that no more. */
+static void test_shown(void)
+{
+    set_both(&mode_256);
+    pair_check(&p, 2000000);
+    write_many(20000);
+    pair_read(&p, PAIR_FRAME_BUFFER, 1);
+    CHECK_EQ(p.size, 0);
+    pair_show(&p);
+    read_many(20000);
+    pair_write(&p, PAIR_WINDOW + open_at + 321, 1, 0x35);
+    pair_show(&p);
+    pair_show(&p);
+    CHECK_EQ(clock_next_due_ns(&p.plain.clock), CLOCK_NEVER);
+    pair_read(&p, PAIR_FRAME_BUFFER, 1);
+    CHECK_EQ(clock_next_due_ns(&p.plain.clock) != CLOCK_NEVER, true);
+    pair_look(&p);
+}
+
 int main(void)
 {
     pair_open(&p);
@@ -218,6 +240,7 @@ int main(void)
     test_states();
     test_flips();
     test_random();
+    test_shown();
     test_leaving();
     pair_close(&p);
     return CHECK_DONE();

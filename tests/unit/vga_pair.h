@@ -173,6 +173,31 @@ static inline void pair_out(struct vga_pair *p, uint16_t port, unsigned size, ui
     bus_write(p->chip.ports, port, size, value);
 }
 
+/* --- Modes ---------------------------------------------------------------- */
+
+static inline void pair_set(struct vga_pair *p, uint16_t port, uint8_t index, uint8_t value)
+{
+    pair_out(p, port, 1, index);
+    pair_out(p, port + 1, 1, value);
+}
+
+static inline void pair_set_mode(struct vga_pair *p, const struct vga_mode *mode)
+{
+    set_mode(&p->plain, mode);
+    set_mode(&p->chip, mode);
+}
+
+/* As a video BIOS has it while it loads a font into plane 2. */
+static inline void pair_set_font(struct vga_pair *p)
+{
+    pair_set_mode(p, &mode_text);
+    pair_set(p, 0x3c4, 2, 4);
+    pair_set(p, 0x3c4, 4, 7);
+    pair_set(p, 0x3ce, 4, 2);
+    pair_set(p, 0x3ce, 5, 0);
+    pair_set(p, 0x3ce, 6, 4);
+}
+
 /* --- Comparing ------------------------------------------------------------ */
 
 /* Also lets the window become plain, if it is time. */
@@ -205,14 +230,20 @@ static inline void pair_shoot(struct vga_pair *p)
     CHECK_EQ(pair_same(&p->plain.picture, &p->chip.picture), true);
 }
 
-/* What a screenshot shows, before windows are brought up to date and after it, and these. */
-static inline void pair_look(struct vga_pair *p)
+/* What windows show when the next refresh has been. */
+static inline void pair_show(struct vga_pair *p)
 {
-    pair_shoot(p);
     pair_check(p, 40000000);
     display_paint(p->plain.display, &p->shown[0], 0);
     display_paint(p->chip.display, &p->shown[1], 0);
     CHECK_EQ(pair_same(&p->shown[0], &p->shown[1]), true);
+}
+
+/* What a screenshot shows, before windows are brought up to date and after it, and these. */
+static inline void pair_look(struct vga_pair *p)
+{
+    pair_shoot(p);
+    pair_show(p);
     pair_shoot(p);
     CHECK_EQ(pair_same(&p->plain.picture, &p->shown[0]), true);
 }
