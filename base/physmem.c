@@ -61,15 +61,26 @@ void physmem_destroy(struct physmem *pm)
 
 /* --- What is where --------------------------------------------------------- */
 
-void physmem_set_kind(struct physmem *pm, uint64_t gpa, uint64_t size, enum physmem_kind kind)
+static void note_kind(struct physmem *pm, uint64_t gpa, uint64_t size, enum physmem_kind kind)
 {
     BUG_ON((gpa | size) & PAGE_MASK || gpa > PHYSMEM_LIMIT || size > PHYSMEM_LIMIT - gpa);
     BUG_ON(gpa < pm->size && gpa + size > LOW_END);
     BUG_ON(kind == PHYSMEM_ROM_RAM &&
            (gpa < PHYSMEM_BEHIND || gpa + size > PHYSMEM_BEHIND + PHYSMEM_BEHIND_SIZE));
     memset(pm->kind + (gpa >> PAGE_SHIFT), kind, size >> PAGE_SHIFT);
-    if (pm->on_layout)
+}
+
+void physmem_set_kinds(struct physmem *pm, const struct physmem_change *change, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        note_kind(pm, change[i].gpa, change[i].size, change[i].kind);
+    if (count && pm->on_layout)
         pm->on_layout(pm->layout_arg);
+}
+
+void physmem_set_kind(struct physmem *pm, uint64_t gpa, uint64_t size, enum physmem_kind kind)
+{
+    physmem_set_kinds(pm, &(struct physmem_change){ gpa, size, kind }, 1);
 }
 
 /* Most of what is asked about is RAM from 1 MiB on, which is. */

@@ -14,7 +14,7 @@
  *      and it hears of every later watch (the TLBs do).
  *  P2. A frame's watch bits only rise through physmem_watch(), which tells on_watch before it
  *      returns, so that cached write permissions are taken back first.
- *  P3. Nothing is cached about a frame when its kind has changed: physmem_set_kind() tells
+ *  P3. Nothing is cached about a frame when its kind has changed: physmem_set_kinds() tells
  *      on_layout before it returns. Who changes bytes with the kind calls physmem_written() too.
  *  P4. Nobody but physmem_load() writes a frame that is not PHYSMEM_RAM.
  *  P5. A frame with WATCH_DISPLAY has not been written since physmem_clean().
@@ -87,7 +87,13 @@ void physmem_destroy(struct physmem *pm);
 
 /* Frames [gpa, gpa + size) are of this kind now; both multiples of PAGE_SIZE, below the limit.
  * What is in the memfd there stays. RAM from 1 MiB to size never changes. */
+struct physmem_change {
+    uint64_t gpa, size;
+    enum physmem_kind kind;
+};
 void physmem_set_kind(struct physmem *pm, uint64_t gpa, uint64_t size, enum physmem_kind kind);
+/* Several at once, of which on_layout hears once. */
+void physmem_set_kinds(struct physmem *pm, const struct physmem_change *change, unsigned count);
 
 /* Is there memory to read and execute: RAM or ROM? */
 static inline bool physmem_is_ram(const struct physmem *pm, uint64_t gpa)

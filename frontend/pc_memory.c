@@ -163,26 +163,32 @@ uint8_t *pc_memory_window(struct pc_memory *pm)
     return physmem_ptr(pm->mem, PHYSMEM_WINDOW);
 }
 
-/* Bytes have changed with the kind: P3 of base/physmem.h. */
-static void change(struct pc_memory *pm, uint64_t gpa, uint64_t size, enum physmem_kind kind)
+/* Bytes change with the kinds: P3 of base/physmem.h. */
+static void apply(struct pc_memory *pm, const struct physmem_change *change, unsigned count)
 {
-    not_shown(pm, gpa, size);
-    physmem_set_kind(pm->mem, gpa, size, kind);
-    physmem_written(pm->mem, gpa, size);
+    for (unsigned i = 0; i < count; i++)
+        not_shown(pm, change[i].gpa, change[i].size);
+    physmem_set_kinds(pm->mem, change, count);
+    for (unsigned i = 0; i < count; i++)
+        physmem_written(pm->mem, change[i].gpa, change[i].size);
 }
 
 void pc_memory_open(void *memory, uint32_t base, uint32_t size)
 {
     struct pc_memory *pm = memory;
+    struct physmem_change change[3];
+    unsigned n = 0;
 
     if (pm->open_size)
-        change(pm, pm->open, pm->open_size, PHYSMEM_NONE);
+        change[n++] = (struct physmem_change){ pm->open, pm->open_size, PHYSMEM_NONE };
     pm->open = PHYSMEM_WINDOW + base;
     pm->open_size = size;
     if (size)
-        change(pm, pm->open, size, PHYSMEM_RAM);
+        change[n++] = (struct physmem_change){ pm->open, size, PHYSMEM_RAM };
     if (pm->video != PCI_NOWHERE)
-        change(pm, pm->video, VGA_PLANES_SIZE, size ? PHYSMEM_NONE : PHYSMEM_RAM);
+        change[n++] = (struct physmem_change){ pm->video, VGA_PLANES_SIZE,
+                                               size ? PHYSMEM_NONE : PHYSMEM_RAM };
+    apply(pm, change, n);
 }
 
 uint32_t pc_memory_opened(void *memory)

@@ -132,7 +132,9 @@ static void test_window(void)
     uint8_t *window = pc_memory_window(map);
 
     CHECK_EQ(pc_memory_map_video(map, 0xfd000000) != NULL, 1);
+    layouts = 0;
     pc_memory_open(map, 0x18000, 0x8000);
+    CHECK_EQ(layouts, 1); /* window and frame buffer together */
     CHECK_EQ(physmem_is_writable(&mem, 0xb8000) & physmem_is_writable(&mem, 0xbf000), 1);
     CHECK_EQ(physmem_is_ram(&mem, 0xb7000) | physmem_is_ram(&mem, 0xfd03f000), 0);
     CHECK_EQ(physmem_is_writable(&mem, 0xfd040000), 1);
@@ -147,6 +149,7 @@ static void test_window(void)
     mem.on_write = on_write;
     physmem_watch(&mem, 0xbf, WATCH_CODE);
     pc_memory_open(map, 0, 0x10000);
+    CHECK_EQ(layouts, 2);
     CHECK_EQ(written_at, 0xbf);
     CHECK_EQ(physmem_watched(&mem, 0xb9), 0);
     CHECK_EQ(physmem_is_ram(&mem, 0xa0000) & !physmem_is_ram(&mem, 0xb8000), 1);
