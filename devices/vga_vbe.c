@@ -256,6 +256,7 @@ static void vram_write(void *dev, uint64_t offset, unsigned size, uint64_t value
 
     begin(vga, offset);
     memcpy(vga->vram + offset, &value, size);
+    vga->regs.fonts += offset < VGA_PLANES_SIZE; /* of stores to memory nobody knows */
     vga_mark(vga, (uint32_t)offset, size);
 }
 

@@ -232,6 +232,18 @@ static void test_shown(void)
     pair_look(&p);
 }
 
+/* A character's picture is changed through the frame buffer: windows show it. */
+static void test_font(void)
+{
+    set_both(&mode_text);
+    pair_write(&p, PAIR_WINDOW + open_at, 2, 0x0741);
+    pair_look(&p);
+    pair_write(&p, PAIR_FRAME_BUFFER + 0x41 * 32 * 4, 4, 0x5a0741);
+    display_forget(p.plain.display, &p.plain.picture); /* a fresh one is drawn wholly */
+    display_forget(p.chip.display, &p.chip.picture);
+    pair_look(&p);
+}
+
 int main(void)
 {
     pair_open(&p);
@@ -241,6 +253,7 @@ int main(void)
     test_flips();
     test_random();
     test_shown();
+    test_font();
     test_leaving();
     pair_close(&p);
     return CHECK_DONE();
