@@ -5,8 +5,22 @@
 
 enum { FAMILY_P6 = 6 };
 
+/*
+ * Encodings that Intel's CPUs have and AMD's do not: PREFETCH with a register (APM 3, PREFETCH:
+ * #UD; SDM 2, table A-3: a reserved NOP), and VPEXTRD and VPINSRD with VEX.W set outside 64-bit
+ * mode (APM 4, VPEXTRD, VPINSRD: W is 0; SDM 2, PEXTRD, PINSRD: ignored there).
+ */
+static bool is_intels(const struct insn *in)
+{
+    if (in->id == M_NOP)
+        return in->map == 1 && in->opcode == 0x0d && !in->has_mem;
+    return (in->id == M_VPEXTRD || in->id == M_VPINSRD) && in->prefixes & PREFIX_VEX && in->w;
+}
+
 static bool has(const struct cpu_model *model, const struct insn *in)
 {
+    if (cpuid_is_amd(model) && is_intels(in))
+        return false;
     switch (in->info->feature) {
     case CPUID__:
         /* The P6's: hints and long NOPs. Before, 0F 0D and 0F 18 to 1F are undefined. */

@@ -1,6 +1,7 @@
 /*
- * Which instructions a model has: opcodes.def's column "feature" against the model's CPUID.
- * Reference: SDM volume 2, the column "CPUID Feature Flag" of each instruction's page.
+ * Which instructions a model has: opcodes.def's column "feature" against the model's CPUID, and the
+ * few encodings that one vendor's CPUs have. Reference: SDM volume 2, the column "CPUID Feature
+ * Flag" of each instruction's page; AMD APM volumes 3 and 4.
  */
 #ifndef CPU_FEATURE_H
 #define CPU_FEATURE_H

@@ -1,7 +1,9 @@
-/* CPU models: parsing with its errors, leaves, and that no model promises what is missing. */
+/* CPU models: parsing with its errors, leaves, that no model promises what is missing, and that
+ * what it does not promise is not there. */
 #include <errno.h>
 
 #include "cpu/cpuid.h"
+#include "cpu/feature.h"
 #include "tests/unit/cpu_machine.h"
 
 static void check_error(const char *spec, const char *word)
@@ -116,11 +118,61 @@ static void test_promises(void)
     CHECK_EQ(r[0], 36 | 32 << 8);
 }
 
+/* Does a CPU of this model have the instruction? *amd: by its vendor. */
+static bool has_instruction(const char *spec, const uint8_t code[INSN_MAX], bool *amd)
+{
+    struct cpu_model *model;
+    const char *error;
+    struct insn in;
+
+    CHECK_EQ(cpu_model_parse(spec, &model, &error), 0);
+    CHECK_EQ(decode(&in, code, INSN_MAX, MODE_32) > 0, 1);
+    CHECK_EQ(in.info->attr & A_UNDEFINED, 0);
+    feature_limit(model, &in);
+    *amd = cpuid_is_amd(model);
+    cpu_model_destroy(model);
+    return !(in.info->attr & A_UNDEFINED);
+}
+
+static void test_instructions(void)
+{
+    static const uint8_t movdiri[INSN_MAX] = { 0x0f, 0x38, 0xf9, 0x08 },
+                         movdir64b[INSN_MAX] = { 0x66, 0x0f, 0x38, 0xf8, 0x08 },
+                         gf2p8mulb[INSN_MAX] = { 0x66, 0x0f, 0x38, 0xcf, 0xc1 };
+    uint32_t r[4];
+    bool amd;
+
+    CHECK_EQ(has_instruction("qemu32", movdiri, &amd), 0);
+    CHECK_EQ(has_instruction("qemu32", movdir64b, &amd), 0);
+    CHECK_EQ(has_instruction("qemu32", gf2p8mulb, &amd), 0);
+    read_leaf("host", 7, 0, r);
+    CHECK_EQ(has_instruction("host", movdiri, &amd), r[2] >> 27 & 1);
+    CHECK_EQ(has_instruction("host", movdir64b, &amd), r[2] >> 28 & 1);
+    CHECK_EQ(has_instruction("host", gf2p8mulb, &amd), r[2] >> 8 & 1);
+}
+
+/* The model's vendor decides, not the host's. */
+static void test_vendor(void)
+{
+    static const uint8_t prefetch[INSN_MAX] = { 0x0f, 0x0d, 0x08 },
+                         prefetch_register[INSN_MAX] = { 0x0f, 0x0d, 0xc8 },
+                         nop[INSN_MAX] = { 0x0f, 0x1f, 0xc8 };
+    bool amd;
+
+    CHECK_EQ(has_instruction("qemu32", prefetch_register, &amd), 1);
+    CHECK_EQ(amd, 0);
+    CHECK_EQ(has_instruction("host", prefetch_register, &amd), !amd);
+    CHECK_EQ(has_instruction("host", prefetch, &amd), 1);
+    CHECK_EQ(has_instruction("host", nop, &amd), 1);
+}
+
 int main(void)
 {
     test_errors();
     test_leaves();
     test_srso();
     test_promises();
+    test_instructions();
+    test_vendor();
     return CHECK_DONE();
 }
