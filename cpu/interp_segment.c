@@ -2,6 +2,7 @@
  * Segment registers and descriptors as instructions see them: MOV, PUSH, POP, LDS..., ARPL, LAR,
  * LSL, VERR, VERW, and the software interrupts. Reference: SDM volume 2; volume 3, 5.10.
  */
+#include "cpu/cpuid.h"
 #include "cpu/fault.h"
 #include "cpu/mem.h"
 #include "cpu/rm.h"
@@ -276,20 +277,23 @@ enum step interp_int1(struct vcpu *vcpu, const struct insn *in)
     return STEP_FAULT;
 }
 
-/* CPUs read the upper bound only after the lower one has been kept. */
+/* Intel's CPUs read the upper bound only after the lower one has been kept, AMD's (Zen 4) before
+ * they compare. The manuals do not say. */
 enum step interp_bound(struct vcpu *vcpu, const struct insn *in)
 {
     unsigned size = in->opsize, shift = 64 - 8 * size;
-    uint64_t bound;
+    uint64_t lower, upper;
     int64_t index = (int64_t)(vcpu->gpr[in->reg] << shift) >> shift;
+    bool below;
 
-    if (rm_read_at(vcpu, in, 0, size, &bound))
+    if (rm_read_at(vcpu, in, 0, size, &lower))
         return STEP_FAULT;
-    if (index < (int64_t)(bound << shift) >> shift)
+    below = index < (int64_t)(lower << shift) >> shift;
+    if (below && !cpuid_is_amd(vcpu->model))
         return fault_raise(vcpu, VEC_BR);
-    if (rm_read_at(vcpu, in, size, size, &bound))
+    if (rm_read_at(vcpu, in, size, size, &upper))
         return STEP_FAULT;
-    if (index > (int64_t)(bound << shift) >> shift)
+    if (below || index > (int64_t)(upper << shift) >> shift)
         return fault_raise(vcpu, VEC_BR);
     return STEP_NEXT;
 }

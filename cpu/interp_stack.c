@@ -6,6 +6,7 @@
  * that makes several accesses probes them in the order in which it makes them.
  * Not yet: 64-bit mode.
  */
+#include "cpu/cpuid.h"
 #include "cpu/fault.h"
 #include "cpu/operand.h"
 #include "cpu/segment.h"
@@ -96,6 +97,7 @@ struct frame {
     unsigned level; /* nesting level, 0 to 31 */
     uint64_t mask;
     uint64_t sp, bp; /* before */
+    bool amd;
 };
 
 /* Offset of the value pushed as number i (0: the old frame pointer). */
@@ -104,10 +106,13 @@ static uint64_t frame_slot(const struct frame *f, unsigned i)
     return (f->sp - (i + 1) * f->size) & f->mask;
 }
 
-/* The new frame pointer: a 32-bit one comes from all of ESP even on a 16-bit stack. */
+/* The new frame pointer: a 32-bit one comes from all of ESP even on a 16-bit stack. AMD's CPUs have
+ * it after a push, whose SP goes round there (APM 3, ENTER); Intel's subtract from all of ESP. */
 static uint64_t frame_pointer(const struct frame *f)
 {
-    return (f->sp - f->size) & operand_mask(f->size);
+    uint64_t pushed = (f->sp & ~f->mask) | frame_slot(f, 0);
+
+    return (f->amd ? pushed : f->sp - f->size) & operand_mask(f->size);
 }
 
 /* Offset of outer frame pointer number i (1 to level - 1). */
@@ -151,6 +156,7 @@ enum step interp_enter(struct vcpu *vcpu, const struct insn *in)
         .mask = sp_mask(vcpu),
         .sp = vcpu->gpr[RSP],
         .bp = vcpu->gpr[RBP],
+        .amd = cpuid_is_amd(vcpu->model),
     };
     unsigned values = f.level ? f.level + 1 : 1;
     uint64_t new_sp = (f.sp - values * f.size - in->imm) & f.mask;

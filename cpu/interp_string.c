@@ -3,13 +3,15 @@
  * pages and REP; volume 1, 7.3.9.
  *
  * S1. A repeated instruction is restartable: registers always tell how far it has come, rip stays
- *     until it is finished. After a fault the flags are those before the instruction.
+ *     until it is finished. After a fault the flags are those before the instruction (SDM 2, REP),
+ *     on AMD's CPUs those of the last comparison (Zen 4; APM 3 does not say).
  * S2. Runs that lie in RAM are done by the host's own string instruction, in DF's direction and
  *     up to a page at a time: overlapping copies replicate as the element-wise definition says.
  * S3. Between runs it yields (STEP_JUMPED with rip unchanged) to interrupts, traps and requests.
  *
  * Not yet: 64-bit mode; backward comparisons go element by element.
  */
+#include "cpu/cpuid.h"
 #include "cpu/fault.h"
 #include "cpu/host_ops.h"
 #include "cpu/operand.h"
@@ -160,8 +162,11 @@ static enum step string_execute(struct vcpu *vcpu, const struct insn *in,
         return STEP_NEXT;
     }
     for (count = index_get(vcpu, &s, RCX); count; count -= done) {
-        if (string_some(vcpu, &s, ops, count, &done))
+        if (string_some(vcpu, &s, ops, count, &done)) {
+            if (cpuid_is_amd(vcpu->model))
+                commit_flags(vcpu, &s);
             return STEP_FAULT;
+        }
         index_add(vcpu, &s, RCX, -done);
         if (count == done || condition_ended(&s))
             break;

@@ -2,6 +2,7 @@
 #include "translator/emit.h"
 
 #include "base/log.h"
+#include "cpu/cpuid.h"
 #include "cpu/env.h"
 #include "cpu/host_ops.h"
 #include "cpu/operand.h"
@@ -365,7 +366,8 @@ bool bt_rep_outs(struct vcpu *vcpu, uint32_t argument)
 }
 
 /* --- Comparisons, whose end is not known before. Flags that have not come to it are not the
- * guest's: those of an instruction that faults are what they were. --- */
+ * guest's: those of an instruction that faults are what they were, but on AMD's CPUs
+ * (cpu/interp_string.c, S1). --- */
 
 /* As part_fn, up to where they end; flags: of the last one. */
 typedef uint64_t comparison_fn(struct vcpu *vcpu, const struct run *run, uint64_t count,
@@ -384,8 +386,11 @@ static bool compare(struct vcpu *vcpu, uint32_t argument, comparison_fn *part)
 
     while (count) {
         done = room ? part(vcpu, &run, count < room ? count : room, &flags) : 0;
-        if (!done)
+        if (!done) {
+            if (cpuid_is_amd(vcpu->model))
+                vcpu->bt.light_flags = flags;
             return false;
+        }
         take(vcpu, &run, done);
         room -= done;
         count = ended(&run, flags) ? 0 : count - done;

@@ -465,3 +465,69 @@ bool cases_make(unsigned row, struct rng *rng, struct test_case *c)
     limit_stack_pointer(&c->before);
     return true;
 }
+
+/* --- What the manuals leave open ------------------------------------------------------------ */
+
+/* The offsets from this one on, size of them, go round at 4 GiB in a segment of that size. */
+static bool goes_round(const struct test_case *c, unsigned seg, uint32_t offset, uint32_t size)
+{
+    return world_segments[c->before.seg[seg]].limit == UINT32_MAX &&
+           (uint32_t)(offset + size - 1) < offset;
+}
+
+/* Anything that the instruction may push, pop or, for ENTER, copy. */
+static bool stack_goes_round(const struct test_case *c)
+{
+    uint32_t room = 64 + (c->in.id == M_ENTER ? (uint32_t)c->in.imm + 128 : 0);
+
+    if (!(c->in.info->attr & (A_IMPLICIT_MEM | A_BRANCH)))
+        return false;
+    return goes_round(c, SEG_SS, c->before.gpr[4] - room, 2 * room) ||
+           ((c->in.id == M_ENTER || c->in.id == M_LEAVE) &&
+            goes_round(c, SEG_SS, c->before.gpr[5] - room, 2 * room));
+}
+
+/* Of strings, the element that it has come to. */
+static bool string_goes_round(const struct test_case *c, const struct cpu_state *after)
+{
+    unsigned size = c->in.opcode & 1 ? c->in.opsize : 1;
+
+    return c->in.addrsize == 4 && (goes_round(c, c->in.seg, after->gpr[6], size) ||
+                                   goes_round(c, SEG_ES, after->gpr[7], size));
+}
+
+/*
+ * Such operands may raise #GP or #SS (SDM 3, 5.3: implementation-specific): AMD's CPUs do so. POP
+ * to memory finds its address with ESP incremented already.
+ */
+static bool operand_goes_round(const struct test_case *c, const struct cpu_state *after)
+{
+    uint32_t size = c->in.memsize + (c->in.id == M_POP ? c->in.opsize : 0u);
+
+    if (after->vector != VEC_GP && after->vector != VEC_SS)
+        return false;
+    if (c->in.info->attr & A_STRING)
+        return string_goes_round(c, after);
+    return (c->in.has_mem && goes_round(c, c->in.seg, effective(c), size)) || stack_goes_round(c);
+}
+
+/* F2 and F3 in front of these are reserved (SDM 2, 2.1.1; APM 3, 1.2.6); AMD's CPUs take the
+ * condition from them. */
+static bool repeated_loop(const struct insn *in)
+{
+    return (in->id == M_LOOPE || in->id == M_LOOPNE) &&
+           in->prefixes & (PREFIX_REP | PREFIX_REPNE);
+}
+
+/* Of two operands that fault, which one first: AMD's (Zen 4) read DS:rSI first in REPE CMPSB, and
+ * in it alone, all others ES:rDI. */
+static bool either_operand(const struct insn *in, const struct cpu_state *after)
+{
+    return in->id == M_CMPS && !(in->opcode & 1) && in->prefixes & PREFIX_REP &&
+           (after->vector == VEC_GP || after->vector == VEC_SS || after->vector == VEC_PF);
+}
+
+bool cases_left_open(const struct test_case *c, const struct cpu_state *after)
+{
+    return repeated_loop(&c->in) || operand_goes_round(c, after) || either_operand(&c->in, after);
+}

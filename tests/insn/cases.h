@@ -34,4 +34,10 @@ unsigned cases_rows(void);
 /* A case of row number row. False when the bytes it came to make another instruction: try again. */
 bool cases_make(unsigned row, struct rng *rng, struct test_case *c);
 
+/*
+ * Do the manuals leave open what the instruction does? after: the CPU's answer. Ours does what
+ * Intel's CPUs do.
+ */
+bool cases_left_open(const struct test_case *c, const struct cpu_state *after);
+
 #endif

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cpu/cpuid.h"
 #include "cpu/mem.h"
 #include "cpu/paging.h"
 #include "cpu/segment.h"
@@ -72,10 +73,22 @@ static void make_tables(void)
               (uint32_t)frame_gpa(p->frame) | PTE_P | PTE_U | (p->kind == PAGE_WRITE ? PTE_W : 0));
 }
 
+/* The host's CPU is what the machine is compared with: it has the same instructions, and vendor. */
+static int set_model(void)
+{
+    struct cpu_model *model;
+    const char *error;
+
+    if (cpu_model_parse("host", &model, &error))
+        return -1;
+    machine.vcpu->model = model;
+    return 0;
+}
+
 int guest_create(const struct engine *engine)
 {
     machine_signal_stack();
-    if (machine_create(&machine, engine))
+    if (machine_create(&machine, engine) || set_model())
         return -1;
     make_tables();
     open_gate(VEC_BP);

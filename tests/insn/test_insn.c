@@ -126,6 +126,12 @@ static int differing_frame(int first)
 
 /* --- Comparison ---------------------------------------------------------------------------- */
 
+/* Ours does as Intel's CPUs where the manuals leave something open. */
+static bool on_intel(void)
+{
+    return __builtin_cpu_is("intel");
+}
+
 /* The host cannot compute what decimal instructions leave undefined: interp_decimal.c knows
  * Intel. */
 static uint32_t masked_flags(const struct insn *in)
@@ -133,7 +139,7 @@ static uint32_t masked_flags(const struct insn *in)
     bool decimal = in->id == M_DAA || in->id == M_DAS || in->id == M_AAA || in->id == M_AAS ||
                    in->id == M_AAM || in->id == M_AAD;
 
-    return decimal && !__builtin_cpu_is("intel") ? in->info->flags_undefined : 0;
+    return decimal && !on_intel() ? in->info->flags_undefined : 0;
 }
 
 static void normalize(struct cpu_state *s, const struct insn *in)
@@ -250,7 +256,7 @@ static void run_case(const struct test_case *c)
     }
     changed = changed_before_fault(c, &got);
     native_run(&c->before, &want);
-    if (executes_data(&want)) {
+    if (executes_data(&want) || (!on_intel() && cases_left_open(c, &want))) {
         copy_memory();
         return;
     }
