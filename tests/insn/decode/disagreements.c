@@ -59,7 +59,7 @@ static bool matches(const struct disagreement *row, const struct insn *in, bool 
            row->mods & mod && (prefix & row->prefixes) == prefix;
 }
 
-const struct disagreement *disagreements_find(enum who who, enum verdict verdict,
+const struct disagreement *disagreements_find(unsigned who, enum verdict verdict,
                                               const struct insn *in, bool too_long)
 {
     for (unsigned i = 0; i < disagreement_count; i++)

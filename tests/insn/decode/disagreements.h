@@ -7,7 +7,7 @@
 
 struct insn;
 
-enum who { ZYDIS = 1, CAPSTONE = 2, CPU = 4 };
+enum who { ZYDIS = 1, CAPSTONE = 2, CPU = 4, AMD = 8 };
 
 /* What they do with what we say. */
 enum verdict {
@@ -20,6 +20,7 @@ enum verdict {
 /* What the CPU says about it. */
 enum cpu_answer {
     WE,     /* as our decoder */
+    INTEL,  /* Intel's CPUs as our decoder */
     HAS,    /* the CPU may have it, guests are not offered it */
     EITHER, /* CPUs differ */
 };
@@ -34,8 +35,8 @@ struct disagreement {
 extern const struct disagreement disagreements[];
 extern const unsigned disagreement_count;
 
-/* The row that explains it, or NULL. */
-const struct disagreement *disagreements_find(enum who who, enum verdict verdict,
+/* The row that explains it for one of who, or NULL. */
+const struct disagreement *disagreements_find(unsigned who, enum verdict verdict,
                                               const struct insn *in, bool too_long);
 
 #endif

@@ -33,6 +33,12 @@ void oracle_destroy(struct oracle *oracle);
 /* 16-bit code segments can be had (modify_ldt). */
 bool oracle_has_code16(const struct oracle *oracle);
 
+/*
+ * Is the answer's length the decoder's? Strings that are undefined for the decoder end where
+ * Intel's length decoder ends them; others' stop earlier, or have a longer instruction there.
+ */
+bool oracle_same_length(const struct oracle_case *answer, int length, bool undefined);
+
 /* Where to put cases: max_cases of them, shared with the child. */
 struct oracle_case *oracle_cases(struct oracle *oracle);
 

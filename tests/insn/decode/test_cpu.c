@@ -7,7 +7,6 @@
  *
  * Differences must have a CPU row in disagreements.def.
  */
-#include <cpuid.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,17 +21,8 @@ struct run {
     struct oracle *oracle;
     struct oracle_case *cases;
     unsigned pending;
-    bool intel;
     unsigned long asked, silent, explained, wrong;
 };
-
-/* Undefined strings end where Intel's length decoder ends them; others stop earlier. */
-static bool is_intel(void)
-{
-    unsigned eax, ebx, ecx, edx;
-
-    return __get_cpuid(0, &eax, &ebx, &ecx, &edx) && ebx == signature_INTEL_ebx;
-}
 
 static void judge(struct run *run, const struct oracle_case *c)
 {
@@ -40,8 +30,9 @@ static void judge(struct run *run, const struct oracle_case *c)
     bool undefined;
     int length = cases_decode(&in, c->bytes, c->code16, &undefined);
     bool too_long = decode(&in, c->bytes, INSN_MAX, c->code16 ? MODE_16 : MODE_32) < 0;
-    bool same_length = c->length == length || (undefined && c->undefined && !run->intel);
+    bool same_length = oracle_same_length(c, length, undefined);
     enum verdict verdict = undefined ? ACCEPTS : REJECTS;
+    unsigned who = __builtin_cpu_is("amd") ? CPU | AMD : CPU;
 
     run->asked++;
     if (!c->length) {
@@ -51,7 +42,7 @@ static void judge(struct run *run, const struct oracle_case *c)
     if (too_long ? c->length == INSN_MAX && c->trap == VEC_GP
                  : same_length && c->undefined == undefined)
         return;
-    if (!too_long && same_length && disagreements_find(CPU, verdict, &in, false)) {
+    if (!too_long && same_length && disagreements_find(who, verdict, &in, false)) {
         run->explained++;
         return;
     }
@@ -150,7 +141,7 @@ static void run_random(struct run *run, bool code16)
 int main(int argc, char **argv)
 {
     const char *why;
-    struct run run = {.oracle = oracle_create(BATCH, &why), .intel = is_intel()};
+    struct run run = {.oracle = oracle_create(BATCH, &why)};
     bool sweep = argc > 1 && !strcmp(argv[1], "sweep");
 
     if (!run.oracle) {

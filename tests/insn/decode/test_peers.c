@@ -94,9 +94,10 @@ static bool confirmed(const struct disagreement *row, const struct oracle_case *
     bool undefined;
     int length = cases_decode(&in, c->bytes, c->code16, &undefined);
 
-    if (row->cpu == EITHER)
+    if (row->cpu == EITHER || (row->cpu == INTEL && !__builtin_cpu_is("intel")))
         return true;
-    return c->length == length && (row->cpu == HAS || c->undefined == undefined);
+    return oracle_same_length(c, length, undefined) &&
+           (row->cpu == HAS || c->undefined == undefined);
 }
 
 /*
