@@ -25,6 +25,9 @@ struct harness {
     /* Prints the scene and lists the stream. */
     void (*dump)(uint64_t seed);
 
+    /* What a stream that did not come to its end has written is put back: it must not matter to
+     * the next one. Else that meets the more code the wilder it runs. */
+    bool restores;
     const char *counter; /* of the translator's; as much as there are streams, or it has failed */
     /* And no more than this; NULL: without bound. */
     uint64_t (*most)(const struct vcpu *bt);

@@ -360,6 +360,7 @@ int main(int argc, char **argv)
         .load_registers = segments_load_registers,
         .came_through = came_through,
         .dump = segments_dump,
+        .restores = true,
         .counter = "sites_adapted",
     };
 

@@ -525,6 +525,7 @@ int main(int argc, char **argv)
         .load_registers = load_registers,
         .came_through = came_through,
         .dump = dump,
+        .restores = true,
         .counter = "crossings",
         .most = most_crossings,
     };
