@@ -48,6 +48,7 @@ static struct {
     uint8_t handler[HANDLER_COUNT][HANDLER_SIZE];
     bool waiting;          /* an interrupt, for IF */
     bool executes;         /* EXECUTED, on a stack of its own: its page stays code's */
+    bool base_moves;       /* SS's, by its descriptor */
 } scene;
 
 uint8_t stream[ROOM];
@@ -87,14 +88,21 @@ static void put_gate(void)
         put_xor(gate + 4, bits[rnd() % 7]);
 }
 
+/* Of the data segment's low half: its limit, or its base, too. */
+static uint32_t low_bit(bool code)
+{
+    return code || scene.base_moves ? one_bit() : 1u << rnd() % 16;
+}
+
 static void put_descriptor(void)
 {
     static const uint32_t bits[] = { 0x8000, 0x2000, 0x100, 0x200, 0x400, 0x800, 0x400000,
                                      0x10000, 0x800000, 0x1000 };
-    uint32_t d = GDT + (one_in(2) ? 8 : 0x10);
+    bool code = one_in(2);
+    uint32_t d = GDT + (code ? 8 : 0x10);
 
     if (one_in(5))
-        put_xor(d, one_bit());
+        put_xor(d, low_bit(code));
     else
         put_xor(d + 4, bits[rnd() % 10]);
 }
@@ -110,7 +118,9 @@ static void put_tss(void)
         put_xor(TSS + 4, moves[rnd() % 6]);
 }
 
-/* Of a page: present, writable, or another frame. */
+/* Of a page: present, writable, or another frame. INVLPG's page is that of the entry only while
+ * SS's base is 0; with another one both are elsewhere, and what is cached has no one right answer.
+ */
 static void put_page(void)
 {
     static const uint32_t pages[] = { IDT, GDT, TSS, ESP0 - 1, ESP0 + 0x1000, STACK, DATA };
@@ -120,7 +130,7 @@ static void put_page(void)
     uint32_t other = page ^ (page >= IDT && page <= TSS ? TABLES_2 + (page - IDT) : 0x50000);
 
     put_xor(entry, one_in(3) ? other : one_in(2) ? PTE_W : PTE_P);
-    if (!one_in(6))
+    if (!one_in(6) && !scene.base_moves)
         put_invlpg(page);
     else
         PUT(0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8);   /* mov eax, cr3; mov cr3, eax */
@@ -343,6 +353,7 @@ static void make(uint64_t seed, unsigned loops)
     if (scene.executes)
         scene.esp0 = STACKS + PAGE_SIZE * (rnd() % 13);
     scene.waiting = one_in(12);
+    scene.base_moves = one_in(3);
     for (unsigned n = 0; n < HANDLER_COUNT; n++)
         make_handler(n);
     memset(stream, 0xf4, sizeof(stream));
