@@ -103,9 +103,14 @@ static void host_words(uint32_t word[WORD_COUNT], uint32_t max_leaf, uint32_t ma
         host_cpuid(0x80000007, 0, r);
         word[WORD_X7_EDX] = r[EDX];
     }
+    if (max_extended >= 0x80000008) {
+        host_cpuid(0x80000008, 0, r);
+        word[WORD_X8_EBX] = r[EBX];
+    }
     if (max_extended >= 0x80000021) {
         host_cpuid(0x80000021, 0, r);
         word[WORD_X21_EAX] = r[EAX];
+        word[WORD_X21_ECX] = r[ECX];
     }
 }
 
@@ -409,7 +414,9 @@ static void raise_limits(struct cpu_model *m)
         m->max_extended = 0x80000001;
     if (m->word[WORD_X7_EDX] && m->max_extended < 0x80000007)
         m->max_extended = 0x80000007;
-    if (m->word[WORD_X21_EAX] && m->max_extended < 0x80000021)
+    if (m->word[WORD_X8_EBX] && m->max_extended < 0x80000008)
+        m->max_extended = 0x80000008;
+    if ((m->word[WORD_X21_EAX] | m->word[WORD_X21_ECX]) && m->max_extended < 0x80000021)
         m->max_extended = 0x80000021;
 }
 
@@ -599,8 +606,14 @@ void cpuid_read(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32
     case 0x80000003:
     case 0x80000004: memcpy(out, m->brand + 16 * (leaf - 0x80000002), 16); break;
     case 0x80000007: out[EDX] = m->word[WORD_X7_EDX]; break;
-    case 0x80000008: out[EAX] = PHYS_BITS | 32 << 8; break;
-    case 0x80000021: out[EAX] = m->word[WORD_X21_EAX]; break;
+    case 0x80000008:
+        out[EAX] = PHYS_BITS | 32 << 8;
+        out[EBX] = m->word[WORD_X8_EBX];
+        break;
+    case 0x80000021:
+        out[EAX] = m->word[WORD_X21_EAX];
+        out[ECX] = m->word[WORD_X21_ECX];
+        break;
     default: leaf_host(m, leaf, subleaf, out); break;
     }
 }

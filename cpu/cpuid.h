@@ -24,7 +24,9 @@ enum cpuid_word {
     WORD_X1_ECX, /* leaf 0x80000001 */
     WORD_X1_EDX,
     WORD_X7_EDX, /* leaf 0x80000007 */
+    WORD_X8_EBX, /* leaf 0x80000008 */
     WORD_X21_EAX, /* leaf 0x80000021 */
+    WORD_X21_ECX,
     WORD_COUNT,
 };
 

@@ -111,6 +111,23 @@ def check_warnings(console, slow):
                       + "\n  ".join(new))
 
 
+def check_mitigations(console, slow):
+    """What the host's CPU is not affected by, or translated code is not, the guest does nothing
+    about: the two that AMD's CPUs tell of by CPUID."""
+    directory = Path("/sys/devices/system/cpu/vulnerabilities")
+    start = len(console.text)
+    end = console.answer(f"grep . {directory}/[st]*; echo vulnerable-$((3 + 2))", "vulnerable-5",
+                         20 * slow)
+    said = dict(re.findall(r"^\S+/(\w+):(.*?)\r?$", console.text[start:end], re.M))
+    host = directory / "tsa"
+    names = ["spec_rstack_overflow"]
+    names += ["tsa"] if host.exists() and host.read_text() == "Not affected\n" else []
+    wrong = [f"{name}: {said[name]}" for name in names
+             if name in said and said[name] != "Not affected"]
+    if wrong or not said:
+        raise Failure("the guest's kernel cares about what cannot be:\n  " + "\n  ".join(wrong))
+
+
 def check(console, args, guest):
     slow = args.slow
     console.expect("novt-init:", 60 * slow)
@@ -120,6 +137,8 @@ def check(console, args, guest):
     if args.selftest:
         check_selftest(console, guest, set() if args.novt else QEMU_INEXACT, slow)
     check_warnings(console, slow)
+    if args.novt and args.engine != "kvm":
+        check_mitigations(console, slow)
     console.type("poweroff -f\r")
     status = console.status(30 * slow)
     if status:
