@@ -19,6 +19,8 @@ from checks import fetch, skip  # noqa: E402
 
 CANARY = Path("/tmp/novt-escaped")
 GROUPS = 20  # of tries in escape, at least
+# INT1 is a trap (SDM 2, INT n; APM 2, 8.2.2): EIP is behind it. KVM on AMD's CPUs leaves it before.
+INT1 = ("icebp=5/1/c0000/1/0/c0000", "icebp=5/1/c0001/1/0/c0001")
 
 
 def no_direct(novt):
@@ -41,10 +43,11 @@ def lines(text, prefix):
 
 def host_output(guest):
     try:
-        return "".join(subprocess.run([guest / name], stdout=subprocess.PIPE, text=True,
+        text = "".join(subprocess.run([guest / name], stdout=subprocess.PIPE, text=True,
                                       timeout=300).stdout for name in ("usermode", "selftest-cpu"))
     except OSError as error:
         return skip(f"this host runs no 32-bit programs: {error}")
+    return text.replace(*INT1)
 
 
 def left_behind(mark):
