@@ -46,6 +46,7 @@ struct sandbox_caps {
     bool fsgsbase;      /* else FS and GS bases go through the LDT */
     bool ldt;           /* modify_ldt works */
     bool cpuid_fault;   /* CPUID can be made to come back as #GP; else the guest sees the host's */
+    bool shows_cpuid;   /* so it does although SANDBOX_FAULT_CPUID was asked for */
     bool tsc_fault;     /* and RDTSC: sandbox_fault_tsc */
     bool syscall32;     /* `syscall` in 32-bit code is a host system call (AMD), SYSENTER is #UD */
     uint64_t min_gva;   /* lower addresses cannot be mapped (vm.mmap_min_addr) */

@@ -280,6 +280,7 @@ static void look_at_host(struct sandbox_host *host, unsigned flags)
     caps->cpuid_fault = !syscall(__NR_arch_prctl, ARCH_SET_CPUID, 1ul);
     caps->tsc_fault = !prctl(PR_SET_TSC, PR_TSC_ENABLE, 0, 0, 0); /* as it is */
     cpuid = caps->cpuid_fault && flags & SANDBOX_FAULT_CPUID;
+    caps->shows_cpuid = !caps->cpuid_fault && flags & SANDBOX_FAULT_CPUID;
     caps->min_gva = read_number("/proc/sys/vm/mmap_min_addr", 65536);
     caps->min_gva = (caps->min_gva + PAGE - 1) & ~(PAGE - 1);
     caps->max_gva = STUB_LANDING & 0xffffffff;

@@ -219,8 +219,8 @@ enum mem_fill shadowmm_direct_fault(struct shadowmm *sm, uint64_t gla, enum mem_
 /* The guest was told that gla is missing in the sandbox: maps it, if it has done something about
  * it. Sets no A or D bit, raises nothing. */
 void shadowmm_direct_expect(struct shadowmm *sm, uint64_t gla);
-/* User code at gla must not run in the current view's sandbox: it could lose EAX by a SYSENTER
- * (sysenter.c). Asked each time before it runs there. */
+/* User code at gla must not run in the current view's sandbox: it could lose EAX by a SYSENTER,
+ * or find the host's CPUID (sysenter.c). Asked each time before it runs there. */
 bool shadowmm_direct_refuses(struct shadowmm *sm, uint64_t gla);
 /* The current view's sandbox came back with an instruction that only the monitor can execute, and
  * that is no system call: for the policy. */

@@ -153,7 +153,7 @@ struct shadowmm {
     uint64_t fill;           /* counts page faults, so to speak: one fills a run at most */
     struct table_chunk *chunks;
     struct share share;
-    bool careful;            /* direct windows have no page that may execute SYSENTER (SYSCALL) */
+    uint8_t avoid;           /* AVOID_ bits: no page of a direct window may execute these */
     bool sharing;            /* a fill of what is shared: sync_filled() marks its tables */
     struct window pool[POOL_SIZE]; /* windows, then those with a sandbox */
     unsigned area_limit;
@@ -234,6 +234,7 @@ void window_prefill(struct shadowmm *sm, const struct view *view); /* the curren
 void window_destroy(struct shadowmm *sm);
 
 /* --- sysenter.c --- */
+enum { AVOID_CALLS = 1, AVOID_CPUID = 2 }; /* SYSENTER or SYSCALL, whichever the host's CPU takes */
 /* May user code execute the page at gpa (of RAM) directly, which it may write? */
 bool sysenter_allows(const struct shadowmm *sm, uint64_t gpa, bool write);
 /* Before user code runs directly: what has it done since? Empties direct windows where that allows

@@ -197,7 +197,7 @@ static uint64_t continues(struct shadowmm *sm, uint64_t gla, uint64_t gfn, enum 
         !same_rights(rights_of(sm, &walk, slot), rights) || !sync_filled(sm, gla, &walk))
         return 0;
     inside = (gla & (walk.size - 1)) >> PAGE_SHIFT;
-    if (walk.size == PAGE_SIZE || (slot == SLOT_DIRECT && sm->careful) ||
+    if (walk.size == PAGE_SIZE || (slot == SLOT_DIRECT && sm->avoid) ||
         !physmem_is_uniform(sm->vcpu->mem, walk.gpa - (inside << PAGE_SHIFT), walk.size))
         return 1;
     return down ? inside + 1 : (walk.size >> PAGE_SHIFT) - inside;
@@ -458,9 +458,12 @@ void shadowmm_direct_trapped(struct shadowmm *sm)
 
 enum mem_fill shadowmm_direct_fault(struct shadowmm *sm, uint64_t gla, enum mem_access access)
 {
-    enum mem_fill result = fill(sm, SLOT_DIRECT, gla, access);
+    enum mem_fill result;
 
     sm->stats.direct_faults++;
+    if (access == MEM_EXEC && shadowmm_direct_refuses(sm, gla)) /* as it is mapped already */
+        return MEM_SPECIAL;
+    result = fill(sm, SLOT_DIRECT, gla, access);
     return access == MEM_EXEC && result == MEM_FILLED && shadowmm_direct_refuses(sm, gla)
                ? MEM_SPECIAL : result;
 }
@@ -471,7 +474,7 @@ bool shadowmm_direct_refuses(struct shadowmm *sm, uint64_t gla)
     unsigned at;
 
     sysenter_look(sm);
-    if (!sm->careful || !w)
+    if (!sm->avoid || !w)
         return false;
     at = area_find(w, gla >> PAGE_SHIFT);
     return at < w->areas && w->area[at].page <= gla >> PAGE_SHIFT && !w->area[at].rights.exec;

@@ -41,6 +41,7 @@ struct direct {
     bool tsc_fault;   /* RDTSC can be made to come back */
     bool lacked_ldt;  /* user code has run with LDTR null */
     unsigned pause;   /* samples before another sandbox is asked for: the host has refused one */
+    uint64_t refused; /* entries of the kernel when a page was refused; 0: none was */
     uint64_t missing; /* the page fault that the guest was given last, 0: none since it ran */
     struct affinity affinity;
 };
@@ -79,13 +80,25 @@ static bool made_ldt(const struct translator *t)
     return t->direct->lacked_ldt && has_ldt(t->vcpu);
 }
 
+/* On from such a page the program stays translated until the kernel is entered: pages that call
+ * each other would pay for a change of tiers each time. */
+static bool refused(const struct translator *t)
+{
+    const struct vcpu *vcpu = t->vcpu;
+    uint64_t now = vcpu->stats.soft_interrupts + vcpu->stats.interrupts + 1;
+
+    if (shadowmm_direct_refuses(t->sm, vcpu->rip))
+        t->direct->refused = now;
+    return t->direct->refused == now;
+}
+
 bool direct_wanted(const struct translator *t, uint32_t key)
 {
     return t->direct && key & KEY_USER && shadowmm_sandbox(t->sm) &&
            direct_allowed(t->vcpu, key) && (t->direct->tsc_fault || !tsc_differs(t->vcpu)) &&
            !made_ldt(t) &&
            !(t->vcpu->stops && stops_in_user(t->vcpu)) &&
-           !shadowmm_direct_refuses(t->sm, t->vcpu->rip);
+           !refused(t);
 }
 
 /* --- The state, in and out ------------------------------------------------------------------- */
