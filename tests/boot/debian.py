@@ -40,8 +40,10 @@ class Guest:
             "-monitor", f"unix:{self.monitor}", "-timeout", "1000"])
 
     def control(self, *words):
-        subprocess.run([self.novt, "ctl", "-s", self.monitor, *words], check=True,
-                       timeout=60 * SLOW)
+        got = subprocess.run([self.novt, "ctl", "-s", self.monitor, *words], timeout=60 * SLOW,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if got.returncode:
+            raise Failure(f"ctl {words}: status {got.returncode}, {got.stdout}")
 
     def run(self, command, seconds=40):
         """What the command prints on the serial line."""

@@ -80,7 +80,8 @@ def main():
         picture.unlink(missing_ok=True)
         print("ok")
         return 0
-    print(f"FAILED: fetched {server.fetched}, not {WANTED}; the screen is in {picture}")
+    print(f"FAILED: fetched {server.fetched}, not {WANTED}; status {run.returncode}; the screen is "
+          f"in {picture}")
     return 1
 
 

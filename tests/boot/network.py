@@ -74,7 +74,7 @@ class Guest:
     def want(self, command, wanted, seconds=300):
         got = self.run(command, seconds)
         if wanted not in got:
-            raise Failure(f"{command}: no {wanted!r} in what it printed")
+            raise Failure(f"{command}: no {wanted!r} in what it printed: {got[-500:]}")
 
     def end(self):
         self.console.kill()

@@ -2,10 +2,14 @@
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
 import picture
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+from checks import listens  # noqa: E402
 
 PATIENCE = 1300 # seconds for all of it; the host may be busy. ctest's limit must be above it
 
@@ -25,7 +29,7 @@ class Driven:
         self.process = subprocess.Popen(
             [program, "run", "-display", "none", "-vga", "std", "-serial", "null", "-monitor",
              "unix:" + self.socket, *options], stdin=subprocess.DEVNULL)
-        while self.process.poll() is None and not os.path.exists(self.socket):
+        while self.process.poll() is None and not listens(self.socket):
             time.sleep(0.05)
         self.data, self.shown = b"", None
         self.deadline = time.monotonic() + PATIENCE

@@ -35,6 +35,7 @@ class Novt:
     def __init__(self, program, image):
         self.program, self.image = program, image
         self.folder = tempfile.mkdtemp(prefix="novt-screen-")
+        self.last = None
 
     def disk(self, what):
         path = os.path.join(self.folder, f"vga{what}.img")
@@ -59,8 +60,15 @@ class Novt:
         return path
 
     def start(self, what, *options, **more):
-        return subprocess.Popen(self.command(what, *options), stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
+        self.last = subprocess.Popen(self.command(what, *options), stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
+        return self.last
+
+    def tell(self):
+        """How the last one is, or has ended, and what it has said since it was last read from."""
+        if self.last:
+            self.last.kill()
+            print("novt: status", self.last.wait(), self.last.stdout.read(), flush=True)
 
 
 def compare(name, got, want):
@@ -282,8 +290,8 @@ def case_vnc_viewer(novt):
         viewer = Logged(["xtightvncviewer", f"127.0.0.1::{port}"], seat.environment)
         try:
             window = seat.find("TightVNC: novt", viewer.start_again_if_ended, viewer.tell)
-            check(not re.search("Unable to connect|closed connection", viewer.tell()),
-                  "novt has turned it away:", viewer.tell())
+            refused = re.search("Unable to connect|closed connection|reset by peer", viewer.tell())
+            check(not refused, "novt has turned it away:", viewer.tell())
             seat.focus(window)
             seat.do("type", "--delay", "60", "Viewer: {42}|")
             wait_for(seat.process, b"{42}|")
@@ -439,7 +447,14 @@ def main():
     try:
         for name in names or cases:
             started = time.monotonic()
-            cases[name](novt)
+            before = len(failures)
+            try:
+                cases[name](novt)
+            except Exception: # it goes on to its traceback
+                novt.tell()
+                raise
+            if len(failures) > before:
+                novt.tell()
             print(f"{name}: {time.monotonic() - started:.1f} s")
     finally:
         shutil.rmtree(novt.folder)
