@@ -308,7 +308,9 @@ static bool make_shadowed(struct translator *t, uint32_t key)
 {
     struct unit *unit = engine_unit_here(t, with_window(t, key));
 
-    return unit && (lookup_publish(t, unit) || true);
+    if (unit)
+        lookup_publish(t, unit);
+    return unit;
 }
 
 static void run_once(struct translator *t)

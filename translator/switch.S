@@ -131,26 +131,26 @@ second_hit:
 bt_jump_4:
     jmp     *JUMP_HOST(%r9)
 
+/* Leave the unit for the linear guest address in r8d: function says where its unit is. */
+.macro LEAVE_FOR function
+    SAVE_GUEST
+    sub     OFF_CS_BASE(%r15), %r8d
+    mov     %r8, OFF_RIP(%r15)
+    mov     %r15, %rdi
+    call    \function
+    jmp     resume
+.endm
+
 /* Leave the unit for the linear guest address in r8d: the jump table does not know it, or an
  * interrupt has poisoned the table. */
     .globl  bt_exit_lookup
 bt_exit_lookup:
-    SAVE_GUEST
-    sub     OFF_CS_BASE(%r15), %r8d
-    mov     %r8, OFF_RIP(%r15)
-    mov     %r15, %rdi
-    call    bt_lookup
-    jmp     resume
+    LEAVE_FOR bt_lookup
 
 /* The same, where the mode of what follows was not as remembered (crossing.S). */
     .globl  bt_exit_mode
 bt_exit_mode:
-    SAVE_GUEST
-    sub     OFF_CS_BASE(%r15), %r8d
-    mov     %r8, OFF_RIP(%r15)
-    mov     %r15, %rdi
-    call    bt_lookup_mode
-    jmp     resume
+    LEAVE_FOR bt_lookup_mode
 
 /* A direct exit that has not been chained: r9 = the exit's number. */
     .globl  bt_exit_chain
