@@ -166,3 +166,24 @@ void machine_signal_stack(void)
     ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     sigaltstack(&ss, NULL);
 }
+
+static void print(uint32_t at, const struct insn *in, const uint8_t *bytes)
+{
+    printf("  %x %-10s", at, in->info->mnemonic);
+    for (unsigned i = 0; i < in->len; i++)
+        printf(" %02x", bytes[i]);
+    printf("\n");
+}
+
+void machine_list(uint32_t at, const uint8_t *code, unsigned size, enum cpu_mode mode)
+{
+    struct insn in;
+    int len;
+
+    for (unsigned i = 0; i < size; i += (unsigned)len) {
+        len = decode(&in, code + i, INSN_MAX, mode);
+        if (len <= 0)
+            return;
+        print(at + i, &in, code + i);
+    }
+}

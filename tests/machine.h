@@ -6,6 +6,7 @@
 #define TESTS_MACHINE_H
 
 #include "base/physmem.h"
+#include "cpu/decode.h"
 #include "cpu/engine.h"
 #include "cpu/vcpu.h"
 
@@ -38,6 +39,9 @@ void machine_rest(struct machine *m);
 
 /* One of the engine's counters, by the name that it has in -stats; 0: the engine has none such. */
 uint64_t machine_stat(const struct machine *m, const char *name);
+
+/* Lists code: for each instruction a line with where, the mnemonic, the bytes. */
+void machine_list(uint32_t at, const uint8_t *code, unsigned size, enum cpu_mode mode);
 
 /* Translated code needs one on its thread. */
 void machine_signal_stack(void);

@@ -118,10 +118,8 @@ void pair_destroy(struct pair *pair)
     machine_destroy(&pair->bt);
 }
 
-void pair_print(uint32_t at, const struct insn *in, const uint8_t *bytes)
+void pair_dma(struct pair *pair, uint64_t gpa, const void *bytes, size_t size)
 {
-    printf("  %x %-10s", at, in->info->mnemonic);
-    for (unsigned i = 0; i < in->len; i++)
-        printf(" %02x", bytes[i]);
-    printf("\n");
+    physmem_write(&pair->interp.mem, gpa, bytes, size);
+    physmem_write(&pair->bt.mem, gpa, bytes, size);
 }

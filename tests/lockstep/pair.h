@@ -4,7 +4,8 @@
 #ifndef TESTS_LOCKSTEP_PAIR_H
 #define TESTS_LOCKSTEP_PAIR_H
 
-#include "cpu/decode.h"
+#include <stddef.h>
+
 #include "tests/machine.h"
 
 enum {
@@ -28,7 +29,7 @@ void pair_destroy(struct pair *pair);
  */
 bool pair_run(struct pair *pair);
 
-/* One line: where, the mnemonic, the bytes. */
-void pair_print(uint32_t at, const struct insn *in, const uint8_t *bytes);
+/* DMA to both: what a device writes, which invalidates nothing. */
+void pair_dma(struct pair *pair, uint64_t gpa, const void *bytes, size_t size);
 
 #endif

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cpu/decode.h"
 #include "cpu/fpu.h"
 #include "cpu/mem.h"
 #include "cpu/paging.h"
@@ -106,9 +105,6 @@ void segments_load(struct machine *m)
 void segments_dump(uint64_t seed)
 {
     static const char *const modes[] = { "real", "v86", "16-bit", "32-bit" };
-    struct insn in;
-    unsigned at = 0;
-    int len;
 
     printf("seed %llu: %s, CPL %u, eflags %x, start %x\n", (unsigned long long)seed,
            modes[scene.mode], scene.cpl, scene.eflags, scene.start);
@@ -118,8 +114,10 @@ void segments_dump(uint64_t seed)
     for (unsigned i = 0; i < 8; i++)
         printf(" %x", scene.gpr[i]);
     printf("\n");
-    for (; at < stream_len &&
-         (len = decode(&in, stream + at, INSN_MAX, wide() ? MODE_32 : MODE_16)) > 0;
-         at += (unsigned)len)
-        pair_print(scene.eip + at, &in, stream + at);
+    machine_list(scene.eip, stream, stream_len, wide() ? MODE_32 : MODE_16);
+}
+
+bool segments_came_through(const struct vcpu *v)
+{
+    return v->rip == scene.eip + stream_len + 1;
 }

@@ -42,6 +42,9 @@ void segments_load(struct machine *m);
 /* The CPU alone. */
 void segments_load_registers(struct machine *m);
 
+/* Did it come to the HLT behind the stream? */
+bool segments_came_through(const struct vcpu *v);
+
 /* Prints the scene and lists the stream. */
 void segments_dump(uint64_t seed);
 

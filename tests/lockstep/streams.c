@@ -4,12 +4,12 @@
  */
 #include "tests/lockstep/streams.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "cpu/decode.h"
 #include "tests/lockstep/documented.h"
 #include "tests/lockstep/maker.h"
+#include "tests/machine.h"
 
 uint8_t stream[CODE_PAGES * 4096];
 unsigned stream_len;
@@ -520,17 +520,9 @@ void streams_make(uint64_t seed, bool loops, bool direct, struct scene *scene)
 
 void streams_dump(void)
 {
-    struct insn in;
     unsigned at = 0;
-    int len;
 
     while (at < stream_len && stream[at] == 0x90)
         at++;
-    for (; at < stream_len && (len = decode(&in, stream + at, INSN_MAX, MODE_32)) > 0;
-         at += (unsigned)len) {
-        printf("  %x %-10s", CODE + at, in.info->mnemonic);
-        for (int i = 0; i < len; i++)
-            printf(" %02x", stream[at + (unsigned)i]);
-        printf("\n");
-    }
+    machine_list(CODE + at, stream + at, stream_len - at, MODE_32);
 }

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cpu/decode.h"
 #include "cpu/fpu.h"
 #include "cpu/mem.h"
 #include "cpu/segment.h"
@@ -562,24 +561,15 @@ static void change_by_dma(struct pair *pair)
         uint64_t d = of_the_pool(entry);
 
         scene.table[0][POOL / 8 + entry] = d;
-        physmem_write(&pair->interp.mem, GDT + POOL + 8 * entry, &d, 8);
-        physmem_write(&pair->bt.mem, GDT + POOL + 8 * entry, &d, 8);
+        pair_dma(pair, GDT + POOL + 8 * entry, &d, 8);
     }
 }
 
 static void dump(uint64_t seed)
 {
-    struct insn in;
-    int len;
-
     printf("seed %llu: %s, CPL %u, sp %x\n", (unsigned long long)seed,
            scene.wide ? "32-bit" : "16-bit", scene.cpl, scene.sp);
-    for (unsigned at = 0; at < stream_len; at += (unsigned)len) {
-        len = decode(&in, stream + at, INSN_MAX, scene.wide ? MODE_32 : MODE_16);
-        if (len <= 0)
-            return;
-        pair_print(at, &in, stream + at);
-    }
+    machine_list(0, stream, stream_len, scene.wide ? MODE_32 : MODE_16);
 }
 
 static bool came_through(const struct vcpu *v)

@@ -483,8 +483,7 @@ static void change_by_dma(struct pair *pair)
     unsigned entry = 1 + rnd() % (SELECTORS - 1);
     uint64_t d = scene.table[1][entry] ^ (one_in(2) ? 1ull << (40 + rnd() % 16) : 0);
 
-    physmem_write(&pair->interp.mem, GDT + 8 * entry, &d, 8);
-    physmem_write(&pair->bt.mem, GDT + 8 * entry, &d, 8);
+    pair_dma(pair, GDT + 8 * entry, &d, 8);
 }
 
 static void dump(uint64_t seed)

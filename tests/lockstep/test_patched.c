@@ -340,15 +340,8 @@ static void change_by_dma(struct pair *pair)
         uint64_t at = scene.start + field[rnd() % fields] + (one_in(8) ? 1 : 0);
         uint8_t value = rnd() & 3;
 
-        physmem_write(&pair->interp.mem, at, &value, 1);
-        physmem_write(&pair->bt.mem, at, &value, 1);
+        pair_dma(pair, at, &value, 1);
     }
-}
-
-/* To the HLT behind it. */
-static bool came_through(const struct vcpu *v)
-{
-    return v->rip == scene.eip + stream_len + 1;
 }
 
 int main(int argc, char **argv)
@@ -358,7 +351,7 @@ int main(int argc, char **argv)
         .load = segments_load,
         .change_by_dma = change_by_dma,
         .load_registers = segments_load_registers,
-        .came_through = came_through,
+        .came_through = segments_came_through,
         .dump = segments_dump,
         .restores = true,
         .counter = "sites_adapted",

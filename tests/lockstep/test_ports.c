@@ -272,19 +272,13 @@ static void load(struct machine *m)
     segments_load(m);
 }
 
-/* To the HLT behind it. */
-static bool came_through(const struct vcpu *v)
-{
-    return v->rip == scene.eip + stream_len + 1;
-}
-
 int main(int argc, char **argv)
 {
     static const struct harness ports = {
         .make = make,
         .prepare = connect,
         .load = load,
-        .came_through = came_through,
+        .came_through = segments_came_through,
         .dump = segments_dump,
         .counter = "insns_translated",
     };

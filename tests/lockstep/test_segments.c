@@ -583,18 +583,12 @@ static void make(uint64_t seed, unsigned most)
         put_piece();
 }
 
-/* To the HLT behind it. */
-static bool came_through(const struct vcpu *v)
-{
-    return v->rip == scene.eip + stream_len + 1;
-}
-
 int main(int argc, char **argv)
 {
     static const struct harness segments = {
         .make = make,
         .load = segments_load,
-        .came_through = came_through,
+        .came_through = segments_came_through,
         .dump = segments_dump,
         .counter = "insns_translated",
     };

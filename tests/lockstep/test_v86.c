@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cpu/decode.h"
 #include "cpu/fpu.h"
 #include "cpu/mem.h"
 #include "cpu/paging.h"
@@ -490,21 +489,16 @@ static void change_by_dma(struct pair *pair)
     uint32_t value;
 
     memcpy(&value, physmem_ptr(&pair->interp.mem, at[i]), 4);
-    put_word(&pair->interp, at[i], value ^ bits[i]);
-    put_word(&pair->bt, at[i], value ^ bits[i]);
+    value ^= bits[i];
+    pair_dma(pair, at[i], &value, 4);
 }
 
+/* Without the HLTs that fill it. */
 static void dump_code(const uint8_t *code, unsigned len, uint32_t at, enum cpu_mode mode)
 {
-    struct insn in;
-    int size = 0;
-
-    for (unsigned i = 0; i < len && code[i] != 0xf4; i += (unsigned)size) {
-        size = decode(&in, code + i, INSN_MAX, mode);
-        if (size <= 0)
-            return;
-        pair_print(at + i, &in, code + i);
-    }
+    while (len && code[len - 1] == 0xf4)
+        len--;
+    machine_list(at, code, len, mode);
 }
 
 static void dump(uint64_t seed)
