@@ -47,17 +47,35 @@ static inline uint64_t fuzz_below(struct fuzz *f, uint64_t limit)
     return fuzz_bits(f, limit > 0x10000 ? 8 : limit > 0x100 ? 2 : 1) % limit;
 }
 
-/* One access, of 1, 2 or 4 bytes, somewhere in count registers from base on. */
-static inline void fuzz_access(struct fuzz *f, struct bus *bus, uint64_t base, uint64_t count)
+struct fuzz_access {
+    bool read;
+    unsigned size;
+    uint64_t address, value; /* value: of a write */
+};
+
+/* One access somewhere in count registers from base on, of one of so many sizes: of 1 byte, of 2,
+ * 4, 8. */
+static inline struct fuzz_access fuzz_pick(struct fuzz *f, unsigned sizes, uint64_t base,
+                                           uint64_t count)
 {
     uint8_t how = fuzz_byte(f);
-    unsigned size = 1u << how % 3;
-    uint64_t address = base + fuzz_below(f, count);
+    struct fuzz_access access = { .read = how & 0x80, .size = 1u << how % sizes };
 
-    if (how & 0x80)
-        bus_read(bus, address, size);
+    access.address = base + fuzz_below(f, count);
+    if (!access.read)
+        access.value = fuzz_bits(f, access.size);
+    return access;
+}
+
+/* The same, of 1, 2 or 4 bytes, done. */
+static inline void fuzz_access(struct fuzz *f, struct bus *bus, uint64_t base, uint64_t count)
+{
+    struct fuzz_access access = fuzz_pick(f, 3, base, count);
+
+    if (access.read)
+        bus_read(bus, access.address, access.size);
     else
-        bus_write(bus, address, size, fuzz_bits(f, size));
+        bus_write(bus, access.address, access.size, access.value);
 }
 
 #endif

@@ -33,14 +33,12 @@ static const struct mmu_ops mmu = { .mode_changed = changed, .layout_changed = c
 static void access_ports(struct fuzz *fuzz, const struct cpu_env *env, uint16_t base,
                          unsigned count)
 {
-    uint8_t how = fuzz_byte(fuzz);
-    uint16_t port = (uint16_t)(base + fuzz_below(fuzz, count));
-    unsigned size = 1u << how % 3;
+    struct fuzz_access access = fuzz_pick(fuzz, 3, base, count);
 
-    if (how & 0x80)
-        env->port_read(env->board, port, size);
+    if (access.read)
+        env->port_read(env->board, (uint16_t)access.address, access.size);
     else
-        env->port_write(env->board, port, size, fuzz_bits(fuzz, size));
+        env->port_write(env->board, (uint16_t)access.address, access.size, access.value);
 }
 
 static void configure(struct fuzz *fuzz, const struct cpu_env *env)

@@ -14,26 +14,22 @@
 
 static void port_access(struct fuzz *fuzz, struct vga_pair *p, uint16_t base, uint16_t count)
 {
-    uint8_t how = fuzz_byte(fuzz);
-    unsigned size = 1u << how % 2;
-    uint16_t port = (uint16_t)(base + fuzz_below(fuzz, count));
+    struct fuzz_access access = fuzz_pick(fuzz, 2, base, count);
 
-    if (how & 0x80)
-        pair_in(p, port, size);
+    if (access.read)
+        pair_in(p, (uint16_t)access.address, access.size);
     else
-        pair_out(p, port, size, fuzz_bits(fuzz, size));
+        pair_out(p, (uint16_t)access.address, access.size, access.value);
 }
 
 static void memory_access(struct fuzz *fuzz, struct vga_pair *p, uint64_t base, uint64_t count)
 {
-    uint8_t how = fuzz_byte(fuzz);
-    unsigned size = 1u << how % 4;
-    uint64_t gpa = base + fuzz_below(fuzz, count);
+    struct fuzz_access access = fuzz_pick(fuzz, 4, base, count);
 
-    if (how & 0x80)
-        pair_read(p, gpa, size);
+    if (access.read)
+        pair_read(p, access.address, access.size);
     else
-        pair_write(p, gpa, size, fuzz_bits(fuzz, size));
+        pair_write(p, access.address, access.size, access.value);
 }
 
 /* So many accesses that the window becomes plain, if it can. */
