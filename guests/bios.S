@@ -10,7 +10,6 @@ SECTORS = 5     /* of code behind the first */
 FILLED = 72     /* the medium has as many */
 BATCHES = 8
 BUFFER = 0x1000 /* segment that disk reads go to */
-COM1 = 0x3f8
 
 _start:
     ljmp $0, $1f
@@ -117,16 +116,7 @@ decimal:
     loop 2b
     ret
 
-puts:
-    lodsb
-    testb %al, %al
-    jz 1f
-    call putc
-    jmp puts
-putc:
-    movw $COM1, %dx
-    outb %al, %dx
-1:  ret
+#include "guests/lib/serial16.inc"
 
 /* --- What is measured ------------------------------------------------------ */
 

@@ -112,18 +112,7 @@ hex_digits:
     loop hex_digits
     ret
 
-puts:
-    lodsb
-    testb %al, %al
-    jz 1f
-    call putc
-    jmp puts
-putc:
-    pushw %dx
-    movw $0x3f8, %dx
-    outb %al, %dx
-    popw %dx
-1:  ret
+#include "guests/lib/serial16.inc"
 
 boot: .asciz "BOOT "
 read: .asciz "\nREAD "
