@@ -1,10 +1,11 @@
 /*
  * pc-testdev, as QEMU has it for kvm-unit-tests.
  *
- * Reference: what the tests of kvm-unit-tests use: ports E0h-E3h keep what is written, E4h-E7h take
- *            the address of a page whose translations a hypervisor is to forget, port 2000h + n is
- *            the level of IRQ n, 64 KiB at FF000000h is memory that only a device answers.
- * Modelled:  these. There is nothing to forget: E4h ignores what is written.
+ * Reference: what the tests of kvm-unit-tests use: four ports keep what is written, the next four
+ *            take the address of a page whose translations a hypervisor is to forget, port n of
+ *            another row is the level of IRQ n, 64 KiB of addresses are memory that only a device
+ *            answers.
+ * Modelled:  these. There is nothing to forget: what is written to the second four has no effect.
  * Not:       IRQs 16 to 23.
  */
 #include "devices/pc_testdev.h"
@@ -16,14 +17,7 @@
 #include "base/snap.h"
 #include "devices/bus.h"
 
-enum {
-    PORT_LATCH = 0xe0,
-    PORT_FLUSH = 0xe4,
-    PORT_IRQ = 0x2000,
-    MEMORY = 0x10000,
-};
-
-#define MEMORY_BASE 0xff000000ull
+enum { MEMORY = 0x10000 };
 
 struct pc_testdev {
     struct pc_testdev_config config;
@@ -99,13 +93,14 @@ struct pc_testdev *pc_testdev_create(const struct pc_testdev_config *config)
     if (!t)
         return NULL;
     t->config = *config;
-    err = bus_claim(config->ports, PORT_LATCH, sizeof(t->latch), &latch_ops, t->latch);
+    err = bus_claim(config->ports, config->base, sizeof(t->latch), &latch_ops, t->latch);
     if (!err)
-        err = bus_claim(config->ports, PORT_FLUSH, sizeof(t->flush), &latch_ops, t->flush);
+        err = bus_claim(config->ports, config->base + sizeof(t->latch), sizeof(t->flush),
+                        &latch_ops, t->flush);
     if (!err)
-        err = bus_claim(config->ports, PORT_IRQ, PC_TESTDEV_IRQS, &irq_ops, t);
+        err = bus_claim(config->ports, config->irq_base, PC_TESTDEV_IRQS, &irq_ops, t);
     if (!err)
-        err = bus_claim(config->memory, MEMORY_BASE, MEMORY, &latch_ops, t->memory);
+        err = bus_claim(config->memory, config->memory_base, MEMORY, &latch_ops, t->memory);
     if (!err)
         return t;
     free(t);

@@ -2,6 +2,8 @@
 #ifndef DEVICES_PC_TESTDEV_H
 #define DEVICES_PC_TESTDEV_H
 
+#include <stdint.h>
+
 #include "base/irq.h"
 
 struct bus;
@@ -12,6 +14,9 @@ enum { PC_TESTDEV_IRQS = 16 };
 
 struct pc_testdev_config {
     struct bus *ports, *memory;
+    uint16_t base;                   /* eight ports */
+    uint16_t irq_base;               /* PC_TESTDEV_IRQS ports */
+    uint64_t memory_base;
     struct irq irq[PC_TESTDEV_IRQS]; /* IRQ n's wire; empty: there is none */
 };
 

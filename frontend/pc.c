@@ -305,7 +305,13 @@ static const char *create_pci(struct pc *pc)
 
 static const char *create_testdev(struct pc *pc)
 {
-    struct pc_testdev_config config = { pc->ports, pc->memory, { { NULL, NULL, 0 } } };
+    struct pc_testdev_config config = {
+        .ports = pc->ports,
+        .memory = pc->memory,
+        .base = PORT_TESTDEV,
+        .irq_base = PORT_TESTDEV_IRQ,
+        .memory_base = GPA_TESTDEV,
+    };
 
     if (!pc->config.testdev)
         return NULL;

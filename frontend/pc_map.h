@@ -14,6 +14,7 @@ enum {
     PORT_92 = 0x092,
     PORT_PIC_SLAVE = 0x0a0,
     PORT_DMA16 = 0x0c0,
+    PORT_TESTDEV = 0x0e0,
     PORT_DEBUGCON = 0x0e9,
     PORT_FERR = 0x0f0,
     PORT_COM2 = 0x2f8,
@@ -27,6 +28,7 @@ enum {
     PORT_ACPI_PM = 0x600,
     PORT_CONFIG = 0xcf8,
     PORT_RESET = 0xcf9,
+    PORT_TESTDEV_IRQ = 0x2000, /* one for each IRQ */
     PORT_PCI = 0xc000, /* those of PCI chips, up to 0xffff */
 };
 
@@ -63,5 +65,6 @@ enum {
 };
 
 #define GPA_PCI_END 0xfec00000u /* PCI memory is between PC_RAM_MAX and this; APICs come above */
+#define GPA_TESTDEV 0xff000000u
 
 #endif

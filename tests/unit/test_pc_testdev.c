@@ -11,7 +11,13 @@ int main(void)
 {
     struct bus *ports = bus_create(), *memory = bus_create();
     struct pc_testdev_config config = {
-        ports, memory, { [3] = pin_irq(&irq3), [14] = pin_irq(&irq14) } };
+        .ports = ports,
+        .memory = memory,
+        .base = 0xe0,
+        .irq_base = 0x2000,
+        .memory_base = 0xff000000,
+        .irq = { [3] = pin_irq(&irq3), [14] = pin_irq(&irq14) },
+    };
     struct pc_testdev *dev = pc_testdev_create(&config);
 
     bus_write(ports, 0xe0, 4, 0x12345678);
