@@ -7,6 +7,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/count.h"
 #include "devices/display.h"
 #include "frontend/config_control.h"
 #include "frontend/control_command.h"
@@ -124,7 +125,7 @@ static int unknown(const char *name, struct error *error)
 {
     const char *names[COMMANDS];
 
-    for (size_t i = 0; i < sizeof(elsewhere) / sizeof(*elsewhere); i++)
+    for (size_t i = 0; i < COUNT(elsewhere); i++)
         if (!strcmp(elsewhere[i].name, name))
             return error_set(error, EX_USAGE, "%s: no command here; %s", name, elsewhere[i].text);
     for (size_t i = 0; i < COMMANDS; i++)

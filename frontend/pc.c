@@ -4,7 +4,7 @@
  *
  * Reference: IBM AT Technical Reference (ports, interrupts, CMOS and BIOS data area); the ACPI
  *            tables are acpi.c's.
- * Modelled:  an AT with two serial ports, ACPI power management and three debug devices; the PCI
+ * Modelled:  an AT with two serial ports, ACPI power management and four debug devices; the PCI
  *            side is pc_pci.c's.
  *
  * A20 is one gate with two keys (i8042 and port 0x92): the last write decides, as each drives it.

@@ -59,7 +59,7 @@ struct pc_irq_view {
 /* Changes nothing. */
 void pc_irq_look(const struct pc_irq *irqs, struct pc_irq_view *view);
 
-/* IA32_APIC_BASE's enable bit was written. */
+/* IA32_APIC_BASE was written. */
 void pc_irq_set_apic_base(struct pc_irq *irqs, uint64_t value);
 
 #endif
