@@ -97,12 +97,14 @@ int config_chardev_name(struct console_spec *spec, const char *id, const char *o
         return error_set(error, EX_USAGE, "%s %s: the id of a -chardev is needed, of 1 to %zu "
                          "characters", option, value, sizeof(spec->chardev) - 1);
     strcpy(spec->chardev, id);
+    spec->option = option;
     return 0;
 }
 
-int config_chardev_join(struct chardev_specs *chardevs, struct console_spec *spec,
-                        const char *option, bool output, struct error *error)
+int config_chardev_join(struct chardev_specs *chardevs, struct console_spec *spec, bool output,
+                        struct error *error)
 {
+    const char *option = spec->option;
     struct chardev_spec *chardev;
 
     if (!*spec->chardev)

@@ -26,14 +26,14 @@ struct chardev_specs {
 /* -chardev stdio|null|pty|file,path=P|socket,path=P,id=ID. 0, or -1 with *error. */
 int config_chardev_take(struct chardev_specs *chardevs, const char *value, struct error *error);
 
-/* The spec is to be that of a -chardev. option and value: what says so, for messages. 0, or -1 with
- * *error. */
+/* The spec is to be that of a -chardev. option and value: what says so, for messages; option is
+ * kept. 0, or -1 with *error. */
 int config_chardev_name(struct console_spec *spec, const char *id, const char *option,
                         const char *value, struct error *error);
 
 /* A spec that was given a name becomes what the name stands for, others stay. output: good for
  * output alone. 0, or -1 with *error. */
-int config_chardev_join(struct chardev_specs *chardevs, struct console_spec *spec,
-                        const char *option, bool output, struct error *error);
+int config_chardev_join(struct chardev_specs *chardevs, struct console_spec *spec, bool output,
+                        struct error *error);
 
 #endif

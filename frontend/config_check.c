@@ -50,10 +50,10 @@ static int join_chardevs(struct config *config, struct error *error)
     struct chardev_specs *chardevs = &config->chardevs;
 
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
-        if (config_chardev_join(chardevs, &config->serial[i], "-serial", false, error))
+        if (config_chardev_join(chardevs, &config->serial[i], false, error))
             return -1;
-    return config_chardev_join(chardevs, &config->virtio.console, "-virtcon", false, error) ||
-           config_chardev_join(chardevs, &config->debugcon, "-debugcon", true, error) ? -1 : 0;
+    return config_chardev_join(chardevs, &config->virtio.console, false, error) ||
+           config_chardev_join(chardevs, &config->debugcon, true, error) ? -1 : 0;
 }
 
 /* On the terminal it takes the place of a serial line that nobody asked for. */

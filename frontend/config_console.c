@@ -11,6 +11,14 @@
 #include "frontend/error.h"
 #include "frontend/nearest.h"
 
+int config_console_only(const struct console_spec *spec, const char *what, const char *option,
+                        const char *value, struct error *error)
+{
+    if (spec->kind == CONSOLE_NONE && !*spec->chardev)
+        return 0;
+    return error_set(error, EX_USAGE, "%s %s: there can be one %s", option, value, what);
+}
+
 int config_console_take(struct console_spec *spec, const char *option, const char *value,
                         bool debugcon, struct error *error)
 {
@@ -37,16 +45,14 @@ int config_console_take(struct console_spec *spec, const char *option, const cha
     }
     if (!strncmp(value, "chardev:", 8))
         return config_chardev_name(spec, value + 8, option, value, error);
-    if (!strncmp(value, "file:", 5))
-        *spec = (struct console_spec){ .kind = CONSOLE_FILE, .path = value + 5 };
-    else if (!strncmp(value, "unix:", 5) && !debugcon)
+    if (!strncmp(value, "unix:", 5) && !debugcon) {
         *spec = (struct console_spec){ .kind = CONSOLE_UNIX, .path = spec->socket };
-    else
+        return config_text_socket(option, value + 5, spec->socket, error);
+    }
+    if (strncmp(value, "file:", 5))
         return nearest_unknown(option, value, len + (value[len] == ':'), names,
                                debugcon ? 5 : COUNT(names), error);
-    if (spec->kind == CONSOLE_UNIX &&
-        config_text_socket(option, value + 5, spec->socket, error))
-        return -1;
+    *spec = (struct console_spec){ .kind = CONSOLE_FILE, .path = value + 5 };
     if (!*spec->path)
         return error_set(error, EX_USAGE, "%s %s: the path is missing after the colon", option,
                          value);

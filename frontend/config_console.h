@@ -12,4 +12,8 @@ struct error;
 int config_console_take(struct console_spec *spec, const char *option, const char *value,
                         bool debugcon, struct error *error);
 
+/* Has none been given before? 0; else -1 with *error, which says that there can be one. */
+int config_console_only(const struct console_spec *spec, const char *what, const char *option,
+                        const char *value, struct error *error);
+
 #endif

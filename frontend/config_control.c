@@ -20,7 +20,7 @@ int config_control_take(struct control_spec *spec, const char *value, struct err
         *spec = (struct control_spec){ 0 };
     else if (!strcmp(value, "stdio"))
         *spec = (struct control_spec){ .given = true };
-    else if (!strncmp(value, "unix:", 5) && value[5])
+    else if (!strncmp(value, "unix:", 5))
         return take_socket(spec, value + 5, error);
     else
         return error_set(error, EX_USAGE, "-monitor %s: write stdio, unix:PATH or none", value);

@@ -53,7 +53,7 @@ int config_debug_take(struct debug_spec *spec, const char *value, struct error *
     *spec = (struct debug_spec){ .given = strcmp(value, "none"), .stopped = stopped };
     if (!spec->given)
         return 0;
-    if (!strncmp(value, "unix:", 5) && value[5]) {
+    if (!strncmp(value, "unix:", 5)) {
         spec->path = spec->socket;
         return config_text_socket("-gdb", value + 5, spec->socket, error);
     }

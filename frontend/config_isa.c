@@ -8,6 +8,7 @@
 #include "base/count.h"
 #include "frontend/config.h"
 #include "frontend/config_chardev.h"
+#include "frontend/config_console.h"
 #include "frontend/config_text.h"
 #include "frontend/error.h"
 
@@ -70,6 +71,8 @@ static int take_debugcon(struct config *config, char *rest, const char *value,
             return error_set(error, EX_USAGE, "-device %s: '%s' is wrong; write iobase=0x402 (a "
                              "port) or chardev=ID", value, part);
     }
+    if (config_console_only(&config->debugcon, "debug console", "-device", value, error))
+        return -1;
     return config_chardev_name(&config->debugcon, id, "-device", value, error);
 }
 

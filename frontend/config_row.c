@@ -172,10 +172,10 @@ static int take_log(struct config *config, const char *value, struct error *erro
 
 static int take_device(struct config *config, const char *value, struct error *error)
 {
-    static const char *const names[] = { "isa-debug-exit", "isa-debugcon", "pc-testdev", "pvpanic",
-                                         "virtio-rng", "virtio-balloon", "virtconsole",
-                                         "virtio-blk-pci", "ide-hd", "ide-cd", "virtio-net-pci",
-                                         "e1000" };
+    static const char *const names[] = { "isa-debug-exit", "isa-debugcon", "isa-serial",
+                                         "pc-testdev", "pvpanic", "virtio-rng", "virtio-balloon",
+                                         "virtconsole", "virtio-blk-pci", "ide-hd", "ide-cd",
+                                         "virtio-net-pci", "e1000" };
     int taken = config_virtio_device(&config->virtio, value, error);
 
     taken = taken ? taken : config_pair_device(&config->pairs, value, error);
@@ -201,6 +201,8 @@ static int take_serial(struct config *config, const char *value, struct error *e
 
 static int take_debugcon(struct config *config, const char *value, struct error *error)
 {
+    if (config_console_only(&config->debugcon, "debug console", "-debugcon", value, error))
+        return -1;
     return config_console_take(&config->debugcon, "-debugcon", value, true, error);
 }
 
@@ -311,7 +313,11 @@ static int take_full_screen(struct config *config, const char *value, struct err
 
 static int take_virtcon(struct config *config, const char *value, struct error *error)
 {
-    return config_console_take(&config->virtio.console, "-virtcon", value, false, error);
+    struct console_spec *console = &config->virtio.console;
+
+    if (config_console_only(console, "virtio console", "-virtcon", value, error))
+        return -1;
+    return config_console_take(console, "-virtcon", value, false, error);
 }
 
 #define TAKE_DRIVE(option)                                                                         \

@@ -76,5 +76,8 @@ int config_text_socket(const char *option, const char *value, char path[CONFIG_S
         if (!config_text_listens(piece))
             return error_set(error, EX_USAGE, "%s unix:%s: '%s' is not known; write unix:PATH, with"
                              " two commas for one", option, value, piece);
+    if (!*path)
+        return error_set(error, EX_USAGE, "%s unix:%s: the path is missing after the colon", option,
+                         value);
     return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "base/count.h"
 #include "frontend/config_chardev.h"
+#include "frontend/config_console.h"
 #include "frontend/config_text.h"
 #include "frontend/error.h"
 #include "frontend/nearest.h"
@@ -183,8 +184,8 @@ static int console_properties(struct virtio_specs *virtio, const char *value, st
     config_text_next(&at);
     while ((part = config_text_next(&at)))
         id = config_text_value(part, "chardev") ? config_text_value(part, "chardev") : id;
-    if (virtio->console.kind != CONSOLE_NONE || *virtio->console.chardev)
-        return error_set(error, EX_USAGE, "-device %s: there can be one console", value);
+    if (config_console_only(&virtio->console, "virtio console", "-device", value, error))
+        return -1;
     if (!id)
         return error_set(error, EX_USAGE,
                          "-device %s: chardev=ID is needed; or write -virtcon stdio instead",

@@ -42,6 +42,7 @@ struct console_spec {
     char socket[CONFIG_SOCKET_MAX]; /* where path is, with unix: */
     bool monitor;     /* with raw: Ctrl-A c leads to the monitor; Ctrl-A is ours in a pipe, too */
     char chardev[32]; /* the id of a -chardev, which is to take this one's place; "": none */
+    const char *option; /* that named it; NULL without */
 };
 
 struct chardev;

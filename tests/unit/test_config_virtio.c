@@ -84,11 +84,11 @@ static void test_console(void)
     struct error error = { 0 };
 
     CHECK_EQ(config_virtio_device(&virtio, "virtconsole,chardev=c", &error), 1);
-    CHECK_EQ(config_chardev_join(&chardevs, &virtio.console, "-virtcon", false, &error), -1);
-    CHECK_EQ(strstr(error.text, "no -chardev has id=c") != NULL, true);
+    CHECK_EQ(config_chardev_join(&chardevs, &virtio.console, false, &error), -1);
+    CHECK_EQ(strstr(error.text, "-device: no -chardev has id=c") != NULL, true);
     CHECK_EQ(config_chardev_take(&chardevs, "stdio,id=d", &error), 0);
     CHECK_EQ(config_chardev_take(&chardevs, "socket,path=/s,,t,server=on,nowait,id=c", &error), 0);
-    CHECK_EQ(config_chardev_join(&chardevs, &virtio.console, "-virtcon", false, &error), 0);
+    CHECK_EQ(config_chardev_join(&chardevs, &virtio.console, false, &error), 0);
     CHECK_EQ(virtio.console.kind, CONSOLE_UNIX);
     CHECK_EQ(strcmp(virtio.console.path, "/s,t"), 0);
     CHECK_EQ(config_virtio_device(&virtio, "virtconsole,chardev=d", &error), -1);

@@ -210,7 +210,7 @@ static void test_stops(void)
 static void test_option(void)
 {
     static const char *const wrong[] = { "1234", "tcp:1234", "tcp::0", "tcp::65536", "tcp::x",
-                                         "tcp:a:", "unix:", "", "stdio" };
+                                         "tcp:a:", "", "stdio" };
     struct debug_spec spec = { .stopped = true };
     struct error error = { 0 };
 
