@@ -70,6 +70,13 @@ static void test_leaves(void)
     CHECK_EQ(r[2] >> 31, 0);
     read_leaf("qemu32,+hypervisor", 1, 0, r);
     CHECK_EQ(r[2] >> 31, 1);
+    read_leaf("athlon", 0x80000000, 0, r);
+    CHECK_EQ(r[0], 0x80000008);
+    CHECK_EQ(r[1], 0x68747541); /* Auth */
+    read_leaf("athlon", 0x80000001, 0, r);
+    CHECK_EQ(r[0], 0x623);
+    CHECK_EQ(r[3] >> 22 & 1, 1); /* MMXEXT, and bits of leaf 1 again: CMOV, but not SSE */
+    CHECK_EQ(r[3] & (1 << 15 | 1 << 25), 1 << 15);
     read_leaf("pentium,+nx", 0x80000000, 0, r);
     CHECK_EQ(r[0], 0x80000001);
 }
@@ -98,10 +105,11 @@ static void test_srso(void)
 /* What no model may offer: the monitor has no such thing. */
 static void test_promises(void)
 {
-    static const char *const specs[] = { "host", "486", "pentium", "pentium3", "qemu32" };
+    static const char *const specs[] = { "host", "486", "pentium", "pentium3", "qemu32",
+                                        "athlon" };
     uint32_t r[4];
 
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         read_leaf(specs[i], 1, 0, r);
         /* VME, MCE, MCA, HTT */
         CHECK_EQ(r[3] & (1 << 1 | 1 << 7 | 1 << 14 | 1 << 28), 0);
@@ -161,6 +169,8 @@ static void test_vendor(void)
 
     CHECK_EQ(has_instruction("qemu32", prefetch_register, &amd), 1);
     CHECK_EQ(amd, 0);
+    CHECK_EQ(has_instruction("athlon", prefetch_register, &amd), 0);
+    CHECK_EQ(amd, 1);
     CHECK_EQ(has_instruction("host", prefetch_register, &amd), !amd);
     CHECK_EQ(has_instruction("host", prefetch, &amd), 1);
     CHECK_EQ(has_instruction("host", nop, &amd), 1);
