@@ -368,20 +368,15 @@ static void put_fpu(struct vcpu *vcpu, struct sandbox *sandbox)
     sandbox_set_xstate(sandbox, vcpu->fpu, sizeof(vcpu->fpu));
 }
 
-/* The bytes of the image that are not the FPU's stay ours (cpu/fpu.h, F3), and MXCSR has the bits
- * that the guest's has. */
+/* The bytes of the image that are not the FPU's stay ours (cpu/fpu.h, F3). */
 static void take_fpu(struct vcpu *vcpu, const struct sandbox *sandbox)
 {
     uint64_t fip = fpu_field(vcpu, FPU_FIP), fdp = fpu_field(vcpu, FPU_FDP);
-    uint32_t selectors, mxcsr, mask = fpu_mxcsr_mask(vcpu);
+    uint32_t selectors;
 
     __builtin_memcpy(&selectors, vcpu->fpu + FPU_FCS, 4);
     sandbox_get_xstate(sandbox, vcpu->fpu, sizeof(vcpu->fpu));
     __builtin_memcpy(vcpu->fpu + FPU_FCS, &selectors, 4);
-    __builtin_memcpy(&mxcsr, vcpu->fpu + FPU_MXCSR, 4);
-    mxcsr &= mask;
-    __builtin_memcpy(vcpu->fpu + FPU_MXCSR, &mxcsr, 4);
-    __builtin_memcpy(vcpu->fpu + FPU_MXCSR_MASK, &mask, 4);
     fpu_taken(vcpu, fip, fdp);
 }
 

@@ -3,19 +3,17 @@
 
 #include <string.h>
 
-#include "cpu/fpu.h"
 #include "cpu/mem.h"
 
 /* The selectors of a sandbox, for code and for whole segments with any base. */
 enum { SANDBOX_CODE = 0x23, SANDBOX_DATA = 0x2b, SANDBOX_CODE64 = 0x33 };
 
 #define FXSAVE_SIZE 512
-#define SW_ES 0x80
 
 enum row {
     READ_BACK, LOADED, TO_64, CPUID, TSC, TABLES_READ, DESCRIPTORS, SYSENTER_LOST,
     NOT_OFFERED, XSTATE, PARTS,
-    MASKED, OVERWRITTEN, DECIMAL, LOOPS, SUPPRESSED, NONE,
+    MASKED, OVERWRITTEN, DECIMAL, LOOPS, NONE,
 };
 
 /* Each row's first column. */
@@ -34,7 +32,6 @@ static const char *const names[NONE] = {
     [MASKED] = "A and D of pages that a masked store could have written",
     [OVERWRITTEN] = "a repeated string instruction that overwrites itself",
     [DECIMAL] = "undefined flags of AAA, AAS, DAA, DAS",
-    [SUPPRESSED] = "A and D of pages that an x87 store could have written",
     [LOOPS] = "LOOPE, LOOPNE with F2 or F3",
 };
 
@@ -238,18 +235,6 @@ bool documented_overwritten(struct vcpu *vcpu)
 
     met[OVERWRITTEN] += changed;
     return changed;
-}
-
-bool documented_suppressed(const struct vcpu *vcpu)
-{
-    bool failed = amd && vcpu->fpu[FPU_SW] & SW_ES;
-
-    switch (last.id) {
-    case M_FST: case M_FSTP: case M_FIST: case M_FISTP: case M_FISTTP: case M_FBSTP: break;
-    default: failed = false;
-    }
-    met[SUPPRESSED] += failed;
-    return failed;
 }
 
 bool documented_cr2(const struct vcpu *vcpu, uint64_t interp, uint64_t cpu)

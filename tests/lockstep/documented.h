@@ -26,10 +26,6 @@ bool documented_faulted(void);
  * see it. Counted too. */
 bool documented_overwritten(struct vcpu *vcpu);
 
-/* Was it an x87 store that has not stored, for an unmasked exception? The CPU may look for its page
- * first. Counted too. */
-bool documented_suppressed(const struct vcpu *vcpu);
-
 /* Was it one of those whose CR2 may be any address of theirs on any page that is missing? vcpu is
  * as it was left. */
 bool documented_cr2(const struct vcpu *vcpu, uint64_t interp, uint64_t cpu);

@@ -192,8 +192,7 @@ static bool run_watched(struct machine *m)
         if (steps == STEPS_MAX || (user && documented_next(v)))
             return true;
         interp_step(v);
-        if (user && ((v->cpl == 0 && documented_faulted()) || documented_overwritten(v) ||
-                     documented_suppressed(v)))
+        if (user && ((v->cpl == 0 && documented_faulted()) || documented_overwritten(v)))
             return true;
     }
     return false;
@@ -402,13 +401,6 @@ static bool judge_direct(unsigned long streams)
     return direct_runs < streams || left_out > streams / 4;
 }
 
-/* The bare CPU is the host's: where vendors differ, so must the interpreter. */
-static void be_host(struct machine *m, const struct cpu_model *model)
-{
-    if (direct)
-        m->vcpu->model = model;
-}
-
 int main(int argc, char **argv)
 {
     const char *error;
@@ -427,8 +419,7 @@ int main(int argc, char **argv)
     if (machine_create(&bt, &engine_translator))
         return direct ? 77 : 2; /* a host without direct execution: skipped */
     documented_amd(cpuid_is_amd(model));
-    be_host(&interp, model);
-    be_host(&bt, model);
+    interp.vcpu->model = bt.vcpu->model = model; /* vendors differ, and the host's CPU is at work */
     load_tables(&interp);
     load_tables(&bt);
     start_kicks(bt.vcpu);
