@@ -9,11 +9,14 @@
 #include <cpuid.h>
 #include <errno.h>
 
+#include "cpu/cpuid.h"
 #include "cpu/fault.h"
 #include "cpu/fpu_thunk.h"
 
 #define SW_FLAGS 0x3fu
 #define SW_BUSY  0x8000u
+
+#define MXCSR_OFFERED 0xffffu
 
 /* State components that instructions here make use of. */
 #define OFFERED (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512)
@@ -44,6 +47,16 @@ uint32_t fpu_mxcsr_mask(const struct vcpu *vcpu)
     return vcpu->fpu_unit->mxcsr_mask;
 }
 
+bool fpu_drops_pointers(const struct vcpu *vcpu)
+{
+    return vcpu->fpu_unit->drops_pointers;
+}
+
+bool fpu_mxcsr_is_wider(const struct vcpu *vcpu)
+{
+    return vcpu->fpu_unit->mxcsr_host != vcpu->fpu_unit->mxcsr_mask;
+}
+
 /* CPUID leaf 7, EBX bit 13: FCS and FDS are always saved as 0. */
 static bool host_keeps_selectors(void)
 {
@@ -67,9 +80,11 @@ static void ask_host(struct vcpu *vcpu)
     fpu_put16(vcpu, FPU_CW, 0x37f);
     fpu_thunk_run(vcpu, code, true, &frame);
     unit->fop_always = fpu_get16(vcpu, FPU_FOP) != 0;
-    unit->mxcsr_mask = fpu_get32(vcpu, FPU_MXCSR_MASK);
-    if (!unit->mxcsr_mask)
-        unit->mxcsr_mask = 0xffbf; /* SDM 1, 11.6.6 */
+    unit->drops_pointers = !fpu_get64(vcpu, FPU_FIP);
+    unit->mxcsr_host = fpu_get32(vcpu, FPU_MXCSR_MASK);
+    if (!unit->mxcsr_host)
+        unit->mxcsr_host = 0xffbf; /* SDM 1, 11.6.6 */
+    unit->mxcsr_mask = unit->mxcsr_host & MXCSR_OFFERED;
 }
 
 int fpu_create(struct vcpu *vcpu)
@@ -103,7 +118,7 @@ void fpu_reset(struct vcpu *vcpu)
     fpu_put16(vcpu, FPU_CW, 0x40);
     vcpu->fpu[FPU_TW] = 0xff; /* all valid: +0.0 */
     memcpy(vcpu->fpu + FPU_MXCSR, &mxcsr, 4);
-    memcpy(vcpu->fpu + FPU_MXCSR_MASK, &vcpu->fpu_unit->mxcsr_mask, 4);
+    memcpy(vcpu->fpu + FPU_MXCSR_MASK, &vcpu->fpu_unit->mxcsr_host, 4);
     fpu_put64(vcpu, FPU_XSTATE_BV, XCR0_X87 | XCR0_SSE);
 }
 
@@ -114,7 +129,7 @@ static uint64_t guest_components(const struct vcpu *vcpu)
     return vcpu->fpu_unit->components & (vcpu->xcr0 | XCR0_X87 | XCR0_SSE);
 }
 
-void fpu_load(struct vcpu *vcpu)
+static void load_registers(const struct vcpu *vcpu)
 {
     uint32_t mask = (uint32_t)guest_components(vcpu);
 
@@ -122,22 +137,55 @@ void fpu_load(struct vcpu *vcpu)
         __asm__ volatile("xrstor64 (%0)" : : "r"(vcpu->fpu), "a"(mask), "d"(0) : "memory");
     else
         __asm__ volatile("fxrstor64 (%0)" : : "r"(vcpu->fpu) : "memory");
+}
+
+/* F5: in FIP's and FDP's lower halves, that no instruction has set them since fpu_load. No
+ * instruction and no operand begins at such an address. */
+#define NOT_SET UINT32_MAX
+
+void fpu_load(struct vcpu *vcpu)
+{
+    uint64_t fip = fpu_get64(vcpu, FPU_FIP), fdp = fpu_get64(vcpu, FPU_FDP);
+    uint64_t in_use = fpu_get64(vcpu, FPU_XSTATE_BV);
+
+    if (vcpu->fpu_unit->drops_pointers) {
+        fpu_put64(vcpu, FPU_FIP, NOT_SET);
+        fpu_put64(vcpu, FPU_FDP, NOT_SET);
+        fpu_put64(vcpu, FPU_XSTATE_BV, in_use | XCR0_X87); /* or they would not be loaded */
+        load_registers(vcpu);
+        fpu_put64(vcpu, FPU_FIP, fip);
+        fpu_put64(vcpu, FPU_FDP, fdp);
+        fpu_put64(vcpu, FPU_XSTATE_BV, in_use);
+    } else {
+        load_registers(vcpu);
+    }
     vcpu->bt.fpu_loaded = 1;
 }
 
-static void take_registers(struct vcpu *vcpu)
+/* What FNSTENV stores in protected mode, SDM 1, figure 8-9. */
+struct environment {
+    uint32_t cw, sw, tw, fip;
+    uint16_t fcs, fop;
+    uint32_t fdp, fds;
+};
+
+static struct environment take_registers(struct vcpu *vcpu)
 {
     uint32_t mask = (uint32_t)guest_components(vcpu);
+    struct environment env = { .fip = 0 };
     uint32_t mxcsr = 0x1f80;
 
     if (mask)
         __asm__ volatile("xsave64 (%0)" : : "r"(vcpu->fpu), "a"(mask), "d"(0) : "memory");
     else
         __asm__ volatile("fxsave64 (%0)" : : "r"(vcpu->fpu) : "memory");
+    if (vcpu->fpu_unit->drops_pointers)
+        __asm__ volatile("fnstenv %0" : "=m"(env));
     __asm__ volatile("fninit\n\tldmxcsr %0" : : "m"(mxcsr));
     if (mask & XCR0_AVX)
         __asm__ volatile("vzeroupper");
     vcpu->bt.fpu_loaded = 0;
+    return env;
 }
 
 /* What FOP is after the x87 instruction at the host address. */
@@ -150,11 +198,37 @@ static uint16_t fop_at(uint64_t ip)
     return (uint16_t)((code[0] & 7) << 8 | code[1]);
 }
 
+/* fpu_save with F5. What has been lost looks like what FNINIT leaves. */
+static struct fpu_last save_with_pointers(struct vcpu *vcpu)
+{
+    uint64_t fip = fpu_get64(vcpu, FPU_FIP), fdp = fpu_get64(vcpu, FPU_FDP);
+    uint16_t fop = fpu_get16(vcpu, FPU_FOP);
+    struct environment env = take_registers(vcpu);
+    bool code = env.fip != NOT_SET, data = env.fdp != NOT_SET;
+
+    fpu_put64(vcpu, FPU_FIP, code ? 0 : fip);
+    fpu_put16(vcpu, FPU_FOP, code ? 0 : fop);
+    fpu_put64(vcpu, FPU_FDP, data ? 0 : fdp);
+    if (code)
+        fpu_put16(vcpu, FPU_FCS, 0);
+    if (data)
+        fpu_put16(vcpu, FPU_FDS, 0);
+    return (struct fpu_last){
+        .ip = code ? env.fip : 0,
+        .low = true,
+        .fdp = env.fdp,
+        .fop = code,
+        .data = data && env.fdp,
+    };
+}
+
 struct fpu_last fpu_save(struct vcpu *vcpu)
 {
     uint16_t old_fop = fpu_get16(vcpu, FPU_FOP), fop;
     struct fpu_last last = { .ip = 0 };
 
+    if (vcpu->fpu_unit->drops_pointers)
+        return save_with_pointers(vcpu);
     take_registers(vcpu);
     fop = fpu_get16(vcpu, FPU_FOP);
     if (fpu_get64(vcpu, FPU_FDP) >> 32) {
@@ -192,6 +266,11 @@ void fpu_taken(struct vcpu *vcpu, uint64_t fip_before, uint64_t fdp_before)
     uint64_t bv = fpu_get64(vcpu, FPU_XSTATE_BV);
 
     fpu_put64(vcpu, FPU_XSTATE_BV, bv & (vcpu->fpu_unit->components | XCR0_X87 | XCR0_SSE));
+    fpu_put32(vcpu, FPU_MXCSR, fpu_get32(vcpu, FPU_MXCSR) & vcpu->fpu_unit->mxcsr_mask);
+    if (vcpu->fpu_unit->drops_pointers && !(fpu_get16(vcpu, FPU_SW) & SW_ES)) {
+        fpu_put_pointers(vcpu, &(struct fpu_pointers){ 0 });
+        return;
+    }
     fpu_put64(vcpu, FPU_FIP, (uint32_t)fpu_get64(vcpu, FPU_FIP));
     fpu_put64(vcpu, FPU_FDP, (uint32_t)fpu_get64(vcpu, FPU_FDP));
     if (!keep || fpu_get64(vcpu, FPU_FIP) != fip_before)
@@ -217,10 +296,18 @@ static uint32_t nm_bits(const struct insn *in)
     return CR0_TS;
 }
 
+bool fpu_is_64bit_only(const struct vcpu *vcpu, const struct insn *in)
+{
+    return (in->id == M_VPINSRD || in->id == M_VPEXTRD) && in->w &&
+           !(in->prefixes & PREFIX_EVEX) && in->mode != MODE_64 && cpuid_is_amd(vcpu->model);
+}
+
 static bool undefined(const struct vcpu *vcpu, const struct insn *in)
 {
     uint32_t attr = in->info->attr;
 
+    if (fpu_is_64bit_only(vcpu, in))
+        return true;
     if (is_xsave(in->id))
         return !(vcpu->cr4 & CR4_OSXSAVE);
     if (attr & A_MASK && (vcpu->xcr0 & XCR0_AVX512) != XCR0_AVX512)

@@ -12,6 +12,11 @@
  *      neither FXSAVE nor XSAVE touches; 0 where the host deprecates them.
  *  F4. While bt.fpu_loaded is set, the registers of the host hold the state and the image is old.
  *      The functions for instructions then call fpu_save first.
+ *  F5. AMD's CPUs load FIP, FDP and FOP, but their FXSAVE and XSAVE store zeros while no exception
+ *      is pending (SW.ES; APM 4, FXSAVE; FNSTENV stores what is there). On such a host the
+ *      pointers and selectors of the image are kept by fpu*.c: thunks leave them alone, fpu_save
+ *      asks FNSTENV. A signal or another task of the host in between loses them there: 0, as after
+ *      the guest's own FXSAVE and FXRSTOR.
  */
 #ifndef CPU_FPU_H
 #define CPU_FPU_H
@@ -81,13 +86,21 @@ const struct fpu_layout *fpu_layout(const struct vcpu *vcpu);
 uint32_t fpu_xsave_size(const struct fpu_layout *layout, uint64_t xcr0);
 uint32_t fpu_xsavec_size(const struct fpu_layout *layout, uint64_t xcr0);
 
-/* MXCSR's bits that may be set (the MXCSR_MASK of FXSAVE). */
+/* MXCSR's bits that may be set (the MXCSR_MASK of FXSAVE). Without AMD's misaligned exception mask
+ * (MM, bit 17; APM 1, 4.2.2), as CPUID offers no MISALIGNSSE. */
 uint32_t fpu_mxcsr_mask(const struct vcpu *vcpu);
+
+/* The host lets more be set: LDMXCSR must be interpreted. */
+bool fpu_mxcsr_is_wider(const struct vcpu *vcpu);
 
 /* --- for instructions ----------------------------------------------------- */
 
 /* What CR0, CR4 and XCR0 alone say: STEP_NEXT, or #UD or #NM raised. FWAIT, FXSAVE, XSAVE too. */
 enum step fpu_check(struct vcpu *vcpu, const struct insn *in);
+
+/* With VEX.W1 VPINSRD and VPEXTRD are VPINSRQ and VPEXTRQ, which AMD's CPUs have in 64-bit mode
+ * only (APM 4); Intel's ignore W elsewhere (SDM 2). */
+bool fpu_is_64bit_only(const struct vcpu *vcpu, const struct insn *in);
 
 /* --- for translated code, which has the guest's state in the host's registers --- */
 
@@ -97,11 +110,16 @@ enum step fpu_check(struct vcpu *vcpu, const struct insn *in);
  */
 void fpu_load(struct vcpu *vcpu);
 
+/* The host is as F5 says. */
+bool fpu_drops_pointers(const struct vcpu *vcpu);
+
 /* What x87 instructions have left of the host since fpu_load. */
 struct fpu_last {
-    uint64_t ip; /* the last that set FIP: its host address; or 0 */
-    bool fop;    /* FOP is that instruction's */
-    bool data;   /* FDP was a host address */
+    uint64_t ip;  /* the last that set FIP: its host address; or 0 */
+    bool low;     /* F5: only the lower half of it is known; */
+    uint32_t fdp; /* and of FDP, which may be the guest's: data does not tell */
+    bool fop;     /* FOP is that instruction's */
+    bool data;    /* FDP was a host address */
 };
 
 /*

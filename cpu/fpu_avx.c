@@ -8,6 +8,7 @@
  * elements that have been loaded, and the mask says which are left, as on the CPU).
  * Not here: AVX-512 and everything EVEX-encoded.
  */
+#include "cpu/cpuid.h"
 #include "cpu/fault.h"
 #include "cpu/fpu_thunk.h"
 #include "cpu/mem.h"
@@ -21,15 +22,20 @@ static void get_vector(const struct vcpu *vcpu, unsigned n, uint8_t *to)
     memcpy(to + 16, vcpu->fpu + FPU_YMM + 16 * n, 16);
 }
 
+static void put_low(struct vcpu *vcpu, unsigned n, const uint8_t *from)
+{
+    memcpy(vcpu->fpu + FPU_XMM + 16 * n, from, 16);
+    memcpy(vcpu->fpu + FPU_YMM + 16 * n, from + 16, 16);
+    vcpu->fpu[FPU_XSTATE_BV] |= XCR0_SSE | XCR0_AVX;
+}
+
 /* Bits 256 and up become 0. */
 static void put_vector(struct vcpu *vcpu, unsigned n, const uint8_t *from)
 {
     const struct fpu_layout *layout = &vcpu->fpu_unit->layout;
 
-    memcpy(vcpu->fpu + FPU_XMM + 16 * n, from, 16);
-    memcpy(vcpu->fpu + FPU_YMM + 16 * n, from + 16, 16);
+    put_low(vcpu, n, from);
     memset(vcpu->fpu + layout->offset[STATE_ZMM] + 32 * n, 0, layout->size[STATE_ZMM] ? 32 : 0);
-    vcpu->fpu[FPU_XSTATE_BV] |= XCR0_SSE | XCR0_AVX;
 }
 
 /* --- The thunk ------------------------------------------------------------ */
@@ -209,7 +215,7 @@ static uint64_t gather_offset(const struct vcpu *vcpu, const struct insn *in,
     return (offset + (value << g->scale)) & operand_mask(in->addrsize);
 }
 
-/* Every element of the mask becomes all its top bit before the first access. */
+/* Every element of the mask becomes all its top bit before the first access (Intel). */
 static void spread_mask(uint8_t *mask, unsigned size, unsigned vl)
 {
     for (unsigned i = 0; i < vl; i += size)
@@ -217,11 +223,32 @@ static void spread_mask(uint8_t *mask, unsigned size, unsigned vl)
     memset(mask + vl, 0, 32 - vl);
 }
 
+/*
+ * An element has faulted. What registers hold beside the elements that are done is the CPU's choice
+ * (SDM 2, VPGATHERDD): Intel's CPUs have cleared what is beyond the vector, AMD's have touched
+ * nothing else.
+ */
+static enum step stop_gather(struct vcpu *vcpu, const struct insn *in, const struct gather *g,
+                             uint8_t *to, const uint8_t *mask, bool loaded)
+{
+    if (cpuid_is_amd(vcpu->model)) {
+        put_low(vcpu, in->reg, to);
+        put_low(vcpu, g->mask, mask);
+        return STEP_FAULT;
+    }
+    memset(to + in->vl, 0, 32 - in->vl);
+    if (loaded)
+        put_vector(vcpu, in->reg, to);
+    put_vector(vcpu, g->mask, mask);
+    return STEP_FAULT;
+}
+
 static enum step run_gather(struct vcpu *vcpu, const struct insn *in, unsigned size,
                             unsigned index_size)
 {
     uint8_t to[32], mask[32], index[32];
     struct gather g;
+    bool loaded = false;
     uint64_t value;
 
     if (!gather_decode(in, size, index_size, &g))
@@ -229,20 +256,17 @@ static enum step run_gather(struct vcpu *vcpu, const struct insn *in, unsigned s
     get_vector(vcpu, in->reg, to);
     get_vector(vcpu, g.mask, mask);
     get_vector(vcpu, g.index, index);
-    spread_mask(mask, size, in->vl);
+    if (!cpuid_is_amd(vcpu->model))
+        spread_mask(mask, size, in->vl);
     for (unsigned i = 0; i < g.count; i++) {
         bool wanted = mask[(i + 1) * size - 1] & 0x80;
 
         if (wanted && mem_read(vcpu, in->seg, gather_offset(vcpu, in, &g, index + i * index_size),
-                               size, &value)) {
-            put_vector(vcpu, g.mask, mask);
-            return STEP_FAULT;
-        }
-        if (wanted) {
+                               size, &value))
+            return stop_gather(vcpu, in, &g, to, mask, loaded);
+        if (wanted)
             memcpy(to + i * size, &value, size);
-            memset(to + in->vl, 0, sizeof(to) - in->vl);
-            put_vector(vcpu, in->reg, to);
-        }
+        loaded |= wanted;
         memset(mask + i * size, 0, size);
     }
     memset(mask, 0, sizeof(mask));

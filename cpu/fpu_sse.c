@@ -5,6 +5,7 @@
  * An unmasked SSE exception is raised by the instruction itself: when MXCSR unmasks any, thunks run
  * guarded, and SIGFPE becomes #XM with the flags that the CPU has set in MXCSR.
  */
+#include "cpu/cpuid.h"
 #include "cpu/fault.h"
 #include "cpu/fpu_thunk.h"
 #include "cpu/mem.h"
@@ -117,6 +118,18 @@ static enum step run_maskmov(struct vcpu *vcpu, const struct insn *in)
 
 /* --- Entry --------------------------------------------------------------------------------- */
 
+/* AMD's CPUs take the operands of SHA wherever they are (measured, Zen 4). */
+static bool must_align(const struct vcpu *vcpu, const struct insn *in)
+{
+    switch (in->id) {
+    case M_SHA1NEXTE: case M_SHA1MSG1: case M_SHA1MSG2: case M_SHA1RNDS4: case M_SHA256MSG1:
+    case M_SHA256MSG2: case M_SHA256RNDS2:
+        return !cpuid_is_amd(vcpu->model);
+    default:
+        return in->info->attr & A_ALIGN16;
+    }
+}
+
 static enum step execute(struct vcpu *vcpu, const struct insn *in)
 {
     bool write = in->info->attr & A_WRITES_MEM;
@@ -127,7 +140,7 @@ static enum step execute(struct vcpu *vcpu, const struct insn *in)
         return run_maskmov(vcpu, in);
     if (in->has_mem) {
         offset = operand_address(vcpu, in);
-        if (in->info->attr & A_ALIGN16 && fpu_misaligned(vcpu, in, offset, in->memsize, write))
+        if (must_align(vcpu, in) && fpu_misaligned(vcpu, in, offset, in->memsize, write))
             return STEP_FAULT;
     }
     absent = fpu_prepare(vcpu, in, offset, in->memsize);
@@ -161,7 +174,8 @@ enum step interp_ldmxcsr(struct vcpu *vcpu, const struct insn *in)
     if (value & ~(uint64_t)vcpu->fpu_unit->mxcsr_mask)
         return fault_gp(vcpu, 0);
     __builtin_memcpy(vcpu->fpu + FPU_MXCSR, &value, 4);
-    vcpu->fpu[FPU_XSTATE_BV] |= XCR0_SSE; /* it counts as a use */
+    if (!cpuid_is_amd(vcpu->model))
+        vcpu->fpu[FPU_XSTATE_BV] |= XCR0_SSE; /* it counts as a use */
     return STEP_NEXT;
 }
 

@@ -228,8 +228,8 @@ static void serialize(void)
     __asm__ volatile("" : : "r"(eax), "r"(ebx), "r"(ecx), "r"(edx));
 }
 
-enum fpu_trap fpu_thunk_run(struct vcpu *vcpu, const uint8_t *code, bool guard,
-                            struct fpu_frame *frame)
+static enum fpu_trap run(struct vcpu *vcpu, const uint8_t *code, bool guard,
+                         struct fpu_frame *frame)
 {
     struct fpu_unit *unit = vcpu->fpu_unit;
     uint64_t key[2], have[2];
@@ -252,6 +252,20 @@ enum fpu_trap fpu_thunk_run(struct vcpu *vcpu, const uint8_t *code, bool guard,
     if (frame->trap == FPU_DONE)
         unit->ready[slot] = true;
     return (enum fpu_trap)frame->trap;
+}
+
+enum fpu_trap fpu_thunk_run(struct vcpu *vcpu, const uint8_t *code, bool guard,
+                            struct fpu_frame *frame)
+{
+    uint8_t pointers[FPU_MXCSR - FPU_FOP];
+    enum fpu_trap trap;
+
+    if (!vcpu->fpu_unit->drops_pointers)
+        return run(vcpu, code, guard, frame);
+    memcpy(pointers, vcpu->fpu + FPU_FOP, sizeof(pointers));
+    trap = run(vcpu, code, guard, frame);
+    memcpy(vcpu->fpu + FPU_FOP, pointers, sizeof(pointers));
+    return trap;
 }
 
 void fpu_thunk_absent(struct vcpu *vcpu, const struct insn *in, uint64_t offset, unsigned size,

@@ -27,8 +27,10 @@ struct fpu_unit {
     uint8_t *edge;       /* a page that nobody may touch, between two that may be used */
     bool selectors;      /* the host keeps FCS and FDS */
     bool fop_always;     /* FOP is set by every instruction, not only by those that fail */
+    bool drops_pointers; /* F5 */
     struct fpu_layout layout;
     uint32_t mxcsr_mask;
+    uint32_t mxcsr_host; /* the host's, which is in the image */
     uint16_t ignored;    /* x87 errors taken out of SW during a waiting instruction */
     uint8_t (*write)[THUNK_SIZE];
     const uint8_t (*exec)[THUNK_SIZE];
@@ -138,9 +140,42 @@ static inline void fpu_put16(struct vcpu *vcpu, unsigned at, uint16_t value)
     __builtin_memcpy(vcpu->fpu + at, &value, 2);
 }
 
+static inline void fpu_put32(struct vcpu *vcpu, unsigned at, uint32_t value)
+{
+    __builtin_memcpy(vcpu->fpu + at, &value, 4);
+}
+
 static inline void fpu_put64(struct vcpu *vcpu, unsigned at, uint64_t value)
 {
     __builtin_memcpy(vcpu->fpu + at, &value, 8);
+}
+
+struct fpu_pointers {
+    uint64_t fip, fdp;
+    uint16_t fop, fcs, fds;
+};
+
+static inline struct fpu_pointers fpu_get_pointers(const struct vcpu *vcpu)
+{
+    return (struct fpu_pointers){
+        .fip = fpu_get64(vcpu, FPU_FIP),
+        .fdp = fpu_get64(vcpu, FPU_FDP),
+        .fop = fpu_get16(vcpu, FPU_FOP),
+        .fcs = fpu_get16(vcpu, FPU_FCS),
+        .fds = fpu_get16(vcpu, FPU_FDS),
+    };
+}
+
+/* The selectors stay 0 where the host does not keep them. */
+static inline void fpu_put_pointers(struct vcpu *vcpu, const struct fpu_pointers *p)
+{
+    bool keep = vcpu->fpu_unit->selectors;
+
+    fpu_put64(vcpu, FPU_FIP, p->fip);
+    fpu_put64(vcpu, FPU_FDP, p->fdp);
+    fpu_put16(vcpu, FPU_FOP, p->fop);
+    fpu_put16(vcpu, FPU_FCS, keep ? p->fcs : 0);
+    fpu_put16(vcpu, FPU_FDS, keep ? p->fds : 0);
 }
 
 #define SW_ES 0x80u /* x87 status word: an unmasked exception is pending */

@@ -9,6 +9,7 @@
  * operand's and its ModRM byte. Whatever of them it set (newer CPUs set FDP and FOP only when an
  * unmasked exception occurs, SDM 1, 8.1.8 and 8.1.9) is replaced by the guest's here.
  */
+#include "cpu/cpuid.h"
 #include "cpu/fault.h"
 #include "cpu/fpu_thunk.h"
 #include "cpu/mem.h"
@@ -36,36 +37,24 @@ static bool is_control(const struct insn *in)
 
 /* --- Instruction and data pointers ------------------------------------------------- */
 
-struct pointers {
-    uint64_t fip, fdp;
-    uint16_t fop, fcs, fds;
-};
-
-static struct pointers get_pointers(const struct vcpu *vcpu)
-{
-    return (struct pointers){
-        .fip = fpu_get64(vcpu, FPU_FIP),
-        .fdp = fpu_get64(vcpu, FPU_FDP),
-        .fop = fpu_get16(vcpu, FPU_FOP),
-        .fcs = fpu_get16(vcpu, FPU_FCS),
-        .fds = fpu_get16(vcpu, FPU_FDS),
-    };
-}
-
-static void put_pointers(struct vcpu *vcpu, const struct pointers *p)
-{
-    bool keep = vcpu->fpu_unit->selectors;
-
-    fpu_put64(vcpu, FPU_FIP, p->fip);
-    fpu_put64(vcpu, FPU_FDP, p->fdp);
-    fpu_put16(vcpu, FPU_FOP, p->fop);
-    fpu_put16(vcpu, FPU_FCS, keep ? p->fcs : 0);
-    fpu_put16(vcpu, FPU_FDS, keep ? p->fds : 0);
-}
-
 static uint16_t make_fop(uint8_t opcode, uint8_t modrm)
 {
     return (uint16_t)((opcode & 7) << 8 | modrm);
+}
+
+/* AMD's CPUs set them failed or not, FDP with a memory operand only (measured, Zen 4). */
+static void set_pointers(struct vcpu *vcpu, const struct insn *in, uint64_t offset)
+{
+    struct fpu_pointers p = fpu_get_pointers(vcpu);
+
+    p.fip = vcpu->rip;
+    p.fcs = vcpu->seg[SEG_CS].selector;
+    p.fop = make_fop(in->opcode, in->modrm);
+    if (in->has_mem) {
+        p.fdp = offset;
+        p.fds = vcpu->seg[in->seg].selector;
+    }
+    fpu_put_pointers(vcpu, &p);
 }
 
 /* Makes what the thunk set the guest's. Stores no more than it must: XRSTOR reads it soon. */
@@ -76,6 +65,10 @@ static void fix_pointers(struct vcpu *vcpu, const struct insn *in, uint64_t offs
     uint16_t fop = fpu_get16(vcpu, FPU_FOP);
     bool failed = fpu_get16(vcpu, FPU_SW) & SW_ES;
 
+    if (unit->drops_pointers) {
+        set_pointers(vcpu, in, offset);
+        return;
+    }
     if (fpu_get64(vcpu, FPU_FIP) >> 32) {
         fpu_put64(vcpu, FPU_FIP, vcpu->rip);
         if (unit->selectors)
@@ -102,7 +95,7 @@ static bool store_suppressed(const struct vcpu *vcpu, const struct insn *in)
 
 /*
  * Will the instruction store, so that its page must be there and gets D? Tried out on a copy of the
- * state where exceptions are unmasked.
+ * state where exceptions are unmasked. AMD's CPUs want the page in any case (measured, Zen 4).
  */
 static bool will_store(struct vcpu *vcpu, const struct insn *in, const uint8_t *code)
 {
@@ -111,7 +104,8 @@ static bool will_store(struct vcpu *vcpu, const struct insn *in, const uint8_t *
     struct fpu_frame frame;
     bool stores;
 
-    if (!(in->info->attr & A_WRITES_MEM) || !(~fpu_get16(vcpu, FPU_CW) & NO_STORE))
+    if (!(in->info->attr & A_WRITES_MEM) || !(~fpu_get16(vcpu, FPU_CW) & NO_STORE) ||
+        cpuid_is_amd(vcpu->model))
         return true;
     memcpy(image, vcpu->fpu, sizeof(image));
     fpu_thunk_frame(vcpu, XCR0_X87, &frame);
@@ -122,12 +116,17 @@ static bool will_store(struct vcpu *vcpu, const struct insn *in, const uint8_t *
 }
 
 /* These have no FIP of their own: they leave the pointers alone or clear them (FNINIT). */
-static void keep_pointers(struct vcpu *vcpu, const struct pointers *before)
+static void keep_pointers(struct vcpu *vcpu, const struct insn *in,
+                          const struct fpu_pointers *before)
 {
-    struct pointers p = get_pointers(vcpu);
+    struct fpu_pointers p = fpu_get_pointers(vcpu);
 
-    if (p.fip >> 32 || p.fdp >> 32)
-        put_pointers(vcpu, before);
+    if (vcpu->fpu_unit->drops_pointers && (in->id == M_FNINIT || in->id == M_FNSAVE))
+        fpu_put_pointers(vcpu, &(struct fpu_pointers){ 0 });
+    else if (vcpu->fpu_unit->drops_pointers)
+        return; /* the thunk has left them alone */
+    else if (p.fip >> 32 || p.fdp >> 32)
+        fpu_put_pointers(vcpu, before);
     else if (!p.fip)
         fpu_put16(vcpu, FPU_FCS, 0);
 }
@@ -136,7 +135,7 @@ static enum step run_x87(struct vcpu *vcpu, const struct insn *in)
 {
     struct fpu_gpr gpr = { .reg = REG_NONE };
     bool control = is_control(in);
-    struct pointers before = { .fop = fpu_get16(vcpu, FPU_FOP) };
+    struct fpu_pointers before = { .fop = fpu_get16(vcpu, FPU_FOP) };
     uint64_t offset = in->has_mem ? operand_address(vcpu, in) : 0;
     uint8_t code[THUNK_SIZE];
     struct fpu_frame frame;
@@ -144,7 +143,7 @@ static enum step run_x87(struct vcpu *vcpu, const struct insn *in)
     bool absent;
 
     if (control)
-        before = get_pointers(vcpu);
+        before = fpu_get_pointers(vcpu);
     if (in->info->operand[0] == OPND_AX)
         gpr = (struct fpu_gpr){ RAX, true, true };
     fpu_thunk_encode(in, &(struct fpu_gpr){ .reg = REG_NONE }, code);
@@ -156,7 +155,7 @@ static enum step run_x87(struct vcpu *vcpu, const struct insn *in)
     if (trap)
         return fpu_thunk_fault(vcpu, trap);
     if (control)
-        keep_pointers(vcpu, &before);
+        keep_pointers(vcpu, in, &before);
     else
         fix_pointers(vcpu, in, offset, before.fop, code[1]);
     fpu_put_gpr(vcpu, in, &gpr, &frame);
@@ -184,7 +183,7 @@ static uint32_t join(uint32_t low, uint32_t high)
 
 /* The guest's format to the thunks'; size: bytes of the guest's environment. */
 static void import_env(const struct vcpu *vcpu, const uint8_t *from, unsigned size,
-                       struct pointers *p, uint32_t env[7])
+                       struct fpu_pointers *p, uint32_t env[7])
 {
     uint16_t half[7];
 
@@ -196,10 +195,10 @@ static void import_env(const struct vcpu *vcpu, const uint8_t *from, unsigned si
             env[i] = half[i];
     }
     if (real_format(vcpu)) {
-        *p = (struct pointers){ .fip = join(env[3], env[4]), .fdp = join(env[5], env[6]) };
+        *p = (struct fpu_pointers){ .fip = join(env[3], env[4]), .fdp = join(env[5], env[6]) };
         p->fop = env[4] & 0x7ff;
     } else {
-        *p = (struct pointers){ .fip = env[3], .fdp = env[5], .fcs = (uint16_t)env[4] };
+        *p = (struct fpu_pointers){ .fip = env[3], .fdp = env[5], .fcs = (uint16_t)env[4] };
         p->fop = size == ENV_BYTES ? env[4] >> 16 & 0x7ff : 0;
         p->fds = (uint16_t)env[6];
     }
@@ -210,7 +209,7 @@ static void import_env(const struct vcpu *vcpu, const uint8_t *from, unsigned si
 }
 
 /* The reverse, in env. */
-static void export_env(const struct vcpu *vcpu, const struct pointers *p, unsigned size,
+static void export_env(const struct vcpu *vcpu, const struct fpu_pointers *p, unsigned size,
                        uint32_t env[7])
 {
     uint16_t half[7];
@@ -252,7 +251,7 @@ static enum step load_env(struct vcpu *vcpu, const struct insn *in, unsigned reg
     unsigned size = in->opsize == 2 ? 14 : ENV_BYTES;
     uint8_t *operand = vcpu->fpu_unit->operand;
     uint8_t memory[STATE_BYTES];
-    struct pointers p;
+    struct fpu_pointers p;
     uint32_t env[7];
     enum fpu_trap trap;
 
@@ -265,7 +264,7 @@ static enum step load_env(struct vcpu *vcpu, const struct insn *in, unsigned reg
     trap = run_env(vcpu, in);
     if (trap)
         return fpu_thunk_fault(vcpu, trap);
-    put_pointers(vcpu, &p);
+    fpu_put_pointers(vcpu, &p);
     return STEP_NEXT;
 }
 
@@ -274,7 +273,7 @@ static enum step store_env(struct vcpu *vcpu, const struct insn *in, unsigned re
 {
     unsigned size = in->opsize == 2 ? 14 : ENV_BYTES;
     const uint8_t *operand = vcpu->fpu_unit->operand;
-    struct pointers before = get_pointers(vcpu);
+    struct fpu_pointers before = fpu_get_pointers(vcpu);
     uint64_t offset = operand_address(vcpu, in);
     uint8_t memory[STATE_BYTES];
     uint32_t env[7];
@@ -289,7 +288,7 @@ static enum step store_env(struct vcpu *vcpu, const struct insn *in, unsigned re
     export_env(vcpu, &before, size, env);
     memcpy(memory, env, size);
     memcpy(memory + size, operand + ENV_BYTES, registers);
-    keep_pointers(vcpu, &before);
+    keep_pointers(vcpu, in, &before);
     if (mem_write_bytes(vcpu, in->seg, offset, memory, size + registers))
         return STEP_FAULT;
     return STEP_NEXT;
@@ -337,7 +336,8 @@ enum step interp_fwait(struct vcpu *vcpu, const struct insn *in)
     if (fpu_check(vcpu, in) == STEP_FAULT)
         return STEP_FAULT;
     fpu_sync(vcpu);
-    vcpu->fpu[FPU_XSTATE_BV] |= XCR0_X87; /* it counts as a use */
+    if (!cpuid_is_amd(vcpu->model))
+        vcpu->fpu[FPU_XSTATE_BV] |= XCR0_X87; /* it counts as a use */
     step = fpu_wait(vcpu);
     fpu_wait_done(vcpu);
     return step;

@@ -59,13 +59,39 @@ static uint64_t operand_get64(const struct vcpu *vcpu, unsigned at)
     return value;
 }
 
-/* The pointers of a saved legacy region: selectors are ours to add, where the host has them. */
-static void save_selectors(struct vcpu *vcpu)
+/*
+ * The pointers of a saved legacy region: selectors are ours to add, where the host has them. AMD's
+ * CPUs save them while an exception is pending (F5), Intel's always.
+ */
+static void save_pointers(struct vcpu *vcpu)
 {
+    uint8_t *operand = vcpu->fpu_unit->operand;
+    bool dropped = vcpu->fpu_unit->drops_pointers && !(fpu_get16(vcpu, FPU_SW) & SW_ES);
+
+    if (dropped && cpuid_is_amd(vcpu->model))
+        return;
+    if (dropped) {
+        memcpy(operand + FPU_FOP, vcpu->fpu + FPU_FOP, 6);
+        memcpy(operand + FPU_FDP, vcpu->fpu + FPU_FDP, 4);
+    }
     if (!vcpu->fpu_unit->selectors)
         return;
-    memcpy(vcpu->fpu_unit->operand + 12, vcpu->fpu + FPU_FCS, 2);
-    memcpy(vcpu->fpu_unit->operand + 20, vcpu->fpu + FPU_FDS, 2);
+    memcpy(operand + 12, vcpu->fpu + FPU_FCS, 2);
+    memcpy(operand + 20, vcpu->fpu + FPU_FDS, 2);
+}
+
+/* Runs the instruction, which may store its MXCSR_MASK: then that becomes the guest's. */
+static enum step run_save(struct vcpu *vcpu, const uint8_t opcode[3], uint64_t components,
+                          uint64_t mask)
+{
+    uint8_t *field = vcpu->fpu_unit->operand + FPU_MXCSR_MASK;
+    uint32_t before = operand_get32(vcpu, FPU_MXCSR_MASK);
+    enum step step;
+
+    memset(field, 0, 4);
+    step = run_state(vcpu, opcode, components, mask);
+    memcpy(field, operand_get32(vcpu, FPU_MXCSR_MASK) ? &vcpu->fpu_unit->mxcsr_mask : &before, 4);
+    return step;
 }
 
 /* The pointers after the legacy region in operand has been loaded. */
@@ -107,10 +133,10 @@ enum step interp_fxsave(struct vcpu *vcpu, const struct insn *in)
     if (fpu_misaligned(vcpu, in, offset, 16, true) ||
         mem_probe(vcpu, in->seg, offset, LEGACY_BYTES, true))
         return STEP_FAULT;
-    if (run_state(vcpu, (const uint8_t[]){ 0x0f, 0xae, 0x07 }, XCR0_X87 | XCR0_SSE, 0) ==
+    if (run_save(vcpu, (const uint8_t[]){ 0x0f, 0xae, 0x07 }, XCR0_X87 | XCR0_SSE, 0) ==
         STEP_FAULT)
         return STEP_FAULT;
-    save_selectors(vcpu);
+    save_pointers(vcpu);
     if (mem_write_bytes(vcpu, in->seg, offset, vcpu->fpu_unit->operand, legacy_end(in)))
         return STEP_FAULT;
     return STEP_NEXT;
@@ -261,12 +287,12 @@ static enum step save_state(struct vcpu *vcpu, const struct insn *in, const uint
         mem_probe(vcpu, in->seg, offset, size, true) ||
         mem_read_bytes(vcpu, in->seg, offset, operand, size))
         return STEP_FAULT;
-    if (run_state(vcpu, opcode, vcpu->fpu_unit->components, rfbm) == STEP_FAULT)
+    if (run_save(vcpu, opcode, vcpu->fpu_unit->components, rfbm) == STEP_FAULT)
         return STEP_FAULT;
     /* XSAVEOPT and XSAVEC leave alone what is in its initial state. */
     if (rfbm & XCR0_X87 &&
         (in->id == M_XSAVE || operand_get64(vcpu, FPU_XSTATE_BV) & XCR0_X87))
-        save_selectors(vcpu);
+        save_pointers(vcpu);
     return write_back(vcpu, in, offset, &format, rfbm) ? STEP_FAULT : STEP_NEXT;
 }
 

@@ -12,15 +12,32 @@
 #include "cpu/tlb.h"
 #include "translator/unit.h"
 
+#define NO_DATA UINT32_MAX /* in x87_data: no TLB form since the state was loaded */
+
+/* Only FDP's lower half is known: a window's, which is the guest's offset, or a host address's? The
+ * TLB form has noted the offset, which is at the same place in its page where segments are flat. */
+static bool data_is_guests(const struct vcpu *vcpu, const struct fpu_last *last,
+                           const struct unit *unit)
+{
+    uint32_t noted = vcpu->bt.x87_data;
+
+    if (!last->low || noted == NO_DATA)
+        return last->low;
+    return !(unit && unit->key & KEY_SEG) && (noted ^ last->fdp) & PAGE_MASK;
+}
+
 /* The host's FPU has recorded the translated instruction's address: the guest's is its unit's. */
 static void guest_pointers(struct vcpu *vcpu, const struct fpu_last *last)
 {
     struct translator *t = translator_of(vcpu);
-    const void *host = (const void *)(uintptr_t)last->ip;
-    struct unit *unit = last->ip && cache_holds(t, last->ip) ? cache_find(t, host) : NULL;
+    uint64_t ip = last->low && last->ip ? cache_whole(t, (uint32_t)last->ip) : last->ip;
+    const void *host = (const void *)(uintptr_t)ip;
+    struct unit *unit = ip && cache_holds(t, ip) ? cache_find(t, host) : NULL;
     const struct unit_insn *insn;
 
-    if (last->data)
+    if (last->data && data_is_guests(vcpu, last, unit))
+        fpu_set_data(vcpu, last->fdp, SEG_DS);
+    else if (last->data)
         fpu_set_data(vcpu, vcpu->bt.x87_data,
                      unit && unit->key & KEY_SEG ? vcpu->bt.x87_seg : SEG_DS);
     if (!unit)
@@ -44,6 +61,8 @@ void bt_fpu_in(struct vcpu *vcpu)
     if (vcpu->bt.fpu_loaded)
         return;
     fpu_load(vcpu);
+    if (fpu_drops_pointers(vcpu))
+        vcpu->bt.x87_data = NO_DATA;
 }
 
 /* U9, before a unit is resumed. */

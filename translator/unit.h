@@ -397,6 +397,14 @@ static inline bool cache_holds(const struct translator *t, uint64_t rip)
     return rip - (uint64_t)(uintptr_t)t->exec < t->cache_size;
 }
 
+/* The address in the cache that has this lower half, if one has. */
+static inline uint64_t cache_whole(const struct translator *t, uint32_t low)
+{
+    uint64_t base = (uintptr_t)t->exec;
+
+    return base + (uint32_t)(low - (uint32_t)base);
+}
+
 /* --- lookup.c --- */
 struct unit *lookup_find(struct translator *t, uint64_t gpa, uint32_t eip, uint32_t key);
 void lookup_insert(struct translator *t, struct unit *unit);

@@ -15,6 +15,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "tests/host_fpu.h"
+
 /* At ORACLE_STATE; the assembler knows the offsets. */
 struct shared {
     uint32_t gpr[8];    /* 0: in the order of POPA: edi, esi, ebp, -, ebx, edx, ecx, eax */
@@ -27,10 +29,12 @@ struct shared {
     uint32_t components, mxcsr; /* 120, 124: defaults */
     uint8_t in_fpu[ORACLE_FPU] __attribute__((aligned(64)));  /* 128 */
     uint8_t out_fpu[ORACLE_FPU] __attribute__((aligned(64))); /* 2880 */
+    uint32_t env[7];            /* 5632: FNSTENV */
 };
 
 _Static_assert(__builtin_offsetof(struct shared, in_fpu) == 128, "");
 _Static_assert(__builtin_offsetof(struct shared, out_fpu) == 2880, "");
+_Static_assert(__builtin_offsetof(struct shared, env) == 5632, "");
 
 __asm__(
     ".set S, 0x10004000\n"
@@ -70,6 +74,7 @@ __asm__(
     "    movl COMPONENTS, %eax\n"
     "    xorl %edx, %edx\n"
     "    xsave S + 2880\n"
+    "    fnstenv S + 5632\n"
     "    fninit\n"
     "    ldmxcsr MXCSR_DEFAULT\n"
     "    vzeroupper\n"
@@ -109,6 +114,7 @@ void oracle_enter(void);
 static volatile int caught_vector;
 static uint32_t caught_error, caught_cr2;
 static uint8_t *code_alias; /* ORACLE_CODE, writable */
+static bool drops_pointers;
 
 /* The three selectors share a word in the signal frame: CS is the lowest. */
 static void on_signal(int sig, siginfo_t *info, void *context)
@@ -161,6 +167,11 @@ static uint32_t host_components(void)
     return eax & 0xe7;
 }
 
+bool oracle_drops_pointers(void)
+{
+    return drops_pointers;
+}
+
 int oracle_create(void)
 {
     int fd = memfd_create("oracle", 0);
@@ -178,6 +189,7 @@ int oracle_create(void)
     memcpy(code_alias + 0x400, oracle_stub64, (size_t)(oracle_stub64_end - oracle_stub64));
     SHARED->components = host_components();
     SHARED->mxcsr = 0x1f80;
+    drops_pointers = host_drops_pointers();
     return 0;
 }
 
@@ -192,6 +204,34 @@ static void put_code(const uint8_t *insn, unsigned len)
     memcpy(at + len + 1, &back, 4);
     at[len + 5] = 0x33;
     at[len + 6] = 0;
+}
+
+/* An exception changes no pointers, but its signal's way through the kernel loses what XSAVE64 does
+ * not store. */
+static void find_again(const struct oracle_state *in, struct oracle_state *out, bool pending)
+{
+    if (!pending)
+        memcpy(out->fpu + FPU_FOP, in->fpu + FPU_FOP, FPU_MXCSR - FPU_FOP);
+    memcpy(out->fpu + FPU_FIP + 4, in->fpu + FPU_FIP + 4, 4);
+    memcpy(out->fpu + FPU_FDP + 4, in->fpu + FPU_FDP + 4, 4);
+}
+
+/* Pointers that XSAVE has not stored: FNSTENV's. */
+static void find_pointers(const struct oracle_state *in, struct oracle_state *out)
+{
+    const uint32_t *env = SHARED->env;
+    uint16_t fop = env[4] >> 16 & 0x7ff;
+    bool pending = out->fpu[FPU_SW] & 0x80;
+
+    if (drops_pointers && out->vector >= 0)
+        find_again(in, out, pending);
+    if (!drops_pointers || out->vector >= 0 || pending)
+        return;
+    memcpy(out->fpu + FPU_FOP, &fop, 2);
+    memcpy(out->fpu + FPU_FIP, &env[3], 4);
+    memcpy(out->fpu + FPU_FIP + 4, &env[4], 2);
+    memcpy(out->fpu + FPU_FDP, &env[5], 4);
+    memcpy(out->fpu + FPU_FDP + 4, &env[6], 2);
 }
 
 void oracle_run(const uint8_t *insn, unsigned len, const struct oracle_state *in,
@@ -212,6 +252,26 @@ void oracle_run(const uint8_t *insn, unsigned len, const struct oracle_state *in
     out->error = caught_error;
     out->cr2 = caught_cr2;
     memcpy(out->fpu, SHARED->out_fpu, sizeof(out->fpu));
+    find_pointers(in, out);
+}
+
+void oracle_to_image(const uint8_t *fpu, uint8_t *image)
+{
+    memcpy(image, fpu, ORACLE_FPU);
+    memcpy(image + FPU_FCS, fpu + FPU_FIP + 4, 2);
+    memcpy(image + FPU_FDS, fpu + FPU_FDP + 4, 2);
+    memset(image + FPU_FIP + 4, 0, 4);
+    memset(image + FPU_FDP + 4, 0, 4);
+}
+
+/* Upper halves of pointers, which must be 0, stay. */
+void oracle_from_image(const uint8_t *image, uint8_t *fpu)
+{
+    memcpy(fpu, image, ORACLE_FPU);
+    for (unsigned i = 0; i < 2; i++) {
+        fpu[FPU_FIP + 4 + i] |= image[FPU_FCS + i];
+        fpu[FPU_FDP + 4 + i] |= image[FPU_FDS + i];
+    }
 }
 
 void oracle_normalize(uint8_t *fpu)

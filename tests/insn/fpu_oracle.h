@@ -2,6 +2,7 @@
 #ifndef TESTS_INSN_FPU_ORACLE_H
 #define TESTS_INSN_FPU_ORACLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Fixed addresses below 4 GiB. */
@@ -30,5 +31,13 @@ void oracle_run(const uint8_t *insn, unsigned len, const struct oracle_state *in
 
 /* What the CPU makes of an image: loads and stores it. */
 void oracle_normalize(uint8_t *fpu);
+
+/* XSAVE stores FIP, FDP and FOP only while an exception is pending, as AMD's CPUs do: what is in
+ * oracle_run's out is FNSTENV's then, unless another task of the host came in between: 0. */
+bool oracle_drops_pointers(void);
+
+/* An image in the form of cpu/fpu.h, F3, from one of the oracle's, and the reverse. */
+void oracle_to_image(const uint8_t *fpu, uint8_t *image);
+void oracle_from_image(const uint8_t *image, uint8_t *fpu);
 
 #endif

@@ -123,6 +123,8 @@ static void some_image(uint8_t *fpu, uint64_t xcr0)
     uint32_t mxcsr = some_mxcsr();
     uint64_t bv = states_random() % 8 ? xcr0 : states_random() & xcr0;
 
+    uint8_t pointers[FPU_MXCSR - FPU_FOP];
+
     memset(fpu, 0, FPU_END);
     if (states_random() % 4 == 0)
         sw |= states_random() & cw & 0x3f; /* masked flags */
@@ -139,13 +141,17 @@ static void some_image(uint8_t *fpu, uint64_t xcr0)
         some_vector(fpu + FPU_XMM + 16 * i);
     for (unsigned i = 0; i < 8 && xcr0 & XCR0_AVX; i++)
         some_vector(fpu + FPU_YMM + 16 * i);
-    for (unsigned i = FPU_FOP; i < FPU_FIP + 4; i++)
+    for (unsigned i = FPU_FOP; i < FPU_FIP + 6; i++)
         fpu[i] = (uint8_t)states_random();
-    for (unsigned i = 0; i < 4; i++)
+    fpu[FPU_FOP + 1] &= 7;
+    for (unsigned i = 0; i < 6; i++)
         fpu[FPU_FDP + i] = (uint8_t)states_random();
+    memcpy(pointers, fpu + FPU_FOP, sizeof(pointers));
     memcpy(fpu + FPU_MXCSR, &mxcsr, 4);
     memcpy(fpu + FPU_XSTATE_BV, &bv, 8);
     oracle_normalize(fpu);
+    if (oracle_drops_pointers() && fpu[FPU_XSTATE_BV] & XCR0_X87) /* XRSTOR loads them */
+        memcpy(fpu + FPU_FOP, pointers, sizeof(pointers));
 }
 
 void states_fill(struct oracle_state *in, uint8_t *data, unsigned bytes, uint64_t xcr0)
@@ -169,6 +175,7 @@ static void state_operand(uint8_t *data)
     uint64_t bv;
 
     some_image(data, 7);
+    memset(data + FPU_MXCSR_MASK, 0, 4); /* to see it stored */
     for (unsigned i = 288; i < 512; i++)
         data[i] = (uint8_t)states_random();
     for (unsigned i = 0; i < 8; i++)
@@ -203,8 +210,8 @@ void states_operand(unsigned id, uint8_t *data, struct oracle_state *in)
         in->gpr[RDX] = 0;
         break;
     case M_LDMXCSR:
-        if (states_random() % 8 == 0)
-            mxcsr |= 1u << (16 + states_random() % 16);
+        if (states_random() % 8 == 0) /* not bit 17, MM: AMD's CPUs have it, guests have not */
+            mxcsr |= 1u << (18 + states_random() % 14);
         memcpy(data, &mxcsr, 4);
         break;
     case M_FLDCW:

@@ -19,14 +19,17 @@
 #include "tests/insn/fpu_oracle.h"
 #include "tests/insn/fpu_states.h"
 
+#include "cpu/cpuid.h"
 #include "cpu/fault.h"
 #include "cpu/fpu.h"
 #include "cpu/mem.h"
+#include "cpu/operand.h"
 #include "cpu/paging.h"
 
 #define DATA_BYTES 8192
 #define READ_ONLY (ORACLE_DATA + DATA_BYTES) /* a page; the next one is absent */
 #define TABLES 0x1000u                       /* the machine's page directory and table */
+#define MXCSR_MM 0x20000u
 #define FLAT_CODE 0xc09bu
 #define FLAT_DATA 0xc093u
 
@@ -37,6 +40,7 @@ struct test {
     uint8_t data[DATA_BYTES];  /* before */
     unsigned long cases, faults, differences;
     uint64_t xcr0;
+    struct cpu_model *model;
 };
 
 /* --- Which instructions ----------------------------------------------------------- */
@@ -101,7 +105,7 @@ static void guest_load(struct test *t)
         vcpu->gpr[i] = t->in.gpr[i];
     vcpu->eflags = (t->in.eflags & EFLAGS_ARITH) | EFLAGS_R1;
     vcpu->rip = ORACLE_INSN;
-    memcpy(vcpu->fpu, t->in.fpu, sizeof(t->in.fpu));
+    oracle_to_image(t->in.fpu, vcpu->fpu);
     memcpy(physmem_ptr(&t->mem, ORACLE_DATA), t->data, DATA_BYTES);
 }
 
@@ -151,9 +155,11 @@ static bool same_registers(const struct test *t)
 
 static bool same_state(const struct test *t)
 {
-    const uint8_t *got = t->vcpu->fpu, *want = t->real.fpu;
+    static uint8_t got[ORACLE_FPU];
+    const uint8_t *want = t->real.fpu;
     bool ok = same_registers(t);
 
+    oracle_from_image(t->vcpu->fpu, got);
     ok &= same("x87", got, want, t->in.fpu, 0, 160);
     ok &= same("xmm", got, want, t->in.fpu, 160, 288);
     if (t->xcr0 & XCR0_AVX)
@@ -192,15 +198,47 @@ static void print_case(const struct test *t, const struct insn *in, enum step st
            *(const uint32_t *)(const void *)(t->in.fpu + 24));
 }
 
+/* The CPU's MXCSR_MASK, if in has stored it, becomes the guest's, which has no MM (fpu.h). */
+static void hide_mm(const struct test *t, const struct insn *in)
+{
+    uint64_t at = operand_address(t->vcpu, in) + FPU_MXCSR_MASK;
+    uint32_t *field = (uint32_t *)(uintptr_t)at;
+
+    if (t->real.vector < 0 && at < READ_ONLY && *field == (fpu_mxcsr_mask(t->vcpu) | MXCSR_MM))
+        *field &= ~MXCSR_MM;
+}
+
+static bool same_pointers(const struct test *t)
+{
+    static uint8_t got[ORACLE_FPU];
+
+    oracle_from_image(t->vcpu->fpu, got);
+    return !memcmp(got + FPU_FOP, t->real.fpu + FPU_FOP, FPU_MXCSR - FPU_FOP);
+}
+
+/* Both, and again when the host's kernel may have lost pointers. */
+static enum step run_both(struct test *t, const struct insn *in)
+{
+    enum step step = STEP_NEXT;
+
+    for (unsigned i = 0; i < 4; i++) {
+        guest_load(t);
+        memcpy((void *)ORACLE_DATA, t->data, DATA_BYTES);
+        oracle_run(in->bytes, in->len, &t->in, &t->real);
+        if (in->id == M_FXSAVE || in->id == M_XSAVE || in->id == M_XSAVEOPT)
+            hide_mm(t, in);
+        step = in->info->interp(t->vcpu, in);
+        if (!oracle_drops_pointers() || same_pointers(t))
+            break;
+    }
+    return step;
+}
+
 static void run_case(struct test *t, const struct insn *in)
 {
-    enum step step;
+    enum step step = run_both(t, in);
     bool ok;
 
-    guest_load(t);
-    memcpy((void *)ORACLE_DATA, t->data, DATA_BYTES);
-    oracle_run(in->bytes, in->len, &t->in, &t->real);
-    step = in->info->interp(t->vcpu, in);
     ok = step == STEP_FAULT ? t->vcpu->fault.vector == t->real.vector : t->real.vector < 0;
     if (!ok)
         print_case(t, in, step);
@@ -340,12 +378,17 @@ static void vex_cases(struct test *t, unsigned rounds)
 
 static int setup(struct test *t)
 {
+    const char *error;
+
     if (physmem_init(&t->mem, 0x11000000) || oracle_create())
         return -1;
     t->vcpu = vcpu_create();
     if (!t->vcpu)
         return -1;
     t->vcpu->mem = &t->mem;
+    if (cpu_model_parse("host", &t->model, &error))
+        return -1;
+    t->vcpu->model = t->model; /* of the host's vendor */
     if (mem_create(t->vcpu))
         return -1;
     t->xcr0 = fpu_offered_xcr0() & 7; /* AVX-512: test_vector */

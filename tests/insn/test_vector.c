@@ -139,6 +139,22 @@ static bool is_choice(const struct test *t, const struct insn *in)
            (t->got.vector < 0 || t->got.vector == VEC_PF);
 }
 
+/* Vector instructions leave the x87's pointers alone; a signal or another task of the host may have
+ * made them 0 (cpu/fpu.h, F5). */
+static void forgive_lost(const struct test *t, struct oracle_state *state)
+{
+    static const uint8_t none[FPU_MXCSR - FPU_FOP];
+    uint8_t *fpu = state->fpu;
+
+    if (!oracle_drops_pointers())
+        return;
+    if (!(fpu[FPU_SW] & 0x80) && !memcmp(fpu + FPU_FOP, none, sizeof(none)))
+        memcpy(fpu + FPU_FOP, t->in.fpu + FPU_FOP, sizeof(none));
+    for (unsigned at = FPU_FIP + 4; at < FPU_MXCSR; at += 8) /* selectors are always lost */
+        if (!memcmp(fpu + at, none, 2))
+            memcpy(fpu + at, t->in.fpu + at, 2);
+}
+
 static void run_case(struct test *t, const struct insn *in)
 {
     bool ok;
@@ -147,6 +163,8 @@ static void run_case(struct test *t, const struct insn *in)
     memcpy(vector_guest_data(), t->data, DATA_BYTES);
     oracle_run(in->bytes, in->len, &t->in, &t->real);
     vector_guest_run(in->bytes, in->len, &t->in, &t->got);
+    forgive_lost(t, &t->real);
+    forgive_lost(t, &t->got);
     ok = same_exception(t);
     ok = is_choice(t, in) || (same_state(t) && ok);
     if (!ok) {

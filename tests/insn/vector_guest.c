@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cpu/cpuid.h"
 #include "cpu/fault.h"
 #include "cpu/fpu.h"
 #include "cpu/mem.h"
@@ -24,6 +25,7 @@ enum {
 };
 
 static struct machine machine;
+static struct cpu_model *model;
 static bool use_window;
 
 static void put32(uint64_t gpa, uint32_t value)
@@ -66,13 +68,15 @@ static void prepare_translator(void)
 
 int vector_guest_create(const struct engine *engine, uint64_t xcr0, bool window)
 {
+    const char *error;
     struct vcpu *v;
 
     machine_signal_stack();
-    if (machine_create(&machine, engine))
+    if (machine_create(&machine, engine) || cpu_model_parse("host", &model, &error))
         return -1;
     make_tables();
     v = machine.vcpu;
+    v->model = model; /* of the host's vendor */
     v->cr4 |= CR4_OSXSAVE;
     v->xcr0 = xcr0;
     mem_mode_changed(v);
@@ -141,7 +145,7 @@ void vector_guest_run(const uint8_t *insn, unsigned len, const struct oracle_sta
     v->rip = ORACLE_INSN;
     v->eflags = (in->eflags & EFLAGS_ARITH) | EFLAGS_R1;
     v->halted = false;
-    memcpy(v->fpu, in->fpu, ORACLE_FPU);
+    oracle_to_image(in->fpu, v->fpu);
     enter_user(v);
     prepare_translator();
     while (machine.engine->run(v) == EXIT_REQUEST)
@@ -150,5 +154,5 @@ void vector_guest_run(const uint8_t *insn, unsigned len, const struct oracle_sta
     for (unsigned i = 0; i < 8; i++)
         if (i != RSP)
             out->gpr[i] = (uint32_t)v->gpr[i];
-    memcpy(out->fpu, v->fpu, ORACLE_FPU);
+    oracle_from_image(v->fpu, out->fpu);
 }

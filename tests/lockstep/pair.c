@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cpu/fpu.h"
+#include "tests/host_fpu.h"
 #include "cpu/interp.h"
 #include "cpu/segment.h"
 
@@ -53,6 +54,7 @@ static void compare_registers(struct pair *pair)
 {
     static const char *const names[] = { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi" };
     const struct vcpu *a = pair->interp.vcpu, *b = pair->bt.vcpu;
+    unsigned at;
 
     if (a->stop->end != b->stop->end || a->halted != b->halted)
         differ(pair, "end, halted", a->stop->end << 8 | a->halted, b->stop->end << 8 | b->halted);
@@ -67,11 +69,9 @@ static void compare_registers(struct pair *pair)
         differ(pair, "cpl", a->cpl, b->cpl);
     if (a->cr2 != b->cr2)
         differ(pair, "cr2", a->cr2, b->cr2);
-    for (unsigned i = 0; i < FPU_AREA_SIZE && a->stop->end == VM_RUNNING; i++)
-        if ((i < 464 || i >= FPU_YMM) && a->fpu[i] != b->fpu[i]) {
-            differ(pair, "fpu image byte", i << 8 | a->fpu[i], i << 8 | b->fpu[i]);
-            break;
-        }
+    at = fpu_difference(a->fpu, b->fpu);
+    if (at < FPU_AREA_SIZE && a->stop->end == VM_RUNNING)
+        differ(pair, "fpu image byte", at << 8 | a->fpu[at], at << 8 | b->fpu[at]);
 }
 
 /* say: count what differs. */

@@ -22,6 +22,7 @@
 #include "cpu/mem.h"
 #include "cpu/paging.h"
 #include "tests/lockstep/documented.h"
+#include "tests/host_fpu.h"
 #include "tests/lockstep/streams.h"
 #include "tests/machine.h"
 
@@ -284,14 +285,13 @@ static void copy_memory(struct machine *a, struct machine *b)
 
 static void compare(struct machine *a, struct machine *b)
 {
+    unsigned at = fpu_difference(a->vcpu->fpu, b->vcpu->fpu);
+
     compare_registers(a->vcpu, b->vcpu);
     compare_segments(a->vcpu, b->vcpu);
     /* formatting a triple fault's report may use vector registers that nobody will read again */
-    for (unsigned i = 0; i < FPU_AREA_SIZE && a->stop.end == VM_RUNNING; i++)
-        if ((i < 464 || i >= FPU_YMM) && a->vcpu->fpu[i] != b->vcpu->fpu[i]) {
-            differ("fpu image byte", i << 8 | a->vcpu->fpu[i], i << 8 | b->vcpu->fpu[i]);
-            break;
-        }
+    if (at < FPU_AREA_SIZE && a->stop.end == VM_RUNNING)
+        differ("fpu image byte", at << 8 | a->vcpu->fpu[at], at << 8 | b->vcpu->fpu[at]);
     compare_memory(a, b);
 }
 

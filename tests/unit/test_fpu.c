@@ -252,6 +252,7 @@ static void error_with_operand(struct machine *m)
 {
     RUN(m, "\xdb\xe3");
     memcpy(m->vcpu->fpu + FPU_CW, "\x7e\x03", 2); /* IM clear */
+    m->vcpu->fpu[FPU_XSTATE_BV] |= XCR0_X87; /* FNINIT has not made it used everywhere */
     m_put(m, m->vcpu->seg[SEG_DS].base + m->vcpu->gpr[RBX] + 2, 0x7ff0000000000001, 8);
     RUN(m, "\xdd\x47\x02"); /* fld qword [bx + 2], a signalling NaN */
     CHECK_EQ(image16(m, FPU_SW) & 0x81, 0x81);
@@ -313,6 +314,17 @@ static void test_no_leak(struct machine *m)
 
 /* --- The host's registers ------------------------------------------------- */
 
+/* F2, the reverse: no address of the guest's is left in the host's registers. */
+static void check_host_pointers(void)
+{
+    uint32_t env[7];
+
+    __asm__ volatile("fnstenv %0\n\tfldenv %0" : "=m"(env));
+    CHECK_EQ(env[3], 0);
+    CHECK_EQ(env[4], 0);
+    CHECK_EQ(env[5], 0);
+}
+
 static void check_host(void)
 {
     uint32_t mxcsr;
@@ -322,6 +334,7 @@ static void check_host(void)
     CHECK_EQ(mxcsr & 0xffc0, 0x1f80);
     CHECK_EQ(cw, 0x37f);
     CHECK_EQ(sw & 0x3800, 0);
+    check_host_pointers();
 }
 
 static void test_host_state(struct machine *m)
@@ -347,7 +360,8 @@ static void test_host_state(struct machine *m)
     fpu_load(m->vcpu);
     __asm__ volatile("fld1\n\tmovd %0, %%xmm3" : : "r"(0x1234) : "xmm3");
     last = fpu_save(m->vcpu);
-    CHECK_EQ(last.ip >> 32 != 0, 1);
+    CHECK_EQ(last.low || last.ip >> 32, 1);
+    CHECK_EQ(last.ip != 0, 1);
     CHECK_EQ(image64(m, FPU_FIP), 0);
     CHECK_EQ(image64(m, FPU_ST), 1ull << 63);
     CHECK_EQ(image64(m, FPU_XMM + 48), 0x1234);
@@ -360,6 +374,83 @@ static void test_host_state(struct machine *m)
     CHECK_EQ(m->vcpu->gpr[RAX], 0x1234);
     CHECK_EQ(m->vcpu->bt.fpu_loaded, 0);
     check_host();
+}
+
+/* --- Pointers while no exception is pending (F5) ------------------------------- */
+
+static void check_environment(struct machine *m, uint32_t fip, uint32_t fdp)
+{
+    m->vcpu->gpr[RBX] = AT_DATA;
+    RUN(m, "\xd9\xb3\x00\x01\x00\x00"); /* fnstenv [ebx + 100h] */
+    CHECK_EQ(m_get(m, AT_DATA + 0x10c, 4), fip);
+    CHECK_EQ(m_get(m, AT_DATA + 0x114, 4), fdp);
+}
+
+/* Native code as the translator runs it: no half of a host address stays. */
+static void check_native(struct machine *m)
+{
+    static const double one = 1;
+    struct fpu_last last;
+
+    fpu_load(m->vcpu);
+    __asm__ volatile("fnop");
+    last = fpu_save(m->vcpu);
+    CHECK_EQ(last.ip != 0, 1);
+    CHECK_EQ(last.data, 0);
+    CHECK_EQ(image64(m, FPU_FIP), 0);
+    fpu_load(m->vcpu);
+    __asm__ volatile("fldl %0" : : "m"(one));
+    last = fpu_save(m->vcpu);
+    CHECK_EQ(last.ip != 0, 1);
+    CHECK_EQ(image64(m, FPU_FIP), 0);
+    CHECK_EQ(image64(m, FPU_FDP), 0);
+    check_host();
+    check_environment(m, 0, 0);
+}
+
+static void test_pointers(struct machine *m)
+{
+    uint32_t fdp;
+
+    start(m);
+    RUN(m, "\xd9\xe8"); /* fld1 */
+    check_environment(m, AT_CODE, 0);
+    m->vcpu->gpr[RBX] = AT_DATA;
+    RUN(m, "\x0f\xae\x83\x00\x01\x00\x00"); /* fxsave [ebx + 100h] of Intel's */
+    CHECK_EQ(m_get(m, AT_DATA + 0x108, 4), AT_CODE);
+    m_put(m, AT_DATA, 0x3ff0000000000000, 8);
+    RUN(m, "\xdd\x03"); /* fld qword [ebx]; newer CPUs of Intel's set FDP for failures only */
+    fdp = fpu_drops_pointers(m->vcpu) ? AT_DATA : (uint32_t)image64(m, FPU_FDP);
+    check_environment(m, AT_CODE, fdp);
+    RUN(m, "\xd9\x2b");        /* fldcw [ebx] has no pointers */
+    RUN(m, "\x0f\xfc\xc1");   /* nor has paddb */
+    check_environment(m, AT_CODE, fdp);
+    fpu_load(m->vcpu); /* nothing runs: they stay */
+    CHECK_EQ(fpu_save(m->vcpu).ip, 0);
+    CHECK_EQ(image64(m, FPU_FIP), AT_CODE);
+    CHECK_EQ(image64(m, FPU_FDP), fdp);
+    check_native(m);
+    RUN(m, "\xd9\xe8");
+    RUN(m, "\xdb\xe3"); /* fninit clears them */
+    check_environment(m, 0, 0);
+}
+
+/* AMD's misaligned exception mask is not there: CPUID does not offer it. */
+static void test_misaligned_mask(struct machine *m)
+{
+    uint32_t mxcsr = 0x21f80;
+
+    start(m);
+    m_put(m, AT_DATA, mxcsr, 4);
+    RUN(m, "\x0f\xae\x13"); /* ldmxcsr [ebx] */
+    CHECK_EQ(m_vector(m), VEC_GP);
+    start(m);
+    RUN(m, "\x0f\xae\x83\x00\x01\x00\x00"); /* fxsave [ebx + 100h] */
+    CHECK_EQ(m_get(m, AT_DATA + 0x100 + FPU_MXCSR_MASK, 4), fpu_mxcsr_mask(m->vcpu));
+    CHECK_EQ(fpu_mxcsr_mask(m->vcpu) & 0xffff0000, 0);
+    memcpy(m->vcpu->fpu + FPU_MXCSR, &mxcsr, 4);
+    fpu_taken(m->vcpu, 0, 0);
+    CHECK_EQ(image64(m, FPU_MXCSR) & UINT32_MAX, 0x1f80);
 }
 
 /* --- XCR0 ----------------------------------------------------------------- */
@@ -412,6 +503,8 @@ static void test_without_xsave(struct machine *m)
     test_limit(m);
     test_no_leak(m);
     test_host_state(m);
+    test_pointers(m);
+    test_misaligned_mask(m);
     m->vcpu->fpu_unit->components = components;
 }
 
@@ -429,6 +522,8 @@ int main(void)
     test_real_format(&m);
     test_no_leak(&m);
     test_host_state(&m);
+    test_pointers(&m);
+    test_misaligned_mask(&m);
     test_xcr0(&m);
     test_reset(&m);
     test_without_xsave(&m);
