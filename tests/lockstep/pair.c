@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cpu/cpuid.h"
 #include "cpu/fpu.h"
 #include "tests/host_fpu.h"
 #include "cpu/interp.h"
@@ -107,15 +108,22 @@ bool pair_run(struct pair *pair)
 
 int pair_create(struct pair *pair)
 {
+    const char *error;
+
     pair->differences = 0;
-    return machine_create(&pair->interp, &engine_interp) ||
-           machine_create(&pair->bt, &engine_translator) ? -1 : 0;
+    if (machine_create(&pair->interp, &engine_interp) ||
+        machine_create(&pair->bt, &engine_translator) ||
+        cpu_model_parse("host", &pair->model, &error))
+        return -1;
+    pair->interp.vcpu->model = pair->bt.vcpu->model = pair->model;
+    return 0;
 }
 
 void pair_destroy(struct pair *pair)
 {
     machine_destroy(&pair->interp);
     machine_destroy(&pair->bt);
+    cpu_model_destroy(pair->model);
 }
 
 void pair_dma(struct pair *pair, uint64_t gpa, const void *bytes, size_t size)

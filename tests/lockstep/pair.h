@@ -15,6 +15,7 @@ enum {
 
 struct pair {
     struct machine interp, bt;
+    struct cpu_model *model; /* the host's: its vendor's ways are tested */
     unsigned differences; /* so far; each is printed */
 };
 
