@@ -9,7 +9,6 @@
 #include <cpuid.h>
 #include <errno.h>
 
-#include "cpu/cpuid.h"
 #include "cpu/fault.h"
 #include "cpu/fpu_thunk.h"
 
@@ -296,18 +295,10 @@ static uint32_t nm_bits(const struct insn *in)
     return CR0_TS;
 }
 
-bool fpu_is_64bit_only(const struct vcpu *vcpu, const struct insn *in)
-{
-    return (in->id == M_VPINSRD || in->id == M_VPEXTRD) && in->w &&
-           !(in->prefixes & PREFIX_EVEX) && in->mode != MODE_64 && cpuid_is_amd(vcpu->model);
-}
-
 static bool undefined(const struct vcpu *vcpu, const struct insn *in)
 {
     uint32_t attr = in->info->attr;
 
-    if (fpu_is_64bit_only(vcpu, in))
-        return true;
     if (is_xsave(in->id))
         return !(vcpu->cr4 & CR4_OSXSAVE);
     if (attr & A_MASK && (vcpu->xcr0 & XCR0_AVX512) != XCR0_AVX512)

@@ -98,10 +98,6 @@ bool fpu_mxcsr_is_wider(const struct vcpu *vcpu);
 /* What CR0, CR4 and XCR0 alone say: STEP_NEXT, or #UD or #NM raised. FWAIT, FXSAVE, XSAVE too. */
 enum step fpu_check(struct vcpu *vcpu, const struct insn *in);
 
-/* With VEX.W1 VPINSRD and VPEXTRD are VPINSRQ and VPEXTRQ, which AMD's CPUs have in 64-bit mode
- * only (APM 4); Intel's ignore W elsewhere (SDM 2). */
-bool fpu_is_64bit_only(const struct vcpu *vcpu, const struct insn *in);
-
 /* --- for translated code, which has the guest's state in the host's registers --- */
 
 /*

@@ -228,8 +228,6 @@ static bool rule_fpu(struct builder *b, const struct insn *in)
 {
     if ((in->id == M_LDMXCSR || in->id == M_VLDMXCSR) && fpu_mxcsr_is_wider(b->t->vcpu))
         return false;
-    if (fpu_is_64bit_only(b->t->vcpu, in))
-        return false;
     if (in->info->attr & A_AVX)
         return rule_vector(b, in);
     switch (in->id) {

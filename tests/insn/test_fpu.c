@@ -21,6 +21,7 @@
 
 #include "cpu/cpuid.h"
 #include "cpu/fault.h"
+#include "cpu/feature.h"
 #include "cpu/fpu.h"
 #include "cpu/mem.h"
 #include "cpu/operand.h"
@@ -227,7 +228,7 @@ static enum step run_both(struct test *t, const struct insn *in)
         oracle_run(in->bytes, in->len, &t->in, &t->real);
         if (in->id == M_FXSAVE || in->id == M_XSAVE || in->id == M_XSAVEOPT)
             hide_mm(t, in);
-        step = in->info->interp(t->vcpu, in);
+        step = in->info->attr & A_UNDEFINED ? fault_ud(t->vcpu) : in->info->interp(t->vcpu, in);
         if (!oracle_drops_pointers() || same_pointers(t))
             break;
     }
@@ -307,6 +308,7 @@ static void one_case(struct test *t, const uint8_t *head, unsigned count, uint8_
         return; /* the mask would ask for components that only the host has */
     states_operand(in.id, t->data + (target < ORACLE_DATA + 0x1000 ? target - ORACLE_DATA : 0),
                    &t->in);
+    feature_limit(t->model, &in);
     run_case(t, &in);
 }
 
