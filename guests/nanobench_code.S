@@ -96,6 +96,7 @@ just_return:
 
 /* 239 ticks of the 8254 (channel 0, mode 0) asleep. */
         kernel_loop nano_hlt
+        cli                             # else the timer may come before HLT
         movb    $0x30, %al
         outb    %al, $0x43
         movb    $239, %al
@@ -104,7 +105,6 @@ just_return:
         outb    %al, $0x40
         sti
         hlt
-        cli
         kernel_loop_end
 
 /* 1 KiB */
