@@ -16,10 +16,15 @@ class Console:
     def __init__(self, command):
         self.text = ""
         self.started = time.monotonic()
+        ready, go = os.pipe()
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            os.close(go)
+            os.read(ready, 1)  # not before its modes are known: the program changes them
             os.execvp(command[0], command)
         self.terminal = termios.tcgetattr(self.fd)
+        os.close(go)
+        os.close(ready)
 
     def _read(self, seconds):
         """Appends what comes within the time; False at the end of the output."""

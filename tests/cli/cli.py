@@ -186,9 +186,7 @@ def case_pty(novt):
 # --- The terminal -----------------------------------------------------------------
 
 def on_terminal(novt, code, *options):
-    terminal = Terminal(novt.command(*options, novt.path("kernel", guest.kernel(code))))
-    terminal.before = termios.tcgetattr(terminal.fd)
-    return terminal
+    return Terminal(novt.command(*options, novt.path("kernel", guest.kernel(code))))
 
 
 def check_restored(terminal, what):

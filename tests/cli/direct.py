@@ -320,7 +320,6 @@ def case_terminal(novt):
     """Ctrl-C while a program runs in its sandbox: the terminal is as before, nobody is left."""
     path = novt.path("kernel", guest.kernel(user_spin()))
     terminal = Terminal(novt.command("-user", "direct", "-serial", "stdio", path))
-    before = termios.tcgetattr(terminal.fd)
     check(terminal.expect(b"r"), terminal.text)
     wait_for(lambda: any(name == "novt-runner" and cpu_ticks(pid) > 5
                          for pid, name in tasks_of(terminal.pid).items()),
@@ -328,7 +327,7 @@ def case_terminal(novt):
     family = list(tasks_of(terminal.pid))
     terminal.type(b"\x03")
     check(terminal.status() == 128 + signal.SIGINT, "Ctrl-C")
-    check(termios.tcgetattr(terminal.fd) == before, "the terminal is not restored")
+    check(termios.tcgetattr(terminal.fd) == terminal.before, "the terminal is not restored")
     check_gone(family, "Ctrl-C")
 
 

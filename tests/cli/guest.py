@@ -6,6 +6,7 @@ import signal
 import struct
 import subprocess
 import sys
+import termios
 import time
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
@@ -111,9 +112,15 @@ class Terminal:
 
     def __init__(self, words):
         self.text = b""
+        ready, go = os.pipe()
         self.pid, self.fd = pty.fork()
         if not self.pid:
+            os.close(go)
+            os.read(ready, 1)  # not before its modes are known: novt changes them
             os.execv(words[0], words)
+        self.before = termios.tcgetattr(self.fd)
+        os.close(go)
+        os.close(ready)
 
     def read(self, seconds):
         if not select.select([self.fd], [], [], seconds)[0]:
