@@ -441,15 +441,20 @@ static void test_pty(void)
 /* With nobody there, nothing must spin: the process's own time says. */
 static void test_pty_is_idle(void)
 {
-    struct timespec before, after;
+    bool idle = false;
 
     close(open_printed_pty());
     turn();
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
-    usleep(300000);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
-    after.tv_nsec += (after.tv_sec - before.tv_sec) * 1000000000;
-    CHECK_EQ(after.tv_nsec - before.tv_nsec < 30000000, 1);
+    for (unsigned i = 0; i < 5 && !idle; i++) { /* the host may charge it for others */
+        struct timespec before, after;
+
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+        usleep(300000);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+        after.tv_nsec += (after.tv_sec - before.tv_sec) * 1000000000;
+        idle = after.tv_nsec - before.tv_nsec < 30000000;
+    }
+    CHECK_EQ(idle, true);
     close_console();
 }
 
