@@ -2,7 +2,6 @@
  * Segment registers: read in line; loaded in line in real and virtual-8086 mode, and by a light
  * call (segments.c) at CPL 0 and in segmented code.
  */
-#include "cpu/cpuid.h"
 #include "cpu/segment.h"
 #include "translator/rules.h"
 
@@ -283,21 +282,21 @@ bool rule_les(struct builder *b, const struct insn *in)
     return true;
 }
 
-/* Intel's CPUs write 16 bits of the slot, AMD's all 32 (interp_push_seg). */
+/* Of a slot of 32 bits Intel's CPUs write 16, AMD's all (stack_selector_size()). */
 bool rule_push_seg(struct builder *b, const struct insn *in)
 {
     static const uint8_t by_opcode[8] = { SEG_ES, SEG_CS, SEG_SS, SEG_DS };
     unsigned seg = in->map ? (in->opcode == 0xa0 ? SEG_FS : SEG_GS) : by_opcode[in->opcode >> 3];
+    unsigned size = stack_selector_size(b->t->vcpu, in->opsize);
 
-    if ((in->opsize != 4 && !(b->key & KEY_SEG)) || in->prefixes & PREFIX_LOCK ||
-        cpuid_is_amd(b->t->vcpu->model))
+    if ((in->opsize != 4 && !(b->key & KEY_SEG)) || in->prefixes & PREFIX_LOCK)
         return false;
-    access_at(b, RSP, (int8_t)-in->opsize, MEM_WRITE, 2);
+    access_at(b, RSP, (int8_t)-in->opsize, MEM_WRITE, size);
     if (seg == SEG_CS && rule_is_real(b)) {
-        access_store_imm_at(b, b->cs_base >> 4, 2);
+        access_store_imm_at(b, (uint16_t)(b->cs_base >> 4), size);
     } else {
         load_selector_r9(b, seg);
-        access_store_sized_at(b, R9, 2);
+        access_store_sized_at(b, R9, size);
     }
     access_set_esp(b);
     return true;
