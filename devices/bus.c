@@ -24,6 +24,7 @@ struct window {
     uint64_t base, size;
     const struct bus_ops *ops;
     void *dev;
+    unsigned max_size; /* of ops, which is further away */
 };
 
 struct bus {
@@ -98,7 +99,7 @@ int bus_claim(struct bus *bus, uint64_t base, uint64_t size,
             return -ENOMEM;
     }
     memmove(&bus->windows[at + 1], &bus->windows[at], (bus->count - at) * sizeof(*bus->windows));
-    bus->windows[at] = (struct window){ base, size, ops, dev };
+    bus->windows[at] = (struct window){ base, size, ops, dev, ops->max_size };
     bus->count++;
     fill_table(bus);
     return 0;
@@ -124,7 +125,7 @@ static uint64_t ones(unsigned size)
 
 static bool fits(const struct window *w, uint64_t offset, unsigned size)
 {
-    return size <= w->ops->max_size && size <= w->size - offset;
+    return size <= w->max_size && size <= w->size - offset;
 }
 
 /* Nobody there at addr, or an access that its window does not take whole. */

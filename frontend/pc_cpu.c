@@ -11,9 +11,13 @@
 static uint64_t port_read(void *board, uint16_t port, unsigned size)
 {
     struct pc *pc = board;
-    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_PORT);
-    uint64_t value = bus_read(pc->ports, port, size);
+    enum spent_on before;
+    uint64_t value;
 
+    if (!pc->config.vcpu->spent) /* most often, and a port is little work */
+        return bus_read(pc->ports, port, size);
+    before = spent_begin(pc->config.vcpu->spent, SPENT_PORT);
+    value = bus_read(pc->ports, port, size);
     spent_back(pc->config.vcpu->spent, before);
     return value;
 }
@@ -21,8 +25,13 @@ static uint64_t port_read(void *board, uint16_t port, unsigned size)
 static void port_write(void *board, uint16_t port, unsigned size, uint64_t value)
 {
     struct pc *pc = board;
-    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_PORT);
+    enum spent_on before;
 
+    if (!pc->config.vcpu->spent) {
+        bus_write(pc->ports, port, size, value);
+        return;
+    }
+    before = spent_begin(pc->config.vcpu->spent, SPENT_PORT);
     bus_write(pc->ports, port, size, value);
     spent_back(pc->config.vcpu->spent, before);
 }

@@ -11,6 +11,7 @@
 #include "cpu/debug.h"
 #include "cpu/env.h"
 #include "cpu/operand.h"
+#include "cpu/tlb.h"
 #include "translator/rules.h"
 
 /* --- Emitting ------------------------------------------------------------------------- */
@@ -53,11 +54,23 @@ bool ports_stay(const struct vcpu *vcpu)
            vcpu->stop->end == VM_RUNNING && !(vcpu->intr_line && vcpu->bt.flag_if);
 }
 
+/* D1 and D3, where no register of the guest's has changed; nor a view, a window or a jump table, as
+ * then bt.leave is set. */
+static void check_pages(struct vcpu *vcpu)
+{
+    const struct translator *t = translator_of(vcpu);
+    const struct tlb *tlb = vcpu->tlb[0];
+
+    if (t->described && (tlb != t->tables.tlb || tlb->drops != t->tables.drops))
+        descriptors_changed(vcpu);
+}
+
 bool ports_end(struct vcpu *vcpu, bool finished)
 {
     bool stays = ports_stay(vcpu);
 
-    descriptors_check(vcpu);
+    if (stays)
+        check_pages(vcpu); /* else behind the callout, all of it */
     translator_of(vcpu)->port = stays ? PORT_ASKED : finished ? PORT_DONE : PORT_LATER;
     return stays && finished;
 }
