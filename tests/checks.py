@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SKIP = 77  # ctest's SKIP_RETURN_CODE
-WAIT = 240  # seconds, for what takes less than one: the host may be very busy for a minute
+WAIT = 600  # seconds, for what takes less than one: the host may be very busy for minutes
 PORTS = range(10000, 30000)  # below those that systems give to who asks for any
 failures = []
 reserved = []

@@ -32,7 +32,7 @@ def arguments():
     parser.add_argument("--memory", default="512M")
     parser.add_argument("--selftest", action="store_true")
     parser.add_argument("--append", default="", help="more for the kernel's command line")
-    parser.add_argument("--slow", type=float, default=6, help="multiplies every time limit")
+    parser.add_argument("--slow", type=float, default=15, help="multiplies every time limit")
     return parser.parse_args()
 
 

@@ -20,7 +20,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent))
 from checks import fetch, free_port  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-SLOW = 5  # times of a busy host
+SLOW = 15  # times of a busy host
 PASSWORD = "novt"
 # What a kernel warns of when its host is so busy that ticks come much too late.
 BUSY = [r"^\.\.MP-BIOS bug: 8254 timer not connected to IO-APIC", "^hpet: Lost ",
@@ -37,7 +37,7 @@ class Guest:
             novt, "run", "-m", "512", "-serial", "stdio", "-display", "none",
             "-drive", f"file={files}/disk.qcow2,if={interface},snapshot=on",
             "-nic", f"user,hostfwd=tcp:127.0.0.1:{self.port}-:22",
-            "-monitor", f"unix:{self.monitor}", "-timeout", "1000"])
+            "-monitor", f"unix:{self.monitor}", "-timeout", "3400"])
 
     def control(self, *words):
         got = subprocess.run([self.novt, "ctl", "-s", self.monitor, *words], timeout=60 * SLOW,

@@ -83,7 +83,7 @@ def one_round(novt, guest, folder, interface, files, full):
                f"{guest}/initramfs.gz,{guest}/initramfs-drivers,{folder}/init.cpio",
                "-append", f"console=ttyS0 quiet rdinit=/init-kill kill.first={len(files)}",
                "-drive", f"file={folder}/disk.qcow2,format=qcow2,if={interface}",
-               "-serial", "stdio", "-display", "none", "-timeout", "800"]
+               "-serial", "stdio", "-display", "none", "-timeout", "3000"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, errors="replace")
     wanted = len(files) + (10000 if full else random.randint(5, 25))

@@ -39,7 +39,7 @@ def command(args, guest):
         args.novt, "run", "-m", "256", "-cpu", "host" if args.apic else "host,-apic",
         "-kernel", guest / f"vmlinuz-{args.kernel}",
         "-initrd", guest / "initramfs.gz", "-append", f"console=ttyS0 quiet {args.append}",
-        "-nographic", "-timeout", args.seconds + 800)]
+        "-nographic", "-timeout", args.seconds + 3000)]
 
 
 def read_once(console, line, number):

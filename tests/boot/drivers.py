@@ -491,7 +491,7 @@ def run(novt, mode, names, folder):
                "-initrd", f"{guest}/initramfs.gz,{guest}/initramfs-drivers",
                "-append", f"console=ttyS0 quiet {LINES.get(mode, '')} rdinit=/init-drivers "
                f"novt.drivers={','.join(names)}", "-serial", f"file:{folder}/serial",
-               "-timeout", "800"]
+               "-timeout", "3000"]
     if mode != "none":
         command += ["-virtio", mode]
     for part in parts:

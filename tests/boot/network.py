@@ -49,10 +49,10 @@ class Guest:
         self.console = Console([
             novt, "run", "-m", "256", "-kernel", str(files / "vmlinuz-686"),
             "-initrd", f"{files}/initramfs.gz,{files}/initramfs-drivers",
-            "-append", "console=ttyS0 quiet", "-nographic", "-timeout", "850",
+            "-append", "console=ttyS0 quiet", "-nographic", "-timeout", "3000",
             *card, *options])
         try:
-            self.console.expect("This is a shell", 400)
+            self.console.expect("This is a shell", 1000)
             self.run("stty cols 500; for m in " + " ".join(MODULES[model]) +
                      "; do insmod /drivers/$m.ko || echo NO $m; done; ip link set eth0 up")
         except Failure:

@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 from checks import check, failures, fetch  # noqa: E402
 
-WAIT = 800
+WAIT = 3000
 
 
 def with_symbol(program, name):

@@ -101,8 +101,8 @@ def main():
     got = subprocess.run(
         [novt, "run", "-m", "256", "-user", tier, "-kernel", guest / f"vmlinuz-{kernel}", "-initrd",
          guest / "initramfs.gz", "-append", f"console=ttyS0 quiet novt.usermode={wanted}",
-         "-serial", "stdio", "-timeout", "850"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, timeout=880, env=dict(os.environ, NOVT_TEST_RUN=mark))
+         "-serial", "stdio", "-timeout", "3000"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, timeout=3060, env=dict(os.environ, NOVT_TEST_RUN=mark))
     text = got.stdout.decode("latin-1")
     wrong = differences(text, want, "USERMODE") + differences(text, want, "SELFTEST")
     wrong += [f"ESCAPE {name} {rest}" for name, rest in lines(text, "ESCAPE").items()

@@ -555,7 +555,7 @@ static void timed(const char *name, void (*test)(void))
 
 int main(void)
 {
-    alarm(280);
+    alarm(1100);
     fixture_open(0);
     fixture_box();
     expect_sane();

@@ -542,7 +542,7 @@ static void test_orphans(void)
 
 int main(void)
 {
-    alarm(280);
+    alarm(1100);
     fixture_open(0);
     if (sandbox_host_caps(host)->ldt) {
         fixture_close();

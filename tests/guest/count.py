@@ -23,9 +23,9 @@ def run(novt, engine, access, guest, append=""):
         path = os.path.join(directory, "stats.json")
         command = [novt, "run", "-engine", engine, "-m", "64", "-kernel", guest, "-append", append,
                    "-serial", "none", "-device", "isa-debug-exit,iobase=0xf4", "-no-reboot",
-                   "-timeout", "250", "-stats-json", path]
+                   "-timeout", "500", "-stats-json", path]
         subprocess.run(command, env=dict(os.environ, NOVT_ACCESS=access), stdin=subprocess.DEVNULL,
-                       timeout=300)
+                       timeout=560)
         with open(path) as file:
             return json.load(file)
 

@@ -22,9 +22,9 @@ def run(novt, guest, user):
         path = os.path.join(directory, "stats.json")
         got = subprocess.run([novt, "run", "-m", "64", "-kernel", guest, "-append", "test",
                               "-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4",
-                              "-no-reboot", "-timeout", "250", "-user", user, "-stats-json", path],
+                              "-no-reboot", "-timeout", "500", "-user", user, "-stats-json", path],
                              env={k: v for k, v in os.environ.items() if k != "NOVT_ACCESS"},
-                             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=280)
+                             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=560)
         if user == "direct" and got.returncode in (69, 71) and not os.path.exists(path):
             skip(f"no direct execution here: {got.stderr.strip()}")
         must("DONE 1 passed 0 failed" in got.stdout, f"{user}: {got.stdout}{got.stderr}")

@@ -24,7 +24,7 @@ class Guest:
         self.process = subprocess.Popen(
             [program, "run", "-m", "256", "-kernel", guest / "vmlinuz-686", "-initrd",
              f"{guest}/initramfs.gz,{guest}/initramfs-drivers", "-append", append, "-display",
-             f"vnc=127.0.0.1:{self.port - 5900}", "-serial", "stdio", "-timeout", "800", *options],
+             f"vnc=127.0.0.1:{self.port - 5900}", "-serial", "stdio", "-timeout", "3000", *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.seen = ""
 
