@@ -67,13 +67,10 @@ struct i8259 {
 /* The one of highest priority in set, or -1. */
 static int first(const struct chip *c, uint8_t set)
 {
-    for (unsigned i = 1; i <= 8; i++) {
-        unsigned ir = (c->lowest + i) & 7;
+    unsigned highest = (c->lowest + 1) & 7;
+    uint8_t turned = (uint8_t)(set >> highest | set << (8 - highest)); /* bit 0: the highest */
 
-        if (set >> ir & 1)
-            return (int)ir;
-    }
-    return -1;
+    return set ? (int)((highest + (unsigned)__builtin_ctz(turned)) & 7) : -1;
 }
 
 static unsigned rank(const struct chip *c, unsigned ir)
