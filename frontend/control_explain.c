@@ -59,7 +59,7 @@ static json_t *history_of(const struct listing_site *s)
         { s->traps, "raised %u exceptions" },
         { s->writes, "was written %u times" },
     };
-    const char *became = s->fetch ? "is fetched anew each time"
+    const char *became = s->fetch ? "is compared with what it has been, or fetched, each time"
                          : s->call ? "became a call of the interpreter"
                          : s->tlb ? "became a callout: memory by the software TLB" : NULL;
     char text[1024];

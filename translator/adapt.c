@@ -2,10 +2,11 @@
  * Adaptive sites: an instruction of a window unit that keeps faulting is translated again with the
  * TLB form, whose misses are calls and not signals; one that keeps raising exceptions of its own (a
  * division by zero), as a call of the interpreter. One whose operand is written again and again has
- * it read when it runs (live.c); one whose opcode is, becomes a unit that holds none of its bytes
- * and fetches it each time. Code that is made anew as soon as it has been translated (a compiler's,
- * for one use) is interpreted so and so often before it is translated again. An instruction that
- * writes among code gets a probe for single operands (T6).
+ * it read when it runs (live.c); one whose opcode is, becomes a unit that holds none of its bytes,
+ * and compares them with what they have been (versions.c) or fetches them. Code that is made anew
+ * as soon as it has been translated (a compiler's, for one use) is interpreted so and so often
+ * before it is translated again. An instruction that writes among code gets a probe for single
+ * operands (T6).
  */
 #include "base/log.h"
 #include "cpu/event.h"
@@ -197,11 +198,17 @@ bool adapt_passing(struct translator *t, uint64_t gpa)
 void adapt_fetched(struct translator *t, struct unit *unit)
 {
     struct adapt_site *site = site_of(t, unit->gpa);
+    bool mine = site->gpa == unit->gpa, worn = versions_worn(t, unit);
 
-    if (site->gpa == unit->gpa && ++site->fetches < FETCHES_MANY)
+    if (mine && !worn && !versions_missed(t, unit) && ++site->fetches < FETCHES_MANY)
         return;
-    if (site->gpa == unit->gpa)
+    if (mine && worn) {
         site->fetch = false;
+        site->patches = PATCHES_MANY - 1; /* it has paid */
+    } else if (mine && site->fetches == FETCHES_MANY) {
+        site->fetch = false;
+        versions_forget(t, unit->gpa);
+    }
     if (!unit->dead)
         unit_drop(t, unit);
 }

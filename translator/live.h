@@ -13,4 +13,8 @@ void live_offset(struct builder *b, const struct insn *in);
  * emitted. */
 bool live_immediate(struct builder *b, const struct insn *in);
 
+/* versions.c: the versions of an instruction whose opcode is written often, with room bytes to the
+ * end of its page or segment. What follows is for bytes that are none of them. */
+void versions_emit(struct builder *b, const struct adapt_site *site, unsigned room);
+
 #endif

@@ -100,6 +100,8 @@ static void scan(struct builder *b, const uint8_t *code, unsigned room)
         mark(b, used);
         b->insns++;
         if (len <= 0 || patched) {
+            if (len > 0)
+                versions_emit(b, site, room);
             fetched_instruction(b);
             used = patched ? 0 : room;
             break;

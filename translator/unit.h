@@ -231,7 +231,7 @@ struct adapt_site {
     uint16_t specials, fills, traps;
     bool tlb;  /* use the TLB form */
     bool call; /* its own exceptions are frequent: interpret */
-    bool fetch; /* its bytes are written often: interpret what they are each time */
+    bool fetch; /* its bytes are written often: what they are is looked at each time (versions.c) */
     bool spots; /* it often writes to watched frames (cpu/tlb.h, T6) */
     uint8_t live; /* LIVE_ bits: only this of it is written often */
     uint16_t writes;
@@ -243,6 +243,16 @@ struct adapt_site {
 
 /* Operands that are read when their instruction runs. */
 enum { LIVE_IMMEDIATE = 1, LIVE_DISPLACEMENT = 2 };
+
+/* What an instruction that is written often has been (versions.c). */
+#define VERSIONS 4
+#define VERSION_SITES 256
+struct versions {
+    uint64_t gpa;
+    uint32_t left;   /* uses in translated code */
+    uint32_t wanted; /* by another instruction */
+    uint8_t count, len[VERSIONS], bytes[VERSIONS][INSN_MAX];
+};
 
 #define ADAPT_SIZE 16384
 #define ADAPT_FILTER 65536
@@ -328,6 +338,7 @@ struct translator {
     struct adapt_site *adapt;   /* hashed by gpa */
     /* bit n: addresses whose adapt_bit() is n may have sites */
     uint64_t adapt_filter[ADAPT_FILTER / 64];
+    struct versions versions[VERSION_SITES];
     struct slow_site slow[SLOW_SITES]; /* by resume; units that are gone are not in it */
     uint64_t sampled_at;        /* TSC */
     struct direct *direct;      /* direct.c; NULL: not asked for */
@@ -445,8 +456,15 @@ void adapt_wrote(struct translator *t, struct unit *unit, unsigned insn);
 void adapt_died(struct translator *t, const struct unit *unit);
 /* Is the code at gpa not worth a unit yet, as it does not last? Asked each time it is come to. */
 bool adapt_passing(struct translator *t, uint64_t gpa);
-/* The unit of such an instruction has been executed. */
+/* The unit of an instruction that is fetched has had the interpreter do it. */
 void adapt_fetched(struct translator *t, struct unit *unit);
+
+/* --- versions.c --- */
+/* The same: will another unit of it know what is there now? */
+bool versions_missed(struct translator *t, const struct unit *unit);
+/* V2: it is to be tried as any other. */
+bool versions_worn(struct translator *t, const struct unit *unit);
+void versions_forget(struct translator *t, uint64_t gpa);
 
 /* --- count.c: instructions by tier, for -stats --- */
 void count_left(struct vcpu *vcpu, const struct unit *unit, unsigned insn);

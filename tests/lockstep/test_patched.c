@@ -24,6 +24,9 @@ unsigned stream_len;
 static bool flat;
 static bool limited; /* GS is the code's memory as DS is, and becomes FS, which ends within it */
 static unsigned field[FIELDS], fields; /* offsets in the stream of what is written */
+static unsigned opcode_bit;
+static unsigned own_at, more_at; /* in a target: a displacement that is its own address; a byte that
+                                    DMA changes, too; 0: none */
 
 /* --- Bytes --------------------------------------------------------------------------------- */
 
@@ -150,15 +153,56 @@ static struct field put_transfer(void)
     return f;
 }
 
-/* An opcode: of 8 instructions of a byte, or the operation of one with operands. */
+static void note_field(uint32_t offset)
+{
+    field[fields++ % FIELDS] = offset;
+    fields = fields > FIELDS ? FIELDS : fields;
+}
+
+/* Of more than 8 bytes: the operation is written by the stream, the last byte by DMA. */
+static struct field put_long(void)
+{
+    unsigned at;
+
+    PUT(0x26, 0x66, 0x81);
+    at = stream_len;
+    put_direct(rnd() % 8, scene.gpr[RDI]), put_imm(rnd()), put_imm(rnd());
+    if (wide())
+        stream_len -= 6; /* a word */
+    more_at = stream_len - 1;
+    return (struct field){ at, 1 };
+}
+
+/* One that writes its own opcode, or reads it: XOR of DL or DX, which is up to 3. */
+static struct field put_own(void)
+{
+    unsigned at = stream_len;
+
+    PUT(0x30 | (rnd() & 1)), put_direct(RDX, 0);
+    own_at = stream_len - word();
+    return (struct field){ at, 1 };
+}
+
+/* An opcode, and which of its bits becomes another: of an instruction of a byte, of one with
+ * operands, in registers, in memory (which may be longer, too), of more than 8 bytes, of a
+ * transfer, of a push. */
 static struct field put_opcode(void)
 {
-    if (one_in(2)) {
-        PUT(0x40 | (rnd() & 3));
-        return last(1);
+    unsigned at = stream_len, rm = wide() ? 7 : 5;
+
+    opcode_bit = one_in(2) ? 1 : 8;
+    switch (rnd() % 8) {
+    case 0: PUT(0x01 | (rnd() & 0x38), 0xc0 | low_reg() << 3 | low_reg()); break;
+    case 1: PUT(0x26, 0x01 | (rnd() & 0x38), 0x40 | low_reg() << 3 | rm, rnd() & 0x7f); at++; break;
+    case 2: PUT(0x26, 0x8a | (rnd() & 1), 0x40 | low_reg() << 3 | rm, rnd() & 0x7f, 0x90); at++;
+            break;
+    case 3: opcode_bit = 8; return put_long();
+    case 4: PUT(0x70 | (rnd() & 15), rnd() & 3, 0x40, 0x43, 0x4a); break;
+    case 5: opcode_bit = 8; PUT(0x50 | (rnd() & 8) | low_reg()); break;
+    case 6: opcode_bit = 1; return put_own();
+    default: PUT(0x40 | (rnd() & 3)); break;
     }
-    PUT(0x01 | (rnd() & 0x38), 0xc0 | low_reg() << 3 | low_reg());
-    return (struct field){ stream_len - 2, 1 };
+    return (struct field){ at, 1 };
 }
 
 /* --- Rounds -------------------------------------------------------------------------------- */
@@ -182,8 +226,8 @@ static unsigned put_writer(enum kind kind, unsigned size)
 {
     if (limited && one_in(2))
         PUT(0x65);
-    if (kind == OPCODE) { /* an opcode's bits 0 and 1, or 3 and 4 */
-        PUT(0x80), put_direct(6, 0), PUT(one_in(2) ? 1 : 8); /* xor byte [], 1 or 8 */
+    if (kind == OPCODE) {
+        PUT(0x80), put_direct(6, 0), PUT(opcode_bit); /* xor byte [], 1 or 8 */
         return stream_len - 1 - word();
     }
     if (kind == IMMEDIATE && one_in(4)) {
@@ -222,9 +266,11 @@ static void put_pair(void)
     enum kind kind = rnd() % KINDS;
     uint8_t target[32];
     unsigned start = stream_len, at, len;
-    struct field f = put_target(kind);
+    struct field f;
     uint32_t to;
 
+    own_at = more_at = 0;
+    f = put_target(kind);
     len = stream_len - start;
     memcpy(target, stream + start, len);
     stream_len = start;
@@ -235,8 +281,12 @@ static void put_pair(void)
     if (one_in(12))
         to += rnd() % 3 - 1; /* beside it, or more than it */
     memcpy(stream + at, &to, word());
-    field[fields++ % FIELDS] = to - scene.eip;
-    fields = fields > FIELDS ? FIELDS : fields;
+    note_field(to - scene.eip);
+    if (more_at)
+        note_field(stream_len + more_at - start);
+    to = here();
+    if (own_at)
+        memcpy(target + (own_at - start), &to, word());
     put_bytes(target, len);
 }
 
