@@ -369,8 +369,7 @@ enum step interp_ret_far(struct vcpu *vcpu, const struct insn *in)
                        .release = (uint16_t)in->imm };
     bool faulted;
 
-    if (stack_peek(vcpu, 0, f.size, &f.rip) ||
-        peek_selector(vcpu, f.size, stack_selector_size(vcpu, f.size), &f.cs))
+    if (stack_peek(vcpu, 0, f.size, &f.rip) || peek_selector(vcpu, f.size, f.size, &f.cs))
         return STEP_FAULT;
     faulted = mode_has_descriptors(vcpu) ? return_to(vcpu, &f) : return_real(vcpu, &f);
     return faulted ? STEP_FAULT : STEP_JUMPED;

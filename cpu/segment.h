@@ -180,8 +180,10 @@ MUST_CHECK bool stack_check(struct vcpu *vcpu, const struct stack *st, unsigned 
 MUST_CHECK bool stack_push(struct vcpu *vcpu, struct stack *st, unsigned size, uint64_t value);
 
 /*
- * How many bytes of a slot of opsize bytes PUSH and POP of a segment register and a far RET touch
- * for a selector: on Intel's CPUs 2 (the rest of a slot written stays as it was), on AMD's all.
+ * How many bytes of a slot of opsize bytes PUSH and POP of a segment register touch: on Intel's
+ * CPUs 2, so that the rest of a slot written stays as it was (SDM 3, chapter 23, "Selector Pushes
+ * and Pops"), on AMD's all (measured, Zen 4). Far transfers are not meant: RET wants the slot's
+ * second doubleword on the stack (SDM 2, RET).
  */
 unsigned stack_selector_size(const struct vcpu *vcpu, unsigned opsize);
 

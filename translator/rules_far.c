@@ -4,7 +4,6 @@
  * say, and whatever faults, is done by light calls (far.c) or the interpreter.
  * Reference: SDM 2, JMP, CALL, RET, INT n, IRET.
  */
-#include "cpu/segment.h"
 #include "translator/rules.h"
 
 static bool protected_mode(const struct builder *b, const struct insn *in)
@@ -227,7 +226,7 @@ bool rule_ret_far_protected(struct builder *b, const struct insn *in)
     if (in_line(b)) {
         struct transfer to = { .start = here(b), .use = rule_use(b, USE_CODE) };
 
-        stack(b, &to, 0, MEM_READ, in->opsize + stack_selector_size(b->t->vcpu, in->opsize));
+        stack(b, &to, 0, MEM_READ, (unsigned)size);
         load_frame(b, in);
         find(b, &to);
         access_move_sp(b, RSP, size + (in->imm_len ? (uint16_t)in->imm : 0));
