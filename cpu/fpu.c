@@ -66,6 +66,14 @@ static bool host_keeps_selectors(void)
 
 /* --- Life ---------------------------------------------------------------------- */
 
+/* Do FXRSTOR and XRSTOR load the pointers while no exception is pending (F5)? */
+static bool loads_pointers(struct vcpu *vcpu)
+{
+    vcpu->fpu_unit->loads_pointers = true;
+    fpu_load(vcpu);
+    return !fpu_save(vcpu).fop; /* what fpu_load has put there is there */
+}
+
 /* What the host says by doing: does FOP follow every instruction, which MXCSR bits are there? */
 static void ask_host(struct vcpu *vcpu)
 {
@@ -84,6 +92,7 @@ static void ask_host(struct vcpu *vcpu)
     if (!unit->mxcsr_host)
         unit->mxcsr_host = 0xffbf; /* SDM 1, 11.6.6 */
     unit->mxcsr_mask = unit->mxcsr_host & MXCSR_OFFERED;
+    unit->loads_pointers = !unit->drops_pointers || loads_pointers(vcpu);
 }
 
 int fpu_create(struct vcpu *vcpu)
@@ -138,35 +147,56 @@ static void load_registers(const struct vcpu *vcpu)
         __asm__ volatile("fxrstor64 (%0)" : : "r"(vcpu->fpu) : "memory");
 }
 
-/* F5: in FIP's and FDP's lower halves, that no instruction has set them since fpu_load. No
- * instruction and no operand begins at such an address. */
-#define NOT_SET UINT32_MAX
-
-void fpu_load(struct vcpu *vcpu)
-{
-    uint64_t fip = fpu_get64(vcpu, FPU_FIP), fdp = fpu_get64(vcpu, FPU_FDP);
-    uint64_t in_use = fpu_get64(vcpu, FPU_XSTATE_BV);
-
-    if (vcpu->fpu_unit->drops_pointers) {
-        fpu_put64(vcpu, FPU_FIP, NOT_SET);
-        fpu_put64(vcpu, FPU_FDP, NOT_SET);
-        fpu_put64(vcpu, FPU_XSTATE_BV, in_use | XCR0_X87); /* or they would not be loaded */
-        load_registers(vcpu);
-        fpu_put64(vcpu, FPU_FIP, fip);
-        fpu_put64(vcpu, FPU_FDP, fdp);
-        fpu_put64(vcpu, FPU_XSTATE_BV, in_use);
-    } else {
-        load_registers(vcpu);
-    }
-    vcpu->bt.fpu_loaded = 1;
-}
-
 /* What FNSTENV stores in protected mode, SDM 1, figure 8-9. */
 struct environment {
     uint32_t cw, sw, tw, fip;
     uint16_t fcs, fop;
     uint32_t fdp, fds;
 };
+
+/* F5: in FIP's and FDP's lower halves, that no instruction has set them since fpu_load. No
+ * instruction and no operand begins at such an address. */
+#define NOT_SET UINT32_MAX
+
+/* load_registers(), and the pointers NOT_SET. */
+static void load_unset(struct vcpu *vcpu)
+{
+    uint64_t fip = fpu_get64(vcpu, FPU_FIP), fdp = fpu_get64(vcpu, FPU_FDP);
+    uint64_t in_use = fpu_get64(vcpu, FPU_XSTATE_BV);
+
+    fpu_put64(vcpu, FPU_FIP, NOT_SET);
+    fpu_put64(vcpu, FPU_FDP, NOT_SET);
+    fpu_put64(vcpu, FPU_XSTATE_BV, in_use | XCR0_X87); /* or they would not be loaded */
+    load_registers(vcpu);
+    fpu_put64(vcpu, FPU_FIP, fip);
+    fpu_put64(vcpu, FPU_FDP, fdp);
+    fpu_put64(vcpu, FPU_XSTATE_BV, in_use);
+}
+
+/* The same where XRSTOR and FXRSTOR leave alone what was in the host's registers; FLDENV does
+ * not. */
+static void unset_pointers(void)
+{
+    struct environment env;
+
+    __asm__ volatile("fnstenv %0" : "=m"(env));
+    env.fip = env.fdp = NOT_SET;
+    __asm__ volatile("fldenv %0" : : "m"(env));
+}
+
+void fpu_load(struct vcpu *vcpu)
+{
+    const struct fpu_unit *unit = vcpu->fpu_unit;
+
+    if (unit->drops_pointers && unit->loads_pointers) {
+        load_unset(vcpu);
+    } else {
+        load_registers(vcpu);
+        if (unit->drops_pointers)
+            unset_pointers();
+    }
+    vcpu->bt.fpu_loaded = 1;
+}
 
 static struct environment take_registers(struct vcpu *vcpu)
 {

@@ -16,7 +16,9 @@
  *      is pending (SW.ES; APM 4, FXSAVE; FNSTENV stores what is there). On such a host the
  *      pointers and selectors of the image are kept by fpu*.c: thunks leave them alone, fpu_save
  *      asks FNSTENV. A signal or another task of the host in between loses them there: 0, as after
- *      the guest's own FXSAVE and FXRSTOR.
+ *      the guest's own FXSAVE and FXRSTOR. Those before Zen store nothing then, and load nothing
+ *      either (CPUID 80000008 EBX bit 2, XSAVEERPTR, is clear: APM 3, appendix E): fpu_load has
+ *      them loaded by FLDENV, and a switch of tasks leaves others there.
  */
 #ifndef CPU_FPU_H
 #define CPU_FPU_H

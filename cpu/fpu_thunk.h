@@ -28,6 +28,7 @@ struct fpu_unit {
     bool selectors;      /* the host keeps FCS and FDS */
     bool fop_always;     /* FOP is set by every instruction, not only by those that fail */
     bool drops_pointers; /* F5 */
+    bool loads_pointers; /* F5: FXRSTOR and XRSTOR do so while no exception is pending */
     struct fpu_layout layout;
     uint32_t mxcsr_mask;
     uint32_t mxcsr_host; /* the host's, which is in the image */

@@ -61,15 +61,17 @@ static uint64_t operand_get64(const struct vcpu *vcpu, unsigned at)
 
 /*
  * The pointers of a saved legacy region: selectors are ours to add, where the host has them. AMD's
- * CPUs save them while an exception is pending (F5), Intel's always.
+ * CPUs save them while an exception is pending (F5), and else zeros, or nothing; Intel's always.
  */
 static void save_pointers(struct vcpu *vcpu)
 {
     uint8_t *operand = vcpu->fpu_unit->operand;
     bool dropped = vcpu->fpu_unit->drops_pointers && !(fpu_get16(vcpu, FPU_SW) & SW_ES);
 
-    if (dropped && cpuid_is_amd(vcpu->model))
+    if (dropped && cpuid_is_amd(vcpu->model)) {
+        memset(operand + FPU_FOP, 0, FPU_MXCSR - FPU_FOP);
         return;
+    }
     if (dropped) {
         memcpy(operand + FPU_FOP, vcpu->fpu + FPU_FOP, 6);
         memcpy(operand + FPU_FDP, vcpu->fpu + FPU_FDP, 4);

@@ -435,6 +435,17 @@ static void test_pointers(struct machine *m)
     check_environment(m, 0, 0);
 }
 
+/* The same as on a host that stores no pointers and loads none. */
+static void test_pointers_by_fldenv(struct machine *m)
+{
+    if (!fpu_drops_pointers(m->vcpu))
+        return;
+    m->vcpu->fpu_unit->loads_pointers = false;
+    test_pointers(m);
+    test_host_state(m);
+    m->vcpu->fpu_unit->loads_pointers = true;
+}
+
 /* AMD's misaligned exception mask is not there: CPUID does not offer it. */
 static void test_misaligned_mask(struct machine *m)
 {
@@ -504,6 +515,7 @@ static void test_without_xsave(struct machine *m)
     test_no_leak(m);
     test_host_state(m);
     test_pointers(m);
+    test_pointers_by_fldenv(m);
     test_misaligned_mask(m);
     m->vcpu->fpu_unit->components = components;
 }
@@ -523,6 +535,7 @@ int main(void)
     test_no_leak(&m);
     test_host_state(&m);
     test_pointers(&m);
+    test_pointers_by_fldenv(&m);
     test_misaligned_mask(&m);
     test_xcr0(&m);
     test_reset(&m);
