@@ -42,17 +42,30 @@ static struct bt_segment odd_reach(const struct segment *s, bool checked)
                                            [MEM_WRITE] = limit_of(s, write || !checked) } };
 }
 
-struct bt_segment segments_reach(const struct segment *s, bool checked)
+/* In place: six of them are a part of each change of mode. Most can be read and written. */
+static inline void reach(struct bt_segment *to, const struct segment *s, bool checked)
 {
-    bool plain = (s->attr & DATA_MASK) == DATA_WHOLE;
     int64_t limit = s->limit == UINT32_MAX ? 1ll << 40 : s->limit;
 
-    return plain ? (struct bt_segment){ s->base, { limit, limit } } : odd_reach(s, checked);
+    if ((s->attr & DATA_MASK) != DATA_WHOLE) {
+        *to = odd_reach(s, checked);
+        return;
+    }
+    to->base = s->base;
+    to->limit[MEM_READ] = to->limit[MEM_WRITE] = limit;
+}
+
+struct bt_segment segments_reach(const struct segment *s, bool checked)
+{
+    struct bt_segment to;
+
+    reach(&to, s, checked);
+    return to;
 }
 
 void segments_refresh_one(struct vcpu *vcpu, unsigned seg)
 {
-    vcpu->bt_seg[seg] = segments_reach(&vcpu->seg[seg], has_descriptors(vcpu));
+    reach(&vcpu->bt_seg[seg], &vcpu->seg[seg], has_descriptors(vcpu));
 }
 
 void segments_refresh(struct vcpu *vcpu, uint32_t key)
@@ -60,7 +73,7 @@ void segments_refresh(struct vcpu *vcpu, uint32_t key)
     bool all = (key & (KEY_SEG | KEY_NULLED)) == KEY_SEG, checked = has_descriptors(vcpu);
 
     for (unsigned i = 0; all && i < SEG_COUNT; i++)
-        vcpu->bt_seg[i] = segments_reach(&vcpu->seg[i], checked);
+        reach(&vcpu->bt_seg[i], &vcpu->seg[i], checked);
     if (all)
         vcpu->bt_crossings.reach = (key & (KEY_REAL | KEY_USER | KEY_ODD)) == (KEY_REAL | KEY_USER);
     for (unsigned i = 0; i < 2; i++) {
