@@ -59,7 +59,7 @@ class Guest:
             self.end()
             raise
 
-    def run(self, command, seconds=300):
+    def run(self, command, seconds=1000):
         """What the command prints."""
         self.turns += 1
         start = len(self.console.text)
@@ -71,7 +71,7 @@ class Guest:
             raise
         return self.console.text[start:end]
 
-    def want(self, command, wanted, seconds=300):
+    def want(self, command, wanted, seconds=1000):
         got = self.run(command, seconds)
         if wanted not in got:
             raise Failure(f"{command}: no {wanted!r} in what it printed: {got[-500:]}")
@@ -107,7 +107,7 @@ class Sink:
 
     def __init__(self, address):
         self.socket = socket.create_server((address, 0))
-        self.socket.settimeout(300)
+        self.socket.settimeout(1000)
         self.port = self.socket.getsockname()[1]
         self.sum = None
         self.thread = threading.Thread(target=self.take, daemon=True)
@@ -122,7 +122,7 @@ class Sink:
         self.sum = digest.hexdigest()
 
     def check(self):
-        self.thread.join(300)
+        self.thread.join(1000)
         if self.sum != SUM:
             raise Failure("what the guest sent is not what the host got")
 
@@ -145,7 +145,7 @@ def user(novt, model):
         guest.want("ping -c 3 10.0.2.2", "3 packets received")
         there_and_back(guest, "10.0.2.2", "127.0.0.1")
         guest.run("httpd -p 80 -h /tmp")
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/data", timeout=300) as reply:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/data", timeout=1000) as reply:
             got = reply.read()
         if got != DATA:
             raise Failure("what the guest's server has is not what comes by hostfwd")
@@ -189,7 +189,7 @@ def line(novt, model):
             one.end() # the one that listens: the other finds its successor
             one = Guest(novt, model, path)
             address(one, 3)
-            one.want("ping -c 5 192.168.77.2", "bytes from")
+            one.want("for i in $(seq 100); do ping -c 1 192.168.77.2 && break; done", "bytes from")
             one.power_off()
             two.power_off()
         finally:

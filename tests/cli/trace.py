@@ -27,7 +27,7 @@ def novt(*words):
 
 
 def run(elf, *options, env=None):
-    return subprocess.run([NOVT, "run", "-kernel", elf, *guest.DEBUG_EXIT, "-timeout", "300",
+    return subprocess.run([NOVT, "run", "-kernel", elf, *guest.DEBUG_EXIT, "-timeout", "1500",
                            *options], capture_output=True, timeout=guest.WAIT * 3,
                           stdin=subprocess.DEVNULL, env=dict(os.environ, **(env or {})))
 
