@@ -25,7 +25,7 @@
 #define KICK_SIGNAL SIGUSR1
 #define GRACE_NS 1000000000ull
 #define SLICE_NS 100000000ull /* looks at the time and at kicks this often */
-#define IDLE_PART 4
+#define IDLE_PART 15          /* of the grace, for a look after which it had not run at all */
 #define PARK_LOOKS 2500       /* in 200 ms; for the few instructions before it sleeps */
 #define SYS_SECCOMP_CODE 1
 #define LANDING_SIZE 0x100000ull

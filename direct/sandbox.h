@@ -183,7 +183,7 @@ struct sandbox_exit {
 /*
  * Flushes, then runs guest code from *io until something needs the monitor; *io is then the state
  * (unchanged for LOST and STUCK). timeout_ns: 0 = none; at its end the runner is kicked. A
- * runner that was kicked (by anyone) and does not come back for a second, and longer on a busy
+ * runner that was kicked (by anyone) and does not come back for a second, and 15 s on a busy
  * host, is killed: STUCK. Returns 0, or what sandbox_flush returned (nothing ran, exit not valid).
  *
  * Where only fresh mappings are queued, the mapper starts the runner itself: that saves a change of
