@@ -1,6 +1,7 @@
 /*
- * Formats of floppies: known by the image's size. One that lies between two sizes is taken for the
- * larger, and reads as zeros beyond its end.
+ * Formats of floppies: known by the image's size. Any other size is taken for 2.88 MB, as QEMU
+ * takes it: boot programs that were tried there read up to 36 sectors at once of an image that
+ * is only as long as they are. Beyond the image's end are zeros.
  */
 #include "devices/fdc_state.h"
 
@@ -22,7 +23,7 @@ enum { COUNT = sizeof(formats) / sizeof(*formats) };
 const struct fdc_format *fdc_format_of(const struct blockdev *medium)
 {
     for (unsigned i = 0; i < COUNT; i++)
-        if (medium->size <= (uint64_t)formats[i].sectors * BLOCK_SECTOR)
+        if (medium->size == (uint64_t)formats[i].sectors * BLOCK_SECTOR)
             return &formats[i];
     return &formats[COUNT - 1];
 }

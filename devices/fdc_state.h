@@ -115,7 +115,7 @@ void fdc_dma_ready(void *fdc);
 uint8_t fdc_data_read(struct fdc *fdc);
 void fdc_data_write(struct fdc *fdc, uint8_t value);
 
-/* fdc_format.c: the smallest format that holds the medium. */
+/* fdc_format.c: the format that has the medium's size. */
 const struct fdc_format *fdc_format_of(const struct blockdev *medium);
 
 #endif

@@ -434,6 +434,31 @@ static void test_change_line(void)
     machine_free(&m);
 }
 
+/* 2.88 MB, of which the end is zeros: a boot program alone, and one sector more than 1.44 MB. */
+static void test_other_sizes(void)
+{
+    static const uint64_t sizes[] = { 36 * 512, 2881 * 512, 1000 * 1024 };
+
+    for (unsigned i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        start_with(sizes[i], 3);
+        CHECK_EQ(fdc_drive_kind(&m.disk.dev), FDC_DRIVE_2880K);
+        dma_setup(&m, TO_MEMORY, GPA, 35 * 512);
+        SEND(0x46, 0, 0, 0, 2, 2, 36, 0x1b, 0xff);
+        expect(0, 0, 0, 1, 0, 1);
+        expect_memory(m.disk.bytes + 512, 35 * 512);
+        seek_to(79);
+        physmem_write(&m.mem, GPA, "x", 1);
+        dma_setup(&m, TO_MEMORY, GPA, 512);
+        SEND(0x46, 0, 79, 0, 1, 2, 36, 0x1b, 0xff);
+        expect(0, 0, 0, 79, 0, 2);
+        CHECK_EQ(physmem_ptr(&m.mem, GPA)[0] | physmem_ptr(&m.mem, GPA)[1], 0);
+        dma_setup(&m, FROM_MEMORY, GPA, 512);
+        SEND(0x45, 0, 79, 0, 1, 2, 36, 0x1b, 0xff);
+        expect(0x40, 0x20, 0x20, 79, 0, 1);
+        machine_free(&m);
+    }
+}
+
 static void test_formats(void)
 {
     static const struct { unsigned kib, cylinder, head, last, rate, drive; } cases[] = {
@@ -462,20 +487,7 @@ static void test_formats(void)
     SEND(0x4a, 4);
     expect(0x44, 0x01, 0, 0, 1, 1);
     machine_free(&m);
-    start_with(1000 * 1024, 0); /* of 1200: the rest is zeros */
-    dma_setup(&m, TO_MEMORY, GPA, 512);
-    SEND(0x46, 0, 0, 0, 1, 2, 15, 0x1b, 0xff);
-    expect(0, 0, 0, 0, 0, 2);
-    seek_to(79);
-    physmem_write(&m.mem, GPA, "x", 1);
-    dma_setup(&m, TO_MEMORY, GPA, 512);
-    SEND(0x46, 0, 79, 0, 1, 2, 15, 0x1b, 0xff);
-    expect(0, 0, 0, 79, 0, 2);
-    CHECK_EQ(physmem_ptr(&m.mem, GPA)[0] | physmem_ptr(&m.mem, GPA)[1], 0);
-    dma_setup(&m, FROM_MEMORY, GPA, 512);
-    SEND(0x45, 0, 79, 0, 1, 2, 15, 0x1b, 0xff);
-    expect(0x40, 0x20, 0x20, 79, 0, 1);
-    machine_free(&m);
+    test_other_sizes();
 }
 
 static void test_snapshot(void)
