@@ -6,7 +6,10 @@
 #include <sysexits.h>
 
 #include "base/physmem.h"
+#include "cpu/cpuid.h"
 #include "cpu/mem.h"
+#include "cpu/msr.h"
+#include "cpu/paging.h"
 #include "cpu/vcpu.h"
 #include "frontend/error.h"
 
@@ -191,6 +194,21 @@ int boot_load(const char *kernel, const char *initrd, const char *append,
 
 /* --- The CPU ---------------------------------------------------------------------- */
 
+/* What a BIOS leaves in the MTRRs: without it Linux has no page attribute table either. All is
+ * write-back but the first MiB's frame buffers and ROMs, and what is above RAM. SDM 3, 11.11.2. */
+static void set_mtrrs(struct vcpu *vcpu)
+{
+    const uint64_t in_all = 0x0101010101010101;
+    vcpu->mtrr_fixed[0] = MTRR_WRITE_BACK * in_all;  /* 0 to 7ffffh */
+    vcpu->mtrr_fixed[1] = MTRR_WRITE_BACK * in_all;  /* to 9ffffh */
+    vcpu->mtrr_fixed[2] = MTRR_UNCACHEABLE * in_all; /* to bffffh */
+    for (unsigned i = 3; i < 11; i++)
+        vcpu->mtrr_fixed[i] = MTRR_WRITE_PROTECT * in_all;
+    vcpu->mtrr_var[0] = PC_RAM_MAX | MTRR_UNCACHEABLE;
+    vcpu->mtrr_var[1] = ((1ull << PHYS_BITS) - ((1ull << 32) - PC_RAM_MAX)) | MTRR_MASK_VALID;
+    vcpu->mtrr_def_type = MTRR_ENABLE | MTRR_ENABLE_FIXED | MTRR_WRITE_BACK;
+}
+
 void boot_enter(struct vcpu *vcpu, const struct boot_entry *entry)
 {
     const uint32_t common = SEG_S | SEG_P | SEG_ACCESSED | SEG_DB | SEG_G;
@@ -210,5 +228,7 @@ void boot_enter(struct vcpu *vcpu, const struct boot_entry *entry)
     vcpu->gpr[RSP] = entry->esp;
     vcpu->rip = entry->eip;
     vcpu->eflags = EFLAGS_R1;
+    if (cpuid_has(vcpu->model, CPUID_MTRR))
+        set_mtrrs(vcpu);
     mem_mode_changed(vcpu);
 }

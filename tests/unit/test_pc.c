@@ -8,7 +8,9 @@
 #include "base/kill.h"
 #include "base/physmem.h"
 #include "base/snap.h"
+#include "cpu/cpuid.h"
 #include "cpu/mem.h"
+#include "cpu/msr.h"
 #include "cpu/vcpu.h"
 #include "devices/chardev.h"
 #include "frontend/boot.h"
@@ -295,6 +297,42 @@ static void test_entered(void)
     CHECK_EQ(mode_changes, changes + 1);
 }
 
+static uint64_t msr_of(uint32_t index)
+{
+    uint64_t value = 0;
+
+    CHECK_EQ(msr_read(&vcpu, index, &value), false);
+    CHECK_EQ(msr_write(&vcpu, index, value), false); /* no bit is reserved */
+    return value;
+}
+
+/* The MTRRs are as a BIOS leaves them; a CPU that has none has none. */
+static void test_entered_mtrrs(void)
+{
+    struct boot_entry entry = { .eip = 0x100000, .gdt = 0x1000 };
+    struct cpu_model *old;
+    const char *error;
+
+    boot_enter(&vcpu, &entry);
+    CHECK_EQ(msr_of(0x2ff), 0xc06);              /* in force; write-back where no other says */
+    CHECK_EQ(msr_of(0x250), 0x0606060606060606); /* conventional memory */
+    CHECK_EQ(msr_of(0x258), 0x0606060606060606);
+    CHECK_EQ(msr_of(0x259), 0);                  /* frame buffers */
+    for (uint32_t index = 0x268; index <= 0x26f; index++)
+        CHECK_EQ(msr_of(index), 0x0505050505050505); /* ROMs */
+    CHECK_EQ(msr_of(0x200), 0xe0000000);
+    CHECK_EQ(msr_of(0x201), 0xfe0000800); /* 512 MiB, of 36 bits */
+    CHECK_EQ(msr_of(0x203), 0);
+
+    msr_reset(&vcpu);
+    CHECK_EQ(cpu_model_parse("486", &old, &error), 0);
+    vcpu.model = old;
+    boot_enter(&vcpu, &entry);
+    CHECK_EQ(vcpu.mtrr_def_type | vcpu.mtrr_var[1] | vcpu.mtrr_fixed[0], 0);
+    vcpu.model = NULL;
+    cpu_model_destroy(old);
+}
+
 int main(void)
 {
     const char *error = NULL;
@@ -314,6 +352,7 @@ int main(void)
     test_snapshot();
     test_random_ports();
     test_entered();
+    test_entered_mtrrs();
     pc_destroy(pc);
     CHECK_EQ(host.pending == NULL, 1);
     test_errors();
