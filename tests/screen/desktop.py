@@ -162,7 +162,8 @@ class Desktop:
                                  env=self.environment)
         try:
             check(other.stdout.readline() == b"ready\n", "no clipboard")
-            for _ in range(10):
+            end = time.monotonic() + WAIT
+            while time.monotonic() < end:
                 self.do("key", "ctrl+alt+v")
                 if select.select([self.process.stdout], [], [], 15)[0]:
                     break
@@ -183,7 +184,7 @@ class Desktop:
         """Ctrl-Alt-G takes the mouse, which the title says, and gives it back. first: what gives
         the window the focus; a window that is only about to appear does not take it."""
         for wanted in (True, False):
-            for _ in range(10):
+            for _ in range(WAIT // 15):
                 if first:
                     self.do(*first)
                 self.do("key", "ctrl+alt+g")

@@ -48,7 +48,7 @@ class Novt:
 
     def command(self, what, *options):
         return [self.program, "run", "-m", "32", "-boot", "order=a", "-drive",
-                f"file={self.disk(what)},format=raw,if=floppy", "-timeout", "600", *options]
+                f"file={self.disk(what)},format=raw,if=floppy", "-timeout", "3000", *options]
 
     def shot(self, what, *options, status=0):
         path = os.path.join(self.folder, f"shot{what}.png")
