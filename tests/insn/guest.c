@@ -11,6 +11,7 @@
 #include "cpu/mem.h"
 #include "cpu/paging.h"
 #include "cpu/segment.h"
+#include "tests/hidden.h"
 #include "tests/machine.h"
 
 enum {
@@ -83,6 +84,11 @@ static int set_model(void)
         return -1;
     machine.vcpu->model = model;
     return 0;
+}
+
+bool guest_lacks(const struct insn *in)
+{
+    return hidden(machine.vcpu->model, in);
 }
 
 int guest_create(const struct engine *engine)

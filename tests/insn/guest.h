@@ -2,6 +2,7 @@
 #ifndef TESTS_INSN_GUEST_H
 #define TESTS_INSN_GUEST_H
 
+#include "cpu/decode.h"
 #include "cpu/engine.h"
 #include "tests/insn/world.h"
 
@@ -14,6 +15,9 @@ void guest_write(unsigned frame, unsigned offset, const void *from, unsigned siz
 
 /* Is a page there that only the machine has, and only for CPL 0? */
 bool guest_private(uint32_t gla);
+
+/* Does the machine lack an instruction that its model's CPUID hides (tests/hidden.h)? */
+bool guest_lacks(const struct insn *in);
 
 /* Runs from *before until an exception. */
 void guest_run(const struct cpu_state *before, struct cpu_state *after);

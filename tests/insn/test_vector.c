@@ -16,6 +16,7 @@
 #include "cpu/decode.h"
 #include "cpu/fault.h"
 #include "cpu/fpu.h"
+#include "tests/hidden.h"
 #include "tests/insn/fpu_states.h"
 #include "tests/insn/vector_guest.h"
 
@@ -163,6 +164,8 @@ static void run_case(struct test *t, const struct insn *in)
     memcpy(vector_guest_data(), t->data, DATA_BYTES);
     oracle_run(in->bytes, in->len, &t->in, &t->real);
     vector_guest_run(in->bytes, in->len, &t->in, &t->got);
+    if (hidden(vector_guest_vcpu()->model, in) && t->real.vector != VEC_UD)
+        return;
     forgive_lost(t, &t->real);
     forgive_lost(t, &t->got);
     ok = same_exception(t);

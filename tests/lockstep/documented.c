@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "cpu/cpuid.h"
 #include "cpu/mem.h"
+#include "tests/hidden.h"
 
 /* The selectors of a sandbox, for code and for whole segments with any base. */
 enum { SANDBOX_CODE = 0x23, SANDBOX_DATA = 0x2b, SANDBOX_CODE64 = 0x33 };
@@ -35,6 +37,7 @@ static const char *const names[NONE] = {
     [LOOPS] = "LOOPE, LOOPNE with F2 or F3",
 };
 
+static const struct cpu_model *model;
 static bool amd;
 static unsigned long met[NONE];
 static uint32_t last_eip;
@@ -67,14 +70,15 @@ static enum row row_of(const struct insn *in)
     case M_LOOPE: case M_LOOPNE:
         return amd && in->prefixes & (PREFIX_REP | PREFIX_REPNE) ? LOOPS : NONE;
     default:
-        return in->info->attr & A_UNDEFINED && in->id != M_UD ? NOT_OFFERED
+        return (in->info->attr & A_UNDEFINED && in->id != M_UD) || hidden(model, in) ? NOT_OFFERED
                : is_masked_store(in) ? MASKED : NONE;
     }
 }
 
-void documented_amd(bool is_amd)
+void documented_model(const struct cpu_model *of_host)
 {
-    amd = is_amd;
+    model = of_host;
+    amd = cpuid_is_amd(model);
 }
 
 bool documented_avoid(const struct insn *in)

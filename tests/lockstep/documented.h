@@ -10,8 +10,8 @@
 #include "cpu/decode.h"
 #include "cpu/vcpu.h"
 
-/* The host's CPU is one of AMD's: some rows are its alone. To be said first. */
-void documented_amd(bool amd);
+/* The host's: some rows are AMD's alone, and what it hides may be there. To be said first. */
+void documented_model(const struct cpu_model *model);
 
 /* Is it one that streams are better made without? */
 bool documented_avoid(const struct insn *in);

@@ -418,7 +418,7 @@ int main(int argc, char **argv)
         return 2;
     if (machine_create(&bt, &engine_translator))
         return direct ? 77 : 2; /* a host without direct execution: skipped */
-    documented_amd(cpuid_is_amd(model));
+    documented_model(model);
     interp.vcpu->model = bt.vcpu->model = model; /* vendors differ, and the host's CPU is at work */
     load_tables(&interp);
     load_tables(&bt);
