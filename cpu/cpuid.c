@@ -1,7 +1,7 @@
 /*
  * CPUID: see cpuid.h. Reference: SDM volume 2, CPUID; AMD APM volume 3, appendix E.
  * Modelled: the leaves that 32-bit systems ask for; caches, brand and frequencies of model "host"
- * are the host's. Not offered: x2APIC, MCE, SMEP, SMAP, UMIP, long mode, virtualization.
+ * are the host's. Not offered: x2APIC, SMEP, SMAP, UMIP, long mode, virtualization.
  */
 #include "cpu/cpuid.h"
 

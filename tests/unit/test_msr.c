@@ -38,6 +38,9 @@ static void test_values(struct machine *m)
     check_kept(m, 0x2ff, 0xc06);
     check_kept(m, 0x20e, 0xfc000006);
     check_kept(m, 0x20f, 0xffc000800);
+    check_kept(m, 0x179, 0); /* machine checks: no banks */
+    check_kept(m, 0x17a, 0);
+    CHECK_EQ(RDMSR(m, 0x400), VEC_GP);
     for (unsigned i = 0; i < 5; i++)
         check_kept(m, fixed[i], 0x0601040500060606);
     check_kept(m, 0xc0000080, EFER_NXE);
