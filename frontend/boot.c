@@ -199,6 +199,7 @@ int boot_load(const char *kernel, const char *initrd, const char *append,
 static void set_mtrrs(struct vcpu *vcpu)
 {
     const uint64_t in_all = 0x0101010101010101;
+
     vcpu->mtrr_fixed[0] = MTRR_WRITE_BACK * in_all;  /* 0 to 7ffffh */
     vcpu->mtrr_fixed[1] = MTRR_WRITE_BACK * in_all;  /* to 9ffffh */
     vcpu->mtrr_fixed[2] = MTRR_UNCACHEABLE * in_all; /* to bffffh */
