@@ -8,6 +8,8 @@
  * before it is translated again. An instruction that writes among code gets a probe for single
  * operands (T6).
  */
+#include "translator/adapt.h"
+
 #include "base/log.h"
 #include "cpu/event.h"
 #include "translator/unit.h"

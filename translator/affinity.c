@@ -5,6 +5,8 @@
  * (direct/README.md). So they share the core that the thread is on, as long as the host leaves it
  * to them: when the sandboxes get less of it than they ask for, all may move again for a while.
  */
+#include "translator/affinity.h"
+
 #include <sched.h>
 #include <time.h>
 

@@ -5,6 +5,7 @@
 #include "cpu/stops.h"
 #include "cpu/tlb.h"
 #include "translator/emit.h"
+#include "translator/switch.h"
 
 /* Data beside code, in its page: may be written there by lines. */
 static bool fill_line(struct translator *t, uint64_t line)

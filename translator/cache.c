@@ -14,6 +14,7 @@
 #include "base/bug.h"
 #include "base/spent.h"
 #include "translator/emit.h"
+#include "translator/switch.h"
 
 void cache_aim_thunk(struct translator *t, unsigned thunk, const char *target)
 {

@@ -10,6 +10,10 @@
 #include "cpu/fpu.h"
 #include "cpu/interp.h"
 #include "cpu/tlb.h"
+#include "translator/crossing.h"
+#include "translator/descriptors.h"
+#include "translator/segments.h"
+#include "translator/switch.h"
 #include "translator/unit.h"
 
 #define NO_DATA UINT32_MAX /* in x87_data: no TLB form since the state was loaded */

@@ -12,9 +12,14 @@
  *
  * Whatever is not as remembered goes the light call's way. Reference: SDM 3, 20.2, 20.3.
  */
+#include "translator/crossing.h"
+
 #include "cpu/tlb.h"
+#include "translator/descriptors.h"
 #include "translator/emit.h"
 #include "translator/offsets.h"
+#include "translator/segments.h"
+#include "translator/switch.h"
 #include "translator/unit.h"
 
 #define ASSERT_IN(field, offset)                                                                   \

@@ -13,9 +13,14 @@
  * What has no entry (another privilege, conforming code, call gates, whatever faults) is done by
  * light calls or the interpreter. Reference: SDM 3, 3.4, 5.2 to 5.8, 6.11.
  */
+#include "translator/descriptors.h"
+
 #include "base/log.h"
 #include "cpu/segment.h"
 #include "cpu/tlb.h"
+#include "translator/crossing.h"
+#include "translator/light.h"
+#include "translator/segments.h"
 #include "translator/unit.h"
 
 /* --- Where tables are ------------------------------------------------------------------- */

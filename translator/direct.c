@@ -23,6 +23,9 @@
 #include "cpu/interp.h"
 #include "cpu/segment.h"
 #include "direct/sandbox.h"
+#include "translator/affinity.h"
+#include "translator/segments.h"
+#include "translator/switch.h"
 #include "translator/unit.h"
 
 /* What user code changes of EFLAGS by itself. */

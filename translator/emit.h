@@ -11,6 +11,7 @@
 #ifndef TRANSLATOR_EMIT_H
 #define TRANSLATOR_EMIT_H
 
+#include "translator/light.h"
 #include "translator/offsets.h"
 #include "translator/unit.h"
 

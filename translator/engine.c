@@ -14,6 +14,8 @@
 #include "cpu/interp.h"
 #include "cpu/tlb.h"
 #include "translator/offsets.h"
+#include "translator/segments.h"
+#include "translator/switch.h"
 #include "translator/unit.h"
 
 _Static_assert(offsetof(struct vcpu, gpr) == OFF_GPR, "offsets.h");

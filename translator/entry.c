@@ -8,6 +8,9 @@
 #include "cpu/event.h"
 #include "cpu/segment.h"
 #include "cpu/tlb.h"
+#include "translator/light.h"
+#include "translator/segments.h"
+#include "translator/switch.h"
 #include "translator/unit.h"
 
 /* The translated code at rip for a privilege, or NULL. The mode but for the privilege is as in

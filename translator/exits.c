@@ -4,6 +4,7 @@
  */
 #include "translator/emit.h"
 #include "translator/probe.h"
+#include "translator/switch.h"
 
 /* ... and not so near its end that the target may be an instruction across it (U7). */
 static bool same_page(const struct builder *b, uint32_t target)

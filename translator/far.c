@@ -8,7 +8,12 @@
 #include "base/spent.h"
 #include "cpu/segment.h"
 #include "cpu/tlb.h"
+#include "translator/crossing.h"
+#include "translator/descriptors.h"
+#include "translator/light.h"
 #include "translator/offsets.h"
+#include "translator/segments.h"
+#include "translator/switch.h"
 #include "translator/unit.h"
 
 /* [gla, gla + size), if it is in one page of this TLB. */

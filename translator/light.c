@@ -7,6 +7,7 @@
 #include "cpu/host_ops.h"
 #include "cpu/operand.h"
 #include "cpu/tlb.h"
+#include "translator/descriptors.h"
 
 /* What comes before a jump of so many bytes. */
 static uint32_t prepare(struct builder *b, const void *to, uint32_t jump)

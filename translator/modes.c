@@ -5,6 +5,10 @@
  */
 #include "base/log.h"
 #include "cpu/segment.h"
+#include "translator/descriptors.h"
+#include "translator/light.h"
+#include "translator/segments.h"
+#include "translator/switch.h"
 #include "translator/unit.h"
 
 bool bt_write_cr0(struct vcpu *vcpu, uint32_t value)

@@ -12,6 +12,7 @@
 #include "cpu/env.h"
 #include "cpu/operand.h"
 #include "cpu/tlb.h"
+#include "translator/descriptors.h"
 #include "translator/rules.h"
 
 /* --- Emitting ------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include <ucontext.h>
 
 #include "base/spent.h"
+#include "translator/switch.h"
 #include "translator/unit.h"
 
 /*

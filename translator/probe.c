@@ -24,6 +24,7 @@
 #include "translator/probe.h"
 
 #include "cpu/tlb.h"
+#include "translator/switch.h"
 
 bool probe_flat(const struct builder *b, unsigned seg)
 {

@@ -2,6 +2,7 @@
  * Finding an entry of vcpu.bt_descriptors (descriptors.c) in line, and loading a segment register
  * from it. Where there is none a light call makes it, and the instruction begins again.
  */
+#include "translator/descriptors.h"
 #include "translator/rules.h"
 
 #define ARRAY(field)                                                                               \

@@ -4,6 +4,7 @@
  * say, and whatever faults, is done by light calls (far.c) or the interpreter.
  * Reference: SDM 2, JMP, CALL, RET, INT n, IRET.
  */
+#include "translator/descriptors.h"
 #include "translator/rules.h"
 
 static bool protected_mode(const struct builder *b, const struct insn *in)

@@ -3,6 +3,7 @@
  * call (segments.c) at CPL 0 and in segmented code.
  */
 #include "cpu/segment.h"
+#include "translator/descriptors.h"
 #include "translator/rules.h"
 
 static uint32_t selector_of(unsigned seg)

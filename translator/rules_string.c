@@ -4,6 +4,7 @@
  * faster: rules_repeat.c for MOVS, strings.S.
  */
 #include "translator/rules.h"
+#include "translator/switch.h"
 
 static unsigned size_of(const struct insn *in)
 {

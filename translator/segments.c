@@ -4,9 +4,13 @@
  * its table each time (whose page is not traced: kernels rewrite TLS descriptors at every
  * switch), by a TLB probe. Reference: SDM volume 3, 3.4, 5.2 to 5.6, 20.1.
  */
+#include "translator/segments.h"
+
 #include "base/log.h"
 #include "cpu/segment.h"
 #include "cpu/tlb.h"
+#include "translator/descriptors.h"
+#include "translator/light.h"
 #include "translator/unit.h"
 
 const struct tlb bt_never = {

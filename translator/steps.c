@@ -12,6 +12,7 @@
 
 #include "base/spent.h"
 #include "translator/listing.h"
+#include "translator/switch.h"
 #include "translator/unit.h"
 
 #define HOST_TF 0x100u
