@@ -11,9 +11,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/unix_socket.h"
 #include "frontend/console_host.h"
 #include "frontend/error.h"
-#include "frontend/unix_socket.h"
 
 static void listen_again(struct console *console, bool again)
 {

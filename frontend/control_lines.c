@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/unix_socket.h"
 #include "frontend/error.h"
 #include "frontend/poller.h"
-#include "frontend/unix_socket.h"
 
 #define BATCH_NS 1000000ull /* of work, then a rest of REST times as long */
 enum { REST = 4, WRITE_MAX = 4096 }; /* what a pipe that has room takes without waiting */

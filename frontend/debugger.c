@@ -18,6 +18,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/unix_socket.h"
 #include "cpu/engine.h"
 #include "cpu/stops.h"
 #include "cpu/vcpu.h"
@@ -28,7 +29,6 @@
 #include "frontend/pause.h"
 #include "frontend/poller.h"
 #include "frontend/terminal.h"
-#include "frontend/unix_socket.h"
 #include "gdb/stub.h"
 
 enum { IN_SIZE = 4096, OUT_MAX = 1 << 20 };

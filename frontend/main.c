@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/output.h"
 #include "cpu/cpuid.h"
 #include "cpu/engine.h"
 #include "cpu/vcpu.h"
@@ -67,13 +68,13 @@ static int open_log(const struct config *config, struct error *error)
 {
     if (!config->log_file)
         return 0;
-    novt_log.out = fopen(config->log_file, "we");
+    novt_log.out = output_stream(config->log_file);
     if (novt_log.out)
         return 0;
     novt_log.out = stderr;
     return error_set(error, EX_CANTCREAT,
-                     "-D: cannot open '%s': %s; name a file that can be written",
-                     config->log_file, strerror(errno));
+                     "-D: cannot open '%s': %s; %s", config->log_file,
+                     strerror(errno), output_advice(errno));
 }
 
 static int close_log(const struct config *config, struct error *error)

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/output.h"
 #include "cpu/engine.h"
 #include "cpu/vcpu.h"
 #include "frontend/backtrace.h"
@@ -212,11 +213,11 @@ int profile_open(struct profile **profile, struct machine *machine, struct code_
     p->machine = machine;
     p->names = names;
     p->path = spec->file;
-    p->out = fopen(p->path, "we");
+    p->out = output_stream(p->path);
     if (!p->out)
         return error_set(error, EX_CANTCREAT,
-                         "-profile: cannot open '%s': %s; name a file that can be written", p->path,
-                         strerror(errno));
+                         "-profile: cannot open '%s': %s; %s", p->path, strerror(errno),
+                         output_advice(errno));
     if (start(p, spec->hz))
         return error_set(error, EX_OSERR,
                          "-profile: no host timer: %s; raise the limit (ulimit -i)",

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/output.h"
 #include "base/spent.h"
 #include "cpu/vcpu.h"
 #include "devices/display.h"
@@ -96,10 +97,10 @@ static int open_shots(struct screen *screen, struct error *error)
 
         *shot = (struct shot){ .screen = screen, .spec = &screen->spec->shot[i] };
         shot->timer = (struct timer){ .fire = take_shot, .arg = shot };
-        shot->file = fopen(shot->spec->path, "wbe");
+        shot->file = output_stream(shot->spec->path);
         if (!shot->file)
-            return error_set(error, EX_CANTCREAT, "-screenshot: cannot write '%s': %s",
-                             shot->spec->path, strerror(errno));
+            return error_set(error, EX_CANTCREAT, "-screenshot: cannot write '%s': %s; %s",
+                             shot->spec->path, strerror(errno), output_advice(errno));
         if (shot->spec->at_ns != CLOCK_NEVER)
             timer_arm(&shot->timer, &screen->machine->clock, shot->spec->at_ns);
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/output.h"
 #include "cpu/vcpu.h"
 #include "frontend/error.h"
 
@@ -40,8 +41,8 @@ int tracing_open(struct tracing *tracing, const char *path, uint64_t guest_ns,
     if (!err && tracing)
         tracing->path = path;
     return err ? error_set(error, EX_CANTCREAT,
-                           "-trace: cannot write '%s': %s; name a file that can be written", path,
-                           strerror(-err))
+                           "-trace: cannot write '%s': %s; %s", path, strerror(-err),
+                           output_advice(-err))
                : 0;
 }
 

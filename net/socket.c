@@ -21,6 +21,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/unix_socket.h"
 #include "net/segment.h"
 #include "net/side.h"
 
@@ -308,22 +309,17 @@ static int listen_error(const struct line *line, int err, char *why)
                       strerror(err), advice(err));
 }
 
-static int listen_there(struct line *line, char *why)
+static int listen_at_port(struct line *line, char *why)
 {
     int on = 1;
 
-    line->door = socket(line->name.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    line->door = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (line->door < 0)
         return side_error(why, "-nic socket: no socket: %s; raise the limit (ulimit -n)",
                           strerror(errno));
-    if (line->name.any.sa_family == AF_UNIX)
-        unlink(line->name.un.sun_path); /* nobody is there: we have tried */
-    else
-        setsockopt(line->door, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (!bind(line->door, &line->name.any, line->name_size) && !listen(line->door, 1)) {
-        line->bound = line->name.any.sa_family == AF_UNIX;
+    setsockopt(line->door, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (!bind(line->door, &line->name.any, line->name_size) && !listen(line->door, 1))
         return 0;
-    }
     listen_error(line, errno, why);
     close(line->door);
     return -1;
@@ -332,6 +328,8 @@ static int listen_there(struct line *line, char *why)
 /* Who finds nobody listens. */
 static int meet_at(struct line *line, const char *path, char *why)
 {
+    int door;
+
     if (strlen(path) >= sizeof(line->name.un.sun_path))
         return side_error(why, "-nic socket: path: '%.200s' is too long for a socket's name; name "
                                "a shorter one", path);
@@ -339,7 +337,18 @@ static int meet_at(struct line *line, const char *path, char *why)
     strcpy(line->name.un.sun_path, path);
     line->name_size = sizeof(line->name.un);
     try_connect(line);
-    return line->fd >= 0 ? 0 : listen_there(line, why);
+    if (line->fd >= 0)
+        return 0;
+    door = unix_socket_listen(path, false, 1);
+    if (door == -EADDRINUSE)
+        try_connect(line); /* the other end has come meanwhile */
+    if (line->fd >= 0)
+        return 0;
+    if (door < 0)
+        return listen_error(line, -door, why);
+    line->door = door;
+    line->bound = true;
+    return 0;
 }
 
 static int line_open(void *state, const struct net_config *config, char *why)
@@ -353,7 +362,7 @@ static int line_open(void *state, const struct net_config *config, char *why)
     line->name.in = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(s->port),
                                           .sin_addr.s_addr = s->address };
     line->name_size = sizeof(line->name.in);
-    return s->kind == NET_LISTEN ? listen_there(line, why) : 0;
+    return s->kind == NET_LISTEN ? listen_at_port(line, why) : 0;
 }
 
 static void line_close(void *state)

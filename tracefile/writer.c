@@ -9,7 +9,6 @@
 #include "tracefile/writer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/output.h"
 #include "base/thread.h"
 #include "tracefile/format.h"
 #include "tracefile/kinds.h"
@@ -170,8 +170,8 @@ int writer_open(struct writer **out, const char *path, struct events *events, ui
     if (!w->words || deflateInit(&w->zlib, LEVEL) != Z_OK)
         err = -ENOMEM;
     if (!err) {
-        w->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-        err = w->fd < 0 ? -errno : 0;
+        w->fd = output_open(path);
+        err = w->fd < 0 ? w->fd : 0;
     }
     if (!err) {
         write_header(w, guest_ns);

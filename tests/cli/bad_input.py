@@ -15,7 +15,7 @@ import guest
 from guest import Novt
 
 QUIET = ["-display", "none"] # no word about there being no desktop
-USAGE, DATAERR, NOINPUT, OSERR, CANTCREAT = 64, 65, 66, 71, 73
+USAGE, DATAERR, NOINPUT, UNAVAILABLE, OSERR, CANTCREAT = 64, 65, 66, 69, 71, 73
 GOOD = guest.kernel(guest.POWER_OFF)
 
 
@@ -170,6 +170,12 @@ def options(matrix, novt):
         matrix.row("socket", ["-serial", "unix:" + path, good], CANTCREAT, "serial line")
         matrix.row("log", ["-D", path, good], CANTCREAT, "-D")
         matrix.row("statistics", ["-stats-json", path, good], CANTCREAT, "-stats-json")
+    fifo = novt.path("fifo")
+    os.mkfifo(fifo)
+    for option in ("-trace", "-profile", "-D", "-screenshot", "-serial"):
+        matrix.row(f"{option} into a FIFO", [option, "file:" * (option == "-serial") + fifo, good],
+                   CANTCREAT, "start its reader")
+    matrix.row("a file for a line", ["-nic", "socket,path=" + good, good], UNAVAILABLE, good)
 
 
 def limits(matrix, novt):

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -238,6 +239,25 @@ static void test_wrong(void)
     close(door);
 }
 
+/* A line's name may be a socket's that nobody listens to; a file of the user's stays. */
+static void test_path(void)
+{
+    char folder[] = "/tmp/novt-net-XXXXXX", path[64];
+    struct net_config config = { .kind = NET_SOCKET };
+    struct stat st;
+    FILE *file;
+
+    CHECK_EQ(mkdtemp(folder) != NULL, true);
+    snprintf(path, sizeof(path), "%s/name", folder);
+    config.socket = (struct net_socket){ .kind = NET_PATH, .path = path };
+    file = fopen(path, "w");
+    CHECK_EQ(file && fputs("mine", file) >= 0 && !fclose(file), true);
+    check_why(&config, path, "choose another name");
+    CHECK_EQ(!stat(path, &st) && st.st_size == 4, true);
+    unlink(path);
+    rmdir(folder);
+}
+
 /* DHCP, as a guest asks; then more frames than the thread takes at once. */
 static void test_user(void)
 {
@@ -280,6 +300,7 @@ int main(void)
     test_line();
     test_refused();
     test_wrong();
+    test_path();
     test_user();
     return CHECK_DONE();
 }

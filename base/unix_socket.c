@@ -1,5 +1,5 @@
 /* Reference: unix(7). */
-#include "frontend/unix_socket.h"
+#include "base/unix_socket.h"
 
 #include <errno.h>
 #include <string.h>

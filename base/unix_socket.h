@@ -1,6 +1,6 @@
 /* Listening stream sockets with a name in the file system. */
-#ifndef FRONTEND_UNIX_SOCKET_H
-#define FRONTEND_UNIX_SOCKET_H
+#ifndef BASE_UNIX_SOCKET_H
+#define BASE_UNIX_SOCKET_H
 
 #include <stdbool.h>
 
