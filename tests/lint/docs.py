@@ -3,7 +3,7 @@
 
 What stands in backquotes and looks like a file must be one, what looks like a function must be in
 the source; links lead somewhere; a folder's README names each of its sources; a range of invariants
-(V1-V5) is the file's; docs/variables.md has the variables that are read, and no others.
+(V1-V5) is the file's; a row of a table (.def) is quoted as it is; docs/variables.md has the variables that are read, and no others.
 """
 import fnmatch
 import os
@@ -111,6 +111,13 @@ def check_ranges(file):
                 wrong.append(f"{file}:{number}: {where} has {sorted(kept)} of {letter}")
 
 
+def check_rows(file, tables):
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        for row in re.findall(r"(?:^    |`)((?:INSN|ENC|INLINE|SAME)\(.*?\))(?:$|`)", line):
+            if row not in tables:
+                wrong.append(f"{file}:{number}: no row {row}")
+
+
 def check_variables(files):
     table = Path("docs/variables.md")
     told = set(re.findall(r"^\| `(NOVT_\w+)`", table.read_text(), re.M))
@@ -129,9 +136,11 @@ def main():
     for file in files:
         if file.suffix in CODE + (".txt", ".sh", ""):
             words.update(re.findall(r"\w+", file.read_text(errors="replace")))
+    tables = "".join(file.read_text() for file in files if file.suffix == ".def")
     for file in files:
         if file.suffix == ".md":
             check_names(file, paths, words)
+            check_rows(file, tables)
             check_links(file)
         if file.name == "README.md" and file.parent != Path():
             check_folder(file, files)
