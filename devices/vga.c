@@ -116,6 +116,7 @@ void vga_text_mode(struct vga *vga)
     memcpy(r->gr, mode_3.gr, sizeof(mode_3.gr));
     memcpy(r->ar, mode_3.ar, sizeof(mode_3.ar));
     r->ar_index = AR_PALETTE_ON;
+    r->splits = true;
     set_dac(r->dac);
     for (unsigned i = 0; i < VGA_PLANES_SIZE / 8; i++) {
         vga->vram[i * 8] = ' ';
@@ -132,6 +133,11 @@ void vga_reset(struct vga *vga)
 {
     vga_plain_leave(vga);
     memset(&vga->regs, 0, sizeof(vga->regs));
+    /*
+     * The manual has no values after power-on. GRUB as firmware sets a text mode, and neither the
+     * plane enable register, nor the DAC's mask, nor the line compare.
+     */
+    vga->regs.ar[0x12] = 0x0f;
     vga->regs.dac_mask = 0xff;
     if (vga->config.pci)
         pci_reset(&vga->pci);
@@ -145,7 +151,7 @@ void vga_reset(struct vga *vga)
 
 static void snap_regs(struct vga_regs *r, struct snap *snap)
 {
-    uint8_t ar_data = r->ar_data;
+    uint8_t ar_data = r->ar_data, splits = r->splits;
 
     snap_u8(snap, &r->misc);
     snap_u8(snap, &r->feature);
@@ -158,6 +164,7 @@ static void snap_regs(struct vga_regs *r, struct snap *snap)
     snap_u8(snap, &r->ar_index);
     snap_bytes(snap, r->ar, sizeof(r->ar));
     snap_u8(snap, &ar_data);
+    snap_u8(snap, &splits);
     snap_bytes(snap, r->dac, sizeof(r->dac));
     snap_u8(snap, &r->dac_mask);
     snap_u8(snap, &r->dac_read);
@@ -168,6 +175,7 @@ static void snap_regs(struct vga_regs *r, struct snap *snap)
     snap_bytes(snap, &r->vbe_index, sizeof(r->vbe_index));
     snap_bytes(snap, r->vbe, sizeof(r->vbe));
     r->ar_data = ar_data;
+    r->splits = splits;
     r->sr_index &= 7;
     r->gr_index &= 15;
     r->cr_index &= 63;

@@ -5,7 +5,8 @@
  *            controller and the sequencer's memory mode register.
  * Modelled:  read modes 0 and 1, write modes 0 to 3, set/reset, rotation, logical operations, bit
  *            mask, map mask, odd/even, chain 4, the four windows; VBE's bank instead of all that.
- * Not:       the high page of odd/even modes.
+ * Not:       the high page of odd/even modes; the bit that turns it off (miscellaneous output, bit
+ *            1), which QEMU and Bochs have no use for and GRUB as firmware leaves clear.
  *
  * This is what the window means; vga_plain.c makes it memory for as long as that is the same.
  */
@@ -47,12 +48,24 @@ static bool window(const struct vga_regs *r, uint32_t *at)
     uint32_t base, size;
 
     vga_window(r, &base, &size);
-    if (!(r->misc & MISC_RAM) || *at - base >= size)
+    if (*at - base >= size)
         return false;
     *at -= base;
     if (r->vbe[VBE_ENABLE] & VBE_ENABLED) /* 4 bits a pixel */
         *at += vga_vbe_bank(r);
     return true;
+}
+
+/* In text modes the mode register alone will do: GRUB as firmware sets no more. */
+static bool a0_selects(const struct vga_regs *r)
+{
+    return r->gr[6] & GR6_CHAIN || (r->gr[5] & GR5_ODD_EVEN && !(r->gr[6] & GR6_GRAPHICS));
+}
+
+/* The sequencer's bit alone says so in the manual; but GRUB loads its font with it clear. */
+static bool writes_odd_even(const struct vga_regs *r)
+{
+    return !(r->sr[4] & SR4_NO_ODD_EVEN) && r->gr[5] & GR5_ODD_EVEN;
 }
 
 static uint32_t *planes_at(struct vga *vga, uint32_t offset)
@@ -80,7 +93,7 @@ static uint8_t planes_read(struct vga *vga, uint32_t at)
         plane = at & 3;
         offset = at & ~3u;
     } else {
-        if (r->gr[6] & GR6_CHAIN)
+        if (a0_selects(r))
             offset = at & ~1u;
         if (r->gr[5] & GR5_ODD_EVEN)
             plane = (plane & 2) | (at & 1);
@@ -140,9 +153,9 @@ static void planes_write(struct vga *vga, uint32_t at, uint8_t value)
         offset = at & ~3u;
         data = in_all(value);
     } else {
-        if (r->gr[6] & GR6_CHAIN)
+        if (a0_selects(r))
             offset = at & ~1u;
-        if (!(r->sr[4] & SR4_NO_ODD_EVEN))
+        if (writes_odd_even(r))
             planes &= at & 1 ? 0xa : 0x5;
         data = written(r, value);
     }

@@ -73,7 +73,7 @@ static struct vga_linear linear_of(const struct vga_regs *r)
     struct vga_linear l = { 0 };
     uint8_t group, plane;
 
-    if (!(r->misc & MISC_RAM) || r->vbe[VBE_ENABLE] & VBE_ENABLED || !(r->gr[6] & GR6_MAP) ||
+    if (r->vbe[VBE_ENABLE] & VBE_ENABLED || !(r->gr[6] & GR6_MAP) ||
         !is_linear(r, &group, &plane))
         return l;
     vga_window(r, &l.base, &l.size);

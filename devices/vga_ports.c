@@ -141,6 +141,10 @@ static void crtc_write(struct vga *vga, uint8_t value)
             return;
         value = (r->cr[7] & ~CR7_COMPARE_8) | (value & CR7_COMPARE_8);
     }
+    if (index == 0x18 && !r->splits) {
+        r->splits = true;
+        vga_changed(vga);
+    }
     if (r->cr[index] == value)
         return;
     r->cr[index] = value;

@@ -53,7 +53,6 @@ enum {
 #define AR_PALETTE_ON  0x20 /* of the index register */
 /* Miscellaneous output */
 #define MISC_COLOUR    0x01
-#define MISC_RAM       0x02
 
 enum vbe_register {
     VBE_ID, VBE_XRES, VBE_YRES, VBE_BPP, VBE_ENABLE, VBE_BANK, VBE_VIRT_WIDTH, VBE_VIRT_HEIGHT,
@@ -77,6 +76,7 @@ struct vga_regs {
     uint8_t cr_index, cr[32];
     uint8_t ar_index, ar[32]; /* bit 5 of the index: the screen is on */
     bool ar_data;             /* the next write to 0x3c0 is data */
+    bool splits;              /* line compare has been written: until then no line is the last */
     uint8_t dac[768], dac_mask, dac_read, dac_write, dac_part, dac_state;
     uint32_t latch; /* a byte of each plane, plane 0 lowest */
     uint16_t vbe_index, vbe[VBE_COUNT];

@@ -94,7 +94,8 @@ static void set_addresses(const struct vga_regs *r, struct vga_view *v)
     v->line_shift = cr[9] & CR9_DOUBLE ? 1 : 0;
     v->row_lines = ((cr[9] & 0x1fu) + 1) << v->line_shift;
     v->preset_line = cr[8] & 0x1f;
-    v->line_compare = cr[0x18] | (cr[7] & 0x10u) << 4 | (cr[9] & 0x40u) << 3;
+    v->line_compare =
+        r->splits ? cr[0x18] | (cr[7] & 0x10u) << 4 | (cr[9] & 0x40u) << 3 : UINT32_MAX;
     v->pan_stops = r->ar[0x10] & AR10_PAN_STOPS;
     v->a13_line = !(cr[0x17] & CR17_A13);
     v->a14_line = !(cr[0x17] & CR17_A14);

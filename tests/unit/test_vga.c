@@ -227,6 +227,53 @@ static void test_text_split(void)
     CHECK_EQ(wrong, 0);
 }
 
+/* In the order in which GRUB as firmware writes to the chip, from power-on. To 0x3c2: memory off. */
+static void grub_text_mode(void)
+{
+    static const uint8_t crtc[][2] = { { 7, 0x02 }, { 9, 0x0f }, { 1, 0x4f }, { 0x13, 0x28 },
+                                       { 0x12, 0x8f }, { 0x0a, 0x20 } };
+
+    vga_reset(s.vga);
+    out8(s.ports, 0x3c2, 0x01);
+    set_gfx(&s, 6, 0);
+    set_seq(&s, 4, 0);
+    set_seq(&s, 2, 4);
+    set_gfx(&s, 3, 0);
+    set_gfx(&s, 5, 0);
+    set_gfx(&s, 8, 0xff);
+    for (unsigned code = 0; code < 256; code++)
+        for (unsigned line = 0; line < 16; line++)
+            poke(&s, 0xa0000 + code * 32 + line, font[0][code][line] = random8());
+    set_gfx(&s, 6, 0x0c);
+    set_gfx(&s, 5, 0x10);
+    set_seq(&s, 4, 0);
+    set_seq(&s, 2, 3);
+    for (unsigned i = 0; i < sizeof(crtc) / sizeof(crtc[0]); i++)
+        set_crtc(&s, crtc[i][0], crtc[i][1]);
+    for (uint8_t i = 0; i < 16; i++)
+        set_attr(&s, i, i);
+    screen_palette(&s);
+    set_attr(&s, 0x10, 0);
+    set_seq(&s, 1, 1);
+}
+
+/* It leaves the plane enable register, the DAC's mask and the line compare as they are. */
+static void test_text_grub(void)
+{
+    struct text_look look = { 80, 25, 8, 16, 1, false, false, -1, 0, 13, 14, 0 };
+    uint8_t palette[16];
+
+    for (uint8_t i = 0; i < 16; i++)
+        palette[i] = i;
+    grub_text_mode();
+    fill_text(80, 25);
+    check_text(&look, palette);
+    set_crtc(&s, 0x18, 0xff); /* and from now on 255 is the last line before the split */
+    screen_shoot(&s);
+    for (unsigned x = 0; x < 640; x++)
+        CHECK_EQ(pixel(&s, x, 256), pixel(&s, x, 0));
+}
+
 /* --- Graphics --------------------------------------------------------------- */
 
 static void test_256(void)
@@ -543,6 +590,7 @@ int main(void)
     test_text_40();
     test_monochrome();
     test_text_split();
+    test_text_grub();
     test_256();
     test_mode_x();
     test_planar();
