@@ -1,9 +1,8 @@
 /*
- * Every exception, single steps, breakpoints, interrupt shadows, double faults, tasks, call gates,
- * 16-bit segments and virtual-8086 mode.
+ * Every exception, single steps, breakpoints, interrupt shadows; what gates and tasks lead to is in
+ * traps_gates.c.
  *
- * Reference: SDM volume 3, chapters 5 (gates), 6 (exceptions), 7 (tasks), 17 (debugging), 20
- *            (virtual-8086 mode); volume 2 for each instruction.
+ * Reference: SDM volume 3, chapters 6 (exceptions), 17 (debugging); volume 2 for each instruction.
  */
 #include "guests/lib/boot.h"
 #include "guests/lib/check.h"
@@ -11,6 +10,7 @@
 #include "guests/lib/paging.h"
 #include "guests/lib/time.h"
 #include "guests/lib/trap.h"
+#include "guests/traps.h"
 
 struct trap_case {
     const char *name;
@@ -31,7 +31,7 @@ static void set_cr0(uint32_t bits)
 
 static uint32_t data[16] __attribute__((aligned(64)));
 
-static struct frame start(const uint8_t *code, unsigned ring)
+struct frame traps_start(const uint8_t *code, unsigned ring)
 {
     struct frame f = trap_frame((uint32_t)code, ring);
 
@@ -45,7 +45,7 @@ static struct frame start(const uint8_t *code, unsigned ring)
 
 static void run_case(const struct trap_case *c, unsigned ring)
 {
-    struct frame f = start(c->code, ring);
+    struct frame f = traps_start(c->code, ring);
 
     trap_run(&f);
     __asm__ volatile("fninit");
@@ -77,7 +77,7 @@ static bool reads_own(const char *name, const uint8_t *code, unsigned size)
 
     for (unsigned ring = 0; ring < 4; ring += 3)
         for (unsigned run = 0; run < 2; run++) {
-            f = start(code, ring);
+            f = traps_start(code, ring);
             for (unsigned i = 0; i < 3; i++)
                 data[i] = 0xa5a5a5a5;
             trap_run(&f);
@@ -144,7 +144,7 @@ static void cpuid_for_users(void)
     for (unsigned i = 0; i < ARRAY_SIZE(leaves); i++)
         for (unsigned run = 0; run < 2; run++) {
             struct cpuid own = cpuid(leaves[i]);
-            struct frame f = start(code, 3);
+            struct frame f = traps_start(code, 3);
             uint32_t mask = leaves[i] == 1 ? ~(1u << 27) : ~0u;
 
             f.eax = leaves[i];
@@ -168,19 +168,19 @@ static void calls_for_users(void)
 
     check_begin("calls-for-users");
     for (unsigned run = 0; run < 2; run++) {
-        struct frame f = start(sysenter, 3);
+        struct frame f = traps_start(sysenter, 3);
 
         trap_run(&f);
         if (cpuid_features() & CPUID_SEP)
             check_that(f.vector == VEC_GP && (direct || f.eip == (uint32_t)sysenter),
                        "sysenter: trap %u at %x", f.vector, f.eip);
-        f = start(syscall, 3);
+        f = traps_start(syscall, 3);
         f.ecx = 0x1234;
         trap_run(&f);
         check_that(f.vector == VEC_UD, "syscall: trap %u", f.vector);
         check_that((direct && !run) || (f.eip == (uint32_t)syscall + 2 && f.ecx == 0x1234),
                    "syscall: trap at +%x, ecx %x", f.eip - (uint32_t)syscall, f.ecx);
-        f = start(vmcall, 3);
+        f = traps_start(vmcall, 3);
         trap_run(&f);
         check_that(f.vector == VEC_UD || (direct && f.vector == TRAP_END), "vmcall: trap %u",
                    f.vector);
@@ -203,7 +203,7 @@ static void syscall_for_users(void)
     wrmsr(MSR_STAR, (uint64_t)KERNEL_CS << 32 | (uint32_t)entry);
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
     for (unsigned run = 0; run < 3; run++) {
-        struct frame f = start(call, 3);
+        struct frame f = traps_start(call, 3);
 
         f.eax = 0x1234;
         trap_run(&f);
@@ -226,11 +226,11 @@ static void unsaved_state(void)
 
     check_begin("unsaved-state");
     for (unsigned run = 0; run < 3; run++) {
-        f = start(leave, 3);
+        f = traps_start(leave, 3);
         trap_run(&f);
         check_that(f.vector == VEC_UD || (boot_option("direct", NULL) && f.vector == TRAP_END),
                    "vpcmpeqd: trap %u", f.vector);
-        f = start(look, 3);
+        f = traps_start(look, 3);
         trap_run(&f);
         check_that(f.vector == VEC_UD || !(data[4] | data[5] | data[6] | data[7]),
                    "ymm0 has %x %x %x %x", data[4], data[5], data[6], data[7]);
@@ -252,7 +252,7 @@ static void exceptions(void)
 static void expect_vector(const uint8_t *code, uint32_t cr0, uint32_t vector, const char *what)
 {
     for (unsigned ring = 0; ring < 4; ring += 3) {
-        struct frame f = start(code, ring);
+        struct frame f = traps_start(code, ring);
 
         set_cr0(cr0);
         trap_run(&f);
@@ -291,7 +291,7 @@ static void lazy_fpu(void)
     check_begin("lazy-fpu");
     for (unsigned i = 0; i < 40; i++) {
         unsigned k = (i ^ i >> 2) % 4;
-        struct frame f = start(cases[k].code, 0);
+        struct frame f = traps_start(cases[k].code, 0);
 
         data[0] = data[1] = 9;
         set_cr0(cases[k].cr0);
@@ -325,7 +325,7 @@ static void sse(void)
         static const uint32_t want[] = { TRAP_END, VEC_UD, VEC_XM };
 
         write_cr4(i == 2 ? CR4_OSFXSR | CR4_OSXMMEXCPT : CR4_OSFXSR);
-        f = start(traps_sse_divide, 3);
+        f = traps_start(traps_sse_divide, 3);
         data[0] = i ? 0x1d80 : 0x1f80; /* division by zero unmasked, or not */
         trap_run(&f);
         check_equal("divss", f.vector, want[i]);
@@ -344,7 +344,7 @@ extern const uint32_t traps_steps[];
 static const uint32_t *step_case(const uint32_t *c, unsigned ring)
 {
     const char *name = (const char *)c[0];
-    struct frame f = start((const uint8_t *)c[1], ring);
+    struct frame f = traps_start((const uint8_t *)c[1], ring);
 
     if (c[2])
         f.eflags |= FL_TF;
@@ -384,7 +384,7 @@ enum { DR7_L0 = 1, DR7_WRITE = 1 << 16, DR7_ACCESS = 3 << 16, DR7_LEN4 = 3 << 18
 
 static void code_breakpoint(unsigned ring)
 {
-    struct frame f = start(traps_break_code, ring);
+    struct frame f = traps_start(traps_break_code, ring);
 
     write_dr0((uint32_t)traps_break_here);
     write_dr6(0);
@@ -403,7 +403,7 @@ static void code_breakpoint(unsigned ring)
 
 static void data_breakpoint(unsigned ring, uint32_t kind, unsigned at, const uint8_t *want)
 {
-    struct frame f = start(traps_break_data, ring);
+    struct frame f = traps_start(traps_break_data, ring);
 
     write_dr0((uint32_t)data + at);
     write_dr6(0);
@@ -429,7 +429,7 @@ static void breakpoints(void)
 static void debug_access(void)
 {
     static const uint8_t read_dr0_code[] = { 0x0f, 0x21, 0xc0, 0xcd, 0x30 };
-    struct frame f = start(read_dr0_code, 0);
+    struct frame f = traps_start(read_dr0_code, 0);
 
     check_begin("debug-access");
     write_dr6(0);
@@ -459,7 +459,7 @@ static void wait_until_pending(void)
 
 static void run_shadow(const struct shadow_case *c)
 {
-    struct frame f = start(c->code, 0);
+    struct frame f = traps_start(c->code, 0);
 
     trap_irq_mask(0xfffe);
     wait_until_pending();
@@ -482,242 +482,6 @@ static void shadows(void)
     check_end();
 }
 
-/* --- Double faults ------------------------------------------------------ */
-
-static void double_faults(void)
-{
-    static const uint8_t push[] = { 0x50, 0xcd, 0x30 }, bad_segment[] = { 0x8e, 0xd8, 0xcd, 0x30 };
-    struct frame f;
-
-    check_begin("double-fault");
-    idt[VEC_GP] = 0;
-    f = start(bad_segment, 0);
-    f.eax = 0xfff8;
-    trap_run(&f);
-    trap_set_gate(VEC_GP, 0);
-    check_equal("no gate for #GP", f.vector, VEC_DF);
-    check_equal("eip", f.eip, (uint32_t)bad_segment);
-    paging_init(false, false);
-    paging_set(paging_pte(PAGING_TEST + PAGE), (uint32_t)paging_page(0) | PTE_P | PTE_W);
-    write_cr3(read_cr3());
-    f = start(push, 0);
-    f.esp = PAGING_TEST + PAGE + 12; /* IRET's frame lies below: 0 bytes are left after it */
-    trap_run(&f);
-    check_equal("a frame's room", f.vector, VEC_DF);
-    check_equal("eip", f.eip, (uint32_t)push + 1); /* int $0x30 has no room */
-    paging_off();
-    check_end();
-}
-
-/* --- Gates and tasks ---------------------------------------------------- */
-
-extern const uint8_t traps_gate_call[], traps_gate_target[], traps_gate_back[];
-extern const uint8_t traps_task[], traps_task_call[], traps_task_back[], traps_gate16_call[];
-
-static void call_gates(void)
-{
-    struct frame f = start(traps_gate_call, 3);
-    uint32_t esp = f.esp;
-
-    check_begin("call-gate");
-    gdt[0x70 / 8] = gate_make(KERNEL_CS, (uint32_t)traps_gate_target,
-                              ACCESS_CALL_GATE | ACCESS_DPL3, 3);
-    trap_run(&f);
-    check_equal("trap", f.vector, TRAP_END);
-    check_equal("eip", f.eip, (uint32_t)traps_gate_back + 2);
-    check_equal("first parameter", f.ecx, 0x11111111);
-    check_equal("second", f.ebx, 0x22222222);
-    check_equal("third", f.eax, 0x33333333);
-    check_equal("the caller's cs", f.edx & 0xffff, USER_CS);
-    check_equal("the caller's ss", f.esi & 0xffff, USER_DS);
-    check_equal("cs", f.cs, USER_CS);
-    check_equal("esp", f.esp, esp);
-    gdt[0x70 / 8] = gate_make(KERNEL_CS, (uint32_t)traps_gate_target, ACCESS_CALL_GATE, 3);
-    f = start(traps_gate_call, 3);
-    trap_run(&f);
-    check_that(f.vector == VEC_GP && f.error == 0x70, "privileged gate: trap %u error %x",
-               f.vector, f.error);
-    check_end();
-}
-
-/* A gate for 16-bit code has 16 bits of offset, whatever its upper half holds. */
-static void gate_of_286(void)
-{
-    volatile uint8_t *target = (volatile uint8_t *)0x8000;
-    struct frame f = start(traps_gate16_call, 3);
-
-    check_begin("286-gate");
-    target[0] = 0xcd;
-    target[1] = TRAP_END;
-    gdt[0x78 / 8] = gate_make(USER_CS, 0x12348000, 0xe4, 0);
-    trap_run(&f);
-    check_equal("trap", f.vector, TRAP_END);
-    check_equal("eip", f.eip, 0x8002);
-    check_equal("two words are pushed", f.esp, trap_stack_top() - 4);
-    check_equal("the return address", *(volatile uint16_t *)f.esp,
-                ((uint32_t)traps_gate16_call + 7) & 0xffff);
-    check_end();
-}
-
-static struct tss task;
-static uint8_t task_stack[1024];
-
-static void make_task(void)
-{
-    trap_make_task(&task, 0x80, (uint32_t)traps_task, task_stack, sizeof(task_stack));
-}
-
-static void tasks(void)
-{
-    check_begin("tasks");
-    make_task();
-    for (uint32_t i = 1; i <= 3; i++) {
-        struct frame f = start(traps_task_call, 0);
-
-        f.ecx = 0x77;
-        trap_run(&f);
-        check_equal("trap", f.vector, TRAP_END);
-        check_equal("eip", f.eip, (uint32_t)traps_task_back + 2);
-        check_equal("ecx", f.ecx, 0x77);
-        check_equal("the task's eax", task.eax, i);
-        check_equal("the task's NT", task.ebx & FL_NT, FL_NT);
-        check_equal("the saved NT", task.eflags & FL_NT, 0);
-        check_equal("backlink", task.backlink & 0xffff, TSS_MAIN);
-        check_that(!trap_task_busy(0x80) && trap_task_busy(TSS_MAIN), "busy bits");
-        check_equal("CR0.TS", read_cr0() & CR0_TS, CR0_TS);
-        __asm__ volatile("clts");
-    }
-    check_end();
-}
-
-static void bad_task(uint64_t descriptor, uint32_t vector, uint32_t error, const char *what)
-{
-    struct frame f = start(traps_task_call, 0);
-
-    gdt[0x80 / 8] = descriptor;
-    trap_run(&f);
-    check_that(f.vector == vector && f.error == error, "%s: trap %u error %x", what, f.vector,
-               f.error);
-}
-
-static void bad_tasks(void)
-{
-    uint32_t at = (uint32_t)&task;
-
-    check_begin("bad-tasks");
-    make_task();
-    bad_task(segment_make(at, 102, ACCESS_TSS, 0), VEC_TS, 0x80, "limit");
-    bad_task(segment_make(at, 103, 0x09, 0), VEC_NP, 0x80, "absent");
-    bad_task(segment_make(at, 103, 0x8b, 0), VEC_GP, 0x80, "busy");
-    check_end();
-}
-
-/* --- 16 bits ------------------------------------------------------------ */
-
-extern const uint8_t traps_code16[], traps_code16_end[], traps_v86[], traps_v86_end[];
-
-static void code16(void)
-{
-    struct frame f = start(NULL, 3);
-
-    check_begin("16-bit");
-    gdt[FREE_SELECTOR / 8] =
-        segment_make((uint32_t)traps_code16, 0xffff, ACCESS_CODE | ACCESS_DPL3, FLAGS_16);
-    gdt[0x68 / 8] = segment_make(0x20000, 0xffff, ACCESS_DATA | ACCESS_DPL3, FLAGS_16);
-    f.cs = FREE_SELECTOR | 3;
-    f.ss = 0x6b;
-    f.esp = 0xabcd0000;
-    f.eax = 0x11112222;
-    f.ebx = 0x33334444;
-    trap_run(&f);
-    check_equal("trap", f.vector, TRAP_END);
-    check_equal("eip", f.eip, traps_code16_end - traps_code16);
-    check_equal("popl", f.ebp & 0xffff, 0xffff);
-    check_equal("popw", f.edx & 0xffff, 0x2222);
-    check_equal("lea wraps", f.edi & 0xffff, 2);
-    check_equal("sp", f.esp & 0xffff, 0);
-    check_end();
-}
-
-/* A push that would lie over the end of a 16-bit stack. */
-static void stack16(void)
-{
-    static const uint8_t push[] = { 0x50, 0xcd, 0x30 };
-
-    check_begin("16-bit-stack");
-    for (unsigned sp = 0; sp <= 4; sp++) {
-        struct frame f = start(push, 3);
-        bool fits = sp == 0 || sp == 4;
-
-        f.ss = 0x6b;
-        f.esp = sp;
-        f.eax = 0xdeadbeef;
-        trap_run(&f);
-        check_that(f.vector == (fits ? (uint32_t)TRAP_END : (uint32_t)VEC_SS), "sp %u: trap %u", sp,
-                   f.vector);
-        check_equal("sp", f.esp & 0xffff, fits ? (sp - 4) & 0xffff : sp);
-    }
-    check_end();
-}
-
-static struct frame v86_start(unsigned iopl)
-{
-    struct frame f = trap_frame(0, 0);
-    volatile uint8_t *to = (volatile uint8_t *)0x70000;
-
-    for (unsigned i = 0; i < (unsigned)(traps_v86_end - traps_v86); i++)
-        to[i] = traps_v86[i];
-    f.eflags |= FL_VM | iopl << 12;
-    f.cs = 0x7000;
-    f.ss = f.v86_ds = f.v86_es = 0x6000;
-    f.ds = f.es = 0;
-    f.esp = 0x1000;
-    return f;
-}
-
-/* What a monitor of virtual-8086 tasks does: the instructions that #GP at IOPL 0 done by hand. */
-static bool v86_emulate(struct frame *f, bool *interrupts)
-{
-    volatile uint8_t *ip = (volatile uint8_t *)(f->cs * 16 + f->eip);
-    volatile uint16_t *sp = (volatile uint16_t *)(f->ss * 16 + f->esp);
-
-    switch (*ip) {
-    case 0xcd: f->eax = 0x5600 | ip[1]; f->eip += 2; return true;
-    case 0xfa: *interrupts = false; f->eip++; return true;
-    case 0xfb: *interrupts = true; f->eip++; return true;
-    case 0x9c:
-        sp[-1] = (f->eflags & ~FL_IF) | (*interrupts ? FL_IF : 0);
-        f->esp -= 2;
-        f->eip++;
-        return true;
-    default: return false;
-    }
-}
-
-static void v86(void)
-{
-    struct frame f = v86_start(0);
-    bool interrupts = false;
-    unsigned traps = 0;
-
-    check_begin("virtual-8086");
-    do {
-        trap_run(&f);
-        check_that(f.vector == VEC_GP && f.error == 0 && f.eflags & FL_VM, "trap %u error %x",
-                   f.vector, f.error);
-    } while (f.vector == VEC_GP && traps++ < 20 && v86_emulate(&f, &interrupts));
-    check_equal("eip", f.eip, traps_v86_end - traps_v86 - 1);
-    check_equal("int 0x21's answer", f.ebx & 0xffff, 0x5621);
-    check_equal("the flags it saw", f.edx & FL_IF, FL_IF);
-    check_equal("traps", traps, 5);
-    check_equal("ds", f.v86_ds, 0x6000);
-    f = v86_start(3);
-    trap_run(&f);
-    check_that(f.vector == VEC_GP && f.error == 0x21 * 8 + 2, "int at IOPL 3: trap %u error %x",
-               f.vector, f.error);
-    check_end();
-}
-
 unsigned guest_main(void)
 {
     set_cr0(CR0_MP);
@@ -736,13 +500,6 @@ unsigned guest_main(void)
     breakpoints();
     debug_access();
     shadows();
-    double_faults();
-    call_gates();
-    gate_of_286();
-    tasks();
-    bad_tasks();
-    code16();
-    stack16();
-    v86();
+    traps_gates();
     return check_done();
 }

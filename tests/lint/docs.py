@@ -3,7 +3,8 @@
 
 What stands in backquotes and looks like a file must be one, what looks like a function must be in
 the source; links lead somewhere; a folder's README names each of its sources; a range of invariants
-(V1-V5) is the file's; a row of a table (.def) is quoted as it is; docs/variables.md has the variables that are read, and no others.
+(V1-V5) is the file's; a row of a table (.def) is quoted as it is; docs/variables.md has the
+variables that are read, and no others.
 """
 import fnmatch
 import os
