@@ -34,6 +34,10 @@ struct cpu_env {
 
     /* IA32_APIC_BASE was written. */
     void (*apic_base)(void *board, uint64_t value);
+
+    /* The engine waits, ten times a second, for what the host does not run: looks after what does
+     * not touch the CPU or memory. True: the machine is to end, do not wait. May be NULL. */
+    bool (*held_up)(void *board);
 };
 
 #endif

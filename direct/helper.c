@@ -232,8 +232,11 @@ bool helper_launch(const struct sandbox_host *host, struct sandbox *s, const int
     uint8_t request = LAUNCH;
 
     *why = "the process that starts sandboxes is gone";
-    if (!send_packet(host->helper_socket, &request, 1, fd, 2)
-        || !receive_packet(host->helper_socket, &reply, sizeof(reply), &s->pidfd, 1))
+    if (!send_packet(host->helper_socket, &request, 1, fd, 2))
+        return false;
+    if (!sandbox_wait_fd(host, host->helper_socket, sandbox_now_ns()))
+        syscall(__NR_pidfd_send_signal, host->helper_pidfd, SIGKILL, NULL, 0); /* no late reply */
+    if (!receive_packet(host->helper_socket, &reply, sizeof(reply), &s->pidfd, 1))
         return false;
     *why = "no more processes: fork is refused";
     s->pid = reply.pid;

@@ -1,6 +1,6 @@
 /*
- * Running guest code in a sandboxed process: handing the runner its registers, waiting for it,
- * making sense of what it says. See sandbox.h for the states and invariants.
+ * Running guest code in a sandboxed process: handing the runner its registers, making sense of what
+ * it says. Waiting for it: sandbox_wait.c. See sandbox.h for the states and invariants.
  *
  * The kernel's own signal frame is the report: the alternate stack lies in pages shared with the
  * monitor, always at the same place, so nothing is copied in the process. What the runner goes on
@@ -23,9 +23,6 @@
 #include "direct/sandbox_private.h"
 
 #define KICK_SIGNAL SIGUSR1
-#define GRACE_NS 1000000000ull
-#define SLICE_NS 100000000ull /* looks at the time and at kicks this often */
-#define IDLE_PART 15          /* of the grace, for a look after which it had not run at all */
 #define PARK_LOOKS 2500       /* in 200 ms; for the few instructions before it sleeps */
 #define SYS_SECCOMP_CODE 1
 #define LANDING_SIZE 0x100000ull
@@ -38,25 +35,11 @@
 #define EFLAGS_FIXED 0x202u
 #define EFLAGS_RETURNED 0x50dd5u /* what rt_sigreturn sets: CF PF AF ZF SF TF DF OF RF AC */
 #define EFLAGS_POPPED 0x204000u  /* NT, ID: the stub's popfq */
-#define NO_DEADLINE UINT64_MAX
-
-long sandbox_futex(volatile uint32_t *word, int op, uint32_t value, const void *timeout)
-{
-    return syscall(__NR_futex, word, op, value, timeout, NULL, 0);
-}
 
 void sandbox_set_lost(struct sandbox *s)
 {
     s->stats.lost += !s->lost;
     s->lost = true;
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 /* --- Orders ------------------------------------------------------------------------- */
@@ -317,70 +300,6 @@ void sandbox_kick(struct sandbox *s)
     errno = saved;
 }
 
-static uint64_t min64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Sleeps until the word changes from seen, a signal comes, or for at most a slice. */
-static void sleep_on(struct sandbox *s, uint32_t seen, uint64_t left)
-{
-    uint64_t ns = min64(left, SLICE_NS);
-    struct timespec t = { 0, (long)ns };
-
-    sandbox_futex(&s->report->exit, FUTEX_WAIT, seen, &t);
-}
-
-/* What the process has had of the CPU: its clock, as clock_getcpuclockid() has it. */
-static uint64_t cpu_ns(const struct sandbox *s)
-{
-    struct timespec t = { 0 };
-
-    clock_gettime((clockid_t)(~(unsigned)s->pid << 3 | 2), &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/*
- * Waits for the end of the run. False: stuck. A kick starts the grace, of which each look takes a
- * slice at most, and little when the process has not run since the last one: a busy host may have
- * run us and not it. (A program that sleeps with its signals blocked is found all the same.) The
- * clock is read only when the runner did not come back at once.
- */
-static bool wait_exit(struct sandbox *s, uint64_t timeout_ns)
-{
-    uint64_t end = NO_DEADLINE, grace = GRACE_NS, last = 0, cpu = 0, now, slice;
-    uint32_t seen;
-    bool first = true;
-
-    while ((seen = s->report->exit) != s->run && seen) {
-        if (first && !timeout_ns && !s->kicked) {
-            first = false;
-            sleep_on(s, seen, SLICE_NS);
-            continue;
-        }
-        now = now_ns();
-        if (first && timeout_ns)
-            end = now + timeout_ns;
-        first = false;
-        if (now >= end) {
-            end = NO_DEADLINE;
-            sandbox_kick(s);
-        }
-        if (s->kicked && last) {
-            slice = min64(now - last, SLICE_NS);
-            grace -= min64(grace, cpu_ns(s) == cpu ? slice / IDLE_PART : slice);
-        }
-        if (s->kicked)
-            last = now, cpu = cpu_ns(s);
-        if (!grace)
-            return false;
-        sleep_on(s, seen, min64(end - now, grace));
-    }
-    if (!seen)
-        sandbox_set_lost(s);
-    return true;
-}
-
 static void start(struct sandbox *s)
 {
     if (s->queued) {
@@ -392,14 +311,14 @@ static void start(struct sandbox *s)
 }
 
 static void finish(struct sandbox *s, struct sandbox_regs *io, struct sandbox_exit *exit,
-                   bool came_back)
+                   enum run_end end)
 {
     __atomic_store_n(&s->running, false, __ATOMIC_SEQ_CST);
     s->orders->flags &= ~(uint32_t)(STUB_ALTSTACK_AGAIN | STUB_TSC_SET);
-    if (!came_back) {
+    if (end != RUN_CAME_BACK) {
         sandbox_signal(s, SIGKILL);
         sandbox_set_lost(s);
-        exit->kind = SANDBOX_STUCK;
+        exit->kind = end == RUN_STUCK ? SANDBOX_STUCK : SANDBOX_GIVEN_UP;
     } else if (s->lost) {
         exit->kind = SANDBOX_LOST;
     } else {
@@ -434,16 +353,8 @@ int sandbox_run(struct sandbox *s, struct sandbox_regs *io, uint64_t timeout_ns,
     if (!++s->run)
         s->run = 1;
     start(s);
-    finish(s, io, exit, wait_exit(s, timeout_ns));
+    finish(s, io, exit, sandbox_wait_run(s, timeout_ns));
     return 0;
-}
-
-/* From the queue to itself: counts the sleepers without waking them. Only the runner, at its one
- * place, can sleep on this word: its filter says so. */
-static bool asleep(struct sandbox *s)
-{
-    return syscall(__NR_futex, &s->orders->run, FUTEX_CMP_REQUEUE, 0, 1ul, &s->orders->run, s->run)
-           == 1;
 }
 
 /* The runner says that it has come back a little before it sleeps. */
@@ -452,7 +363,7 @@ bool sandbox_parked(struct sandbox *s)
     const struct timespec pause = { 0, 20000 };
 
     for (unsigned i = 0; i < PARK_LOOKS && !s->lost; i++) {
-        if (asleep(s))
+        if (sandbox_asleep(s))
             return true;
         nanosleep(&pause, NULL);
     }
@@ -492,14 +403,14 @@ static void clean(const struct sandbox *s, uint8_t *image, size_t size)
 
 void sandbox_get_xstate(const struct sandbox *s, void *image, size_t size)
 {
-    size = min64(size, s->host->caps.xstate_size);
+    size = sandbox_min(size, s->host->caps.xstate_size);
     sandbox_copy(image, s->xstate, size);
     clean(s, image, size);
 }
 
 void sandbox_set_xstate(struct sandbox *s, const void *image, size_t size)
 {
-    size = min64(size, s->host->caps.xstate_size);
+    size = sandbox_min(size, s->host->caps.xstate_size);
     sandbox_copy(s->xstate, image, size);
     clean(s, s->xstate, size);
     sandbox_copy(s->xstate + XSAVE_LEGACY, s->xstate_software, sizeof(s->xstate_software));

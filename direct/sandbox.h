@@ -70,6 +70,13 @@ struct sandbox_host *sandbox_host_create(int ram_fd, uint64_t ram_size, unsigned
 void sandbox_host_destroy(struct sandbox_host *host); /* after its sandboxes */
 const struct sandbox_caps *sandbox_host_caps(const struct sandbox_host *host);
 
+/*
+ * While any of the functions below waits for a process that the host does not run, longer than a
+ * second, give_up(arg) is asked ten times a second, on the thread that waits. True: what is waited
+ * for is killed, and all ends as if it were lost. Until this is called nobody is asked.
+ */
+void sandbox_host_ask(struct sandbox_host *host, bool (*give_up)(void *arg), void *arg);
+
 /* --- life ----------------------------------------------------------------------------------- */
 
 /* Blocks until the process is ready. NULL: *why as above (also: too many processes). */
@@ -93,7 +100,7 @@ int sandbox_pid(const struct sandbox *s);
 
 /*
  * After SANDBOX_LOST: did somebody outside end the process (SIGKILL)? False: its own program did,
- * or it only says that it ended. Sleeps for up to 200 ms.
+ * or it only says that it ended. Sleeps until that is known.
  */
 bool sandbox_killed(struct sandbox *s);
 
@@ -162,12 +169,19 @@ enum sandbox_exit_kind {
     SANDBOX_KICK,     /* sandbox_kick, or no reason at all: go on as you like */
     SANDBOX_ESCAPE,   /* left the segments it was given for 64-bit code: the program is hostile or
                          mad, nothing about its state is known. Registers are as found */
-    SANDBOX_STUCK,    /* did not come back within the time and the grace after a kick: killed, as
-                         LOST */
+    SANDBOX_STUCK,    /* was kicked, and its program holds out by its own doing: killed, as LOST.
+                         What it did since the run began is not undone, and not known */
+    SANDBOX_GIVEN_UP, /* sandbox_host_ask's function has ended the wait: killed, as LOST */
     SANDBOX_LOST,     /* the process is gone: destroy it. The registers of that run are unknown:
                          those given to sandbox_run are still in the caller's hands */
 };
 #define SANDBOX_EXIT_KINDS (SANDBOX_LOST + 1)
+
+/* The process was killed or is gone, with what it knew. */
+static inline bool sandbox_exit_lost(enum sandbox_exit_kind kind)
+{
+    return kind == SANDBOX_STUCK || kind == SANDBOX_GIVEN_UP || kind == SANDBOX_LOST;
+}
 
 struct sandbox_exit {
     enum sandbox_exit_kind kind;
@@ -182,9 +196,11 @@ struct sandbox_exit {
 
 /*
  * Flushes, then runs guest code from *io until something needs the monitor; *io is then the state
- * (unchanged for LOST and STUCK). timeout_ns: 0 = none; at its end the runner is kicked. A
- * runner that was kicked (by anyone) and does not come back for a second, and 15 s on a busy
- * host, is killed: STUCK. Returns 0, or what sandbox_flush returned (nothing ran, exit not valid).
+ * (unchanged for LOST, STUCK and GIVEN_UP). timeout_ns: 0 = none; at its end the runner is
+ * kicked. A runner that was kicked (by anyone) and then computes or sleeps for a second by its own
+ * doing is killed: STUCK. One that the host does not run (stopped, frozen, traced, other jobs, a
+ * page that is read) is waited for. Returns 0, or what sandbox_flush returned (nothing ran, exit
+ * not valid).
  *
  * Where only fresh mappings are queued, the mapper starts the runner itself: that saves a change of
  * process. Should one of them fail, the code faults on it, and the next request says why.

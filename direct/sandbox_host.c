@@ -25,8 +25,10 @@
 #define MFD_EXEC_FLAG 0x10u
 #define MAGIC_XSTATE 0x46505853u /* in the bytes that XSAVE leaves to software */
 #define OWN_AREAS 16
+#define GRACE_NS 1000000000ull
 #define XSTATE_LEGACY_SIZE 512
 #define FUTEX_WAIT_OP 0
+#define TRY_NS 2000000000ull
 
 extern const uint8_t stub_image[], stub_image_end[];
 
@@ -115,6 +117,7 @@ static void first_orders(struct sandbox *s)
 /* Waits until both tasks serve. */
 static bool wait_ready(struct sandbox *s, const char **why)
 {
+    uint64_t began = sandbox_now_ns();
     uint32_t seen;
 
     if (sandbox_wait_done(s)) {
@@ -124,6 +127,10 @@ static bool wait_ready(struct sandbox *s, const char **why)
     while ((seen = s->report->exit) != s->run && seen) {
         struct timespec slice = { 0, 100000000 };
 
+        if (!sandbox_wait_on(s->host, began)) {
+            *why = "the host does not run the sandboxed process";
+            return false;
+        }
         sandbox_futex(&s->report->exit, FUTEX_WAIT_OP, seen, &slice);
     }
     if (!seen)
@@ -184,6 +191,7 @@ struct sandbox *sandbox_create(struct sandbox_host *host, const char **why)
     if (!s)
         return NULL;
     s->host = host;
+    s->grace_ns = GRACE_NS;
     s->done_fd = s->pidfd = -1;
     if (make_shared(s, &shared) && !pipe2(pipes, O_CLOEXEC)) {
         const int fds[2] = { shared, pipes[1] };
@@ -218,22 +226,6 @@ void sandbox_destroy(struct sandbox *s)
     if (s->shared)
         munmap(s->shared, SHARED_SIZE);
     free(s);
-}
-
-/* A busy host takes its time to end a process; one that only seems gone is waited for in vain. */
-bool sandbox_killed(struct sandbox *s)
-{
-    const struct timespec pause = { 0, 1000000 };
-    int status = 0;
-
-    for (unsigned i = 0; i < 5000 && s->pid > 0; i++) {
-        if (waitpid(s->pid, &status, __WALL | WNOHANG) == s->pid) {
-            s->pid = 0;
-            return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-        }
-        nanosleep(&pause, NULL);
-    }
-    return false;
 }
 
 int sandbox_pin(struct sandbox *s, int cpu)
@@ -312,7 +304,9 @@ static int try_code(struct sandbox *s, const uint8_t code[2], struct sandbox_reg
     if (pread(s->host->ram_fd, kept, sizeof(kept), 0) != sizeof(kept)
         || pwrite(s->host->ram_fd, code, sizeof(kept), 0) != sizeof(kept))
         return -EIO;
-    error = sandbox_run(s, regs, 2000000000, exit);
+    do
+        error = sandbox_run(s, regs, TRY_NS, exit);
+    while (!error && exit->kind == SANDBOX_KICK); /* a busy host has not run it yet */
     if (pwrite(s->host->ram_fd, kept, sizeof(kept), 0) != sizeof(kept))
         return -EIO;
     return error;
@@ -352,7 +346,9 @@ static bool try_out(struct sandbox_host *host, const char **why)
     }
     if (!error) {
         *why = "32-bit code does not run in the sandboxed process (no IA32 emulation?)";
-        error = sandbox_run(s, &regs, 2000000000, &exit);
+        do
+            error = sandbox_run(s, &regs, TRY_NS, &exit);
+        while (!error && exit.kind == SANDBOX_KICK);
     }
     if (!error)
         error = ask_cpu(s);
@@ -389,6 +385,12 @@ void sandbox_host_destroy(struct sandbox_host *host)
     if (host->stub_fd >= 0)
         close(host->stub_fd);
     free(host);
+}
+
+void sandbox_host_ask(struct sandbox_host *host, bool (*give_up)(void *arg), void *arg)
+{
+    host->give_up = give_up;
+    host->give_up_arg = arg;
 }
 
 const struct sandbox_caps *sandbox_host_caps(const struct sandbox_host *host)

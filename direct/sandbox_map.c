@@ -14,21 +14,6 @@
 
 #define FUTEX_WAKE 1
 
-int sandbox_wait_done(struct sandbox *s)
-{
-    uint8_t byte;
-    ssize_t got;
-
-    do
-        got = read(s->done_fd, &byte, 1);
-    while (got < 0 && errno == EINTR);
-    if (got != 1) {
-        sandbox_set_lost(s);
-        return -EOWNERDEAD;
-    }
-    return -byte;
-}
-
 int sandbox_settle(struct sandbox *s)
 {
     if (!s->unread)

@@ -19,6 +19,8 @@ struct sandbox_host {
     unsigned stub_flags; /* STUB_ */
     bool int1_stays; /* INT1's #DB has INT1's own address: hypervisors on AMD's CPUs */
     int helper, helper_pidfd, helper_socket; /* helper.c; pid 0: none */
+    bool (*give_up)(void *arg); /* sandbox_host_ask */
+    void *give_up_arg;
 };
 
 struct sandbox {
@@ -31,6 +33,7 @@ struct sandbox {
     bool lost;
     volatile bool running;
     volatile bool kicked;
+    uint64_t grace_ns; /* what a program may do behind a kick: sandbox_wait.c; tests make it less */
     uint32_t run, map; /* numbers of the last ones */
     unsigned queued;
     bool ordered; /* one of those must be done before the runner runs */
@@ -54,8 +57,22 @@ struct sandbox {
     struct sandbox_stats stats;
 };
 
-/* sandbox.c */
+/* sandbox_wait.c */
+enum run_end { RUN_CAME_BACK, RUN_STUCK, RUN_GIVEN_UP };
+
 long sandbox_futex(volatile uint32_t *word, int op, uint32_t value, const void *timeout);
+uint64_t sandbox_now_ns(void);
+bool sandbox_asleep(struct sandbox *s); /* the runner, where it waits for the next run */
+/* For the end of the run, also as a task's death shows it (s->lost); kicks it after timeout_ns. */
+enum run_end sandbox_wait_run(struct sandbox *s, uint64_t timeout_ns);
+/* A byte from the mapper: 0, -errno, or -EOWNERDEAD. */
+int sandbox_wait_done(struct sandbox *s);
+/* A wait that began then and lasts: does the owner want it to go on? */
+bool sandbox_wait_on(const struct sandbox_host *host, uint64_t began);
+/* Until fd can be read. False: the owner has given up. */
+bool sandbox_wait_fd(const struct sandbox_host *host, int fd, uint64_t began);
+
+/* sandbox.c */
 void sandbox_set_lost(struct sandbox *s);
 void sandbox_signal(const struct sandbox *s, int signal);
 
@@ -67,15 +84,18 @@ bool helper_launch(const struct sandbox_host *host, struct sandbox *s, const int
                    const char **why);
 void helper_end(struct sandbox_host *host);
 
-/* sandbox_map.c: a byte from the mapper: 0, -errno, or -EOWNERDEAD. */
-int sandbox_wait_done(struct sandbox *s);
-/* Hands the mapper what is queued, with these flags more (STUB_START) or none. The orders must not
- * be changed before sandbox_settle(), which is the end of it. */
+/* sandbox_map.c. Hands the mapper what is queued, with these flags more (STUB_START) or none. The
+ * orders must not be changed before sandbox_settle(), which is the end of it. */
 void sandbox_send_batch(struct sandbox *s, uint32_t flags);
 int sandbox_settle(struct sandbox *s);
 /* Queues modify_ldt. */
 int sandbox_queue_ldt(struct sandbox *s, unsigned entry, uint32_t base, uint32_t limit,
                       bool limit_in_pages);
+
+static inline uint64_t sandbox_min(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
 
 static inline void sandbox_copy(void *to, const volatile void *from, uint64_t size)
 {

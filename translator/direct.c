@@ -322,7 +322,9 @@ static void violated(struct translator *t)
 /* The process is gone: by its own program's doing, or was it killed from outside? */
 static void lost(struct translator *t)
 {
-    if (sandbox_killed(shadowmm_sandbox(t->sm)))
+    if (t->vcpu->stop->end != VM_RUNNING)
+        shadowmm_lost_sandbox(t->sm); /* given_up() */
+    else if (sandbox_killed(shadowmm_sandbox(t->sm)))
         vm_stop(t->vcpu->stop, VM_HOST_ERROR, 0,
                 "a process of direct execution was killed; -user window does without them");
     else
@@ -346,6 +348,7 @@ static void act(struct translator *t, const struct sandbox_exit *exit,
     case SANDBOX_KICK: return;
     case SANDBOX_ESCAPE:
     case SANDBOX_STUCK: violated(t); return;
+    case SANDBOX_GIVEN_UP:
     case SANDBOX_LOST: lost(t); return;
     }
 }
@@ -413,7 +416,7 @@ static void tell_exit(struct vcpu *vcpu, const struct sandbox_exit *exit)
         [SANDBOX_SYSENTER] = "sysenter", [SANDBOX_SYSCALL32] = "syscall",
         [SANDBOX_SYSCALL] = "syscall",   [SANDBOX_KICK] = "kick",
         [SANDBOX_ESCAPE] = "escape",     [SANDBOX_STUCK] = "stuck",
-        [SANDBOX_LOST] = "lost",
+        [SANDBOX_GIVEN_UP] = "given up", [SANDBOX_LOST] = "lost",
     };
 
     event_tell(vcpu, EVENT_direct_leave, event_word(why[exit->kind]), exit->vector, exit->cr2);
@@ -462,7 +465,7 @@ void direct_run(struct translator *t)
         shadowmm_lost_sandbox(t->sm);
         return;
     }
-    if (exit.kind != SANDBOX_LOST && exit.kind != SANDBOX_STUCK) {
+    if (!sandbox_exit_lost(exit.kind)) {
         other = take_state(vcpu, &regs, &in);
         take_fpu(vcpu, sandbox);
     }
@@ -535,6 +538,16 @@ static uint64_t time_run(struct sandbox *sandbox, uint64_t rip)
     return best;
 }
 
+/* A process of ours is not run by the host. */
+static bool given_up(void *arg)
+{
+    struct translator *t = arg;
+    const struct cpu_env *env = t->vcpu->env;
+
+    bt_fpu_out(t->vcpu);
+    return env && env->held_up && env->held_up(env->board);
+}
+
 const char *direct_create(struct translator *t, uint64_t *handoff)
 {
     struct direct *d = calloc(1, sizeof(*d));
@@ -554,6 +567,7 @@ const char *direct_create(struct translator *t, uint64_t *handoff)
         return why;
     }
     t->direct = d;
+    sandbox_host_ask(d->host, given_up, t);
     d->tsc_fault = sandbox_host_caps(d->host)->tsc_fault;
     affinity_enter(&d->affinity, sandbox);
     *handoff = HANDOFF_FACTOR * time_run(sandbox, sandbox_host_caps(d->host)->min_gva);

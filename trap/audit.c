@@ -187,7 +187,7 @@ static void run_one(struct trap *t, const struct insn *in, bool stepped, struct 
         o->executed = has_executed(&exit, in, stepped);
         if (exit.kind == SANDBOX_KICK)
             continue;
-        if (exit.kind == SANDBOX_LOST || exit.kind == SANDBOX_STUCK) {
+        if (sandbox_exit_lost(exit.kind)) {
             vm_stop(t->vcpu->stop, VM_HOST_ERROR, 0, "engine trap: the audit's process is gone");
             return;
         }

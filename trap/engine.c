@@ -11,6 +11,7 @@
  */
 #include "trap/engine.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -85,16 +86,24 @@ static void sysenter(struct vcpu *vcpu)
         fault_deliver(vcpu);
 }
 
-/* Its process is gone: by the guest's own doing, or since a busy host has not let it answer in
- * time. It goes on behind the next instruction; what it did since it last trapped is undone but for
- * memory. */
+/* Its process is gone, and with it what the guest did since it last trapped, but for memory: it
+ * cannot go on. A user program may die of it. */
 static void lost(struct trap *t, struct space *space)
 {
+    struct vm_stop *stop = t->vcpu->stop;
+
     t->lost++;
-    if (space_revive(space, t->host))
-        interp_one(t->vcpu);
+    if (stop->end == VM_RUNNING && sandbox_killed(space->sandbox))
+        vm_stop(stop, VM_HOST_ERROR, 0, "engine trap: a process of the guest's was killed");
+    else if (space == &t->space[SPACE_KERNEL])
+        vm_stop(stop, VM_UNSUPPORTED, 0,
+                "engine trap: the deprivileged guest has ended its process, or does not leave it");
     else
-        vm_stop(t->vcpu->stop, VM_HOST_ERROR, 0, "engine trap: no process for the guest");
+        fault_gp(t->vcpu, 0);
+    if (!space_revive(space, t->host))
+        vm_stop(stop, VM_HOST_ERROR, 0, "engine trap: no process for the guest");
+    else if (stop->end == VM_RUNNING)
+        fault_deliver(t->vcpu);
 }
 
 static void act(struct trap *t, struct space *space, const struct sandbox_exit *exit)
@@ -117,6 +126,7 @@ static void act(struct trap *t, struct space *space, const struct sandbox_exit *
                 "engine trap: the deprivileged guest has gone to 64-bit code of its process");
         return;
     case SANDBOX_STUCK:
+    case SANDBOX_GIVEN_UP:
     case SANDBOX_LOST: lost(t, space); return;
     }
 }
@@ -161,13 +171,17 @@ static void run_deprivileged(struct trap *t, struct space *space)
     t->running = NULL;
     t->runs++;
     spent_back(vcpu->spent, before);
+    if (err == -EOWNERDEAD) {
+        lost(t, space);
+        return;
+    }
     if (err) {
         space->stale = true; /* more areas than the host gives: begin anew */
         t->refused++;
         interp_one(vcpu);
         return;
     }
-    if (exit.kind != SANDBOX_LOST && exit.kind != SANDBOX_STUCK) {
+    if (!sandbox_exit_lost(exit.kind)) {
         take_state(vcpu, &regs, &given);
         space_get_fpu(space, vcpu);
     }
@@ -303,6 +317,14 @@ static void destroy(struct vcpu *vcpu)
     release(t);
 }
 
+/* A process of ours is not run by the host. */
+static bool given_up(void *arg)
+{
+    const struct cpu_env *env = ((struct trap *)arg)->vcpu->env;
+
+    return env && env->held_up && env->held_up(env->board);
+}
+
 static const char *make_spaces(struct trap *t)
 {
     const char *why = NULL;
@@ -314,6 +336,7 @@ static const char *make_spaces(struct trap *t)
         t->host = sandbox_host_create(fd, PHYSMEM_LIMIT, 0, &why);
     if (!t->host)
         return why;
+    sandbox_host_ask(t->host, given_up, t);
     for (unsigned i = 0; i < SPACES && !why; i++)
         why = space_create(&t->space[i], t->host);
     return why;

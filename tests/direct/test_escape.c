@@ -410,6 +410,9 @@ static void test_liar(void)
 
 /* --- Forged frames ---------------------------------------------------------------------------- */
 
+/* The frame's other registers. */
+static uint64_t forged[FRAME_REGS];
+
 /* rt_sigreturn to 64-bit code at rip, with a mask and an alternate stack of our choice. */
 static struct sandbox_exit forge(uint64_t rip, uint64_t mask, uint64_t stack, uint64_t size,
                                  uint64_t timeout)
@@ -419,6 +422,7 @@ static struct sandbox_exit forge(uint64_t rip, uint64_t mask, uint64_t stack, ui
     struct sandbox_exit e = { .kind = SANDBOX_LOST };
 
     memset(f, 0, sizeof(*f));
+    memcpy(f->reg, forged, sizeof(forged));
     f->reg[FRAME_RIP] = rip;
     f->reg[FRAME_RSP] = DATA + 0x3000;
     f->reg[FRAME_RFLAGS] = 0x202;
@@ -431,10 +435,48 @@ static struct sandbox_exit forge(uint64_t rip, uint64_t mask, uint64_t stack, ui
     table()[8] = DATA + 0x2000 + 8;
     memcpy(ram, attack_stub, (size_t)(attack_stub_end - attack_stub));
     memcpy(ram + 0x800, "\x0f\x0b\xeb\xfe", 4);
-    do
+    do {
+        if (f->reg[FRAME_RAX] == __NR_futex)
+            f->reg[FRAME_R12] = box->run + 1;
         CHECK_EQ((uint64_t)sandbox_run(box, &r, timeout, &e), 0);
-    while (e.kind == SANDBOX_KICK && r.rip == CODE); /* kicked before it had begun */
+    } while (e.kind == SANDBOX_KICK && r.rip == CODE); /* kicked before it had begun */
     return e;
+}
+
+/* The place in the stub. */
+static uint64_t place_of(const void *code, size_t size)
+{
+    const uint8_t *at = memmem(stub_image, (size_t)(stub_image_end - stub_image), code, size);
+
+    CHECK_EQ(at != NULL, 1);
+    return STUB_BASE + (uint64_t)(at - stub_image);
+}
+
+/* All signals blocked, and asleep on a word of the stub's: it needs no CPU for that. */
+static void expect_found_asleep(uint64_t place, uint64_t word, uint32_t value)
+{
+    struct sandbox_exit e;
+
+    forged[FRAME_RAX] = __NR_futex;
+    forged[FRAME_RDI] = word;
+    forged[FRAME_RDX] = value;
+    forged[FRAME_RBP] = STUB_ORDERS;
+    e = forge(place, ~0ull, STUB_REPORT + STUB_ALTSTACK, STUB_ALTSTACK_SIZE, SECOND / 50);
+    CHECK_EQ(e.kind, SANDBOX_STUCK);
+    memset(forged, 0, sizeof(forged));
+    fixture_box();
+}
+
+static void test_sleepers(void)
+{
+    /* mov r12d,edx; xor r10d,r10d; syscall: where it waits for the next run. And for the mapper:
+     * xor esi,esi; xor r10d,r10d; syscall; jmp. */
+    const uint64_t run = place_of("\x44\x89\xe2\x45\x31\xd2\x0f\x05", 8);
+    const uint64_t go = place_of("\x31\xf6\x45\x31\xd2\x0f\x05\xeb", 8);
+
+    expect_found_asleep(run, STUB_ORDERS + ORDERS_RUN, 0);
+    expect_found_asleep(go, STUB_REPORT + REPORT_GO, box->report->go);
+    expect_sane();
 }
 
 static void expect_reset(void)
@@ -567,6 +609,7 @@ int main(void)
     TIMED(test_scribble);
     TIMED(test_liar);
     TIMED(test_forged);
+    TIMED(test_sleepers);
     TIMED(test_pretender);
     TIMED(test_old_frame);
     TIMED(test_nostack);

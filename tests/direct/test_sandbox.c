@@ -470,31 +470,6 @@ static void *killer(void *arg)
     return NULL;
 }
 
-static void *stopper(void *arg)
-{
-    usleep(20000);
-    kill(sandbox_pid(arg), SIGSTOP);
-    sleep(6);
-    kill(sandbox_pid(arg), SIGCONT);
-    return NULL;
-}
-
-/* A host that does not let the process run for seconds: what it has done is not lost. */
-static void test_stopped(void)
-{
-    struct sandbox_regs r = fixture_regs();
-    struct sandbox_exit e = { .kind = SANDBOX_LOST };
-    pthread_t thread;
-
-    memcpy(ram, "\x40\xeb\xfd", 3); /* L: inc eax; jmp L */
-    r.gpr[0] = 0;
-    pthread_create(&thread, NULL, stopper, box);
-    CHECK_EQ((uint64_t)sandbox_run(box, &r, 100000000, &e), 0);
-    CHECK_EQ(e.kind, SANDBOX_KICK);
-    CHECK_EQ(r.gpr[0] != 0, 1);
-    pthread_join(thread, NULL);
-}
-
 static int second_task(int pid)
 {
     char path[64];
@@ -525,6 +500,7 @@ static void test_loss(void)
     CHECK_EQ(memcmp(&r, &before, sizeof(r)), 0);
     pthread_join(thread, NULL);
     CHECK_EQ((uint64_t)-sandbox_run(box, &r, 0, &e), EOWNERDEAD);
+    CHECK_EQ(sandbox_killed(box), 1);
     CHECK_EQ((uint64_t)-sandbox_map(box, CODE, 0, 1, 1, false), EOWNERDEAD);
     CHECK_EQ(sandbox_parked(box), 0);
     fixture_box();
@@ -600,7 +576,6 @@ int main(void)
     test_reset();
     test_tsc();
     test_pool();
-    test_stopped();
     test_loss();
     test_orphans();
     return CHECK_DONE();
