@@ -282,10 +282,18 @@ static void in_ready(void *arg, short revents)
             chardev_receive(&console->line, bytes, (size_t)n);
         } else if (ring_of(&console->typed)) {
             ring_put(console->typed, bytes, console->filter(console, bytes, (size_t)n));
-            deliver_typed(console);
+            if (poller_is_urgent(console->config.poller))
+                poller_call(console->config.poller, &console->later);
+            else
+                deliver_typed(console);
         }
     }
     listen_for_input(console);
+}
+
+static void deliver_later(void *arg)
+{
+    deliver_typed(arg);
 }
 
 static void line_accept(void *host)
@@ -353,6 +361,7 @@ struct console *console_create(const struct console_config *config)
     console->in = (struct poller_fd){ .fd = -1, .ready = in_ready, .arg = console };
     console->out = (struct poller_fd){ .fd = -1, .ready = out_ready, .arg = console };
     console->door = (struct poller_fd){ .fd = -1, .arg = console };
+    console->later = (struct poller_call){ .ready = deliver_later, .arg = console };
     console->master = -1;
     return console;
 }
@@ -367,6 +376,7 @@ int console_open(struct console *console, struct error *error)
         poller_add(poller, &console->door))
         return error_set(error, EX_SOFTWARE, "%s: too many descriptors to wait for",
                          console->config.name);
+    poller_add_call(poller, &console->later);
     return console->ops->open(console, error);
 }
 
@@ -417,6 +427,7 @@ void console_destroy(struct console *console)
     poller_remove(console->config.poller, &console->in);
     poller_remove(console->config.poller, &console->out);
     poller_remove(console->config.poller, &console->door);
+    poller_remove_call(console->config.poller, &console->later);
     free(console->kept);
     free(console->typed);
     free(console);

@@ -40,6 +40,7 @@ struct console {
     bool delivering;
     struct console_ring *kept;  /* output for whoever comes; allocated when first needed */
     struct console_ring *typed; /* input read ahead (filter) */
+    struct poller_call later;   /* delivers it */
     /* The kinds' own: */
     bool escape;           /* stdio: Ctrl-A was the last key */
     bool in_monitor;       /* stdio: the monitor has the keyboard */

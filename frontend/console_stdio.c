@@ -161,6 +161,7 @@ static int stdio_open(struct console *console, struct error *error)
     if (console->config.input && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
         terminal_take(STDIN_FILENO, raw) && raw)
         console->filter = filter;
+    console->in.urgent = console->filter;
     console_attach(console, STDIN_FILENO, out);
     watch_size(console);
     return 0;

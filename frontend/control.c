@@ -240,6 +240,13 @@ static int check(const struct control_row *command, json_t *arguments, struct er
 
 /* --- Answering ------------------------------------------------------------------------------ */
 
+/* Looks at neither the CPU nor memory nor chips. */
+static bool is_for_any_time(const struct control_row *command)
+{
+    return command->function == control_status || command->function == control_reset ||
+           command->function == control_quit || command->function == list_commands;
+}
+
 /* Fills *error and returns what the "class" of it is, or returns NULL. */
 static const char *carry_out(struct control *control, json_t *request, json_t *result,
                              struct error *error)
@@ -266,6 +273,10 @@ static const char *carry_out(struct control *control, json_t *request, json_t *r
         err = check(command, call.arguments, &call.error);
     if (!err && !control->machine && command->function != list_commands)
         err = error_set(&call.error, EX_UNAVAILABLE, "%s: there is no machine", name);
+    if (!err && control->machine && control->machine->held_up && !is_for_any_time(command))
+        err = error_set(&call.error, EX_TEMPFAIL,
+                        "%s: the host does not run the guest's process (stopped? frozen?), and "
+                        "what it was doing is not known; status, reset and quit work", name);
     if (!err)
         err = command->function(&call);
     json_decref(none);
@@ -526,7 +537,15 @@ static char *answer_person(void *arg, const char *line, size_t size)
 
 static bool is_paused(void *arg)
 {
-    return ((struct control *)arg)->machine->paused;
+    const struct machine *m = ((struct control *)arg)->machine;
+
+    return m->paused || m->held_up;
+}
+
+void control_held_up(struct control *control)
+{
+    if (control && control->lines)
+        control_lines_go_on(control->lines);
 }
 
 /* Keys and the mouse are there without a screen, too. */

@@ -35,6 +35,9 @@ int control_begin(struct control **control, struct machine *machine, struct erro
 /* While the board and the poller are there. */
 void control_close(struct control *control);
 
+/* While machine->held_up is set: takes commands, of which few are carried out then. NULL: none. */
+void control_held_up(struct control *control);
+
 /* The answer to a line, as a line without its end; the caller frees it. NULL: no memory. A machine
  * of NULL has every command fail that would touch it: for tests of the protocol. */
 char *control_answer(struct control *control, const char *line, size_t size);

@@ -221,6 +221,14 @@ static void rested(void *arg)
     go_on(lines);
 }
 
+void control_lines_go_on(struct control_lines *lines)
+{
+    if (!lines->resting)
+        return;
+    timer_cancel(&lines->rest);
+    rested(lines);
+}
+
 static void ready(void *arg, short revents)
 {
     struct client *client = arg;
@@ -252,7 +260,8 @@ static bool enter(struct control_lines *lines, int in, int out)
     while (client->in >= 0)
         client++;
     client->line = malloc(CONTROL_LINE_MAX);
-    client->fd = (struct poller_fd){ .fd = in, .events = POLLIN, .ready = ready, .arg = client };
+    client->fd = (struct poller_fd){ .fd = in, .events = POLLIN, .ready = ready, .arg = client,
+                                     .urgent = true };
     if (!client->line || poller_add(lines->config.poller, &client->fd)) {
         free(client->line);
         client->line = NULL;
@@ -290,7 +299,8 @@ static int open_socket(struct control_lines *lines, struct error *error)
         return error_set(error, EX_CANTCREAT, "-monitor unix:%s: cannot listen there: %s; %s", path,
                          strerror(-fd), fd == -EADDRINUSE ? "something else is there, or another "
                          "novt: choose another name" : "choose another place");
-    lines->door = (struct poller_fd){ .fd = fd, .events = POLLIN, .ready = knock, .arg = lines };
+    lines->door = (struct poller_fd){ .fd = fd, .events = POLLIN, .ready = knock, .arg = lines,
+                                      .urgent = true };
     if (poller_add(lines->config.poller, &lines->door))
         return error_set(error, EX_SOFTWARE, "-monitor: too many descriptors to wait for");
     return 0;

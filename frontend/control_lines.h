@@ -26,7 +26,7 @@ struct control_lines_config {
     const char *prompt; /* NULL: none */
     /* The answer, which may be of several lines or empty; to be freed. NULL: no memory. */
     char *(*answer)(void *arg, const char *line, size_t size);
-    bool (*is_paused)(void *arg); /* the clock stands still, nobody is held up */
+    bool (*is_paused)(void *arg); /* the guest does not run, nobody is held up */
     void *arg;
     struct poller *poller;
     struct clock *clock;
@@ -37,6 +37,9 @@ struct control_lines *control_lines_open(const struct control_lines_config *conf
                                          struct error *error);
 
 /* Sends what can be sent at once. */
+/* The clock's timers do not fire now (machine->held_up): whoever rests may go on. */
+void control_lines_go_on(struct control_lines *lines);
+
 void control_lines_close(struct control_lines *lines);
 
 #endif

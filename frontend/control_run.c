@@ -33,6 +33,7 @@ int control_status(struct control_call *call)
     json_object_set_new(call->result, "memory_mib", json_integer((json_int_t)(m->mem.size >> 20)));
     json_object_set_new(call->result, "resets", json_integer((json_int_t)m->stats.resets));
     json_object_set_new(call->result, "sleeps", json_boolean(m->vcpu->halted));
+    json_object_set_new(call->result, "held_up", json_boolean(m->held_up));
     return 0;
 }
 

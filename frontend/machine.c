@@ -296,6 +296,8 @@ static int create_board(struct machine *m, struct error *error)
         .mem = &m->mem,
         .clock = &m->clock,
         .stop = &m->stop,
+        .held_up = run_held_up,
+        .held_up_arg = m,
         .apic = cpuid_has(m->model, CPUID_APIC),
         .latency = m->vcpu->spent ? &m->stats.latency : NULL,
         .debugcon = line_of(m->debugcon),

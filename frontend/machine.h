@@ -64,6 +64,9 @@ struct machine {
     struct tracing *tracing; /* NULL: no -trace */
     bool paused;             /* pause.h */
     bool waking;             /* pause_until_awake() */
+    bool engine_runs;        /* inside engine->run(), or one step of it */
+    bool held_up;            /* inside run_held_up() */
+    unsigned held_looks;     /* calls of it since the engine was last entered */
     uint64_t paused_ns, paused_tsc; /* CLOCK_MONOTONIC and the host's counter when it began */
     struct expect *expect; /* NULL: nothing to wait for */
     struct names *names;   /* NULL: no memory for them */
@@ -88,6 +91,9 @@ int machine_close(struct machine *machine, struct error *error);
 
 /* run.c: runs the guest until machine->stop says why not any more. */
 void run_machine(struct machine *machine);
+
+/* The engine waits for a process that the host does not run (cpu/env.h, held_up). */
+bool run_held_up(void *machine);
 
 /* The host's monotonic clock. */
 uint64_t machine_host_ns(void);

@@ -62,6 +62,8 @@ struct pc_config {
     struct physmem *mem;  /* initialised; its size is the guest's memory */
     struct clock *clock;
     struct vm_stop *stop;
+    bool (*held_up)(void *arg); /* cpu/env.h; may be NULL */
+    void *held_up_arg;
     bool apic; /* local APIC, I/O APIC, HPET: the CPU has such a feature */
     struct latency *latency; /* NULL, or where the lateness of timers' interrupts is counted */
 

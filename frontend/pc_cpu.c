@@ -99,6 +99,13 @@ static void apic_base(void *board, uint64_t value)
     pc_irq_set_apic_base(((struct pc *)board)->irqs, value);
 }
 
+static bool held_up(void *board)
+{
+    const struct pc_config *config = &((struct pc *)board)->config;
+
+    return config->held_up && config->held_up(config->held_up_arg);
+}
+
 void pc_cpu_connect(struct pc *pc)
 {
     pc->env = (struct cpu_env){
@@ -112,6 +119,7 @@ void pc_cpu_connect(struct pc *pc)
         .intr_ack = intr_ack,
         .ferr = ferr,
         .apic_base = apic_base,
+        .held_up = held_up,
     };
     pc->config.vcpu->env = &pc->env;
 }

@@ -20,7 +20,8 @@ struct poller {
     pthread_mutex_t lock; /* of entry[] and count against the thread */
     struct poller_fd *entry[MAX];
     unsigned count;
-    struct poller_call *calls; /* the vcpu's thread alone */
+    struct poller_call *calls; /* the vcpu's thread alone, as */
+    bool urgent;               /* this: inside poller_urgent() */
     pthread_t thread;
     bool started;
     atomic_bool ending;
@@ -142,7 +143,8 @@ static void poll_once(struct poller *poller, const struct timespec *timeout, con
     nfds_t n = 0;
 
     for (unsigned i = 0; i < poller->count; i++) {
-        if (poller->entry[i]->events && poller->entry[i]->fd >= 0) {
+        if (poller->entry[i]->events && poller->entry[i]->fd >= 0 &&
+            poller->entry[i]->urgent >= poller->urgent) {
             who[n] = poller->entry[i];
             fds[n++] = (struct pollfd){ poller->entry[i]->fd, poller->entry[i]->events, 0 };
         }
@@ -200,6 +202,20 @@ void poller_dispatch(struct poller *poller)
     poll_once(poller, &now, NULL);
     atomic_store(&poller->seen, false);
     wake(poller);
+}
+
+void poller_urgent(struct poller *poller)
+{
+    const struct timespec now = { 0, 0 };
+
+    poller->urgent = true;
+    poll_once(poller, &now, NULL);
+    poller->urgent = false;
+}
+
+bool poller_is_urgent(const struct poller *poller)
+{
+    return poller->urgent;
 }
 
 static bool is_called(const struct poller *poller)

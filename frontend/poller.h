@@ -23,6 +23,7 @@ struct poller_fd {
     short events; /* POLLIN, POLLOUT */
     void (*ready)(void *arg, short revents);
     void *arg;
+    bool urgent; /* poller_urgent(): touches neither the CPU nor memory nor chips */
 };
 
 /* kick(arg) is called on the poller's thread, and on others'. NULL: errno says why. */
@@ -53,6 +54,10 @@ void poller_call(struct poller *poller, struct poller_call *call);
 
 /* Calls back for what is ready, without waiting. Cheap when nothing has been seen to be ready. */
 void poller_dispatch(struct poller *poller);
+
+/* The same for urgent descriptors alone, and for no calls: in the middle of a run. */
+void poller_urgent(struct poller *poller);
+bool poller_is_urgent(const struct poller *poller); /* inside that */
 
 /* Waits for a descriptor or a signal, with this signal mask, and calls back. */
 void poller_wait(struct poller *poller, const sigset_t *mask);

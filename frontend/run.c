@@ -31,6 +31,7 @@
 #include "cpu/event.h"
 #include "cpu/stops.h"
 #include "cpu/vcpu.h"
+#include "frontend/control.h"
 #include "frontend/debugger.h"
 #include "frontend/error.h"
 #include "frontend/kick.h"
@@ -76,6 +77,39 @@ static void service(struct machine *m)
     clock_run_due(&m->clock);
     arm(m);
     spent_back(m->vcpu->spent, before);
+}
+
+/* --- Held up ------------------------------------------------------------------------ */
+
+#define HELD_TELL 90 /* looks; the first one is after a second */
+
+static void tell_held(struct machine *m)
+{
+    if (++m->held_looks != HELD_TELL)
+        return;
+    fprintf(stderr,
+            "%snovt: the host has not run the guest's process for 10 s (stopped? frozen? ptrace?); "
+            "waiting for it%s\n",
+            terminal_is_raw() ? "\r" : "", terminal_is_raw() ? "\r" : "");
+}
+
+/* The CPU's state is on its way, so that little can be done. A command that waits for that process
+ * itself is not interrupted by another one. */
+bool run_held_up(void *arg)
+{
+    struct machine *m = arg;
+
+    tell_held(m);
+    look_for_signal(m);
+    if (m->timeout.clock && clock_now_ns(&m->clock) >= m->timeout.due_ns)
+        m->timeout.fire(m->timeout.arg);
+    if (m->engine_runs && !m->held_up) {
+        m->held_up = true;
+        control_held_up(m->control);
+        poller_urgent(m->poller);
+        m->held_up = false;
+    }
+    return !is_running(m);
 }
 
 /* --- Sleeping ----------------------------------------------------------------------- */
@@ -187,7 +221,10 @@ static enum exit_reason run_cpu(struct machine *m)
     enum exit_reason why;
 
     m->stats.engine_exits++;
+    m->held_looks = 0;
+    m->engine_runs = true;
     why = stops_stepping(m->vcpu) ? stops_step(m->vcpu) : m->engine->run(m->vcpu);
+    m->engine_runs = false;
     profiling_look(m->profiling);
     return why;
 }

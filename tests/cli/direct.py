@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -169,9 +170,10 @@ def cpu_ticks(pid):
         return 0
 
 
-def start(novt, *options, code=None):
+def start(novt, *options, code=None, **more):
     """novt with its program running in a sandbox: (process, runner, helper)."""
-    process = novt.start("-user", "direct", "-no-reboot", *options, code=code or user_spin())
+    process = novt.start("-user", "direct", "-no-reboot", *options, code=code or user_spin(),
+                         **more)
     end = time.monotonic() + WAIT
     while time.monotonic() < end and process.poll() is None:
         tasks = tasks_of(process.pid)
@@ -500,6 +502,54 @@ def few_areas():
             or libc.mount(b"/proc/self/cwd/areas", b"/proc/sys/vm/max_map_count", None, MS_BIND,
                           None)):
         raise OSError(ctypes.get_errno(), "no mount namespace")
+
+
+def tell(line, name, **arguments):
+    """The answer to a command."""
+    line.write(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
+    line.flush()
+    return json.loads(line.readline())
+
+
+def hold_up(runner, line):
+    """The host runs the program's process no more; novt has noticed."""
+    end = time.monotonic() + WAIT
+    os.kill(runner, signal.SIGSTOP)
+    while not tell(line, "status")["return"]["held_up"] and time.monotonic() < end:
+        time.sleep(0.05)
+    check(tell(line, "status")["return"]["held_up"], "held up")
+
+
+def case_held_up(novt):
+    """A stopped program is waited for, and goes on; every way out of novt leads out meanwhile."""
+    monitor = os.path.join(novt.directory, "monitor")
+    ways = (("quit", 130, lambda process, line: tell(line, "quit")),
+            ("SIGTERM", 143, lambda process, line: process.terminate()),
+            ("Ctrl-A x", 130, lambda process, line: os.write(keys, b"abc\x01x")),
+            ("reset", 83, lambda process, line: tell(line, "reset")))
+    for what, status, way in ways:
+        theirs, keys = os.pipe()
+        process, runner, _ = start(novt, "-serial", "mon:stdio", "-monitor", "unix:" + monitor,
+                                   stdin=theirs)
+        family = list(tasks_of(process.pid))
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(WAIT)
+            client.connect(monitor)
+            line = client.makefile("rwb")
+            hold_up(runner, line)
+            answer = tell(line, "info", what="registers")
+            check("not known" in answer.get("error", {}).get("desc", ""), answer)
+            os.kill(runner, signal.SIGCONT)
+            check_computes(process, runner, "continued")
+            check(not tell(line, "status")["return"]["held_up"], "not held up any more")
+            hold_up(runner, line)
+            way(process, line)
+        _, error = process.communicate(timeout=WAIT)
+        check(process.returncode == status and b"force" not in error, what, process.returncode,
+              error)
+        check_gone(family, what)
+        os.close(theirs)
+        os.close(keys)
 
 
 def case_few_areas(novt):

@@ -103,8 +103,8 @@ class Novt:
 
     def start(self, *options, code, **more):
         words = self.command(*options, self.path("kernel", kernel(code)))
-        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, **more)
+        more.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
 
 
 class Terminal:
