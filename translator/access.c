@@ -77,16 +77,6 @@ static void add_whole_base(struct builder *b, unsigned seg)
     EMIT(b, 0x47, 0x8d, 0x04, 0x08);           /* lea r8d, [r8 + r9] */
 }
 
-static void address(struct builder *b, const struct insn *in)
-{
-    if (probe_flat(b, in->seg)) {
-        offset_of(b, in);
-        return;
-    }
-    sum(b, in);
-    add_whole_base(b, in->seg);
-}
-
 static bool windowed(const struct builder *b)
 {
     return b->key & KEY_WINDOW && !b->adapted;
@@ -104,28 +94,37 @@ static bool stored_in_parts(enum mem_access access, unsigned size)
     return access != MEM_READ && size == 10;
 }
 
+/* At the offset in r8d. */
+static void reach_r8(struct builder *b, const struct reach *to)
+{
+    bool flat = probe_flat(b, to->seg);
+
+    if (probe_segmented(b, to->seg) || (to->parts && to->narrow)) {
+        b->form = FORM_TLB;
+        probe_segment(b, to);
+        return;
+    }
+    if (!flat)
+        add_whole_base(b, to->seg);
+    b->form = windowed(b) && !stored_in_parts(to->access, to->size) && (flat || b->key & KEY_USER)
+                  ? FORM_WINDOW_R8 : FORM_TLB;
+    if (b->form == FORM_TLB)
+        probe_page(b, to);
+}
+
 void access_operand(struct builder *b, const struct insn *in, enum mem_access access, unsigned size)
 {
     struct reach to = { in->seg, size, access, here(b),
                         in->info->attr & (A_X87 | A_MMX | A_SSE | A_AVX), in->addrsize == 2,
                         b->parts };
-    bool flat = probe_flat(b, in->seg), window = windowed(b) && !stored_in_parts(access, size);
 
     b->parts = false;
-    if (window && access_in_window(b, in)) {
+    if (access_in_window(b, in) && !stored_in_parts(access, size)) {
         b->form = FORM_WINDOW;
         return;
     }
-    if (probe_segmented(b, in->seg) || (to.parts && to.narrow)) {
-        offset_of(b, in);
-        b->form = FORM_TLB;
-        probe_segment(b, &to);
-        return;
-    }
-    address(b, in);
-    b->form = window && (flat || b->key & KEY_USER) ? FORM_WINDOW_R8 : FORM_TLB;
-    if (b->form == FORM_TLB)
-        probe_page(b, &to);
+    offset_of(b, in);
+    reach_r8(b, &to);
 }
 
 bool access_at_direct(const struct builder *b)
@@ -163,18 +162,11 @@ void access_at(struct builder *b, unsigned base, int32_t disp, enum mem_access a
 void access_r8(struct builder *b, const struct insn *in, enum mem_access access, unsigned size,
                uint32_t retry)
 {
-    struct reach to = { in->seg, size, access, retry, false, in->addrsize == 2, false };
+    bool narrow = in->addrsize == 2;
 
-    if (to.narrow)
+    if (narrow)
         narrow_r8(b);
-    b->form = FORM_TLB;
-    if (probe_segmented(b, in->seg)) {
-        probe_segment(b, &to);
-        return;
-    }
-    if (!probe_flat(b, in->seg))
-        add_whole_base(b, in->seg);
-    probe_page(b, &to);
+    reach_r8(b, &(struct reach){ in->seg, size, access, retry, false, narrow, false });
 }
 
 void access_linear(struct builder *b, enum mem_access access, unsigned size, uint32_t retry)
@@ -272,6 +264,18 @@ void access_store_at(struct builder *b, unsigned reg)
 void access_operate_at(struct builder *b, uint8_t op, unsigned reg, unsigned size)
 {
     move_r8_sized(b, op, reg, size);
+}
+
+void access_operate_0f_at(struct builder *b, uint8_t op, unsigned reg, unsigned size, bool lock)
+{
+    if (b->form != FORM_TLB)
+        EMIT(b, 0x65, 0x67);
+    if (lock)
+        emit8(b, 0xf0);
+    if (size == 2)
+        emit8(b, 0x66);
+    EMIT(b, rex(b, reg), 0x0f, op);
+    operand_r8(b, reg);
 }
 
 void access_store_imm_at(struct builder *b, uint32_t imm, unsigned size)

@@ -128,8 +128,8 @@ void access_operand(struct builder *b, const struct insn *in, enum mem_access ac
                     unsigned size);
 void access_at(struct builder *b, unsigned base, int32_t disp, enum mem_access access,
                unsigned size);
-/* At the offset in r8d of the segment of in (if access_possible()), never in a window; retry: where
- * its computation begins. */
+/* At the offset in r8d of the segment of in (if access_possible()); retry: where its computation
+ * begins. */
 void access_r8(struct builder *b, const struct insn *in, enum mem_access access, unsigned size,
                uint32_t retry);
 /* At the linear address in r8d; retry: where its computation begins. */
@@ -167,6 +167,8 @@ void access_store_sized_at(struct builder *b, unsigned reg, unsigned size);
 void access_compare_at(struct builder *b, unsigned reg, unsigned size);
 /* op operand, reg: op is that of more than a byte, even for one. */
 void access_operate_at(struct builder *b, uint8_t op, unsigned reg, unsigned size);
+/* The same for an opcode 0F op of 2 or 4 bytes, with a LOCK prefix or without. */
+void access_operate_0f_at(struct builder *b, uint8_t op, unsigned reg, unsigned size, bool lock);
 void access_store_imm_at(struct builder *b, uint32_t imm, unsigned size);
 /* Bytes of a larger operand in FORM_WINDOW_AT or FORM_TLB: disp bytes (less than 128) behind its
  * start; the load writes the low size bytes of reg. */

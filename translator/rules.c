@@ -140,12 +140,55 @@ bool rule_same(struct builder *b, const struct insn *in)
     return true;
 }
 
-/* A register bit offset may reach beyond the operand in memory. */
+/* sarx r9d, the bit offset in reg, log2 of a word's bits: r9d is the word's number. */
+static void word_of_bit(struct builder *b, unsigned reg, unsigned size)
+{
+    EMIT(b, 0x41, 0xbb), emit32(b, size == 2 ? 4 : 5); /* mov r11d, 4 or 5 */
+    if (size == 4) {
+        EMIT(b, 0xc4, 0x62, 0x22, 0xf7, (uint8_t)(0xc8 | reg)); /* sarx r9d, reg, r11d */
+        return;
+    }
+    EMIT(b, 0x44, 0x0f, 0xbf, (uint8_t)(0xc8 | reg)); /* movsx r9d, reg16 */
+    EMIT(b, 0xc4, 0x42, 0x22, 0xf7, 0xc9);     /* sarx r9d, r9d, r11d */
+}
+
+/* The bit's number in its word into r9d. */
+static void bit_in_word(struct builder *b, unsigned reg, unsigned size)
+{
+    EMIT(b, 0x41, 0xbb), emit32(b, size == 2 ? 28 : 27); /* mov r11d, 28 or 27 */
+    EMIT(b, 0xc4, 0x62, 0x21, 0xf7, (uint8_t)(0xc8 | reg)); /* shlx r9d, reg, r11d */
+    EMIT(b, 0xc4, 0x42, 0x23, 0xf7, 0xc9);     /* shrx r9d, r9d, r11d */
+}
+
+/* The bit offset in a register is signed, and reaches beyond the operand (SDM 2, 3.1.1.9): the word
+ * that has the bit is the operand here, so that the host's instruction stays inside. */
+static bool bit_string(struct builder *b, const struct insn *in)
+{
+    enum mem_access access = in->id == M_BT ? MEM_READ : MEM_WRITE;
+    bool lock = in->prefixes & PREFIX_LOCK, word = in->opsize == 2;
+    uint32_t retry = here(b);
+
+    if (!b->t->bmi2 || !access_possible(b, in, access) || (lock && access == MEM_READ))
+        return false;
+    access_offset(b, in);
+    word_of_bit(b, in->reg, in->opsize);
+    EMIT(b, 0x47, 0x8d, 0x04, word ? 0x48 : 0x88); /* lea r8d, [r8 + r9 * size] */
+    access_r8(b, in, access, in->opsize, retry);
+    if (access == MEM_WRITE) {
+        bit_in_word(b, in->reg, in->opsize);
+        access_operate_0f_at(b, in->opcode, R9, in->opsize, lock);
+        return true;
+    }
+    access_load_sized_at(b, R9, in->opsize);
+    if (word)
+        emit8(b, 0x66);
+    EMIT(b, 0x41, 0x0f, 0xa3, (uint8_t)(0xc1 | in->reg << 3)); /* bt r9, reg */
+    return true;
+}
+
 bool rule_bit_string(struct builder *b, const struct insn *in)
 {
-    if (in->has_mem && in->opcode != 0xba)
-        return false;
-    return rule_same(b, in);
+    return in->has_mem && in->opcode != 0xba ? bit_string(b, in) : rule_same(b, in);
 }
 
 /* F3 before BSF and BSR: TZCNT and LZCNT, which this guest's CPU may not have and the host has. */
