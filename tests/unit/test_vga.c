@@ -227,7 +227,7 @@ static void test_text_split(void)
     CHECK_EQ(wrong, 0);
 }
 
-/* In the order in which GRUB as firmware writes to the chip, from power-on. To 0x3c2: memory off. */
+/* In the order in which GRUB as firmware writes to the chip, from power-on. To 3C2h: memory off. */
 static void grub_text_mode(void)
 {
     static const uint8_t crtc[][2] = { { 7, 0x02 }, { 9, 0x0f }, { 1, 0x4f }, { 0x13, 0x28 },
