@@ -142,12 +142,13 @@ static void interpret_passing(struct vcpu *vcpu, const struct jump_table *jumps)
     spent_back(vcpu->spent, before);
 }
 
-/* Its gpa is NO_GPA where none could be made either. A page fault on the fetch is delivered here,
- * and its handler's address looked up next. */
-static struct unit *find_unit(struct translator *t, uint32_t key, uint64_t *gpa)
+/* The code for rip, whose gpa is NO_GPA where none could be made either. A page fault on the fetch
+ * is delivered here, and its handler's address looked up next. */
+static const void *find_code(struct translator *t, uint32_t key, uint64_t *gpa)
 {
     struct vcpu *vcpu = t->vcpu;
     const uint8_t *host;
+    const void *code;
     struct unit *unit;
 
     if (vcpu->rip > vcpu->seg[SEG_CS].limit ||
@@ -155,12 +156,16 @@ static struct unit *find_unit(struct translator *t, uint32_t key, uint64_t *gpa)
         *gpa = NO_GPA;
         return NULL;
     }
-    unit = lookup_find(t, *gpa, (uint32_t)vcpu->rip, key);
-    if (!unit || !lookup_current(t, unit))
-        return NULL;
-    lookup_publish(t, unit);
+    code = lookup_host(t, *gpa, (uint32_t)vcpu->rip, key);
+    if (!code) {
+        unit = lookup_find(t, *gpa, (uint32_t)vcpu->rip, key);
+        if (!unit || !lookup_current(t, unit))
+            return NULL;
+        lookup_publish(t, unit);
+        code = unit->host;
+    }
     t->stats.lookup_found++;
-    return unit;
+    return code;
 }
 
 struct jump_table *bt_prepare(struct vcpu *vcpu, uint32_t key)
@@ -188,7 +193,6 @@ static const void *look_up(struct vcpu *vcpu, bool *passing)
     uint32_t resume_flag = vcpu->eflags & EFLAGS_RF;
     uint32_t key = current_key(t);
     struct jump_table *jumps;
-    struct unit *unit;
     const void *host;
     uint64_t place, gpa;
 
@@ -205,9 +209,9 @@ static const void *look_up(struct vcpu *vcpu, bool *passing)
     host = jump_find(jumps, place, vcpu->bt.jump_shift);
     if (host)
         return host;
-    unit = find_unit(t, key, &gpa);
-    if (unit)
-        return unit->host;
+    host = find_code(t, key, &gpa);
+    if (host)
+        return host;
     *passing = gpa != NO_GPA && !vcpu->stops && adapt_passing(t, gpa);
     if (*passing)
         interpret_passing(vcpu, jumps);

@@ -18,7 +18,7 @@ static bool same_code(const struct segment *cs, const struct unit *unit)
 
 struct unit *lookup_find(struct translator *t, uint64_t gpa, uint32_t eip, uint32_t key)
 {
-    struct unit *unit = t->hash[hash(gpa, eip, key)];
+    struct unit *unit = t->hash[hash(gpa, eip, key)].first;
 
     while (unit && (unit->gpa != gpa || unit->eip != eip || unit->key != key ||
                     (key & KEY_SEG && !same_code(&t->vcpu->seg[SEG_CS], unit))))
@@ -43,12 +43,33 @@ static void list_in(struct translator *t, struct unit *unit, uint64_t gfn)
     t->by_frame[gfn] = unit;
 }
 
+const void *lookup_host(struct translator *t, uint64_t gpa, uint32_t eip, uint32_t key)
+{
+    const struct unit_bucket *bucket = &t->hash[hash(gpa, eip, key)];
+
+    if (!bucket->host || bucket->gpa != gpa || bucket->eip != eip || bucket->key != key)
+        return NULL;
+    shadowmm_jump_insert(t->sm, key_set(key), eip, eip, bucket->host);
+    return bucket->host;
+}
+
+static void set_first(struct unit_bucket *bucket, struct unit *unit)
+{
+    *bucket = (struct unit_bucket){ .first = unit };
+    if (!unit || unit->gpa2 != NO_GPA || unit->key & KEY_SEG)
+        return;
+    bucket->host = unit->host;
+    bucket->gpa = unit->gpa;
+    bucket->eip = unit->eip;
+    bucket->key = unit->key;
+}
+
 void lookup_insert(struct translator *t, struct unit *unit)
 {
-    struct unit **bucket = &t->hash[hash(unit->gpa, unit->eip, unit->key)];
+    struct unit_bucket *bucket = &t->hash[hash(unit->gpa, unit->eip, unit->key)];
 
-    unit->next_hash = *bucket;
-    *bucket = unit;
+    unit->next_hash = bucket->first;
+    set_first(bucket, unit);
     list_in(t, unit, unit->gpa >> PAGE_SHIFT);
     if (two_frames(unit))
         list_in(t, unit, unit->gpa2 >> PAGE_SHIFT);
@@ -88,11 +109,13 @@ static void unlist_in(struct translator *t, struct unit *unit, uint64_t gfn)
 
 static void unlist(struct translator *t, struct unit *unit)
 {
-    struct unit **at = &t->hash[hash(unit->gpa, unit->eip, unit->key)];
+    struct unit_bucket *bucket = &t->hash[hash(unit->gpa, unit->eip, unit->key)];
+    struct unit **at = &bucket->first;
 
     while (*at != unit)
         at = &(*at)->next_hash;
     *at = unit->next_hash;
+    set_first(bucket, bucket->first);
     unlist_in(t, unit, unit->gpa >> PAGE_SHIFT);
     if (two_frames(unit))
         unlist_in(t, unit, unit->gpa2 >> PAGE_SHIFT);

@@ -142,7 +142,16 @@ static inline struct unit ***unit_held_in(struct unit *unit, uint64_t gfn)
 }
 
 #define CACHE_REGIONS 8
-#define HASH_SIZE 262144
+#define HASH_SIZE 131072
+
+/* Of the hash table, with what most lookups want of its first unit: each unit is one more cache
+ * miss. */
+struct unit_bucket {
+    struct unit *first;
+    const uint8_t *host; /* where its code is, if that is flat and in one page; else NULL */
+    uint64_t gpa;
+    uint32_t eip, key;
+};
 
 struct cached {
     const uint8_t *host; /* where its code begins */
@@ -213,7 +222,7 @@ struct translator {
     size_t cache_size;
     struct cache_region region[CACHE_REGIONS];
     unsigned current_region;
-    struct unit **hash;
+    struct unit_bucket *hash;
     struct unit **by_frame;     /* by gfn: units made from it */
     struct code_map **code_map; /* by gfn: which of its bytes may be in units (smc.c) */
     struct unit *graveyard;
@@ -305,6 +314,8 @@ static inline uint64_t cache_whole(const struct translator *t, uint32_t low)
 
 /* --- lookup.c --- */
 struct unit *lookup_find(struct translator *t, uint64_t gpa, uint32_t eip, uint32_t key);
+/* The quick way to one's code, which it publishes; NULL: ask lookup_find(). */
+const void *lookup_host(struct translator *t, uint64_t gpa, uint32_t eip, uint32_t key);
 void lookup_insert(struct translator *t, struct unit *unit);
 /* Is unit what is at its address now, as far as its second page goes? */
 bool lookup_current(struct translator *t, const struct unit *unit);
