@@ -32,6 +32,15 @@ struct cpu_env {
     uint64_t (*port_write_string)(void *board, uint16_t port, unsigned size, const void *from,
                                   uint64_t count);
 
+    /* The same of MOVS and STOS in a device's memory at gpa and behind it, of 1, 2 or 4 bytes, all
+     * in a page: read; written, from there, or (same) always that one; copied, one after the
+     * other. May be NULL, all three. */
+    uint64_t (*mmio_read_run)(void *board, uint64_t gpa, unsigned size, void *to, uint64_t count);
+    uint64_t (*mmio_write_run)(void *board, uint64_t gpa, unsigned size, const void *from,
+                               bool same, uint64_t count);
+    uint64_t (*mmio_copy_run)(void *board, uint64_t to, uint64_t from, unsigned size,
+                              uint64_t count);
+
     /* IA32_APIC_BASE was written. */
     void (*apic_base)(void *board, uint64_t value);
 

@@ -210,6 +210,42 @@ uint64_t bus_write_string(struct bus *bus, uint64_t addr, unsigned size, const v
                w->ops->write_string(w->dev, addr - w->base, size, from, count) : 0;
 }
 
+/* Of a run's elements, those that are in the window. */
+static uint64_t inside(const struct window *w, uint64_t addr, unsigned size, uint64_t count)
+{
+    uint64_t fit = (w->size - (addr - w->base)) / size;
+
+    return count < fit ? count : fit;
+}
+
+uint64_t bus_read_run(struct bus *bus, uint64_t addr, unsigned size, void *to, uint64_t count)
+{
+    const struct window *w = string_window(bus, addr, size);
+
+    return w && w->ops->read_run ? w->ops->read_run(w->dev, addr - w->base, size, to,
+                                                    inside(w, addr, size, count)) : 0;
+}
+
+uint64_t bus_write_run(struct bus *bus, uint64_t addr, unsigned size, const void *from, bool same,
+                       uint64_t count)
+{
+    const struct window *w = string_window(bus, addr, size);
+
+    return w && w->ops->write_run ? w->ops->write_run(w->dev, addr - w->base, size, from, same,
+                                                      inside(w, addr, size, count)) : 0;
+}
+
+/* In one window. */
+uint64_t bus_copy_run(struct bus *bus, uint64_t to, uint64_t from, unsigned size, uint64_t count)
+{
+    const struct window *w = string_window(bus, to, size);
+
+    if (!w || !w->ops->copy_run || string_window(bus, from, size) != w)
+        return 0;
+    count = inside(w, from, size, inside(w, to, size, count));
+    return w->ops->copy_run(w->dev, to - w->base, from - w->base, size, count);
+}
+
 /* --- Life --------------------------------------------------------------- */
 
 struct bus *bus_create(void)

@@ -30,7 +30,7 @@
 
 #include <string.h>
 
-#define PATIENCE     256u
+#define PATIENCE     320u /* more than a font has glyphs, which come in runs */
 #define PATIENCE_MAX 16384u
 #define LONG_STAY_NS 100000ull
 

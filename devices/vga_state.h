@@ -190,11 +190,18 @@ void vga_plain_due(struct vga *vga);
 void vga_plain_collect(struct vga *vga); /* while it is on: folds what has been written */
 void vga_plain_sync(struct vga *vga);    /* folds all of it, if it is on */
 
-/* The chip has been asked for a byte of the window. */
-static inline void vga_plain_count(struct vga *vga)
+/* The chip has been asked for so many bytes of the window at once. A KiB of a run costs as much as
+ * a single byte. */
+static inline void vga_plain_count(struct vga *vga, uint32_t bytes)
 {
-    if (vga->plain.wait && !--vga->plain.wait)
+    uint32_t accesses = 1 + bytes / 1024;
+
+    if (vga->plain.wait > accesses) {
+        vga->plain.wait -= accesses;
+    } else if (vga->plain.wait) {
+        vga->plain.wait = 0;
         vga_plain_due(vga);
+    }
 }
 
 /* --- vga_vbe.c --- */

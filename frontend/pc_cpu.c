@@ -77,6 +77,38 @@ static void mmio_write(void *board, uint64_t gpa, unsigned size, uint64_t value)
     spent_back(pc->config.vcpu->spent, before);
 }
 
+static uint64_t mmio_read_run(void *board, uint64_t gpa, unsigned size, void *to, uint64_t count)
+{
+    struct pc *pc = board;
+    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_MMIO);
+    uint64_t done = bus_read_run(pc->memory, gpa, size, to, count);
+
+    spent_back(pc->config.vcpu->spent, before);
+    return done;
+}
+
+static uint64_t mmio_write_run(void *board, uint64_t gpa, unsigned size, const void *from,
+                               bool same, uint64_t count)
+{
+    struct pc *pc = board;
+    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_MMIO);
+    uint64_t done = bus_write_run(pc->memory, gpa, size, from, same, count);
+
+    spent_back(pc->config.vcpu->spent, before);
+    return done;
+}
+
+static uint64_t mmio_copy_run(void *board, uint64_t to, uint64_t from, unsigned size,
+                              uint64_t count)
+{
+    struct pc *pc = board;
+    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_MMIO);
+    uint64_t done = bus_copy_run(pc->memory, to, from, size, count);
+
+    spent_back(pc->config.vcpu->spent, before);
+    return done;
+}
+
 static uint8_t intr_ack(void *board)
 {
     struct pc *pc = board;
@@ -116,6 +148,9 @@ void pc_cpu_connect(struct pc *pc)
         .port_write_string = port_write_string,
         .mmio_read = mmio_read,
         .mmio_write = mmio_write,
+        .mmio_read_run = mmio_read_run,
+        .mmio_write_run = mmio_write_run,
+        .mmio_copy_run = mmio_copy_run,
         .intr_ack = intr_ack,
         .ferr = ferr,
         .apic_base = apic_base,

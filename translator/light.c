@@ -71,7 +71,8 @@ static uint8_t *in_page(struct vcpu *vcpu, uint32_t gla, uint64_t size, enum mem
     if ((gla & PAGE_MASK) + size > PAGE_SIZE)
         return NULL;
     if (!tlb_hit(tlb, access, gla) &&
-        (mem_fill(vcpu, gla, 1, access) != MEM_FILLED || vcpu->bt.leave))
+        (tlb_device(tlb, access == MEM_WRITE, gla) ||
+         mem_fill(vcpu, gla, 1, access) != MEM_FILLED || vcpu->bt.leave))
         return NULL;
     return (uint8_t *)(uintptr_t)(tlb->addend[tlb_index(gla)] + gla);
 }
@@ -118,19 +119,24 @@ static uint64_t room_at(const struct vcpu *vcpu, const struct run *run, uint64_t
     return run->size + (below < offset ? below : offset);
 }
 
-/*
- * How many elements at seg:reg lie in one page and in the segment; *at: the host address of the
- * first. 0: ask the interpreter.
- */
-static uint64_t span(struct vcpu *vcpu, const struct run *run, unsigned seg, unsigned reg,
-                     enum mem_access access, uint64_t count, uint8_t **at)
+/* How many elements at seg:reg lie in one page and in the segment; *gla: of the first. */
+static uint64_t reach(const struct vcpu *vcpu, const struct run *run, unsigned seg, unsigned reg,
+                      enum mem_access access, uint32_t *gla)
 {
     static const struct bt_segment flat = { .limit = { 1ll << 40, 1ll << 40 } };
     const struct bt_segment *s = run->flat ? &flat : &vcpu->bt_seg[seg];
     uint64_t offset = vcpu->gpr[reg] & run->mask;
-    uint32_t gla = (uint32_t)(s->base + offset);
-    uint64_t room = room_at(vcpu, run, offset, gla, s->limit[access == MEM_WRITE]);
-    uint64_t fit = elements(room, run->size);
+
+    *gla = (uint32_t)(s->base + offset);
+    return elements(room_at(vcpu, run, offset, *gla, s->limit[access == MEM_WRITE]), run->size);
+}
+
+/* The same, count at most; *at: the host address of the first. 0: ask the interpreter. */
+static uint64_t span(struct vcpu *vcpu, const struct run *run, unsigned seg, unsigned reg,
+                     enum mem_access access, uint64_t count, uint8_t **at)
+{
+    uint32_t gla;
+    uint64_t fit = reach(vcpu, run, seg, reg, access, &gla);
 
     *at = fit ? in_page(vcpu, gla, 1, access) : NULL;
     return !*at ? 0 : fit < count ? fit : count;
@@ -231,6 +237,99 @@ static uint64_t movs(struct vcpu *vcpu, const struct run *run, uint64_t count)
     return count;
 }
 
+/* --- Where one end or both are a device's memory, in runs that it takes at once --- */
+
+struct end {
+    uint8_t *host; /* NULL: of a device */
+    uint64_t gpa;
+};
+
+/* As span(), of a device's memory that the TLB knows, too. */
+static uint64_t end_at(struct vcpu *vcpu, const struct run *run, unsigned seg, unsigned reg,
+                       enum mem_access access, uint64_t count, struct end *end)
+{
+    const struct tlb *tlb = (const struct tlb *)(uintptr_t)vcpu->bt.tlb;
+    uint32_t gla;
+    uint64_t fit = reach(vcpu, run, seg, reg, access, &gla);
+    const struct tlb_device *device = tlb_device(tlb, access == MEM_WRITE, gla);
+
+    end->host = NULL;
+    if (fit && !device) {
+        end->host = in_page(vcpu, gla, 1, access);
+        device = vcpu->bt.leave ? NULL : tlb_device(tlb, access == MEM_WRITE, gla);
+    }
+    if (!end->host && !device)
+        return 0;
+    if (!end->host)
+        end->gpa = device->gpa | (gla & PAGE_MASK);
+    return fit < count ? fit : count;
+}
+
+static uint64_t stos_device(struct vcpu *vcpu, const struct run *run, uint64_t count)
+{
+    const struct cpu_env *env = vcpu->env;
+    struct end to;
+
+    count = ports_stay(vcpu) ? end_at(vcpu, run, SEG_ES, RDI, MEM_WRITE, count, &to) : 0;
+    if (!count || to.host)
+        return 0;
+    count = env->mmio_write_run(env->board, to.gpa, run->size, &vcpu->gpr[RAX], true, count);
+    advance(vcpu, run, RDI, count);
+    vcpu->stats.mmio_writes += count;
+    return count;
+}
+
+static uint64_t move_run(struct vcpu *vcpu, const struct run *run, struct end to, struct end from,
+                         uint64_t count)
+{
+    const struct cpu_env *env = vcpu->env;
+
+    if (to.host && from.host)
+        return 0;
+    if (to.host)
+        return env->mmio_read_run(env->board, from.gpa, run->size, to.host, count);
+    if (from.host)
+        return env->mmio_write_run(env->board, to.gpa, run->size, from.host, false, count);
+    return env->mmio_copy_run(env->board, to.gpa, from.gpa, run->size, count);
+}
+
+static uint64_t movs_device(struct vcpu *vcpu, const struct run *run, uint64_t count)
+{
+    struct end to = { 0 }, from = { 0 };
+
+    count = ports_stay(vcpu) ? end_at(vcpu, run, run->seg, RSI, MEM_READ, count, &from) : 0;
+    if (count)
+        count = end_at(vcpu, run, SEG_ES, RDI, MEM_WRITE, count, &to);
+    if (!count)
+        return 0;
+    count = move_run(vcpu, run, to, from, count);
+    advance(vcpu, run, RSI, count);
+    advance(vcpu, run, RDI, count);
+    vcpu->stats.mmio_reads += from.host ? 0 : count;
+    vcpu->stats.mmio_writes += to.host ? 0 : count;
+    return count;
+}
+
+/* Does the TLB know a device's memory at ES:(E)DI? */
+static bool to_device(const struct vcpu *vcpu, uint32_t argument)
+{
+    const struct tlb *tlb = (const struct tlb *)(uintptr_t)vcpu->bt.tlb;
+    struct run run = run_of(argument);
+    uint32_t gla;
+
+    return tlb->has_devices && reach(vcpu, &run, SEG_ES, RDI, MEM_WRITE, &gla) &&
+           tlb_device(tlb, true, gla);
+}
+
+/* What is left of it. */
+static bool at_device(struct vcpu *vcpu, uint32_t argument, part_fn *part)
+{
+    return !vcpu->bt.flag_df && !vcpu->bt.leave && vcpu->env->mmio_write_run &&
+           ports_begin(vcpu) && ports_end(vcpu, repeat(vcpu, argument, part));
+}
+
+/* --- Forward in flat segments: page by page, as far as the TLB knows them --- */
+
 /* How many of count elements from gla on lie in one page; 0: the first does not. */
 static uint64_t elements_in_page(uint32_t gla, uint64_t count, unsigned size)
 {
@@ -239,15 +338,11 @@ static uint64_t elements_in_page(uint32_t gla, uint64_t count, unsigned size)
     return count < fit ? count : fit;
 }
 
-/* Forward in flat segments: page by page, as far as the TLB knows them. */
-bool bt_rep_stos(struct vcpu *vcpu, uint32_t argument)
+static bool stos_flat(struct vcpu *vcpu, unsigned size)
 {
     uint64_t count = (uint32_t)vcpu->gpr[RCX], done;
-    unsigned size = argument;
     uint8_t *to;
 
-    if (argument & LIGHT_SEGMENTED || vcpu->bt.flag_df)
-        return repeat(vcpu, argument, stos);
     if (count > RUN_MAX)
         return false;
     for (; count; count -= done) {
@@ -262,15 +357,12 @@ bool bt_rep_stos(struct vcpu *vcpu, uint32_t argument)
     return true;
 }
 
-bool bt_rep_movs(struct vcpu *vcpu, uint32_t argument)
+static bool movs_flat(struct vcpu *vcpu, unsigned size)
 {
     uint64_t count = (uint32_t)vcpu->gpr[RCX], done;
-    unsigned size = argument;
     const uint8_t *from;
     uint8_t *to;
 
-    if (argument & LIGHT_SEGMENTED || vcpu->bt.flag_df)
-        return repeat(vcpu, argument, movs);
     if (count > RUN_MAX)
         return false;
     for (; count; count -= done) {
@@ -286,6 +378,24 @@ bool bt_rep_movs(struct vcpu *vcpu, uint32_t argument)
         vcpu->gpr[RCX] = count - done;
     }
     return true;
+}
+
+bool bt_rep_stos(struct vcpu *vcpu, uint32_t argument)
+{
+    bool finished = to_device(vcpu, argument)                        ? false
+                    : argument & LIGHT_SEGMENTED || vcpu->bt.flag_df ? repeat(vcpu, argument, stos)
+                                                                     : stos_flat(vcpu, argument);
+
+    return finished || at_device(vcpu, argument, stos_device);
+}
+
+bool bt_rep_movs(struct vcpu *vcpu, uint32_t argument)
+{
+    bool finished = to_device(vcpu, argument)                        ? false
+                    : argument & LIGHT_SEGMENTED || vcpu->bt.flag_df ? repeat(vcpu, argument, movs)
+                                                                     : movs_flat(vcpu, argument);
+
+    return finished || at_device(vcpu, argument, movs_device);
 }
 
 static void load(struct vcpu *vcpu, const uint8_t *from, unsigned size)

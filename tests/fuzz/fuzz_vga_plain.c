@@ -32,12 +32,23 @@ static void memory_access(struct fuzz *fuzz, struct vga_pair *p, uint64_t base, 
         pair_write(p, access.address, access.size, access.value);
 }
 
+static void write_run(struct fuzz *fuzz, struct vga_pair *p)
+{
+    unsigned size = 1u << fuzz_byte(fuzz) % 3, count = fuzz_byte(fuzz);
+    uint64_t gpa = PAIR_WINDOW + fuzz_below(fuzz, VGA_WINDOW_SIZE - 4);
+    uint8_t from[4 * 256];
+
+    for (unsigned i = 0; i < sizeof(from); i++)
+        from[i] = i < 8 ? fuzz_byte(fuzz) : (uint8_t)(from[i - 8] + i);
+    pair_write_run(p, gpa, size, from, fuzz_byte(fuzz) & 1, count);
+}
+
 /* So many accesses that the window becomes plain, if it can. */
 static void hammer(struct fuzz *fuzz, struct vga_pair *p)
 {
     bool reads = fuzz_byte(fuzz) & 1;
 
-    for (unsigned n = 0; n < 300 && !p->size; n++) {
+    for (unsigned n = 0; n < 400 && !p->size; n++) {
         uint32_t at = (p->chip.vga->regs.gr[6] & 8 ? 0x18000 : 0) + n;
 
         if (reads)
@@ -160,6 +171,7 @@ static void step(struct fuzz *fuzz, struct vga_pair *p, struct seen *seen, unsig
     case 6:
     case 7: port_access(fuzz, p, 0x3b0, 0x30); break;
     case 8: pair_check(p, 2000000); break;
+    case 10: write_run(fuzz, p); break;
     default: memory_access(fuzz, p, PAIR_WINDOW, VGA_WINDOW_SIZE - 8); break;
     }
     pair_check(p, 0);

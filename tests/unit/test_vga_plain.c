@@ -85,12 +85,25 @@ static void access_some(uint64_t base, uint32_t limit)
         pair_read(&p, gpa, size);
 }
 
+static void write_some_run(uint64_t base, uint32_t limit)
+{
+    static uint8_t from[256];
+    unsigned size = 1u << below(3), count = below(sizeof(from) / size);
+
+    for (unsigned i = 0; i < sizeof(from); i++)
+        from[i] = (uint8_t)below(256);
+    pair_write_run(&p, base + below(limit - size), size, from, below(2), count);
+}
+
 static void burst(void)
 {
     uint32_t first = below(8) ? open_at : 0x8000 * below(4), limit = below(2) ? 0x100 : 0x8000;
 
     for (unsigned n = below(600); n; n--) {
-        access_some(PAIR_WINDOW + first, limit);
+        if (below(16))
+            access_some(PAIR_WINDOW + first, limit);
+        else
+            write_some_run(PAIR_WINDOW + first, limit);
         pair_check(&p, 0);
     }
 }
@@ -172,7 +185,7 @@ static void test_flips(void)
 
     set_both(&mode_text);
     for (unsigned i = 0; i < 2000; i++) {
-        write_many(300);
+        write_many(400);
         set(0x3ce, 5, 0x11);
         set(0x3ce, 5, 0x10);
     }
@@ -183,7 +196,7 @@ static void test_flips(void)
     pair_check(&p, 2000000);
     set(0x3ce, 5, 0x11);
     set(0x3ce, 5, 0x10);
-    write_many(300);
+    write_many(400);
     CHECK_EQ(plain_times() - before, 2);
 }
 

@@ -162,6 +162,33 @@ static inline void pair_write(struct vga_pair *p, uint64_t gpa, unsigned size, u
             pair_store(p, gpa + i, (uint8_t)(value >> 8 * i));
 }
 
+/* Count elements, the first of them at from; same: all are that one. By runs where there are any,
+ * as the translator has them (translator/light.c). */
+static inline void pair_write_run(struct vga_pair *p, uint64_t gpa, unsigned size,
+                                  const uint8_t *from, bool same, unsigned count)
+{
+    unsigned step = same ? 0 : size, done;
+    uint64_t value = 0;
+
+    for (unsigned n = 0; n < count; n += done) {
+        uint64_t at = gpa + (uint64_t)n * size;
+
+        memcpy(&value, from + n * step, size);
+        done = pair_touches_plain(p, at, size)
+                   ? 0
+                   : (unsigned)bus_write_run(p->plain.memory, at, size, from + n * step, same,
+                                             count - n);
+        for (unsigned i = 0; i < done; i++) {
+            memcpy(&value, from + (n + i) * step, size);
+            bus_write(p->chip.memory, at + (uint64_t)i * size, size, value);
+        }
+        if (!done) {
+            pair_write(p, at, size, value);
+            done = 1;
+        }
+    }
+}
+
 static inline void pair_in(struct vga_pair *p, uint16_t port, unsigned size)
 {
     CHECK_EQ(bus_read(p->plain.ports, port, size), bus_read(p->chip.ports, port, size));
