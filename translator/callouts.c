@@ -348,6 +348,13 @@ static enum mem_fill fill_for(struct vcpu *vcpu, uint64_t gla, uint32_t info)
     return mem_fill(vcpu, gla, info & 0xff, info >> 8 & 3);
 }
 
+/* May the access leave for the board's C? Over a page's end mem_fill() has not looked. */
+static bool is_outside(uint64_t gla, uint32_t info, enum mem_fill fill)
+{
+    return fill == MEM_DEVICE || info & ACCESS_FPU ||
+           (gla & PAGE_MASK) + (info & 0xff) > PAGE_SIZE;
+}
+
 /* Which address faults first is the interpreter's to say. FPU: a pending #MF and the like come
  * first. */
 static bool has_parts(uint32_t info)
@@ -484,7 +491,7 @@ static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, c
     plain = site->decoded && site->in.id == M_MOV;
     if (fill == MEM_DEVICE && load_device(vcpu, site, gla, info))
         return after_insn(vcpu, unit, i, true);
-    if (execute_site(vcpu, site, fill == MEM_DEVICE || info & ACCESS_FPU) != STEP_NEXT)
+    if (execute_site(vcpu, site, is_outside(gla, info, fill)) != STEP_NEXT)
         return go_on(vcpu);
     return after_insn(vcpu, unit, i, plain);
 }

@@ -19,13 +19,24 @@ static const struct rule rules[M_COUNT] = {
 #include "translator/rules.def"
 };
 
+/* Live operands are read anew (L1); an operand in memory may be a device's. */
+static enum site_kind kind_of_site(const struct builder *b, const struct insn *in,
+                                   enum site_kind kind)
+{
+    bool memory = in->has_mem || (in->info && in->info->attr & A_STRING);
+
+    if (b->live && kind != SITE_LOAD)
+        return SITE_FETCH;
+    return kind == SITE_EXECUTE && memory ? SITE_OUTSIDE : kind;
+}
+
 void rule_callout(struct builder *b, const struct insn *in, enum site_kind kind, bool resumes)
 {
     struct unit_site *site = &b->site[b->sites];
 
     site->in = *in;
     site->eip = b->at;
-    site->kind = b->live && kind != SITE_LOAD ? SITE_FETCH : kind; /* L1 */
+    site->kind = (uint8_t)kind_of_site(b, in, kind);
     site->calls = 0;
     site->excess = (int8_t)((int)b->counted - ((int)b->insns - 1));
     b->t->called_name[in->id] = in->info ? in->info->mnemonic : "page end";

@@ -1,6 +1,7 @@
 /*
- * Port accesses, single and repeated, against the interpreter: with a board that raises interrupts,
- * stops the engine, patches the code behind, moves memory (A20) and gives data in blocks.
+ * Accesses of ports and of a device's memory, single and repeated, against the interpreter: with a
+ * board that raises interrupts, stops the engine, patches the code behind, moves memory (A20) and
+ * gives and takes data in blocks.
  */
 #include "cpu/env.h"
 #include "cpu/mem.h"
@@ -18,6 +19,8 @@ enum { PORT_INTERRUPT = 1, PORT_KICK, PORT_PATCH, PORT_WHERE, PORT_A20, PORT_KIN
 
 #define STATE_AT 0x50000 /* gpa: what the accesses have been, for the comparison */
 
+enum { DEVICE = DATA + 0x8000, DEVICE_SIZE = 0x4000 }; /* gpa */
+
 /* The same accesses in the same order leave the same here. */
 struct board {
     struct machine *m;
@@ -25,6 +28,8 @@ struct board {
     uint64_t state;  /* what is read next, and a sum of what was written */
     uint32_t left;   /* elements of the block */
     uint32_t where;  /* in the stream, for PORT_PATCH */
+    uint32_t quiet;  /* accesses of its memory until something happens */
+    uint8_t memory[DEVICE_SIZE];
 };
 
 static struct board boards[2]; /* of the interpreter's machine, of the translator's */
@@ -111,6 +116,88 @@ static uint64_t port_write_string(void *board, uint16_t port, unsigned size, con
     return n;
 }
 
+/* --- Its memory --- */
+
+static bool is_device(uint64_t gpa, unsigned size)
+{
+    return gpa - DEVICE <= DEVICE_SIZE - size;
+}
+
+static void memory_accessed(struct board *b, uint64_t gpa, uint64_t value)
+{
+    __asm__ volatile("pcmpeqd %%xmm0, %%xmm0" : : : "xmm0");
+    b->state ^= value << 20 ^ gpa;
+    random_next(&b->state);
+    if (!b->quiet)
+        b->quiet = 1 + b->state % 32;
+    if (!--b->quiet)
+        act(b, b->state >> 16 & 0xffff, (uint8_t)(b->state >> 8));
+    physmem_write(&b->m->mem, STATE_AT, &b->state, sizeof(b->state));
+}
+
+static uint64_t mmio_read(void *board, uint64_t gpa, unsigned size)
+{
+    struct board *b = board;
+    uint64_t value = 0;
+
+    if (!is_device(gpa, size))
+        return gpa;
+    memcpy(&value, b->memory + (gpa - DEVICE), size);
+    memory_accessed(b, gpa, value);
+    return value;
+}
+
+static void mmio_write(void *board, uint64_t gpa, unsigned size, uint64_t value)
+{
+    struct board *b = board;
+
+    if (!is_device(gpa, size))
+        return;
+    memcpy(b->memory + (gpa - DEVICE), &value, size);
+    memory_accessed(b, gpa, value);
+}
+
+/* Up to where something happens; the last page takes no runs. */
+static uint64_t run_of(const struct board *b, uint64_t gpa, uint64_t count, unsigned accesses)
+{
+    if (!is_device(gpa, 4096))
+        return 0;
+    return count < b->quiet / accesses ? count : b->quiet / accesses;
+}
+
+static uint64_t mmio_read_run(void *board, uint64_t gpa, unsigned size, void *to, uint64_t count)
+{
+    uint64_t n = run_of(board, gpa, count, 1), value;
+
+    for (uint64_t i = 0; i < n; i++) {
+        value = mmio_read(board, gpa + i * size, size);
+        memcpy((uint8_t *)to + i * size, &value, size);
+    }
+    return n;
+}
+
+static uint64_t mmio_write_run(void *board, uint64_t gpa, unsigned size, const void *from,
+                               bool same, uint64_t count)
+{
+    uint64_t n = run_of(board, gpa, count, 1), value = 0;
+
+    for (uint64_t i = 0; i < n; i++) {
+        memcpy(&value, (const uint8_t *)from + (same ? 0 : i * size), size);
+        mmio_write(board, gpa + i * size, size, value);
+    }
+    return n;
+}
+
+static uint64_t mmio_copy_run(void *board, uint64_t to, uint64_t from, unsigned size,
+                              uint64_t count)
+{
+    uint64_t n = run_of(board, to, run_of(board, from, count, 2), 2);
+
+    for (uint64_t i = 0; i < n; i++)
+        mmio_write(board, to + i * size, size, mmio_read(board, from + i * size, size));
+    return n;
+}
+
 /* The handler of 21h returns (segments.c). */
 static uint8_t intr_ack(void *board)
 {
@@ -129,7 +216,13 @@ static void connect(struct machine *m)
     b->env.port_write = port_write;
     b->env.port_read_string = port_read_string;
     b->env.port_write_string = port_write_string;
+    b->env.mmio_read = mmio_read;
+    b->env.mmio_write = mmio_write;
+    b->env.mmio_read_run = mmio_read_run;
+    b->env.mmio_write_run = mmio_write_run;
+    b->env.mmio_copy_run = mmio_copy_run;
     b->env.intr_ack = intr_ack;
+    physmem_set_kind(&m->mem, DEVICE, DEVICE_SIZE, PHYSMEM_NONE);
     m->vcpu->env = &b->env;
 }
 
@@ -189,6 +282,53 @@ static void put_repeated(void)
     PUT((uint8_t)(0x6c | (rnd() & 3)));
 }
 
+/* In the device, at its pages' ends, or in memory. */
+static uint32_t some_place(void)
+{
+    uint32_t flat = wide() ? DATA : 0;
+
+    switch (rnd() % 5) {
+    case 0: return some_offset();
+    case 1: return flat + 0x7fe0 + (rnd() % 5 << 12) + rnd() % 0x40;
+    default: return flat + 0x8000 + rnd() % (DEVICE_SIZE - 0x80);
+    }
+}
+
+/* Any string instruction of memory. */
+static void put_string(void)
+{
+    static const uint8_t codes[] = { 0xa4, 0xa4, 0xa4, 0xaa, 0xaa, 0xaa, 0xa6, 0xac, 0xae };
+
+    put_mov(RSI, some_place());
+    put_mov(RDI, one_in(4) ? scene.gpr[RDI] : some_place());
+    put_mov(RCX, one_in(8) ? 0 : rnd() % 90);
+    maybe_66();
+    if (one_in(8))
+        PUT(0x67);
+    if (!one_in(8))
+        PUT((uint8_t)(0xf2 | !one_in(6)));
+    PUT((uint8_t)(codes[rnd() % sizeof(codes)] | (rnd() & 1)));
+}
+
+/* Single instructions with an operand at (E)DI, few of which have rules of their own. */
+static void put_operand(void)
+{
+    static const struct {
+        uint8_t code[2], reg;
+    } list[] = {
+        { { 0x0f, 0x01 }, 0 }, { { 0x0f, 0x01 }, 1 }, { { 0x0f, 0x01 }, 4 }, /* SGDT SIDT SMSW */
+        { { 0x0f, 0xc7 }, 1 }, { { 0x0f, 0xb1 }, 3 }, { { 0x0f, 0xc1 }, 3 }, /* CMPXCHG8B .. XADD */
+        { { 0x0f, 0xab }, 3 }, { { 0x0f, 0xa5 }, 3 }, { { 0x87 }, 3 }, { { 0x01 }, 3 },
+        { { 0xff }, 6 }, { { 0x8f }, 0 }, { { 0xd3 }, 2 }, { { 0xf7 }, 4 }, { { 0x8b }, 3 },
+    };
+    unsigned i = rnd() % (sizeof(list) / sizeof(list[0]));
+
+    put_mov(RDI, some_place());
+    maybe_66();
+    put_bytes(list[i].code, list[i].code[0] == 0x0f ? 2 : 1);
+    PUT((uint8_t)(list[i].reg << 3 | (wide() ? 7 : 5)));
+}
+
 /* A byte of the instruction behind is another one when it runs. */
 static void put_patched(void)
 {
@@ -201,7 +341,9 @@ static void put_patched(void)
 
 static void put_piece(void)
 {
-    switch (rnd() % 12) {
+    switch (rnd() % 17) {
+    case 12: case 13: case 14: case 15: put_string(); break;
+    case 16: put_operand(); break;
     case 0: case 1: case 2: put_access(); break;
     case 3: case 4: put_repeated(); break;
     case 5: put_patched(); break;
@@ -268,6 +410,9 @@ static void load(struct machine *m)
     b->state = stream_len * 2 + 1;
     b->left = 0;
     b->where = ROOM - 1;
+    b->quiet = 0;
+    for (unsigned i = 0; i < DEVICE_SIZE; i++)
+        b->memory[i] = scene.data[i];
     m->vcpu->intr_line = m->vcpu->exit_request = m->vcpu->a20_masked = false;
     segments_load(m);
 }
