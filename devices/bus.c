@@ -143,7 +143,7 @@ static uint64_t read_split(struct bus *bus, uint64_t addr, unsigned size)
     return low | bus_read(bus, addr + half, half) << 8 * half;
 }
 
-uint64_t bus_read(struct bus *bus, uint64_t addr, unsigned size)
+static __attribute__((noinline)) uint64_t read_any(struct bus *bus, uint64_t addr, unsigned size)
 {
     const struct window *w = find(bus, addr);
     uint64_t value;
@@ -171,7 +171,8 @@ static void write_split(struct bus *bus, uint64_t addr, unsigned size, uint64_t 
     bus_write(bus, addr + half, half, value >> 8 * half);
 }
 
-void bus_write(struct bus *bus, uint64_t addr, unsigned size, uint64_t value)
+static __attribute__((noinline)) void write_any(struct bus *bus, uint64_t addr, unsigned size,
+                                                uint64_t value)
 {
     const struct window *w = find(bus, addr);
 
@@ -183,6 +184,35 @@ void bus_write(struct bus *bus, uint64_t addr, unsigned size, uint64_t value)
         log_print(LOG_dev, "%s: write %#" PRIx64 ".%u = %#" PRIx64 "\n", w->ops->name, addr, size,
                   value & ones(size));
     w->ops->write(w->dev, addr - w->base, size, value & ones(size));
+}
+
+/* The window of a port, where nothing is to be looked at but the chip's answer. What else there
+ * is costs a call and its registers. */
+static inline const struct window *find_port(const struct bus *bus, uint64_t addr, unsigned size)
+{
+    unsigned i = addr < TABLE_SIZE && bus->table ? bus->table[addr] : 0;
+    const struct window *w = i ? &bus->windows[i - 1] : NULL;
+
+    return w && fits(w, addr - w->base, size) && !log_on(LOG_dev) ? w : NULL;
+}
+
+uint64_t bus_read(struct bus *bus, uint64_t addr, unsigned size)
+{
+    const struct window *w = find_port(bus, addr, size);
+
+    if (__builtin_expect(!w, 0))
+        return read_any(bus, addr, size);
+    return w->ops->read(w->dev, addr - w->base, size) & ones(size);
+}
+
+void bus_write(struct bus *bus, uint64_t addr, unsigned size, uint64_t value)
+{
+    const struct window *w = find_port(bus, addr, size);
+
+    if (__builtin_expect(!w, 0))
+        write_any(bus, addr, size, value);
+    else
+        w->ops->write(w->dev, addr - w->base, size, value & ones(size));
 }
 
 /* Each access has a line of its own in the log. */

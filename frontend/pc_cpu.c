@@ -8,32 +8,42 @@
 #include "frontend/pc_irq.h"
 #include "frontend/pc_state.h"
 
+static __attribute__((noinline)) uint64_t port_read_timed(struct pc *pc, uint16_t port,
+                                                          unsigned size)
+{
+    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_PORT);
+    uint64_t value = bus_read(pc->ports, port, size);
+
+    spent_back(pc->config.vcpu->spent, before);
+    return value;
+}
+
+static __attribute__((noinline)) void port_write_timed(struct pc *pc, uint16_t port, unsigned size,
+                                                       uint64_t value)
+{
+    enum spent_on before = spent_begin(pc->config.vcpu->spent, SPENT_PORT);
+
+    bus_write(pc->ports, port, size, value);
+    spent_back(pc->config.vcpu->spent, before);
+}
+
+/* Most often nobody wants to know what it takes, and a port is little work. */
 static uint64_t port_read(void *board, uint16_t port, unsigned size)
 {
     struct pc *pc = board;
-    enum spent_on before;
-    uint64_t value;
 
-    if (!pc->config.vcpu->spent) /* most often, and a port is little work */
-        return bus_read(pc->ports, port, size);
-    before = spent_begin(pc->config.vcpu->spent, SPENT_PORT);
-    value = bus_read(pc->ports, port, size);
-    spent_back(pc->config.vcpu->spent, before);
-    return value;
+    return pc->config.vcpu->spent ? port_read_timed(pc, port, size)
+                                  : bus_read(pc->ports, port, size);
 }
 
 static void port_write(void *board, uint16_t port, unsigned size, uint64_t value)
 {
     struct pc *pc = board;
-    enum spent_on before;
 
-    if (!pc->config.vcpu->spent) {
+    if (pc->config.vcpu->spent)
+        port_write_timed(pc, port, size, value);
+    else
         bus_write(pc->ports, port, size, value);
-        return;
-    }
-    before = spent_begin(pc->config.vcpu->spent, SPENT_PORT);
-    bus_write(pc->ports, port, size, value);
-    spent_back(pc->config.vcpu->spent, before);
 }
 
 static uint64_t port_read_string(void *board, uint16_t port, unsigned size, void *to,

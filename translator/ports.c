@@ -66,14 +66,20 @@ static void check_pages(struct vcpu *vcpu)
         descriptors_changed(vcpu);
 }
 
+/* Nothing is left to the callout (PORT_ASKED) while translated code runs. */
+static inline bool end(struct vcpu *vcpu, bool finished)
+{
+    if (__builtin_expect(ports_stay(vcpu), 1)) {
+        check_pages(vcpu); /* else behind the callout, all of it */
+        return finished;
+    }
+    translator_of(vcpu)->port = finished ? PORT_DONE : PORT_LATER;
+    return false;
+}
+
 bool ports_end(struct vcpu *vcpu, bool finished)
 {
-    bool stays = ports_stay(vcpu);
-
-    if (stays)
-        check_pages(vcpu); /* else behind the callout, all of it */
-    translator_of(vcpu)->port = stays ? PORT_ASKED : finished ? PORT_DONE : PORT_LATER;
-    return stays && finished;
+    return end(vcpu, finished);
 }
 
 static uint16_t port_of(const struct vcpu *vcpu, uint32_t argument)
@@ -90,7 +96,7 @@ bool bt_in(struct vcpu *vcpu, uint32_t argument)
     vcpu->stats.port_reads++;
     operand_set_register(vcpu, RAX, size,
                          vcpu->env->port_read(vcpu->env->board, port_of(vcpu, argument), size));
-    return ports_end(vcpu, true);
+    return end(vcpu, true);
 }
 
 bool bt_out(struct vcpu *vcpu, uint32_t argument)
@@ -102,5 +108,5 @@ bool bt_out(struct vcpu *vcpu, uint32_t argument)
     vcpu->stats.port_writes++;
     vcpu->env->port_write(vcpu->env->board, port_of(vcpu, argument), size,
                           vcpu->gpr[RAX] & operand_mask(size));
-    return ports_end(vcpu, true);
+    return end(vcpu, true);
 }
