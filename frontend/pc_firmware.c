@@ -10,11 +10,13 @@
 #include <string.h>
 
 #include "base/physmem.h"
+#include "devices/acpi_pm.h"
 #include "devices/cf9.h"
 #include "devices/fw_cfg.h"
 #include "devices/mc146818.h"
 #include "devices/piix3.h"
 #include "frontend/acpi.h"
+#include "frontend/apm_rom.h"
 #include "frontend/boot_real.h"
 #include "frontend/mptable.h"
 #include "frontend/pc.h"
@@ -178,6 +180,24 @@ static int memory_file(const struct pc_config *config, struct fw_cfg *fw)
     return fw_cfg_set_file(fw, "etc/e820", run, sizeof(run));
 }
 
+/* --- Power off by the BIOS ----------------------------------------------- */
+
+extern const uint8_t apm_rom[];
+
+_Static_assert(APM_ROM_CONTROL == PORT_ACPI_PM + ACPI_PM1_CONTROL, "apm_rom.h");
+_Static_assert(APM_ROM_SOFT_OFF == (1 << 13 | ACPI_S5_TYPE << 10), "apm_rom.h");
+
+static int apm_file(struct fw_cfg *fw)
+{
+    uint8_t rom[APM_ROM_SIZE], sum = 0;
+
+    memcpy(rom, apm_rom, sizeof(rom));
+    for (unsigned i = 0; i < sizeof(rom) - 1; i++)
+        sum += rom[i];
+    rom[sizeof(rom) - 1] = (uint8_t)-sum;
+    return fw_cfg_set_file(fw, "genroms/novt-apm.rom", rom, sizeof(rom));
+}
+
 int pc_firmware_fill_files(const struct pc_config *config, struct fw_cfg *fw)
 {
     static const uint8_t for_ever[4] = { 0xff, 0xff, 0xff, 0xff };
@@ -197,6 +217,8 @@ int pc_firmware_fill_files(const struct pc_config *config, struct fw_cfg *fw)
         err = fw_cfg_set_file(fw, "etc/boot-fail-wait", for_ever, sizeof(for_ever));
     if (!err)
         err = memory_file(config, fw);
+    if (!err)
+        err = apm_file(fw);
     if (!err && config->kernel)
         err = boot_real_fill(config->kernel, fw);
     return err ? err : acpi_files(config, fw);

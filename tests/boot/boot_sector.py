@@ -2,7 +2,7 @@
 """SeaBIOS starts boot sectors: boot_sector.py NOVT ENGINE.
 
 From each kind of medium, in the order that -boot says, and once more after a reset. A sector prints
-its name to the debug console and ends novt with status 1.
+its name to the debug console and ends novt with status 1; one turns the machine off by the BIOS.
 """
 import os
 import subprocess
@@ -24,6 +24,10 @@ RESET_ONCE = bytes.fromhex("b050 e670 e471 3ca5 740f"   # the byte is a5: on
 # protected mode: CMOS RAM's shutdown status (0fh) is 0ah, 0040:0067 the address.
 RESUME = bytes.fromhex("c7066704 1f7c c70669040000 b00f e670 b00a e671 b0fe e664 f4 ebfd")
 RESUME += bytes.fromhex("31c0 8ed8")
+
+
+# APM: INT 15h, AX 5307h: all devices (BX 1) off (CX 3). Comes back if the machine is still there.
+POWER_OFF = bytes.fromhex("b80753 bb0100 b90300 cd15")
 
 
 def sector(name, before=b""):
@@ -57,7 +61,7 @@ class Media:
 
 
 def boots(novt, engine, media, options):
-    """What the sector that was started says; "" when none was."""
+    """What the sector that was started says, or how it ended; "" when none was started."""
     log = os.path.join(media.directory, "log")
     got = subprocess.run([novt, "run", "-engine", engine, "-m", "32", *options, "-display", "none",
                           "-serial", "none", "-debugcon", "file:" + log, "-timeout", "400",
@@ -65,8 +69,10 @@ def boots(novt, engine, media, options):
                          stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=450)
     with open(log, "rb") as file:
         lines = file.read().decode("latin-1").splitlines()
-    if got.returncode != 1:
+    if got.returncode not in (0, 1):
         print(got.stderr, *lines[-20:], sep="\n")
+    if got.returncode == 0:
+        return "powered off"
     return lines[-1] if got.returncode == 1 and lines else ""
 
 
@@ -87,6 +93,7 @@ def main():
             ("disk", ["-boot", "order=ca", *both]),
             ("reset", media.disk("reset", RESET_ONCE)),
             ("resume", media.disk("resume", RESUME)),
+            ("powered off", media.disk("off", POWER_OFF)),
         ]
         for want, options in rows:
             got = boots(novt, engine, media, options)
