@@ -26,7 +26,7 @@ enum { NET_FORWARDS_MAX = 16 };
 struct net_forward {
     bool udp;
     uint32_t host_address, guest_address;
-    uint16_t host_port, guest_port;
+    uint16_t host_port, guest_port; /* in host order */
 };
 
 struct net_user {
@@ -50,7 +50,7 @@ enum net_socket_kind { NET_LISTEN, NET_CONNECT, NET_PATH };
 struct net_socket {
     enum net_socket_kind kind;
     uint32_t address;  /* IPv4, in network order */
-    uint16_t port;
+    uint16_t port;     /* in host order */
     const char *path;  /* NET_PATH: of a UNIX socket; who comes first listens */
 };
 
