@@ -37,7 +37,6 @@ enum { PORT_COMMAND, PORT_DATA, PORT_COUNT };
 
 #define CASCADE      2
 #define SPURIOUS     7
-#define IRQ_COUNT    16
 #define ELCR_MASTER  0xf8 /* timer, keyboard and cascade cannot be level triggered, */
 #define ELCR_SLAVE   0xde /* nor the clock and the coprocessor */
 

@@ -16,7 +16,6 @@
 #include <sys/uio.h>
 
 #define NETDEV_FRAME_MAX 65550  /* with segments left to be cut */
-#define NETDEV_FRAME_WIRE 1518  /* else, with one VLAN tag */
 #define NETDEV_FRAME_MIN 14
 
 enum netdev_segments { NETDEV_WHOLE, NETDEV_TCP4, NETDEV_TCP6 };

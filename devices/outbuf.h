@@ -53,9 +53,4 @@ static inline bool outbuf_is_full(const struct outbuf *buf)
     return buf->size >= OUTBUF_FULL;
 }
 
-static inline bool outbuf_is_empty(const struct outbuf *buf)
-{
-    return !buf->size;
-}
-
 #endif

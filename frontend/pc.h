@@ -31,8 +31,6 @@ struct vm_stop;
 #define PC_IDE_COUNT 4
 #define PC_VIRTIO_DISK_COUNT 8
 #define PC_SHARE_COUNT 4
-#define PC_IDE_COUNT 4
-#define PC_BOOT_PLACES 3
 #define PC_RAM_MIN (2ull << 20)
 #define PC_RAM_MAX 0xe0000000ull /* RAM is one run from 0, below where chips may be mapped */
 

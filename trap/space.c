@@ -11,7 +11,6 @@
 #include "cpu/segment.h"
 
 #define PAGES_MAX 16384u
-#define AREAS_SPARE 64 /* of the process's own */
 #define PAGES_4G (1u << 20)
 #define LARGE_PAGE (4ull << 20) /* the largest there is */
 
