@@ -327,18 +327,13 @@ static uint8_t opcode_with_modrm(const struct insn *in)
     return moffs[in->opcode & 3];
 }
 
-static void emit_prefixes(struct builder *b, const struct insn *in)
+static void prefixes(struct builder *b, const struct insn *in)
 {
     if (b->form != FORM_TLB)
         EMIT(b, 0x65, 0x67);
     if (in->prefixes & PREFIX_LOCK)
         emit8(b, 0xf0);
-    if (emit_wants_66(b, in))
-        emit8(b, 0x66);
-    if (in->prefixes & PREFIX_REPNE)
-        emit8(b, 0xf2);
-    if (in->prefixes & PREFIX_REP)
-        emit8(b, 0xf3);
+    emit_prefixes(b, in);
     if (b->form == FORM_TLB)
         emit8(b, 0x43); /* REX.XB: index r8, base r10 */
     else if (b->form == FORM_WINDOW_R8)
@@ -371,7 +366,7 @@ void access_emit_operand(struct builder *b, const struct insn *in, unsigned reg)
 
 void access_emit_insn(struct builder *b, const struct insn *in, unsigned reg)
 {
-    emit_prefixes(b, in);
+    prefixes(b, in);
     if (in->map)
         emit8(b, 0x0f);
     if (in->map >= 2)

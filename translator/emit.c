@@ -75,12 +75,22 @@ void emit_modrm_mem(struct builder *b, unsigned reg, unsigned base, unsigned ind
 }
 
 /* In 16-bit code the operand size's prefix means the other size; what else 66 says stays. */
-bool emit_wants_66(const struct builder *b, const struct insn *in)
+static bool wants_66(const struct builder *b, const struct insn *in)
 {
     const uint32_t vectors = A_X87 | A_MMX | A_SSE | A_AVX;
 
     return b->key & KEY_CODE16 && !(in->info->attr & vectors) ? in->opsize == 2
                                                               : in->prefixes & PREFIX_OPSIZE;
+}
+
+void emit_prefixes(struct builder *b, const struct insn *in)
+{
+    if (wants_66(b, in))
+        emit8(b, 0x66);
+    if (in->prefixes & PREFIX_REPNE)
+        emit8(b, 0xf2);
+    if (in->prefixes & PREFIX_REP)
+        emit8(b, 0xf3);
 }
 
 void emit_vcpu(struct builder *b, uint8_t op, unsigned reg, uint32_t offset)

@@ -106,8 +106,8 @@ void emit_modrm_mem(struct builder *b, unsigned reg, unsigned base, unsigned ind
                     int32_t disp);
 /* op r32, [r15 + offset] with the opcode byte op; reg 0 to 15. */
 void emit_vcpu(struct builder *b, uint8_t op, unsigned reg, uint32_t offset);
-/* Does the host's instruction of the same name need prefix 66? */
-bool emit_wants_66(const struct builder *b, const struct insn *in);
+/* 66, F2 and F3, as the host's instruction of the same name needs them. */
+void emit_prefixes(struct builder *b, const struct insn *in);
 void emit_mov_r8d_imm(struct builder *b, uint32_t imm);
 /* lea reg32, [guest base + index << scale + disp]; reg 0 to 15. */
 void emit_lea(struct builder *b, unsigned reg, unsigned base, unsigned index, unsigned scale,

@@ -121,12 +121,7 @@ static bool same_memory(struct builder *b, const struct insn *in)
 /* Of 16-bit code. */
 static void register_form16(struct builder *b, const struct insn *in)
 {
-    if (emit_wants_66(b, in))
-        emit8(b, 0x66);
-    if (in->prefixes & PREFIX_REPNE)
-        emit8(b, 0xf2);
-    if (in->prefixes & PREFIX_REP)
-        emit8(b, 0xf3);
+    emit_prefixes(b, in);
     if (in->map)
         emit8(b, 0x0f);
     if (in->map >= 2)
