@@ -98,6 +98,9 @@ int config_check(struct config *config, struct error *error)
         return 0;
     if (join_chardevs(config, error) || config_virtio_check(&config->virtio, error))
         return -1;
+    if (config->virtio.balloon_target > config->memory)
+        return error_set(error, EX_USAGE, "-device virtio-balloon: target= is more than the guest "
+                                          "has; give it more (-m), or leave target= out");
     if (config->nographic && serial[0].kind == CONSOLE_STDIO)
         config->serial[0].raw = config->serial[0].monitor = true;
     settle_virtcon(config);

@@ -215,6 +215,14 @@ static bool is_of_kind(const json_t *value, enum kind kind)
            (json_is_string(value) && number_of(json_string_value(value), &number));
 }
 
+/* What is wrong with a command, and how it is used. */
+static int misused(const struct control_row *command, struct error *error, const char *what,
+                   const char *why)
+{
+    return error_set(error, EX_USAGE, "%s: '%.200s' %s; usage: %s%s%s", command->name, what, why,
+                     command->name, *command->usage ? " " : "", command->usage);
+}
+
 static int check(const struct control_row *command, json_t *arguments, struct error *error)
 {
     const char *name;
@@ -224,17 +232,14 @@ static int check(const struct control_row *command, json_t *arguments, struct er
         const struct argument *argument = argument_of(command, name);
 
         if (!argument)
-            return error_set(error, EX_USAGE, "%s: there is no argument %.100s; usage: %s %s",
-                             command->name, name, command->name, command->usage);
+            return misused(command, error, name, "is none of its arguments");
         if (!is_of_kind(value, argument->kind))
-            return error_set(error, EX_USAGE, "%s: %s is not what it takes; usage: %s %s",
-                             command->name, name, command->name, command->usage);
+            return misused(command, error, name, "is not what it takes");
     }
     for (size_t i = 0; i < ARGUMENTS_MAX && command->argument[i].name; i++)
         if (!command->argument[i].optional &&
             !json_object_get(arguments, command->argument[i].name))
-            return error_set(error, EX_USAGE, "%s: %s is missing; usage: %s %s", command->name,
-                             command->argument[i].name, command->name, command->usage);
+            return misused(command, error, command->argument[i].name, "is missing");
     return 0;
 }
 
@@ -425,8 +430,7 @@ static int take_words(const struct control_row *command, json_t *arguments, char
         count -= taken;
     }
     if (count)
-        return error_set(error, EX_USAGE, "%s: '%.200s' is too much or wrong; usage: %s %s",
-                         command->name, words[0], command->name, command->usage);
+        return misused(command, error, words[0], "is too much or wrong");
     return check(command, arguments, error);
 }
 

@@ -345,12 +345,13 @@ static void print_unit(FILE *out, const json_t *unit)
 void control_explain_print(FILE *out, const json_t *returned)
 {
     const json_t *units = json_object_get(returned, "units");
+    const char *symbol = text_of(returned, "symbol");
     json_t *unit;
     size_t i;
 
-    fprintf(out, "%s %s: kernel code runs by %s, user code by %s\n", text_of(returned, "address"),
-            text_of(returned, "symbol"), text_of(returned, "kernel_tier"),
-            text_of(returned, "user_tier"));
+    fprintf(out, "%s%s%s: kernel code runs by %s, user code by %s\n",
+            text_of(returned, "address"), *symbol ? " " : "", symbol,
+            text_of(returned, "kernel_tier"), text_of(returned, "user_tier"));
     if (!json_array_size(units))
         fprintf(out, "  it is not in the translation cache: it has not run since it was written, "
                      "or runs directly\n");

@@ -162,6 +162,8 @@ def options(matrix, novt):
                            ("kvm", "-d int"), ("trap", "-user tlb"), ("trap", "-d unit")):
         matrix.row(f"{engine} {option}", ["-engine", engine, *option.split(), good], USAGE,
                    option.split()[0])
+    matrix.row("balloon", ["-m", "64", "-device", "virtio-balloon,target=65M", good], USAGE,
+               "target=")
     matrix.row("port taken", ["-device", "isa-debug-exit,iobase=0x3f8", good], USAGE,
                "isa-debug-exit")
     for path, part in (("/nonexistent/x", "create"), (novt.directory, "directory")):

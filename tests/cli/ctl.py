@@ -204,7 +204,7 @@ def case_keys(novt):
     check(guest.heard(16)[8:] == b"\x1e\x9e\x2a\x1e\x9e\xaa\x1c\x9c", guest.heard(16))
     guest.fails(64, "'foo'", "sendkey", "ctrl-foo")
     guest.ok("mouse", "-5", "3", "0", "1")
-    guest.fails(64, "dy is missing", "mouse", "1")
+    guest.fails(64, "'dy' is missing", "mouse", "1")
     guest.ok("quit")
     guest.end(130)
 

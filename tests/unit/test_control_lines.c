@@ -68,8 +68,8 @@ static void test_garbage(void)
     fails("{\"execute\": \"statsu\"}", "did you mean stat");
     fails("{\"execute\": \"\"}", "unknown command");
     fails("{\"execute\": \"status\", \"arguments\": 3}", "no object");
-    fails("{\"execute\": \"status\", \"arguments\": {\"a\": 1}}", "there is no argument a");
-    fails("{\"execute\": \"sendkey\"}", "keys is missing");
+    fails("{\"execute\": \"status\", \"arguments\": {\"a\": 1}}", "'a' is none of its arguments");
+    fails("{\"execute\": \"sendkey\"}", "'keys' is missing");
     fails("{\"execute\": \"sendkey\", \"arguments\": {\"keys\": 4}}", "not what it takes");
     fails("{\"execute\": \"mouse\", \"arguments\": {\"dx\": \"0x\", \"dy\": 1}}", "dx");
     fails("{\"execute\": \"eject\", \"arguments\": {\"drive\": \"a\", \"force\": 1}}", "force");
@@ -142,7 +142,7 @@ static void test_words(void)
     words("puase", "did you mean pause");
     words("xp /4x 0", "xp: no command here; write dump memory");
     words("nosuch", "nosuch: unknown command (help lists all)");
-    words("mouse 1", "dy is missing");
+    words("mouse 1", "'dy' is missing");
     words("mouse a b", "usage");
     words("status now", "too much");
     words("eject \"my drive\" force", "no machine");
