@@ -83,9 +83,12 @@ static void instruction(uint64_t to, uint64_t from, unsigned size, uint64_t coun
     }
 }
 
+/* Around where windows, banks and planes end, or anywhere. */
 static uint64_t some_place(void)
 {
-    return 0xa0000 + (below(2) ? 0x8000 * below(4) + below(0x200) : below(VGA_WINDOW_SIZE - 0x800));
+    uint32_t at = below(2) ? 0x8000 * below(4) + below(0x80) : below(VGA_WINDOW_SIZE - 0x800);
+
+    return 0xa0000 + (at >= 0x8000 && below(2) ? at - 0x40 : at);
 }
 
 static void some_instruction(void)
@@ -132,8 +135,8 @@ static void some_registers(void)
     if (!below(12)) {
         set_vbe(VBE_ENABLE, 0);
         set_vbe(VBE_BPP, below(2) ? 8 : 4);
-        set_vbe(VBE_ENABLE, VBE_ENABLED | VBE_NO_CLEAR);
-        set_vbe(VBE_BANK, below(2) ? 0xff : (uint16_t)below(5));
+        set_vbe(VBE_ENABLE, VBE_ENABLED | VBE_NO_CLEAR | (below(2) ? VBE_BANK_32K : 0));
+        set_vbe(VBE_BANK, below(2) ? 0xff : below(2) ? 0x1ff : (uint16_t)below(5));
     } else if (!below(3)) {
         set_vbe(VBE_ENABLE, 0);
     }
