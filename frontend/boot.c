@@ -15,6 +15,8 @@
 
 #define CODE_SELECTOR 0x10
 #define DATA_SELECTOR 0x18
+#define SECTOR 512
+#define BOOT_MARK 510
 #define GDT_SIZE 32
 #define REAL_IVT_SIZE 0x400
 
@@ -66,6 +68,25 @@ int boot_no_room(const struct boot *boot, const struct boot_target *target, uint
                      "give it more with -m",
                      boot->kernel_path, (unsigned long long)((high + (1u << 20) - 1) >> 20),
                      (unsigned long long)(target->mem->size >> 20));
+}
+
+/* --- Disks -------------------------------------------------------------------------- */
+
+/* A Linux kernel has a boot sector's mark, too, and in an ELF file the two bytes may be anything. A
+ * multiboot header says nothing: a disk may have that of the kernel in it. */
+bool boot_is_disk(const struct image *image)
+{
+    if (image->size < SECTOR || boot_linux_is(image) || boot_elf_is(image))
+        return false;
+    return !memcmp(image->bytes + BOOT_MARK, "\x55\xaa", 2) ||
+           !memcmp(image->bytes, "QFI\xfb", 4);
+}
+
+bool boot_is_disk_file(const char *path)
+{
+    uint8_t head[2 * SECTOR];
+
+    return boot_is_disk(&(struct image){ head, image_head(path, head, sizeof(head)) });
 }
 
 /* --- The files ------------------------------------------------------------------ */
@@ -157,6 +178,9 @@ static int load(const struct boot *boot, const struct boot_target *target,
         return boot_multiboot_load(boot, target, entry, error);
     if (boot_elf_is(&boot->kernel))
         return boot_elf_load(boot, target, entry, error);
+    if (boot_is_disk(&boot->kernel))
+        return error_set(error, EX_DATAERR, "kernel '%s': this is a disk; write -hda %s",
+                         boot->kernel_path, boot->kernel_path);
     return error_set(error, EX_DATAERR,
                      "kernel '%s': neither a Linux bzImage nor a multiboot 1 or ELF kernel; "
                      "name one of these",

@@ -47,6 +47,10 @@ struct boot_entry {
     uint32_t gdt; /* gpa */
 };
 
+/* A disk rather than a kernel: qcow2, or it begins with a boot sector. */
+bool boot_is_disk(const struct image *image);
+bool boot_is_disk_file(const char *path); /* before it is read; false also if it cannot be */
+
 /* The formats. is() looks at the first bytes only; load() checks the rest. */
 bool boot_linux_is(const struct image *kernel);
 bool boot_linux_is_file(const char *path); /* before it is read; false also if it cannot be */

@@ -104,9 +104,9 @@ bool boot_multiboot2_is(const struct image *kernel)
 static int wrong_header(const struct boot *boot, struct error *error)
 {
     return error_set(error, EX_DATAERR,
-                     "kernel '%s': its multiboot header's addresses do not fit the file; "
-                     "link it again",
-                     boot->kernel_path);
+                     "kernel '%s': its multiboot header's addresses do not fit the file; %s",
+                     boot->kernel_path,
+                     boot_is_disk(&boot->kernel) ? "it is a disk: write -hda" : "link it again");
 }
 
 /* FLAG_AOUT: the header says what goes where. */

@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "base/count.h"
+#include "frontend/boot.h"
 #include "frontend/config_check.h"
 #include "frontend/config_qemu.h"
 #include "frontend/config_row.h"
@@ -92,7 +93,7 @@ static void print_row(const struct option_row *row)
 void config_help(void)
 {
     printf("novt runs a 32-bit x86 guest in an ordinary process, without VT-x or KVM.\n\n"
-           "  novt run [options] [KERNEL]  boot a kernel\n"
+           "  novt run [options] [FILE]    boot a kernel, or a disk that has a boot sector\n"
            "  novt exec -- COMMAND...      run a command in a fresh Debian guest (novt exec -h)\n"
            "  novt image COMMAND           make, describe, check, convert disk images\n"
            "  novt ctl -s SOCKET COMMAND   control a running guest (run -monitor unix:SOCKET)\n"
@@ -132,6 +133,14 @@ static void set_defaults(struct config *config)
     };
 }
 
+/* QEMU's users name a disk so ("qemu-system-i386 boot.bin"), and novt's a kernel. */
+static int take_operand(struct config *config, const char *value, struct error *error)
+{
+    if (boot_is_disk_file(value))
+        return config_drive_take_file(&config->drives, "hda", value, error);
+    return config_row_take_kernel(config, value, error);
+}
+
 static int parse_words(struct config *config, char **argv, int argc, unsigned command,
                        struct error *error)
 {
@@ -145,7 +154,7 @@ static int parse_words(struct config *config, char **argv, int argc, unsigned co
         else if (options && argv[0][0] == '-' && argv[0][1])
             taken = take_option(config, argv, argc, command, error);
         else if (command == RUN)
-            taken = config_row_take_kernel(config, argv[0], error) ? -1 : 1;
+            taken = take_operand(config, argv[0], error) ? -1 : 1;
         else
             taken = error_set(error, EX_USAGE, "%s: novt doctor takes no arguments", argv[0]);
         if (taken < 0)

@@ -31,12 +31,12 @@ def disk(path, index):
     return "-drive", f"file={path},index={index},media=disk,format=raw"
 
 
-def run(novt, folder, image, *options, access=None):
-    """Types a line and an empty one, which ends it."""
+def run(novt, folder, image, *options, first=None, access=None):
+    """Types a line and an empty one, which ends it. first: how the first disk is given."""
     second = os.path.join(folder, "fs.img")
     with open(second, "wb") as file:
         file.write(bytes(SECTOR) + TEXT.ljust(SECTOR, b"\0") + bytes(62 * SECTOR))
-    command = [novt, "run", *disk(second, 1), *disk(image, 0), *COMMON, *options]
+    command = [novt, "run", *disk(second, 1), *(first or disk(image, 0)), *COMMON, *options]
     environment = dict(os.environ, **({"NOVT_ACCESS": access} if access else {}))
     got = subprocess.run(command, input=b"abc\r\r", stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE, env=environment)
@@ -55,6 +55,7 @@ def main():
         image = shutil.copy(image, folder)  # an image is one guest's
         run(novt, folder, image, "-nographic")
         run(novt, folder, image, *NO_WINDOW, access="window")
+        run(novt, folder, image, "-nographic", first=[image])
         run(novt, folder, image, "-nographic", "-kernel", kernel, "-append", "a=b")
         run(novt, folder, image, "-nographic", "-kernel", kernel, "-engine", "interp")
     print("from disks, and by -kernel")

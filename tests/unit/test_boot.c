@@ -474,6 +474,43 @@ static void test_gzip(void)
                    .avail_out = sizeof(zipped) };
 
     set_up(16 * MIB);
+/* --- Disks ---------------------------------------------------------------------------- */
+
+static bool is_disk(const void *bytes, size_t size)
+{
+    write_file(kernel_path, bytes, size);
+    return boot_is_disk_file(kernel_path);
+}
+
+/* What is named without an option may be either. */
+static void test_disk(void)
+{
+    uint8_t image[LINUX_SIZE] = { 0 };
+    struct elf_image e = make_elf();
+
+    CHECK_EQ(is_disk(image, sizeof(image)), false);
+    put(image, 510, 0xaa55, 2);
+    CHECK_EQ(is_disk(image, sizeof(image)), true);
+    CHECK_EQ(is_disk(image, 512), true); /* a first exercise: the boot sector and no more */
+    CHECK_EQ(is_disk(image, 511), false);
+    fails(image, 512, EX_DATAERR, "write -hda");
+    put(image, 1024, 0x1badb002, 4); /* the header of the kernel in it */
+    put(image, 1032, -0x1badb002u, 4);
+    CHECK_EQ(is_disk(image, sizeof(image)), true);
+    fails(image, sizeof(image), EX_DATAERR, "write -hda");
+    make_linux(image);
+    CHECK_EQ(is_disk(image, sizeof(image)), false);
+    memset(image, 0, sizeof(image));
+    memcpy(image, &e, sizeof(e));
+    put(image, 510, 0xaa55, 2);
+    CHECK_EQ(is_disk(image, sizeof(image)), false);
+    memcpy(image, "QFI\xfb", 4);
+    put(image, 510, 0, 2);
+    CHECK_EQ(is_disk(image, sizeof(image)), true);
+    unlink(kernel_path);
+    CHECK_EQ(boot_is_disk_file(kernel_path), false);
+}
+
     deflateInit2(&z, 9, Z_DEFLATED, 16 + MAX_WBITS, 9, Z_DEFAULT_STRATEGY);
     deflate(&z, Z_FINISH);
     CHECK_EQ(boot(zipped, z.total_out, NULL, ""), 0);
@@ -569,3 +606,4 @@ int main(void)
     unlink(part_path);
     return CHECK_DONE();
 }
+    test_disk();

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "frontend/config.h"
 #include "frontend/error.h"
@@ -412,6 +413,33 @@ static void test_commands(void)
     }
 }
 
+/* What is named without an option: a kernel, or a disk if it begins with a boot sector. */
+static void test_operand(void)
+{
+    char path[] = "/tmp/novt-operand-XXXXXX", line[128];
+    uint8_t sector[512] = { [510] = 0x55, 0xaa };
+    struct config config;
+    struct error error;
+    int fd = mkstemp(path);
+
+    CHECK_EQ(write(fd, sector, sizeof(sector)), sizeof(sector));
+    close(fd);
+    snprintf(line, sizeof(line), "run -hdb x %s -m 5", path);
+    CHECK_EQ(parse(line, &config, &error), 0);
+    CHECK_EQ(config.kernel == NULL && config.firmware, true);
+    CHECK_EQ(config.drives.count, 2);
+    CHECK_EQ(config.drives.drive[1].index, 0);
+    CHECK_EQ(strcmp(config.drives.drive[1].file, path), 0);
+    snprintf(line, sizeof(line), "run -hda x %s", path);
+    CHECK_EQ(parse(line, &config, &error), -1);
+    CHECK_EQ(strstr(error.text, "is there already") != NULL, true);
+    snprintf(line, sizeof(line), "run -kernel k %s", path);
+    CHECK_EQ(parse(line, &config, &error), 0);
+    CHECK_EQ(strcmp(config.kernel, "k"), 0);
+    CHECK_EQ(config.drives.count, 1);
+    unlink(path);
+}
+
 /* A name with a line break in it must not make two lines. */
 static void test_one_line(void)
 {
@@ -435,6 +463,7 @@ int main(void)
     test_pairs();
     test_clock();
     test_commands();
+    test_operand();
     test_one_line();
     return CHECK_DONE();
 }
