@@ -13,12 +13,10 @@
 #include "cpu/vcpu.h"
 #include "frontend/error.h"
 
-#define CODE_SELECTOR 0x10
-#define DATA_SELECTOR 0x18
-#define SECTOR 512
-#define BOOT_MARK 510
 #define GDT_SIZE 32
 #define REAL_IVT_SIZE 0x400
+#define SECTOR 512
+#define BOOT_MARK 510
 
 /* --- For the loaders ---------------------------------------------------------- */
 
@@ -52,11 +50,13 @@ uint64_t boot_place_high(const struct boot_target *target, uint64_t size, uint64
     return best;
 }
 
-void boot_write_gdt(const struct boot_target *target, uint64_t gpa)
+void boot_write_gdt(const struct boot_target *target, uint64_t gpa, unsigned code)
 {
-    /* SDM 3, figure 3-8: base 0, limit 4 GiB, 32-bit, accessed; execute/read and read/write */
-    static const uint64_t gdt[GDT_SIZE / 8] = { 0, 0, 0x00cf9b000000ffff, 0x00cf93000000ffff };
+    uint64_t gdt[GDT_SIZE / 8] = { 0 };
 
+    /* SDM 3, figure 3-8: base 0, limit 4 GiB, 32-bit, accessed; execute/read and read/write */
+    gdt[code / 8] = 0x00cf9b000000ffff;
+    gdt[code / 8 + 1] = 0x00cf93000000ffff;
     physmem_write(target->mem, gpa, gdt, sizeof(gdt));
 }
 
@@ -237,11 +237,11 @@ static void set_mtrrs(struct vcpu *vcpu)
 void boot_enter(struct vcpu *vcpu, const struct boot_entry *entry)
 {
     const uint32_t common = SEG_S | SEG_P | SEG_ACCESSED | SEG_DB | SEG_G;
-    struct segment data = { DATA_SELECTOR, common | SEG_WRITABLE, UINT32_MAX, 0 };
+    struct segment data = { entry->code + 8, common | SEG_WRITABLE, UINT32_MAX, 0 };
 
     for (unsigned i = 0; i < SEG_COUNT; i++)
         vcpu->seg[i] = data;
-    vcpu->seg[SEG_CS] = (struct segment){ CODE_SELECTOR, common | SEG_CODE | SEG_READABLE,
+    vcpu->seg[SEG_CS] = (struct segment){ entry->code, common | SEG_CODE | SEG_READABLE,
                                           UINT32_MAX, 0 };
     vcpu->gdtr = (struct table_register){ entry->gdt, GDT_SIZE - 1 };
     vcpu->idtr = (struct table_register){ 0, REAL_IVT_SIZE - 1 }; /* as firmware leaves it */

@@ -44,8 +44,16 @@ struct boot {
 /* The CPU at the kernel's first instruction: general registers that matter, the others are 0. */
 struct boot_entry {
     uint32_t eip, eax, ebx, esi, esp;
-    uint32_t gdt; /* gpa */
+    uint32_t gdt;  /* gpa */
+    uint16_t code; /* the selector in CS; the next one is in the others */
 };
+
+/*
+ * Linux's boot protocol asks for its selectors. Multiboot leaves them open (3.2), and kernels are
+ * about that load a GDT of their own and never CS: interrupts return then to whatever theirs has
+ * there. These are the selectors of their GDTs, and of QEMU's loader, with which they were tried.
+ */
+enum { BOOT_CODE = 0x08, BOOT_CODE_LINUX = 0x10 };
 
 /* A disk rather than a kernel: qcow2, or it begins with a boot sector. */
 bool boot_is_disk(const struct image *image);
@@ -84,8 +92,8 @@ bool boot_is_free(const struct boot_target *target, uint64_t gpa, uint64_t size)
 uint64_t boot_place_high(const struct boot_target *target, uint64_t size, uint64_t low,
                          uint64_t high);
 
-/* The GDT above, at gpa (32 bytes). */
-void boot_write_gdt(const struct boot_target *target, uint64_t gpa);
+/* A GDT at gpa (32 bytes) with a segment of code at that selector, and one of data at the next. */
+void boot_write_gdt(const struct boot_target *target, uint64_t gpa, unsigned code);
 
 /* An ELF file's segments at their physical addresses. */
 struct boot_span {

@@ -168,7 +168,8 @@ int boot_elf_load(const struct boot *boot, const struct boot_target *target,
     gdt = boot_place_high(target, PAGE_SIZE, span.high, UINT32_MAX);
     if (!gdt)
         return boot_no_room(boot, target, span.high + PAGE_SIZE, error);
-    boot_write_gdt(target, gdt);
-    *entry = (struct boot_entry){ .eip = span.entry, .esp = STACK_TOP, .gdt = (uint32_t)gdt };
+    boot_write_gdt(target, gdt, BOOT_CODE);
+    *entry = (struct boot_entry){ .eip = span.entry, .esp = STACK_TOP, .gdt = (uint32_t)gdt,
+                                  .code = BOOT_CODE };
     return 0;
 }

@@ -268,7 +268,8 @@ int boot_linux_load(const struct boot *boot, const struct boot_target *target,
         place_cmdline(boot, target, &kernel, error))
         return -1;
     write_zero_page(target, &kernel, initrd, initrd_size);
-    boot_write_gdt(target, GDT);
-    *entry = (struct boot_entry){ .eip = KERNEL, .esi = ZERO_PAGE, .gdt = GDT };
+    boot_write_gdt(target, GDT, BOOT_CODE_LINUX);
+    *entry = (struct boot_entry){ .eip = KERNEL, .esi = ZERO_PAGE, .gdt = GDT,
+                                  .code = BOOT_CODE_LINUX };
     return 0;
 }

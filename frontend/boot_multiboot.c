@@ -288,11 +288,11 @@ static int pass(const struct boot *boot, const struct boot_target *target,
         return error_set(error, EX_OSERR, "no host memory for the boot information; free some");
     block.gpa = (uint32_t)(gpa + PAGE_SIZE);
     put_info(boot, target, modules, &block);
-    boot_write_gdt(target, gpa);
+    boot_write_gdt(target, gpa, BOOT_CODE);
     physmem_write(target->mem, block.gpa, block.bytes, block.size);
     free(block.bytes);
     *entry = (struct boot_entry){ .eip = span->entry, .eax = LOADER_MAGIC, .ebx = block.gpa,
-                                  .esp = STACK_TOP, .gdt = (uint32_t)gpa };
+                                  .esp = STACK_TOP, .gdt = (uint32_t)gpa, .code = BOOT_CODE };
     return 0;
 }
 

@@ -26,6 +26,8 @@ static uint64_t gate(uint32_t offset, unsigned dpl)
            offset & 0xffff;
 }
 
+/* CS, DS, ES and SS stay what the boot sector loaded: teaching kernels rely on its GDT being as
+ * theirs. So does -kernel, with what its loader leaves. */
 static void load_segments(void)
 {
     struct pointer table = { sizeof(gdt) - 1, (uint32_t)gdt };
@@ -40,11 +42,7 @@ static void load_segments(void)
     tss[1] = (uint32_t)stack_end; /* ESP0, SS0 */
     tss[2] = SEL_DATA;
     tss[25] = sizeof(tss) << 16;  /* no ports */
-    __asm__ volatile("lgdt %0; ljmp %1, $1f; 1: movl %2, %%ds; movl %2, %%es; movl %2, %%ss; "
-                     "ltr %w3"
-                     :
-                     : "m"(table), "i"(SEL_CODE), "r"(SEL_DATA), "r"(SEL_TSS)
-                     : "memory");
+    __asm__ volatile("lgdt %0; ltr %w1" : : "m"(table), "r"(SEL_TSS) : "memory");
 }
 
 void trap_init(void)

@@ -78,6 +78,16 @@ static void fails(const void *kernel, size_t size, int status, const char *part)
     }
 }
 
+/* The selectors of the segments that the kernel begins with, and what the GDT has there. */
+static void check_gdt(unsigned code)
+{
+    CHECK_EQ(entry.code, code);
+    CHECK_EQ(word(entry.gdt + code), 0x0000ffff);
+    CHECK_EQ(word(entry.gdt + code + 4), 0x00cf9b00);
+    CHECK_EQ(word(entry.gdt + code + 8), 0x0000ffff);
+    CHECK_EQ(word(entry.gdt + code + 12), 0x00cf9300);
+}
+
 /* --- ELF ---------------------------------------------------------------------- */
 
 struct elf_image {
@@ -119,9 +129,7 @@ static void test_elf(void)
     CHECK_EQ(word(0x200040), 0);
     CHECK_EQ(word(0x201ffc), 0);
     CHECK_EQ(word(0x202000), 0xeeeeeeee);
-    CHECK_EQ(word(entry.gdt + 0x10), 0x0000ffff);
-    CHECK_EQ(word(entry.gdt + 0x14), 0x00cf9b00);
-    CHECK_EQ(word(entry.gdt + 0x1c), 0x00cf9300);
+    check_gdt(0x08);
     e.header.e_entry = 0x200020; /* physical, as Linux's vmlinux has it */
     CHECK_EQ(boot(&e, sizeof(e), NULL, ""), 0);
     CHECK_EQ(entry.eip, 0x200020);
@@ -237,6 +245,7 @@ static void test_multiboot(void)
     CHECK_EQ(boot(image, sizeof(image), initrd, "a=b c"), 0);
     CHECK_EQ(entry.eax, 0x2badb002);
     CHECK_EQ(entry.eip, MIB + 0x40);
+    check_gdt(0x08);
     CHECK_EQ(memcmp(mem.ram + MIB, image, sizeof(image)), 0);
     info = entry.ebx;
     CHECK_EQ(word(info), 0x24d);
@@ -361,6 +370,7 @@ static void test_linux(void)
     zp = entry.esi;
     CHECK_EQ(entry.eip, MIB);
     CHECK_EQ(entry.ebx | entry.eax, 0);
+    check_gdt(0x10);
     CHECK_EQ(memcmp(mem.ram + MIB, code, sizeof(code)), 0);
     CHECK_EQ(word(zp + 0x202), 0x53726448);
     CHECK_EQ(mem.ram[zp + 0x210], 0xff);
@@ -464,16 +474,6 @@ static void test_real(void)
     CHECK_EQ(boot_real_is(kernel_path), false);
 }
 
-/* --- Files --------------------------------------------------------------------------- */
-
-static void test_gzip(void)
-{
-    struct elf_image e = make_elf();
-    uint8_t zipped[1024];
-    z_stream z = { .next_in = (uint8_t *)&e, .avail_in = sizeof(e), .next_out = zipped,
-                   .avail_out = sizeof(zipped) };
-
-    set_up(16 * MIB);
 /* --- Disks ---------------------------------------------------------------------------- */
 
 static bool is_disk(const void *bytes, size_t size)
@@ -511,6 +511,16 @@ static void test_disk(void)
     CHECK_EQ(boot_is_disk_file(kernel_path), false);
 }
 
+/* --- Files --------------------------------------------------------------------------- */
+
+static void test_gzip(void)
+{
+    struct elf_image e = make_elf();
+    uint8_t zipped[1024];
+    z_stream z = { .next_in = (uint8_t *)&e, .avail_in = sizeof(e), .next_out = zipped,
+                   .avail_out = sizeof(zipped) };
+
+    set_up(16 * MIB);
     deflateInit2(&z, 9, Z_DEFLATED, 16 + MAX_WBITS, 9, Z_DEFAULT_STRATEGY);
     deflate(&z, Z_FINISH);
     CHECK_EQ(boot(zipped, z.total_out, NULL, ""), 0);
@@ -597,6 +607,7 @@ int main(void)
     test_linux_places();
     test_bad_linux();
     test_real();
+    test_disk();
     test_gzip();
     test_bomb();
     test_garbage();
@@ -606,4 +617,3 @@ int main(void)
     unlink(part_path);
     return CHECK_DONE();
 }
-    test_disk();

@@ -287,13 +287,16 @@ static void test_errors(void)
 /* A kernel that goes to real mode without LIDT has the vectors at 0, as behind any firmware. */
 static void test_entered(void)
 {
-    struct boot_entry entry = { .eip = 0x100000, .gdt = 0x1000 };
+    struct boot_entry entry = { .eip = 0x100000, .gdt = 0x1000, .code = 0x08 };
     unsigned changes = mode_changes;
 
     boot_enter(&vcpu, &entry);
     CHECK_EQ(vcpu.idtr.base, 0);
     CHECK_EQ(vcpu.idtr.limit, 0x3ff);
     CHECK_EQ(vcpu.rip, 0x100000);
+    CHECK_EQ(vcpu.seg[SEG_CS].selector, 0x08);
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        CHECK_EQ(i == SEG_CS || vcpu.seg[i].selector == 0x10, true);
     CHECK_EQ(mode_changes, changes + 1);
 }
 
