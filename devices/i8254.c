@@ -4,6 +4,7 @@
  * Reference: Intel 8254 data sheet (order 231164); IBM AT Technical Reference for port 61h.
  * Modelled:  six modes, binary and BCD, all read and write sequences, counter latch, read-back,
  *            null count, gate 2, OUT 2, refresh toggle.
+ * Differs:   a look at OUT 2 that comes late in a poll (looked_at).
  * Not:       the speaker makes no sound; a new count in a running mode 3 waits for the end of the
  *            period, not of its half.
  *
@@ -45,6 +46,9 @@ enum { RW_LATCH, RW_LOW, RW_HIGH, RW_BOTH };
 
 #define REFRESH_TICKS   18                  /* channel 1's count, 15 us */
 #define SHORTEST_NS     50000               /* a shorter period costs the host too much to follow */
+#define POLL_TICKS      24                  /* 20 us: who polls port B looks again by then */
+#define POLLS           256                 /* so many looks, and nothing else, are a poll */
+#define STOP_TICKS      120                 /* 100 us between two of them: the host's doing */
 
 /* --- State -------------------------------------------------------------- */
 
@@ -74,6 +78,8 @@ struct i8254 {
     struct timer edge;
     struct owed owed;
     uint8_t port_b;
+    uint32_t polls;      /* looks at port B one after the other, each soon after the last, */
+    uint64_t polled;     /* which was at this tick */
 };
 
 /* --- Behaviour: a channel ----------------------------------------------- */
@@ -442,6 +448,7 @@ static uint64_t port_read(void *dev, uint64_t offset, unsigned size)
     struct i8254 *pit = dev;
 
     (void)size;
+    pit->polls = 0;
     if (offset >= CHANNELS)
         return 0xff; /* the control word cannot be read */
     return channel_read(pit, offset);
@@ -452,6 +459,7 @@ static void port_write(void *dev, uint64_t offset, unsigned size, uint64_t value
     struct i8254 *pit = dev;
 
     (void)size;
+    pit->polls = 0;
     if (offset == PORT_CONTROL)
         control_write(pit, value);
     else if (offset < CHANNELS)
@@ -465,6 +473,23 @@ static const struct bus_ops port_ops = {
     .name = "i8254",
 };
 
+/*
+ * Who measures the TSC by this chip polls OUT 2, reads the TSC between two looks, and takes the
+ * last reading for the end (Linux, pit_calibrate_tsc). When the host stops us behind that reading,
+ * and the count runs out meanwhile, the rate is too low by as much as was left, and nothing shows
+ * it: other stops make one step long, and the guest begins anew. So a look that comes late in a
+ * poll is answered as of when it was due, before the stop; the next one, right behind it, tells.
+ */
+static uint64_t looked_at(struct i8254 *pit, uint64_t now)
+{
+    uint64_t last = pit->polled, gap = now - last;
+    bool late = pit->polls >= POLLS && gap > STOP_TICKS && pit->channel[2].mode == 0;
+
+    pit->polls = gap <= POLL_TICKS ? pit->polls + 1 : 0;
+    pit->polled = now;
+    return late && !output(&pit->channel[2], last) ? last : now;
+}
+
 static uint64_t port_b_read(void *dev, uint64_t offset, unsigned size)
 {
     struct i8254 *pit = dev;
@@ -473,7 +498,7 @@ static uint64_t port_b_read(void *dev, uint64_t offset, unsigned size)
     (void)offset;
     (void)size;
     return pit->port_b | (now / REFRESH_TICKS & 1 ? PB_REFRESH : 0) |
-           (output(&pit->channel[2], now) ? PB_OUT2 : 0);
+           (output(&pit->channel[2], looked_at(pit, now)) ? PB_OUT2 : 0);
 }
 
 static void port_b_write(void *dev, uint64_t offset, unsigned size, uint64_t value)
@@ -482,6 +507,7 @@ static void port_b_write(void *dev, uint64_t offset, unsigned size, uint64_t val
 
     (void)offset;
     (void)size;
+    pit->polls = 0;
     pit->port_b = value & PB_WRITABLE;
     set_gate(&pit->channel[2], value & PB_GATE2, now_tick(pit));
 }
@@ -502,6 +528,7 @@ void i8254_reset(struct i8254 *pit)
     uint64_t now = now_tick(pit);
 
     pit->port_b = 0;
+    pit->polls = 0;
     owed_forget(&pit->owed);
     for (unsigned i = 0; i < CHANNELS; i++) {
         pit->channel[i] = (struct channel){ .gate = i != 2, .count = 0x10000, .next = 0x10000 };
@@ -547,8 +574,10 @@ void i8254_snapshot(struct i8254 *pit, struct snap *snap)
         snapshot_channel(&pit->channel[i], snap);
     owed_snapshot(&pit->owed, snap);
     snap_u8(snap, &pit->port_b);
-    if (snap->loading)
+    if (snap->loading) {
+        pit->polls = 0;
         arm_edge(pit);
+    }
 }
 
 struct i8254 *i8254_create(const struct i8254_config *config)

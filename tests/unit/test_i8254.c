@@ -259,6 +259,57 @@ static void test_access(void)
     CHECK_EQ(in8(bus, 0x43), 0xff);
 }
 
+/* Looks at OUT 2 so many times, ticks apart; nothing else. True: it was up each time. */
+static bool looks(unsigned times, unsigned apart)
+{
+    bool up = true;
+
+    for (unsigned i = 0; i < times; i++) {
+        ticks(apart);
+        up &= out2();
+    }
+    return up;
+}
+
+/* A stop of the host's in a poll of OUT 2: the look in which it came is of before it. */
+static void test_poll(void)
+{
+    gate2(1);
+    program(2, 0, 11932);
+    CHECK_EQ(looks(300, 1), 0);
+    ticks(12000);
+    CHECK_EQ(out2(), 0);
+    CHECK_EQ(out2(), 1);
+    program(2, 0, 11932); /* looks that are no poll, too few, far apart, with something else */
+    CHECK_EQ(looks(200, 1), 0);
+    ticks(12000);
+    CHECK_EQ(out2(), 1);
+    program(2, 0, 11932);
+    CHECK_EQ(looks(300, 30), 0);
+    ticks(12000);
+    CHECK_EQ(out2(), 1);
+    program(2, 0, 11932);
+    CHECK_EQ(looks(300, 1), 0);
+    CHECK_EQ(counter(2), 11932 - 299);
+    ticks(12000);
+    CHECK_EQ(out2(), 1);
+    program(2, 0, 1000); /* no stop */
+    CHECK_EQ(looks(1000, 1), 0);
+    CHECK_EQ(looks(300, 1), 1);
+    ticks(12000); /* it was up before */
+    CHECK_EQ(out2(), 1);
+    program(2, 0, 65535); /* not up behind it either */
+    CHECK_EQ(looks(300, 1), 0);
+    ticks(12000);
+    CHECK_EQ(looks(2, 1), 0);
+    program(2, 3, 11932);
+    ticks(1); /* another mode: always as it is */
+    CHECK_EQ(looks(300, 1), 1);
+    ticks(11932 / 2);
+    CHECK_EQ(out2(), 0);
+    gate2(0);
+}
+
 static void test_port_b(void)
 {
     unsigned toggles = 0, last = in8(bus, 0x61) & 0x10;
@@ -438,6 +489,7 @@ int main(void)
     test_modes_4_and_5();
     test_access();
     test_port_b();
+    test_poll();
     test_interrupts();
     test_missed_ticks();
     test_bounded();
