@@ -307,6 +307,8 @@ static int try_code(struct sandbox *s, const uint8_t code[2], struct sandbox_reg
     do
         error = sandbox_run(s, regs, TRY_NS, exit);
     while (!error && exit->kind == SANDBOX_KICK); /* a busy host has not run it yet */
+    if (!error && sandbox_exit_lost(exit->kind))
+        error = -EOWNERDEAD;
     if (pwrite(s->host->ram_fd, kept, sizeof(kept), 0) != sizeof(kept))
         return -EIO;
     return error;
