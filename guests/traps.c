@@ -97,7 +97,7 @@ static bool reads_own(const char *name, const uint8_t *code, unsigned size)
 }
 
 /* With a model that is not the host's, what user code can write does not run directly where CPUID
- * cannot be made to fault (shadowmm/sysenter.c): a page that it can only read. */
+ * cannot be made to fault (shadowmm/avoid.c): a page that it can only read. */
 static const uint8_t *unwritten(const uint8_t *code, unsigned size)
 {
     if (!boot_option("direct", NULL) || !boot_option("model", NULL))

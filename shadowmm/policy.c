@@ -452,6 +452,7 @@ void shadowmm_give_sandbox(struct shadowmm *sm, struct sandbox *sandbox,
                            const struct sandbox_caps *caps)
 {
     sm->direct_caps = *caps;
+    avoid_look(sm);
     for (unsigned i = WINDOWS_MAX; i < POOL_SIZE; i++) {
         if (sm->pool[i].sandbox)
             continue;

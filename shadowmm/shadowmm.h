@@ -88,6 +88,7 @@ struct shadowmm_stats {
     uint64_t windows_made, windows_lost, window_faults, window_maps, window_pages, window_unmaps;
     uint64_t window_protects, window_evictions, window_areas;
     uint64_t directs_made, directs_lost, direct_faults, direct_areas;
+    uint64_t avoid_looks, avoid_pages; /* pages that avoid.c looked through, and refused */
     uint64_t short_lived; /* address spaces that never left the first tier */
 };
 
@@ -219,8 +220,8 @@ enum mem_fill shadowmm_direct_fault(struct shadowmm *sm, uint64_t gla, enum mem_
 /* The guest was told that gla is missing in the sandbox: maps it, if it has done something about
  * it. Sets no A or D bit, raises nothing. */
 void shadowmm_direct_expect(struct shadowmm *sm, uint64_t gla);
-/* User code at gla must not run in the current view's sandbox: it could lose EAX by a SYSENTER,
- * or find the host's CPUID (sysenter.c). Asked each time before it runs there. */
+/* User code at gla must not run in the current view's sandbox: its page may have what does
+ * something else there than in the guest (avoid.c). Asked each time before it runs there. */
 bool shadowmm_direct_refuses(struct shadowmm *sm, uint64_t gla);
 /* The current view's sandbox came back with an instruction that only the monitor can execute, and
  * that is no system call: for the policy. */

@@ -153,7 +153,7 @@ struct shadowmm {
     uint64_t fill;           /* counts page faults, so to speak: one fills a run at most */
     struct table_chunk *chunks;
     struct share share;
-    uint8_t avoid;           /* AVOID_ bits: no page of a direct window may execute these */
+    uint8_t avoid;           /* bit n: no page of a direct window may execute AVOID_ n */
     bool sharing;            /* a fill of what is shared: sync_filled() marks its tables */
     struct window pool[POOL_SIZE]; /* windows, then those with a sandbox */
     unsigned area_limit;
@@ -233,13 +233,14 @@ void window_protect(struct shadowmm *sm, uint64_t gfn, uint64_t count);
 void window_prefill(struct shadowmm *sm, const struct view *view); /* the current one */
 void window_destroy(struct shadowmm *sm);
 
-/* --- sysenter.c --- */
-enum { AVOID_CALLS = 1, AVOID_CPUID = 2 }; /* SYSENTER or SYSCALL, whichever the host's CPU takes */
-/* May user code execute the page at gpa (of RAM) directly, which it may write? */
-bool sysenter_allows(const struct shadowmm *sm, uint64_t gpa, bool write);
+/* --- avoid.c --- */
+enum { AVOID_SYSENTER, AVOID_SYSCALL, AVOID_CPUID, AVOID_CS, AVOID_END };
+/* May user code execute the page at gpa (of RAM) directly, which it may write? (Where it may, what
+ * the page has does not matter.) */
+bool avoid_allows(struct shadowmm *sm, uint64_t gpa, bool write);
 /* Before user code runs directly: what has it done since? Empties direct windows where that allows
  * more or less than before. */
-void sysenter_look(struct shadowmm *sm);
+void avoid_look(struct shadowmm *sm);
 
 /* --- share.c --- */
 int share_create(struct shadowmm *sm);

@@ -165,12 +165,12 @@ static bool may_write(const struct shadowmm *sm, const struct walk *walk, enum s
            !physmem_watched(sm->vcpu->mem, walk->gpa >> PAGE_SHIFT);
 }
 
-static struct rights rights_of(const struct shadowmm *sm, const struct walk *walk, enum slot slot)
+static struct rights rights_of(struct shadowmm *sm, const struct walk *walk, enum slot slot)
 {
     bool write = may_write(sm, walk, slot);
 
     return (struct rights){ write, slot == SLOT_DIRECT && !walk->nx &&
-                                       sysenter_allows(sm, walk->gpa, write) };
+                                       avoid_allows(sm, walk->gpa, write) };
 }
 
 static bool same_rights(struct rights a, struct rights b)
@@ -197,7 +197,8 @@ static uint64_t continues(struct shadowmm *sm, uint64_t gla, uint64_t gfn, enum 
         !same_rights(rights_of(sm, &walk, slot), rights) || !sync_filled(sm, gla, &walk))
         return 0;
     inside = (gla & (walk.size - 1)) >> PAGE_SHIFT;
-    if (walk.size == PAGE_SIZE || (slot == SLOT_DIRECT && sm->avoid) ||
+    if (walk.size == PAGE_SIZE ||
+        (slot == SLOT_DIRECT && sm->avoid && !walk.nx && !rights.write) ||
         !physmem_is_uniform(sm->vcpu->mem, walk.gpa - (inside << PAGE_SHIFT), walk.size))
         return 1;
     return down ? inside + 1 : (walk.size >> PAGE_SHIFT) - inside;
@@ -473,8 +474,8 @@ bool shadowmm_direct_refuses(struct shadowmm *sm, uint64_t gla)
     const struct window *w = sm->view[sm->current].window[SLOT_DIRECT];
     unsigned at;
 
-    sysenter_look(sm);
-    if (!sm->avoid || !w)
+    avoid_look(sm);
+    if (!sm->stats.avoid_pages || !w)
         return false;
     at = area_find(w, gla >> PAGE_SHIFT);
     return at < w->areas && w->area[at].page <= gla >> PAGE_SHIFT && !w->area[at].rights.exec;

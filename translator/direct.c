@@ -298,7 +298,7 @@ static void sysenter(struct vcpu *vcpu, bool lost_eax)
 
 /* SYSCALL of a program that has hidden it, or the first one of a guest in which it is #UD: that it
  * is, with the address where the program was last entered. From now on it is found before it is
- * executed (shadowmm/sysenter.c). */
+ * executed (shadowmm/avoid.c). */
 static void syscall_lost(struct vcpu *vcpu, const struct sandbox_regs *in)
 {
     vcpu->syscall_lost = true;

@@ -561,6 +561,8 @@ static void stats(const struct vcpu *vcpu, void (*put)(void *arg, const char *na
     PUT(s, directs_lost);
     PUT(s, direct_faults);
     PUT(s, direct_areas);
+    PUT(s, avoid_looks);
+    PUT(s, avoid_pages);
     PUT(s, short_lived);
     PUT(&t->stats, direct_runs);
     PUT(&t->stats, direct_violations);

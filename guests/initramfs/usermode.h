@@ -14,6 +14,7 @@ enum {
     NR_exit = 1,
     NR_ioperm = 101,
     NR_iopl = 110,
+    NR_uname = 122,
     NR_prctl = 172,
     NR_alarm = 27,
     NR_ptrace = 26,
@@ -87,6 +88,7 @@ long um_clone(uint32_t flags, void *stack, void (*start)(void *), void *argument
 /* A system call by int 0x80, and what it leaves in eax ebx ecx edx esi edi ebp eflags. */
 void um_int80(uint32_t registers[8]);
 void um_sysinfo(uint32_t registers[8]); /* the same through the vdso */
+uint32_t um_compared_cs(void); /* CS, by code that compares it with 23h */
 
 struct um_case {
     const char *name;

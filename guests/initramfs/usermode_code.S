@@ -1,5 +1,5 @@
 /* The parts of usermode that are not C: system calls with every register known, threads. */
-        .globl um_clone, um_int80, um_sysinfo
+        .globl um_clone, um_int80, um_sysinfo, um_compared_cs
         .text
 
 # long um_clone(flags, stack, start, argument, tls, tid)
@@ -70,5 +70,14 @@ um_int80:
 2:      jmp     *rt_vsyscall
 3:      int     $0x80
         ret
+
+# uint32_t um_compared_cs(void): CS, compared as by programs that want to know whose kernel they run
+# under. In a page of its own: what shares it need not be executed directly.
+        .balign 4096
+um_compared_cs:
+        movl    %cs, %eax
+        cmpl    $0x23, %eax
+        ret
+        .balign 4096
 
         .section .note.GNU-stack, "", @progbits
