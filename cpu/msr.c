@@ -177,14 +177,14 @@ static bool write_mtrr(struct vcpu *vcpu, uint32_t index, uint64_t value)
 enum { ANY = CPUID_FEATURE_COUNT, INTEL, AMD };
 #define F(feature) CPUID_##feature
 
-enum msr_kind { KIND_FIELD, KIND_FIXED, KIND_CALL };
+enum msr_kind { KIND_FIELD, KIND_FIXED, KIND_CONST, KIND_CALL };
 
 static const struct msr {
     uint32_t first, last;
     const char *name;
     uint8_t who, kind;
     uint16_t offset;
-    uint64_t value; /* FIXED: what is read; FIELD: the reserved bits */
+    uint64_t value; /* FIXED, CONST: what is read; FIELD: the reserved bits */
     uint64_t (*read)(struct vcpu *vcpu, uint32_t index);
     bool (*write)(struct vcpu *vcpu, uint32_t index, uint64_t value);
 } table[] = {
@@ -192,6 +192,8 @@ static const struct msr {
     { first, last, name, who, KIND_FIELD, offsetof(struct vcpu, field), reserved, NULL, NULL },
 #define MSR_FIXED(first, last, name, who, value)                                                   \
     { first, last, name, who, KIND_FIXED, 0, value, NULL, NULL },
+#define MSR_CONST(first, last, name, who, value)                                                   \
+    { first, last, name, who, KIND_CONST, 0, value, NULL, NULL },
 #define MSR_CALL(first, last, name, who, read, write)                                              \
     { first, last, name, who, KIND_CALL, 0, 0, read, write },
 #include "cpu/msr.def"
@@ -227,7 +229,8 @@ bool msr_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
     }
     switch ((enum msr_kind)m->kind) {
     case KIND_FIELD: *value = *field(vcpu, m, index); break;
-    case KIND_FIXED: *value = m->value; break;
+    case KIND_FIXED:
+    case KIND_CONST: *value = m->value; break;
     case KIND_CALL: *value = m->read(vcpu, index); break;
     }
     return false;
@@ -249,6 +252,7 @@ bool msr_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
         *field(vcpu, m, index) = value;
         break;
     case KIND_FIXED: break;
+    case KIND_CONST: return gp(vcpu);
     case KIND_CALL: return m->write(vcpu, index, value);
     }
     return false;

@@ -267,9 +267,21 @@ static void cr4_bits(void)
     check_end();
 }
 
+static uint32_t msr_trap(unsigned opcode, uint32_t number)
+{
+    struct code c = { code_room };
+    struct frame f = trap_frame((uint32_t)code_room, 0);
+
+    code_bytes(&c, 2, 0x0f | opcode << 8);
+    code_end(&c);
+    f.ecx = number;
+    trap_run(&f);
+    return f.vector;
+}
+
 static void msrs(void)
 {
-    static const uint8_t read[] = { 0x0f, 0x32 };
+    enum { WRMSR = 0x30, RDMSR = 0x32 };
     static const struct {
         uint32_t number;
         uint8_t word, bit;
@@ -278,6 +290,8 @@ static void msrs(void)
         { 0xfe, EDX_1, 12 }, { 0x200, EDX_1, 12 }, { 0x250, EDX_1, 12 }, { 0x2ff, EDX_1, 12 },
         { 0x277, EDX_1, 16 }, { 0xc0000103, EDX_X1, 27 }, { 0xc0000081, EDX_X1, 11 },
     };
+    /* IA32_MTRRCAP, _MCG_CAP, _PLATFORM_ID, MSR_PLATFORM_INFO, IA32_FEATURE_CONTROL (locked) */
+    static const uint32_t read_only[] = { 0xfe, 0x179, 0x17, 0xce, 0x3a };
 
     if (!has(EDX_1, 5)) {
         check_skip("msrs", "the CPU has none");
@@ -285,17 +299,14 @@ static void msrs(void)
     }
     check_begin("msrs");
     for (unsigned i = 0; i < ARRAY_SIZE(registers); i++) {
-        struct code c = { code_room };
-        struct frame f = trap_frame((uint32_t)code_room, 0);
         uint32_t want = has(registers[i].word, registers[i].bit) ? (uint32_t)TRAP_END
                                                                  : (uint32_t)VEC_GP;
+        uint32_t got = msr_trap(RDMSR, registers[i].number);
 
-        code_bytes(&c, 2, read[0] | read[1] << 8);
-        code_end(&c);
-        f.ecx = registers[i].number;
-        trap_run(&f);
-        check_that(f.vector == want, "%x: trap %u, want %u", registers[i].number, f.vector, want);
+        check_that(got == want, "%x: trap %u, want %u", registers[i].number, got, want);
     }
+    for (unsigned i = 0; i < ARRAY_SIZE(read_only); i++) /* whether it is there or not */
+        check_equal("write to a read-only MSR", msr_trap(WRMSR, read_only[i]), VEC_GP);
     check_end();
 }
 

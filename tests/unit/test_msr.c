@@ -1,4 +1,5 @@
 /* MSRs: those that exist, those that do not, reserved bits, and that none upsets the monitor. */
+#include "cpu/cpuid.h"
 #include "cpu/msr.h"
 #include "cpu/paging.h"
 #include "tests/unit/cpu_machine.h"
@@ -38,7 +39,6 @@ static void test_values(struct machine *m)
     check_kept(m, 0x2ff, 0xc06);
     check_kept(m, 0x20e, 0xfc000006);
     check_kept(m, 0x20f, 0xffc000800);
-    check_kept(m, 0x179, 0); /* machine checks: no banks */
     check_kept(m, 0x17a, 0);
     CHECK_EQ(RDMSR(m, 0x400), VEC_GP);
     for (unsigned i = 0; i < 5; i++)
@@ -52,6 +52,28 @@ static void test_values(struct machine *m)
     CHECK_EQ(RDMSR(m, 0x12345678), VEC_GP);
     CHECK_EQ(WRMSR(m, 0x12345678, 0), VEC_GP);
     CHECK_EQ(m_frame(m, 0, 4), 0);
+}
+
+/* Read-only, or locked: the value stays. What the other vendor has is #GP, too. */
+static void test_read_only(struct machine *m)
+{
+    static const struct {
+        uint32_t index, low;
+        bool intel;
+    } registers[] = { { 0x179, 0, false }, /* machine checks: no banks */
+                      { 0xfe, 0x508, false }, { 0x17, 0, true },
+                      { 0xce, 0, true }, { 0x3a, 1, true } };
+
+    m_protected(m, 0);
+    for (unsigned i = 0; i < 5; i++) {
+        bool has = !registers[i].intel || !cpuid_is_amd(m->vcpu->model);
+
+        CHECK_EQ(WRMSR(m, registers[i].index, registers[i].low), VEC_GP);
+        CHECK_EQ(WRMSR(m, registers[i].index, 0), VEC_GP);
+        CHECK_EQ(RDMSR(m, registers[i].index), has ? -1 : VEC_GP);
+        if (has)
+            CHECK_EQ(m->vcpu->gpr[RDX] << 32 | m->vcpu->gpr[RAX], registers[i].low);
+    }
 }
 
 static void test_tsc(struct machine *m)
@@ -114,6 +136,7 @@ int main(void)
 
     m_create(&m);
     test_values(&m);
+    test_read_only(&m);
     test_tsc(&m);
     test_all(&m);
     m_destroy(&m);
