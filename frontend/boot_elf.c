@@ -12,7 +12,9 @@
 #include "frontend/boot.h"
 #include "frontend/error.h"
 
-#define STACK_TOP 0x7c00 /* where a BIOS leaves its stack, too */
+#define STACK_TOP 0x7c00   /* where a BIOS leaves its stack, too */
+#define ROM_START 0xa0000  /* between the two parts of memory */
+#define ROM_END   0x100000
 
 bool boot_elf_is(const struct image *kernel)
 {
@@ -61,9 +63,7 @@ static int check_header(const struct boot *boot, Elf32_Ehdr *header, struct erro
                  header->e_ident[EI_CLASS] == ELFCLASS64 ? "64" : "32");
         return wrong(boot, error, text);
     }
-    if (header->e_ident[EI_OSABI] == ELFOSABI_GNU)
-        return wrong(boot, error, "a Linux program, not a kernel; name a kernel");
-    if (header->e_type != ET_EXEC)
+    if (header->e_type != ET_EXEC && header->e_type != ET_DYN)
         return wrong(boot, error, "an ELF file, but no executable; link it at a fixed address");
     if (header->e_phentsize < sizeof(Elf32_Phdr) || !header->e_phnum ||
         header->e_phoff > kernel->size ||
@@ -72,7 +72,55 @@ static int check_header(const struct boot *boot, Elf32_Ehdr *header, struct erro
     return 0;
 }
 
+static void get_segment(const struct boot *boot, const Elf32_Ehdr *header, unsigned i,
+                        Elf32_Phdr *ph)
+{
+    memcpy(ph, boot->kernel.bytes + header->e_phoff + i * header->e_phentsize, sizeof(*ph));
+}
+
+/*
+ * What says that a file without a multiboot header is meant for Linux. One with a header is a
+ * kernel, where compilers' defaults (position independence, C++'s unique symbols) leave the same.
+ */
+static int check_no_program(const struct boot *boot, struct error *error)
+{
+    Elf32_Ehdr header;
+    Elf32_Phdr ph;
+
+    if (check_header(boot, &header, error))
+        return -1;
+    if (header.e_ident[EI_OSABI] == ELFOSABI_GNU)
+        return wrong(boot, error, "a Linux program, not a kernel; name a kernel");
+    if (header.e_type != ET_EXEC)
+        return wrong(boot, error, "an ELF file, but no executable; link it at a fixed address");
+    for (unsigned i = 0; i < header.e_phnum; i++) {
+        get_segment(boot, &header, i, &ph);
+        if (ph.p_type == PT_INTERP || ph.p_type == PT_TLS)
+            return wrong(boot, error, "a program, not a kernel; name a kernel");
+    }
+    return 0;
+}
+
 /* --- Segments --------------------------------------------------------------------- */
+
+/*
+ * For a kernel linked at 1M linkers may map the file's own headers below that, where ROM is, and
+ * where nobody reads them.
+ */
+static void clip_headers(Elf32_Phdr *ph)
+{
+    uint32_t cut = ROM_END - ph->p_paddr;
+
+    if (ph->p_offset || ph->p_paddr < ROM_START || ph->p_paddr >= ROM_END)
+        return;
+    if (cut > ph->p_memsz)
+        cut = ph->p_memsz;
+    ph->p_offset += cut;
+    ph->p_vaddr += cut;
+    ph->p_paddr += cut;
+    ph->p_memsz -= cut;
+    ph->p_filesz -= cut < ph->p_filesz ? cut : ph->p_filesz;
+}
 
 static int load_segment(const struct boot *boot, const struct boot_target *target,
                         const Elf32_Phdr *ph, struct error *error)
@@ -135,9 +183,8 @@ int boot_elf_segments(const struct boot *boot, const struct boot_target *target,
         return -1;
     *span = (struct boot_span){ .low = UINT64_MAX };
     for (unsigned i = 0; i < header.e_phnum; i++) {
-        memcpy(&ph, boot->kernel.bytes + header.e_phoff + i * header.e_phentsize, sizeof(ph));
-        if (ph.p_type == PT_INTERP || ph.p_type == PT_TLS)
-            return wrong(boot, error, "a program, not a kernel; name a kernel");
+        get_segment(boot, &header, i, &ph);
+        clip_headers(&ph);
         if (ph.p_type != PT_LOAD || !ph.p_memsz)
             continue;
         if (load_segment(boot, target, &ph, error))
@@ -163,7 +210,7 @@ int boot_elf_load(const struct boot *boot, const struct boot_target *target,
                          "-append: '%s' is a plain ELF kernel and takes no command line; "
                          "leave it out",
                          boot->kernel_path);
-    if (boot_elf_segments(boot, target, &span, error))
+    if (check_no_program(boot, error) || boot_elf_segments(boot, target, &span, error))
         return -1;
     gdt = boot_place_high(target, PAGE_SIZE, span.high, UINT32_MAX);
     if (!gdt)

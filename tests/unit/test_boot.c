@@ -278,6 +278,30 @@ static void test_multiboot_elf(void)
     CHECK_EQ(boot(&e, sizeof(e), NULL, ""), 0);
     CHECK_EQ(entry.eip, 0x200010);
     CHECK_EQ(entry.eax, 0x2badb002);
+    /* as a compiler that makes position independent programs leaves it, and C++ or Rust */
+    e.header.e_type = ET_DYN;
+    e.header.e_ident[EI_OSABI] = ELFOSABI_GNU;
+    for (uint32_t type = PT_INTERP; type <= PT_TLS; type += PT_TLS - PT_INTERP) {
+        e.ph[0].p_type = type;
+        entry.eip = 0;
+        CHECK_EQ(boot(&e, sizeof(e), NULL, ""), 0);
+        CHECK_EQ(entry.eip, 0x200010);
+    }
+    /* the file's headers below 1M are not for the ROM there, what follows them is loaded */
+    e.ph[0] = (Elf32_Phdr){ .p_type = PT_LOAD, .p_paddr = 0xffff0, .p_vaddr = 0xffff0,
+                            .p_filesz = 32, .p_memsz = 64 };
+    memset(mem.ram + 0xffff0, 0xee, 0x100);
+    CHECK_EQ(boot(&e, sizeof(e), NULL, ""), 0);
+    CHECK_EQ(entry.eip, 0x200010);
+    CHECK_EQ(word(0xffffc), 0xeeeeeeee);
+    CHECK_EQ(memcmp(mem.ram + 0x100000, (uint8_t *)&e + 16, 16), 0);
+    CHECK_EQ(word(0x100010), 0);
+    CHECK_EQ(word(0x100030), 0xeeeeeeee);
+    e.ph[0].p_offset = 4; /* what is not the headers is wanted there */
+    fails(&e, sizeof(e), EX_DATAERR, "not memory");
+    e.ph[0].p_type = PT_NULL;
+    e.header.e_type = ET_CORE;
+    fails(&e, sizeof(e), EX_DATAERR, "executable");
 }
 
 /* A kernel that is loaded where the information usually goes. */
