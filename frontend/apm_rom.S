@@ -11,6 +11,7 @@
  * Not:       APM's protected-mode interface, which is the firmware's own.
  */
 #include "frontend/apm_rom.h"
+#include "frontend/option_rom.h"
 
 #define INT_15 (4 * 0x15)
 
@@ -29,22 +30,7 @@ apm_rom:
         movw $handler - apm_rom, INT_15
         jmp 1f
 
-        .org apm_rom + 0x1a
-        .word pnp - apm_rom
-
-        .org apm_rom + 0x20
-pnp:
-        .ascii "$PnP"
-        .byte 1, 2                      /* revision, size in 16 bytes */
-        .word 0                         /* no other header */
-        .byte 0, 0                      /* the checksum is not looked at */
-        .long 0                         /* device */
-        .word maker - apm_rom
-        .word product - apm_rom
-        .byte 0, 0, 0, 0                /* type, indicators */
-        .word 0, 0                      /* connection and disconnection vectors */
-        .word 0                         /* nothing to boot from */
-        .word 0, 0
+        option_rom_header apm_rom
 
 1:      movw %cs, INT_15 + 2
         popw %ds

@@ -8,6 +8,7 @@
 #include <sysexits.h>
 
 #include "frontend/error.h"
+#include "frontend/option_rom.h"
 
 /* Offsets in the setup header */
 enum {
@@ -85,16 +86,14 @@ static uint8_t *add_part(uint8_t *entry, unsigned key, uint32_t gpa, size_t size
 
 static void make_rom(struct boot_real *boot, uint32_t initrd)
 {
-    uint8_t *entry = boot->rom + (boot_rom_table - boot_rom), sum = 0;
+    uint8_t *entry = boot->rom + (boot_rom_table - boot_rom);
 
     memcpy(boot->rom, boot_rom, sizeof(boot->rom));
     entry = add_part(entry, BOOT_KEY_SETUP, BOOT_SETUP, boot->setup_size);
     entry = add_part(entry, BOOT_KEY_CMDLINE, BOOT_CMDLINE, strlen(boot->append) + 1);
     entry = add_part(entry, BOOT_KEY_KERNEL, BOOT_KERNEL, boot->kernel.size - boot->setup_size);
     add_part(entry, BOOT_KEY_INITRD, initrd, boot->initrd.size);
-    for (unsigned i = 0; i < sizeof(boot->rom) - 1; i++)
-        sum += boot->rom[i];
-    boot->rom[sizeof(boot->rom) - 1] = (uint8_t)-sum;
+    option_rom_seal(boot->rom, sizeof(boot->rom));
 }
 
 /* --- The parts ------------------------------------------------------------ */

@@ -7,6 +7,7 @@
  *            Documentation/arch/x86/boot.rst, "Running the kernel".
  */
 #include "frontend/boot_rom.h"
+#include "frontend/option_rom.h"
 
         .section .rodata
         .balign 16
@@ -17,22 +18,7 @@ boot_rom:
         .byte BOOT_ROM_SIZE / 512
         lretw                           /* its initialisation: nothing to do */
 
-        .org boot_rom + 0x1a
-        .word pnp - boot_rom
-
-        .org boot_rom + 0x20
-pnp:
-        .ascii "$PnP"
-        .byte 1, 2                      /* revision, size in 16 bytes */
-        .word 0                         /* no other header */
-        .byte 0, 0                      /* the checksum is not looked at */
-        .long 0                         /* device */
-        .word maker - boot_rom
-        .word product - boot_rom
-        .byte 0, 0, 0, 0                /* type, indicators */
-        .word 0, 0                      /* connection and disconnection vectors */
-        .word boot - boot_rom           /* bootstrap entry vector */
-        .word 0, 0
+        option_rom_header boot_rom, "boot - boot_rom"
 
 boot:
         cli

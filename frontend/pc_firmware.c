@@ -19,6 +19,7 @@
 #include "frontend/apm_rom.h"
 #include "frontend/boot_real.h"
 #include "frontend/mptable.h"
+#include "frontend/option_rom.h"
 #include "frontend/pc.h"
 #include "frontend/pc_map.h"
 #include "frontend/pc_pci.h"
@@ -189,12 +190,10 @@ _Static_assert(APM_ROM_SOFT_OFF == (1 << 13 | ACPI_S5_TYPE << 10), "apm_rom.h");
 
 static int apm_file(struct fw_cfg *fw)
 {
-    uint8_t rom[APM_ROM_SIZE], sum = 0;
+    uint8_t rom[APM_ROM_SIZE];
 
     memcpy(rom, apm_rom, sizeof(rom));
-    for (unsigned i = 0; i < sizeof(rom) - 1; i++)
-        sum += rom[i];
-    rom[sizeof(rom) - 1] = (uint8_t)-sum;
+    option_rom_seal(rom, sizeof(rom));
     return fw_cfg_set_file(fw, "genroms/novt-apm.rom", rom, sizeof(rom));
 }
 

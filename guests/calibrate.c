@@ -7,16 +7,7 @@
 #include "guests/lib/console.h"
 #include "guests/lib/time.h"
 
-enum { PIT = 0x40, PORT_B = 0x61, GATE = 1, SPEAKER = 2, OUTPUT = 0x20 };
 enum { MS = 10, LOOPS_MIN = 1000, STEP_FACTOR = 10, TOLERANCE = 32 /* 3 % */ };
-
-static void start_one_shot(uint32_t count)
-{
-    outb(PORT_B, (inb(PORT_B) & ~SPEAKER) | GATE);
-    outb(PIT + 3, 0xb0); /* channel 2, both bytes, mode 0 */
-    outb(PIT + 2, count);
-    outb(PIT + 2, count >> 8);
-}
 
 /* In kHz; 0: too few looks, or one that took far longer than another. */
 static uint32_t measure(void)
@@ -24,9 +15,9 @@ static uint32_t measure(void)
     uint64_t start, now, before, ticks;
     uint32_t looks = 0, least = ~0u, most = 0, step;
 
-    start_one_shot(TIME_PIT_HZ / 1000 * MS);
+    time_start_one_shot(TIME_PIT_HZ / 1000 * MS);
     before = now = start = rdtsc();
-    for (; !(inb(PORT_B) & OUTPUT); looks++) {
+    for (; !time_one_shot_ended(); looks++) {
         now = rdtsc();
         step = now - before > ~0u ? ~0u : (uint32_t)(now - before);
         before = now;

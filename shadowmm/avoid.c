@@ -133,6 +133,7 @@ bool avoid_allows(struct shadowmm *sm, uint64_t gpa, bool write)
 
     sm->stats.avoid_looks += !write;
     sm->stats.avoid_pages += !allowed;
+    sm->avoided |= !allowed;
     return allowed;
 }
 

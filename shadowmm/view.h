@@ -154,6 +154,7 @@ struct shadowmm {
     struct table_chunk *chunks;
     struct share share;
     uint8_t avoid;           /* bit n: no page of a direct window may execute AVOID_ n */
+    bool avoided;            /* some page has been refused for it */
     bool sharing;            /* a fill of what is shared: sync_filled() marks its tables */
     struct window pool[POOL_SIZE]; /* windows, then those with a sandbox */
     unsigned area_limit;

@@ -475,7 +475,7 @@ bool shadowmm_direct_refuses(struct shadowmm *sm, uint64_t gla)
     unsigned at;
 
     avoid_look(sm);
-    if (!sm->stats.avoid_pages || !w)
+    if (!sm->avoided || !w)
         return false;
     at = area_find(w, gla >> PAGE_SHIFT);
     return at < w->areas && w->area[at].page <= gla >> PAGE_SHIFT && !w->area[at].rights.exec;

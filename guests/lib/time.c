@@ -9,7 +9,7 @@
 enum { PIT = 0x40, PORT_B = 0x61, GATE = 1, SPEAKER = 2, OUTPUT = 0x20 };
 enum { MEASURED_MS = 30, ATTEMPTS = 50 };
 
-static void start_one_shot(uint16_t count)
+void time_start_one_shot(uint16_t count)
 {
     outb(PORT_B, (inb(PORT_B) & ~SPEAKER) | GATE);
     outb(PIT + 3, 0xb0); /* channel 2, both bytes, mode 0 */
@@ -17,13 +17,18 @@ static void start_one_shot(uint16_t count)
     outb(PIT + 2, count >> 8);
 }
 
+bool time_one_shot_ended(void)
+{
+    return inb(PORT_B) & OUTPUT;
+}
+
 static uint32_t measure(void)
 {
     uint64_t start, ticks;
 
-    start_one_shot(TIME_PIT_HZ / 1000 * MEASURED_MS);
+    time_start_one_shot(TIME_PIT_HZ / 1000 * MEASURED_MS);
     start = rdtsc();
-    while (!(inb(PORT_B) & OUTPUT))
+    while (!time_one_shot_ended())
         ;
     ticks = rdtsc() - start;
     divide(&ticks, MEASURED_MS);
