@@ -196,6 +196,15 @@ static uint64_t in_frame(uint64_t gpa, uint64_t size)
     return part < size ? part : size;
 }
 
+static bool read_frame(const struct physmem *pm, uint64_t gpa, void *to, uint64_t size)
+{
+    if (physmem_is_ram(pm, gpa))
+        memcpy(to, pm->ram + gpa, size);
+    else
+        memset(to, 0xff, size);
+    return physmem_is_ram(pm, gpa);
+}
+
 bool physmem_read(const struct physmem *pm, uint64_t gpa, void *to, uint64_t size)
 {
     uint8_t *out = to;
@@ -204,11 +213,24 @@ bool physmem_read(const struct physmem *pm, uint64_t gpa, void *to, uint64_t siz
     while (size) {
         uint64_t part = in_frame(gpa, size);
 
-        if (physmem_is_ram(pm, gpa))
-            memcpy(out, pm->ram + gpa, part);
-        else
-            memset(out, 0xff, part);
-        all &= physmem_is_ram(pm, gpa);
+        all &= read_frame(pm, gpa, out, part);
+        out += part;
+        gpa += part;
+        size -= part;
+    }
+    return all;
+}
+
+bool physmem_peek(const struct physmem *pm, uint64_t gpa, void *to, uint64_t size)
+{
+    uint8_t *out = to;
+    bool all = true;
+
+    while (size) {
+        uint64_t part = in_frame(gpa, size);
+
+        if (!read_frame(pm, gpa, out, part))
+            all &= pm->on_peek && pm->on_peek(pm->peek_arg, gpa, out, part);
         out += part;
         gpa += part;
         size -= part;

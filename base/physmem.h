@@ -75,6 +75,10 @@ struct physmem {
      * registers only. May be NULL. */
     void (*on_touched)(void *arg);
     void *touched_arg;
+    /* What a look at [gpa, gpa + size), in one frame that is not memory, finds without changing
+     * anything. False: nothing that can be looked at. May be NULL. */
+    bool (*on_peek)(void *arg, uint64_t gpa, void *to, uint64_t size);
+    void *peek_arg;
     bool touched;
     uint64_t touch_end, touch_count; /* where the last physmem_touch() ended, and its size */
 };
@@ -145,6 +149,10 @@ uint64_t physmem_touch(struct physmem *pm, uint64_t gfn, uint64_t *first);
  * behind PHYSMEM_ROM_RAM). Return false when any byte lay outside what can be read or written. */
 bool physmem_read(const struct physmem *pm, uint64_t gpa, void *to, uint64_t size);
 bool physmem_write(struct physmem *pm, uint64_t gpa, const void *from, uint64_t size);
+
+/* physmem_read() for a user who looks: chips' memory, too, where that changes nothing (VGA's window
+ * while it is no memory). */
+bool physmem_peek(const struct physmem *pm, uint64_t gpa, void *to, uint64_t size);
 
 /* Everything is zeroes, RAM that is not shown too; kinds stay. Who goes on running the guest tells
  * physmem_written(). */

@@ -67,6 +67,10 @@ void vga_snapshot(struct vga *vga, struct snap *snap); /* without video memory *
 /* The guest has written to the frame buffer, see collect(). */
 void vga_touched(struct vga *vga);
 
+/* [offset, offset + size) of the window as the guest would read it, without loading the latches or
+ * anything else that it could see. False: some of it is not open. */
+bool vga_peek(struct vga *vga, uint32_t offset, void *to, uint64_t size);
+
 /* What a video BIOS leaves: 80x25 text (mode 3), with the font from that ROM or a plain one. For
  * guests that start without firmware. */
 void vga_text_mode(struct vga *vga);

@@ -240,6 +240,32 @@ static void memory_write(void *dev, uint64_t offset, unsigned size, uint64_t val
     }
 }
 
+static bool peek_byte(struct vga *vga, uint32_t at, uint8_t *byte)
+{
+    if (vga_vbe_linear(&vga->regs)) {
+        if (!linear_at(vga, at, 1, &at))
+            return false;
+        *byte = vga->vram[at];
+        return true;
+    }
+    if (!window(&vga->regs, &at))
+        return false;
+    *byte = planes_read(vga, at);
+    return true;
+}
+
+bool vga_peek(struct vga *vga, uint32_t offset, void *to, uint64_t size)
+{
+    uint32_t latch = vga->regs.latch;
+    uint8_t *out = to;
+    bool all = true;
+
+    for (uint32_t i = 0; i < size; i++)
+        all &= peek_byte(vga, offset + i, &out[i]);
+    vga->regs.latch = latch;
+    return all;
+}
+
 /* --- Runs: many elements at once, as memory_read() or memory_write() of each --- */
 
 /*

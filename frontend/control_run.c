@@ -154,7 +154,7 @@ int control_screenshot(struct control_call *call)
 static int write_all(int fd, const uint8_t *bytes, uint64_t size)
 {
     while (size) {
-        ssize_t n = write(fd, bytes, size < 1u << 20 ? size : 1u << 20);
+        ssize_t n = write(fd, bytes, size);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -166,12 +166,12 @@ static int write_all(int fd, const uint8_t *bytes, uint64_t size)
     return 0;
 }
 
-static bool is_zero(const uint8_t *page)
+static bool is_zero(const uint8_t *bytes, uint64_t size)
 {
-    return !*page && !memcmp(page, page + 1, PAGE_SIZE - 1);
+    return !*bytes && !memcmp(bytes, bytes + 1, size - 1);
 }
 
-/* Pages of zeros, and what is not memory, become holes. */
+/* Pages of zeros, and what cannot be looked at, become holes. */
 static int write_memory(int fd, const struct physmem *mem, uint64_t gpa, uint64_t size)
 {
     uint64_t end = gpa + size, at = gpa;
@@ -179,14 +179,14 @@ static int write_memory(int fd, const struct physmem *mem, uint64_t gpa, uint64_
 
     while (!err && at < end) {
         uint64_t n = PAGE_SIZE - (at & PAGE_MASK);
-        const uint8_t *page = physmem_ptr(mem, at & ~PAGE_MASK);
+        uint8_t page[PAGE_SIZE];
 
         if (n > end - at)
             n = end - at;
-        if (!physmem_is_ram(mem, at) || is_zero(page))
+        if (!physmem_peek(mem, at, page, n) || is_zero(page, n))
             err = lseek(fd, (off_t)n, SEEK_CUR) < 0 ? -errno : 0;
         else
-            err = write_all(fd, page + (at & PAGE_MASK), n);
+            err = write_all(fd, page, n);
         at += n;
     }
     return err;
@@ -208,7 +208,7 @@ static int print_memory(struct control_call *call, uint64_t gpa, uint64_t size)
         for (uint64_t i = at; i < at + HEX_ROW && i < gpa + size; i++) {
             size_t used = strlen(text);
 
-            if (physmem_read(mem, i, &byte, 1))
+            if (physmem_peek(mem, i, &byte, 1))
                 snprintf(text + used, sizeof(text) - used, "%s%02x", i > at ? " " : "", byte);
             else
                 snprintf(text + used, sizeof(text) - used, "%s??", i > at ? " " : "");

@@ -85,7 +85,7 @@ static void print_code(struct call *call, uint64_t gpa, unsigned count)
     char *text = NULL;
     FILE *listing = open_memstream(&text, &line);
 
-    physmem_read(&call->machine->mem, gpa, code, size);
+    physmem_peek(&call->machine->mem, gpa, code, size);
     if (!listing)
         return;
     disasm_print(listing, code, size, gpa, vcpu_code32(call->machine->vcpu) ? 32 : 16);
@@ -110,7 +110,7 @@ static bool examine_physical(struct call *call)
     }
     for (unsigned i = 0; i < f.count; i++, gpa += f.size) {
         value = 0;
-        if (!physmem_read(&call->machine->mem, gpa, &value, f.size)) {
+        if (!physmem_peek(&call->machine->mem, gpa, &value, f.size)) {
             fprintf(call->out, "%sno memory at 0x%08llx\n", i ? "\n" : "",
                     (unsigned long long)gpa);
             return true;

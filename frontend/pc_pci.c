@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/bug.h"
+#include "base/physmem.h"
 #include "base/snap.h"
 #include "devices/e1000.h"
 #include "devices/i440fx.h"
@@ -256,6 +257,12 @@ static void video_destroy(void *chip)
     vga_destroy(chip);
 }
 
+static bool video_peek(void *chip, uint64_t gpa, void *to, uint64_t size)
+{
+    return gpa >= PHYSMEM_WINDOW && gpa < PHYSMEM_WINDOW + PHYSMEM_WINDOW_SIZE &&
+           vga_peek(chip, (uint32_t)gpa - PHYSMEM_WINDOW, to, size);
+}
+
 static const char *create_video(struct pc_pci *pci)
 {
     const struct pc_config *pc = pci->config.pc;
@@ -282,6 +289,8 @@ static const char *create_video(struct pc_pci *pci)
     pci->vga = vga_create(&config);
     if (!pci->vga)
         return no_memory;
+    pc->mem->on_peek = video_peek;
+    pc->mem->peek_arg = pci->vga;
     add(pci, &(struct pc_chip){ pci->vga, video_reset, video_snapshot, video_destroy });
     return NULL;
 }

@@ -3,7 +3,8 @@
 
 #include "cpu/mem.h"
 
-/* Where the byte is, and in *left how many follow it in the page, at most *left before. */
+/* Where the byte is, and in *left how many follow it in the page, at most *left before. False: not
+ * mapped. */
 static bool find(struct vcpu *vcpu, bool physical, uint64_t address, size_t *left, uint64_t *gpa)
 {
     uint64_t room = PAGE_SIZE - (address & PAGE_MASK);
@@ -15,7 +16,7 @@ static bool find(struct vcpu *vcpu, bool physical, uint64_t address, size_t *lef
     else if (!mem_debug_translate(vcpu, address, gpa))
         return false;
     *left = *left < room ? *left : room;
-    return physmem_is_ram(vcpu->mem, *gpa);
+    return true;
 }
 
 size_t gdb_memory_read(struct vcpu *vcpu, bool physical, uint64_t address, void *to, size_t size)
@@ -25,9 +26,9 @@ size_t gdb_memory_read(struct vcpu *vcpu, bool physical, uint64_t address, void 
 
     for (; done < size; done += part) {
         part = size - done;
-        if (!find(vcpu, physical, address + done, &part, &gpa))
+        if (!find(vcpu, physical, address + done, &part, &gpa) ||
+            !physmem_peek(vcpu->mem, gpa, (uint8_t *)to + done, part))
             break;
-        physmem_read(vcpu->mem, gpa, (uint8_t *)to + done, part);
     }
     return done;
 }

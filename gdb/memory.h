@@ -1,5 +1,6 @@
 /* Memory for a debugger: by linear addresses, as the guest's tables have them now, or by physical
- * ones. Nothing faults, no A or D bit is set; devices' registers are no memory. */
+ * ones. Nothing faults, no A or D bit is set; devices' registers are no memory, but what
+ * physmem_peek() finds can be read. */
 #ifndef GDB_MEMORY_H
 #define GDB_MEMORY_H
 

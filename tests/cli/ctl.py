@@ -226,6 +226,17 @@ def case_screenshot(novt):
     guest.end(130)
 
 
+def case_look_at_the_screen(novt):
+    guest = Guest(novt, code=b"\x66\xc7\x05" + struct.pack("<IH", 0xB8000, 0x0741) + SPIN)
+    wait_for(lambda: guest.ok("dump", "memory", "0xb8000", "3") == {"000b8000": "41 07 20"},
+             "what is written on the screen")
+    guest.ok("dump", "memory", "screen", "0xb8000", "2")
+    with open(novt.path("screen"), "rb") as file:
+        check(file.read() == b"A\x07", "in a file")
+    guest.ok("quit")
+    guest.end(130)
+
+
 def case_look(novt):
     guest = Guest(novt, "-stats-json", novt.path("stats"), "-device", "virtio-balloon", "-nic",
                   "user,model=e1000,mac=52:54:00:00:00:07", code=SPIN)

@@ -143,13 +143,28 @@ static uint32_t some_address(void)
     return below(4) ? below(64) + 0x8000 * below(4) : below(0x20000);
 }
 
+/* A look finds what a read would, and leaves the latches. */
+static void look(uint32_t at)
+{
+    uint8_t latch[4], byte = 0;
+    uint32_t inside = at;
+    bool is_open = model_window(&inside);
+
+    memcpy(latch, model.latch, sizeof(latch));
+    CHECK_EQ(vga_peek(s.vga, at, &byte, 1), is_open);
+    if (is_open)
+        CHECK_EQ(byte, model_read(at));
+    memcpy(model.latch, latch, sizeof(latch));
+}
+
 static void step(void)
 {
     uint32_t at = some_address();
     unsigned size = 1u << below(3), value;
 
-    switch (below(4)) {
+    switch (below(5)) {
     case 0: change_registers(); break;
+    case 2: look(at); break;
     case 1:
         if (at + size > 0x20000)
             break;
