@@ -100,15 +100,18 @@ static void override(struct aml *a, unsigned irq, unsigned pin, unsigned flags)
     aml_put(a, flags, 2);
 }
 
+#define MADT_REVISION 1 /* ACPI 2.0's (5.2.10.4), as the FADT's 3 is */
+
 static size_t madt(struct aml *a, const struct acpi_config *c)
 {
-    size_t start = aml_table_begin(a, "APIC", 3);
+    size_t start = aml_table_begin(a, "APIC", MADT_REVISION);
 
     aml_put(a, LAPIC_BASE, 4);
     aml_put(a, 1, 4); /* there are 8259s, too */
     aml_put(a, MADT_LAPIC, 1);
     aml_put(a, 8, 1);
-    aml_put(a, 0, 2);
+    aml_put(a, ACPI_PROCESSOR_ID, 1);
+    aml_put(a, 0, 1); /* its APIC's ID */
     aml_put(a, 1, 4); /* enabled */
     aml_put(a, MADT_IOAPIC, 1);
     aml_put(a, 12, 1);

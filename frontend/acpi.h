@@ -14,6 +14,7 @@
 #define ACPI_RSDP_ROOM 64 /* the root pointer is alone in the first bytes, the tables follow */
 
 enum { ACPI_PIRQ_COUNT = 4, ACPI_PIRQ_CHOICES = 3 };
+enum { ACPI_PROCESSOR_ID = 0 }; /* the _UID in the DSDT, and the MADT's number */
 
 /* Where the board has its chips; a serial port's base of 0 means that it is not there. */
 struct acpi_config {

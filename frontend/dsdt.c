@@ -2,7 +2,8 @@
  * The DSDT: the chips that a system cannot find by itself, and how the interrupt pins of PCI slots
  * get to IRQs.
  *
- * Reference: ACPI Specification 6.4: 6.2.13 (_PRT), 7 (sleeping states), 19.6 (the language);
+ * Reference: ACPI Specification 6.4: 6.2.13 (_PRT), 7 (sleeping states), 8.4 (processors),
+ *            19.6 (the language);
  *            PCI Firmware Specification 3.0, 4 (host bridges).
  */
 #include "frontend/dsdt.h"
@@ -275,6 +276,19 @@ static void pvpanic(struct aml *a, const struct acpi_config *c)
     aml_length_end(a, device);
 }
 
+/* --- The processor (8.4) ------------------------------------------------- */
+
+/* What the MADT's entry of this number is: without it that belongs to no processor. */
+static void processor(struct aml *a)
+{
+    size_t device = aml_device_begin(a, "CPU0");
+
+    aml_hid_text(a, "ACPI0007");
+    aml_name(a, "_UID");
+    aml_byte(a, ACPI_PROCESSOR_ID);
+    aml_length_end(a, device);
+}
+
 /* --- The table ---------------------------------------------------------- */
 
 /* What to write to the power management chip's control register to switch off. */
@@ -298,6 +312,7 @@ size_t dsdt_build(struct aml *a, const struct acpi_config *c)
     aml_put(a, AML_SCOPE, 1);
     scope = aml_length_begin(a);
     aml_text(a, "\\_SB_");
+    processor(a);
     for (unsigned i = 0; i < ACPI_PIRQ_COUNT; i++)
         interrupt_link(a, c, i);
     pci_host(a, c);

@@ -181,6 +181,17 @@ static void test_moved(void)
     CHECK_EQ(memcmp(moved.bytes, tables.bytes, tables.size), 0);
 }
 
+/* The _UID of the DSDT's only processor. */
+static unsigned processor_id(void)
+{
+    static const char object[] = "CPU0\x08_HID\x0d" "ACPI0007\0\x08_UID\x0a";
+    const uint8_t *dsdt = memmem(blob, tables.size, "DSDT", 4),
+                  *found = memmem(dsdt, at(dsdt, 4, 4), object, sizeof(object) - 1);
+
+    CHECK_EQ(found != NULL, 1);
+    return found[sizeof(object) - 1];
+}
+
 /* Only with APICs, and iasl finds no fault with them either. */
 static void test_apic_tables(void)
 {
@@ -192,8 +203,10 @@ static void test_apic_tables(void)
     CHECK_EQ(madt && hpet, 1);
     CHECK_EQ(sum(madt, at(madt, 4, 4)), 0);
     CHECK_EQ(sum(hpet, at(hpet, 4, 4)), 0);
+    CHECK_EQ(madt[8], 1); /* of the ACPI version that the FADT's 3 belongs to */
     CHECK_EQ(at(madt, 36, 4), 0xfee00000);
     CHECK_EQ(madt[44] == 0 && madt[45] == 8, 1);
+    CHECK_EQ(madt[46], processor_id());
     CHECK_EQ(madt[52] == 1 && at(madt, 56, 4) == 0xfec00000, 1);
     CHECK_EQ(madt[64] == 2 && madt[67] == 0 && at(madt, 68, 4) == 2, 1);
     CHECK_EQ(at(hpet, 44, 8), 0xfed00000);
