@@ -1,5 +1,5 @@
-/* What the commands (control_run.c, control_info.c) and the table in control.c share. Included by
- * those files alone. */
+/* What the commands (control_run.c, control_info.c and others) and control.c share. Included by the
+ * files frontend/control*.c alone. */
 #ifndef FRONTEND_CONTROL_COMMAND_H
 #define FRONTEND_CONTROL_COMMAND_H
 
