@@ -1,34 +1,6 @@
-/* Each command of a disk, and each error of its medium. */
+/* Each command of a disk. */
 #include "base/snap.h"
-#include "tests/unit/ide_machine.h"
-
-enum { SECTORS = 16 * 63 * 4 + 100, BIG = 600 };
-
-static uint8_t buffer[BIG * 512];
-static struct machine m;
-static struct medium *disk;
-
-static void start(void)
-{
-    const uint64_t sizes[4] = { SECTORS * 512 };
-
-    machine_init(&m, sizes, 0);
-    disk = &m.media[0];
-}
-
-static void expect_ok(void)
-{
-    CHECK_EQ(m.irq[0].level, 1);
-    CHECK_EQ(rd(&m, R_STATUS), 0x50);
-    CHECK_EQ(m.irq[0].level, 0);
-}
-
-static void expect_error(uint8_t error)
-{
-    CHECK_EQ(m.irq[0].level, 1);
-    CHECK_EQ(rd(&m, R_ERROR), error);
-    CHECK_EQ(rd(&m, R_STATUS), 0x51);
-}
+#include "tests/unit/ata_disk.h"
 
 static unsigned word(unsigned n)
 {
@@ -78,28 +50,6 @@ static void test_identify(void)
 }
 
 /* --- Reading ------------------------------------------------------------ */
-
-static void read_pio(uint8_t code, uint64_t lba, unsigned count, unsigned block)
-{
-    unsigned edges = m.irq[0].edges;
-
-    if (code == 0x24 || code == 0x29)
-        address48(&m, lba, count);
-    else
-        address28(&m, lba, count);
-    command(&m, code);
-    memset(buffer, 0, sizeof(buffer));
-    for (unsigned i = 0; i < count; i += block) {
-        unsigned size = (count - i < block ? count - i : block) * 512;
-
-        CHECK_EQ(m.irq[0].level, 1);
-        CHECK_EQ(rd(&m, R_STATUS), 0x58);
-        pio_in(&m, buffer + i * 512, size);
-    }
-    CHECK_EQ(m.irq[0].edges - edges, (count + block - 1) / block);
-    CHECK_EQ(rd(&m, R_STATUS), 0x50);
-    CHECK_EQ(memcmp(buffer, disk->bytes + lba * 512, count * 512), 0);
-}
 
 static void test_read_pio(void)
 {
@@ -271,35 +221,6 @@ static void test_read_dma(void)
 
 /* --- Writing ------------------------------------------------------------ */
 
-static void fill(unsigned size, unsigned seed)
-{
-    for (unsigned i = 0; i < size; i++)
-        buffer[i] = (uint8_t)(i * seed + (i >> 9));
-}
-
-static void write_pio(uint8_t code, uint64_t lba, unsigned count, unsigned block)
-{
-    unsigned edges = m.irq[0].edges;
-
-    fill(count * 512, code);
-    if (code == 0x34 || code == 0x39 || code == 0xce)
-        address48(&m, lba, count);
-    else
-        address28(&m, lba, count);
-    command(&m, code);
-    CHECK_EQ(m.irq[0].level, 0); /* the first block is not announced */
-    for (unsigned i = 0; i < count; i += block) {
-        unsigned size = (count - i < block ? count - i : block) * 512;
-
-        CHECK_EQ(rd(&m, R_STATUS), 0x58);
-        pio_out(&m, buffer + i * 512, size);
-        CHECK_EQ(m.irq[0].level, 1);
-    }
-    CHECK_EQ(m.irq[0].edges - edges, (count + block - 1) / block);
-    expect_ok();
-    CHECK_EQ(memcmp(buffer, disk->bytes + lba * 512, count * 512), 0);
-}
-
 static void test_write_pio(void)
 {
     start();
@@ -371,126 +292,6 @@ static void test_readonly(void)
     expect_error(0x04);
     identify();
     CHECK_EQ(word(169), 0);
-    machine_free(&m);
-}
-
-/* --- Errors of the medium ----------------------------------------------- */
-
-static void bad(uint64_t lba, unsigned count, int err)
-{
-    disk->bad = lba * 512;
-    disk->bad_size = count * 512;
-    disk->err = err;
-}
-
-static uint32_t address_now(void)
-{
-    return rd(&m, R_LOW) | rd(&m, R_MID) << 8 | rd(&m, R_HIGH) << 16 |
-           (uint32_t)(rd(&m, R_DEVICE) & 15) << 24;
-}
-
-/* What is before the bad sector comes through. */
-static void test_read_error(void)
-{
-    start();
-    bad(105, 2, -EIO);
-    address28(&m, 100, 20);
-    command(&m, 0x20);
-    pio_in(&m, buffer, 5 * 512);
-    CHECK_EQ(memcmp(buffer, disk->bytes + 100 * 512, 5 * 512), 0);
-    expect_error(0x40);
-    CHECK_EQ(address_now(), 105);
-    prds(&m, GPA, 20 * 512);
-    address28(&m, 100, 20);
-    command(&m, 0xc8);
-    dma_start(&m, true);
-    expect_error(0x40);
-    CHECK_EQ(address_now(), 105);
-    CHECK_EQ(dma_stop(&m), 5);
-    CHECK_EQ(memcmp(physmem_ptr(&m.mem, GPA), disk->bytes + 100 * 512, 5 * 512), 0);
-    CHECK_EQ(*physmem_ptr(&m.mem, GPA + 5 * 512), 0);
-    bad(120, 1, -EIO); /* in the second block of 16 */
-    address28(&m, 100, 40);
-    command(&m, 0xc4);
-    pio_in(&m, buffer, 16 * 512);
-    expect_error(0x40);
-    CHECK_EQ(address_now(), 120);
-    address48(&m, 120, 1);
-    command(&m, 0x42);
-    expect_error(0x40);
-    CHECK_EQ(address_now(), 120);
-    wr(&m, R_DEVICE, 0); /* CHS: cylinder 0, head 1, sector 58 */
-    wr(&m, R_HIGH, 0);
-    wr(&m, R_MID, 0);
-    wr(&m, R_DEVICE, 1);
-    wr(&m, R_LOW, 58);
-    wr(&m, R_COUNT, 1);
-    command(&m, 0x20);
-    expect_error(0x40);
-    CHECK_EQ(address_now(), 1 << 24 | 58);
-    disk->err = 0;
-    read_pio(0x20, 118, 4, 1);
-    machine_free(&m);
-}
-
-static void test_write_error(void)
-{
-    static const int errors[] = { -EIO, -ENOSPC };
-
-    start();
-    for (unsigned i = 0; i < 2; i++) {
-        bad(105, 2, errors[i]);
-        fill(20 * 512, 3 + i);
-        physmem_write(&m.mem, GPA, buffer, 20 * 512);
-        prds(&m, GPA, 20 * 512);
-        address48(&m, 100, 20);
-        dma_stop(&m);
-        command(&m, 0x35);
-        dma_start(&m, false);
-        expect_error(0x04);
-        CHECK_EQ(address_now(), 105);
-        CHECK_EQ(memcmp(buffer, disk->bytes + 100 * 512, 5 * 512), 0);
-        address28(&m, 105, 1);
-        command(&m, 0x30);
-        pio_out(&m, buffer, 512);
-        expect_error(0x04);
-        bad(0, 1, errors[i]); /* a flush, too, can fail */
-        disk->bad_size = disk->dev.size;
-    }
-    disk->err = 0;
-    write_pio(0x30, 100, 20, 1);
-    machine_free(&m);
-}
-
-/* A flush has no range of its own: the medium fails it as a whole. */
-static int flush_error;
-
-static void failing_submit(void *arg, struct block_request *request)
-{
-    struct medium *medium = arg;
-
-    if (request->op == BLOCK_FLUSH && flush_error) {
-        medium->err = flush_error;
-        medium->bad = 0;
-        medium->bad_size = 512;
-        request->size = 512;
-        request->iov_count = 0;
-    }
-    medium_submit(arg, request);
-}
-
-static void test_flush_error(void)
-{
-    start();
-    disk->dev.submit = failing_submit;
-    flush_error = -ENOSPC;
-    command(&m, 0xe7);
-    expect_error(0x04);
-    command(&m, 0xea);
-    expect_error(0x04);
-    flush_error = disk->err = 0;
-    command(&m, 0xea);
-    expect_ok();
     machine_free(&m);
 }
 
@@ -638,9 +439,6 @@ int main(void)
     test_write_pio();
     test_write_dma();
     test_readonly();
-    test_read_error();
-    test_write_error();
-    test_flush_error();
     test_trim();
     test_verify();
     test_native_max();
