@@ -196,46 +196,49 @@ static uint64_t in_frame(uint64_t gpa, uint64_t size)
     return part < size ? part : size;
 }
 
-static bool read_frame(const struct physmem *pm, uint64_t gpa, void *to, uint64_t size)
+static bool read_frame(const struct physmem *pm, uint64_t gpa, uint8_t *to, uint64_t size)
 {
-    if (physmem_is_ram(pm, gpa))
+    bool ram = physmem_is_ram(pm, gpa);
+
+    if (ram)
         memcpy(to, pm->ram + gpa, size);
     else
         memset(to, 0xff, size);
-    return physmem_is_ram(pm, gpa);
+    return ram;
+}
+
+static bool peek_frame(const struct physmem *pm, uint64_t gpa, uint8_t *to, uint64_t size)
+{
+    return read_frame(pm, gpa, to, size) ||
+           (pm->on_peek && pm->on_peek(pm->peek_arg, gpa, to, size));
+}
+
+typedef bool frame_reader(const struct physmem *pm, uint64_t gpa, uint8_t *to, uint64_t size);
+
+static inline bool read_by(frame_reader *read, const struct physmem *pm, uint64_t gpa, uint8_t *to,
+                           uint64_t size)
+{
+    bool all = true;
+
+    while (size) {
+        uint64_t part = in_frame(gpa, size);
+
+        all &= read(pm, gpa, to, part);
+        to += part;
+        gpa += part;
+        size -= part;
+    }
+    return all;
 }
 
 bool physmem_read(const struct physmem *pm, uint64_t gpa, void *to, uint64_t size)
 {
-    uint8_t *out = to;
-    bool all = true;
-
-    while (size) {
-        uint64_t part = in_frame(gpa, size);
-
-        all &= read_frame(pm, gpa, out, part);
-        out += part;
-        gpa += part;
-        size -= part;
-    }
-    return all;
+    return read_by(read_frame, pm, gpa, to, size);
 }
 
 bool physmem_peek(const struct physmem *pm, uint64_t gpa, void *to, uint64_t size)
 {
-    uint8_t *out = to;
-    bool all = true;
-
-    while (size) {
-        uint64_t part = in_frame(gpa, size);
-
-        if (!read_frame(pm, gpa, out, part))
-            all &= pm->on_peek && pm->on_peek(pm->peek_arg, gpa, out, part);
-        out += part;
-        gpa += part;
-        size -= part;
-    }
-    return all;
+    return read_by(peek_frame, pm, gpa, to, size);
 }
 
 static bool write_frame(struct physmem *pm, uint64_t gpa, const uint8_t *from, uint64_t size)
