@@ -112,13 +112,17 @@ static void sleep_on(struct sandbox *s, uint32_t seen, uint64_t left)
     sandbox_futex(&s->report->exit, FUTEX_WAIT, seen, &t);
 }
 
-/* After a kick: what of the program's patience is left, and whether to go on. It may have come
- * back, to sleep where the next run begins, since the caller looked. */
-static enum run_end look(struct sandbox *s, struct patience *p, uint32_t seen)
+/* After a kick: is it waited for in vain, and why? It may have come back, to sleep where the next
+ * run begins, since the caller looked. */
+static bool in_vain(struct sandbox *s, struct patience *p, uint32_t seen, enum run_end *why)
 {
     if (used_up(s, p) && s->report->exit == seen)
-        return RUN_STUCK;
-    return sandbox_wait_on(s->host, p->began) ? RUN_CAME_BACK : RUN_GIVEN_UP;
+        *why = RUN_STUCK;
+    else if (!sandbox_wait_on(s->host, p->began))
+        *why = RUN_GIVEN_UP;
+    else
+        return false;
+    return true;
 }
 
 /* The clock is read only when the runner did not come back at once. */
@@ -126,7 +130,7 @@ enum run_end sandbox_wait_run(struct sandbox *s, uint64_t timeout_ns)
 {
     struct patience patience = { .left = s->grace_ns };
     uint64_t end = NO_DEADLINE, now;
-    enum run_end found;
+    enum run_end why;
     uint32_t seen;
     bool first = true;
 
@@ -144,9 +148,8 @@ enum run_end sandbox_wait_run(struct sandbox *s, uint64_t timeout_ns)
             end = NO_DEADLINE;
             sandbox_kick(s);
         }
-        found = s->kicked ? look(s, &patience, seen) : RUN_CAME_BACK;
-        if (found != RUN_CAME_BACK)
-            return found;
+        if (s->kicked && in_vain(s, &patience, seen, &why))
+            return why;
         sleep_on(s, seen, end - now);
     }
     if (!seen)
