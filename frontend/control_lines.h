@@ -36,10 +36,10 @@ struct control_lines_config {
 struct control_lines *control_lines_open(const struct control_lines_config *config,
                                          struct error *error);
 
-/* Sends what can be sent at once. */
 /* The clock's timers do not fire now (machine->held_up): whoever rests may go on. */
 void control_lines_go_on(struct control_lines *lines);
 
+/* Sends what can be sent at once. */
 void control_lines_close(struct control_lines *lines);
 
 #endif
