@@ -115,7 +115,7 @@ void fdc_dma_ready(void *fdc);
 uint8_t fdc_data_read(struct fdc *fdc);
 void fdc_data_write(struct fdc *fdc, uint8_t value);
 
-/* fdc_format.c: the format that has the medium's size. */
+/* fdc_format.c: the format that has the medium's size; 2.88 MB's where none has. */
 const struct fdc_format *fdc_format_of(const struct blockdev *medium);
 
 #endif
