@@ -8,6 +8,7 @@
     .globl _start
 SECTORS = 5     /* of code behind the first */
 FILLED = 72     /* the medium has as many */
+OWN = 0x60      /* vector */
 BATCHES = 8
 BUFFER = 0x1000 /* segment that disk reads go to */
 
@@ -42,6 +43,8 @@ drive: .byte 0
 /* --- Measuring ----------------------------------------------------------- */
 
 main:
+    movw $own, OWN * 4
+    movw $0, OWN * 4 + 2
     movw $tests, %si
 next:
     lodsw
@@ -87,6 +90,9 @@ batch:
     popw %si
     ret
 
+own:
+    iret
+
 /* The name at si (left behind it), and least. */
 report:
     pushw %si
@@ -120,6 +126,20 @@ decimal:
 
 /* --- What is measured ------------------------------------------------------ */
 
+nothing:                        /* the loop alone */
+    ret
+load_es:
+    xorw %ax, %ax
+    movw %ax, %es
+    ret
+flags:
+    pushfw
+    cli
+    popfw
+    ret
+interrupt:
+    int $OWN
+    ret
 teletype:
     movw $0x0e41, %ax
     movw $7, %bx
@@ -225,6 +245,25 @@ pixel:
     movw $50, %dx
     int $0x10
     ret
+fill_64:                        /* of mode 13h's memory */
+    movw $0xa000, %ax
+    movw %ax, %es
+    xorw %di, %di
+    movw $64, %cx
+    rep stosb
+    xorw %ax, %ax
+    movw %ax, %es
+    ret
+copy_320:                       /* a line to it */
+    movw $0xa000, %ax
+    movw %ax, %es
+    xorw %si, %si
+    xorw %di, %di
+    movw $80, %cx
+    rep movsl
+    xorw %ax, %ax
+    movw %ax, %es
+    ret
 mode_3:
     movw $0x0003, %ax
     int $0x10
@@ -256,6 +295,10 @@ serial_byte:                    /* NUL, which shows on no terminal */
     .endm
 
 tests:
+    TEST nothing 1000
+    TEST load_es 1000
+    TEST flags 1000
+    TEST interrupt 1000
     TEST teletype 500
     TEST cursor_set 500
     TEST cursor_get 500
@@ -280,6 +323,8 @@ tests:
     TEST serial_byte 200
     TEST mode_13h 1
     TEST pixel 500
+    TEST fill_64 1000
+    TEST copy_320 1000
     TEST mode_3 1
     .word 0
 name_bios: .asciz "BIOS "

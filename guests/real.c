@@ -16,10 +16,12 @@
 #include "guests/real_measure.h"
 
 enum { REAL_AT = 0x10000, STACK = 0x20000, DATA = 0x30000, COPY = 0x40000, STACK_TOP = 0xfff0,
-       RUN_US = 5000, FAST_RUN_US = 300, CHECK_RUN = 3000, VECTOR = 0x60, MONITOR = 0x62 };
+       RUN_US = 5000, FAST_RUN_US = 300, CHECK_RUN = 3000, VECTOR = 0x60, MONITOR = 0x62,
+       HOOKED = 0x63, CHAINED };
 
 extern const uint8_t real_blob[], real_blob_end[];
-extern const uint8_t real_handler[], real_dos[], real_v86_end[]; /* offsets in the blob */
+/* offsets in the blob */
+extern const uint8_t real_handler[], real_dos[], real_hooked[], real_chained[], real_v86_end[];
 
 uint32_t real_run(uint32_t offset, uint32_t rounds, bool protected_mode);
 void v86_handler(void), v86_monitor(void);
@@ -27,16 +29,24 @@ void v86_handler(void), v86_monitor(void);
 volatile uint8_t *const real_data = (volatile uint8_t *)DATA;
 volatile uint8_t *const real_copy = (volatile uint8_t *)COPY;
 
+static void set_vector(unsigned vector, const uint8_t *handler)
+{
+    volatile uint32_t *to = (volatile uint32_t *)(vector * 4);
+
+    *to = REAL_AT >> 4 << 16 | (uint32_t)handler;
+}
+
 /* Once: an instruction that is written again and again is not translated. */
 static void copy_blob(void)
 {
     volatile uint8_t *to = (volatile uint8_t *)REAL_AT;
-    volatile uint32_t *vector = (volatile uint32_t *)(VECTOR * 4);
 
     for (uint32_t i = 0; i < (uint32_t)(real_blob_end - real_blob); i++)
         to[i] = real_blob[i];
-    vector[0] = REAL_AT >> 4 << 16 | (uint32_t)real_handler;
-    vector[1] = REAL_AT >> 4 << 16 | (uint32_t)real_dos;
+    set_vector(VECTOR, real_handler);
+    set_vector(VECTOR + 1, real_dos);
+    set_vector(HOOKED, real_hooked);
+    set_vector(CHAINED, real_chained);
 }
 
 /* Its answer. */

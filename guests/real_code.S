@@ -89,6 +89,9 @@ prot_idt:
         .skip   8 * 0x60
         .word   real_handler, REAL_CS, 0x8600, 0 # gates of 16 bits
         .word   real_dos, REAL_CS, 0x8600, 0
+        .quad   0
+        .word   real_hooked, REAL_CS, 0x8600, 0
+        .word   real_chained, REAL_CS, 0x8600, 0
 prot_idtr:
         .word   . - prot_idt - 1
         .long   prot_idt

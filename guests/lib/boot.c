@@ -16,13 +16,24 @@ struct multiboot {
     uint32_t flags, mem_lower, mem_upper, boot_device, cmdline;
 };
 
-static const struct multiboot *multiboot;
+/* Copies: where the loader has put them is the guest's to use. */
+static struct multiboot multiboot;
+static char command_line[2048];
 
 void boot_start(uint32_t magic, const struct multiboot *info);
 
+static void copy_line(const char *from)
+{
+    for (unsigned i = 0; i < sizeof(command_line) - 1 && from[i]; i++)
+        command_line[i] = from[i];
+}
+
 void boot_start(uint32_t magic, const struct multiboot *info)
 {
-    multiboot = magic == MULTIBOOT_MAGIC ? info : NULL;
+    if (magic == MULTIBOOT_MAGIC)
+        multiboot = *info;
+    if (multiboot.flags & HAS_COMMAND_LINE)
+        copy_line((const char *)multiboot.cmdline);
     console_init();
     trap_init();
     boot_exit(guest_main());
@@ -30,11 +41,8 @@ void boot_start(uint32_t magic, const struct multiboot *info)
 
 const char *boot_command_line(void)
 {
-    const char *line;
+    const char *line = command_line;
 
-    if (!multiboot || !(multiboot->flags & HAS_COMMAND_LINE))
-        return "";
-    line = (const char *)multiboot->cmdline;
     while (*line && *line != ' ') /* the file's name comes first */
         line++;
     while (*line == ' ')
@@ -76,7 +84,7 @@ bool boot_option(const char *word, uint32_t *value)
 
 uint32_t boot_memory(void)
 {
-    return multiboot && multiboot->flags & HAS_MEMORY ? multiboot->mem_upper : 0;
+    return multiboot.flags & HAS_MEMORY ? multiboot.mem_upper : 0;
 }
 
 /* --- ACPI --------------------------------------------------------------- */
