@@ -114,7 +114,7 @@ static uint32_t current_key(struct translator *t)
         return key;
     if (direct_wanted(t, key))
         return key | KEY_DIRECT;
-    window = shadowmm_window(t->sm, key & KEY_USER);
+    window = engine_window(t, key);
     if (!window)
         return key;
     enter_window(t, window);
@@ -234,7 +234,7 @@ static const void *done(struct vcpu *vcpu, const void *host)
 {
     descriptors_check(vcpu);
     if (vcpu->spent && host)
-        spent_begin(vcpu->spent, shadowmm_window(translator_of(vcpu)->sm, vcpu->cpl == 3)
+        spent_begin(vcpu->spent, engine_window(translator_of(vcpu), engine_key(vcpu))
                                      ? SPENT_CODE_WINDOW
                                      : SPENT_CODE_TLB);
     else

@@ -135,7 +135,7 @@ static bool mode_now(struct vcpu *vcpu, struct bt_mode *mode)
     const uint8_t *window;
 
     begin(vcpu);
-    window = t->world.window[key & KEY_USER];
+    window = key & KEY_REAL ? NULL : t->world.window[key & KEY_USER];
     if (!(key & KEY_OK) || (window && !t->fsgsbase))
         return false;
     *mode = (struct bt_mode){

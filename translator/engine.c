@@ -300,7 +300,7 @@ static void translate_here(struct translator *t, uint32_t key)
 
 static uint32_t with_window(const struct translator *t, uint32_t key)
 {
-    return shadowmm_window(t->sm, key & KEY_USER) ? key | KEY_WINDOW : key;
+    return engine_window(t, key) ? key | KEY_WINDOW : key;
 }
 
 /* The unit behind a load of SS that has led to another mode: this time it is interpreted, as an

@@ -74,7 +74,7 @@ static const struct jump_table *enter_mode(struct vcpu *vcpu, uint32_t key)
     struct translator *t = translator_of(vcpu);
     const struct jump_table *jumps;
 
-    if (shadowmm_window(t->sm, key & KEY_USER)) {
+    if (engine_window(t, key)) {
         translator_window(t, key & KEY_USER);
         key |= KEY_WINDOW;
     }

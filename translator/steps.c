@@ -183,7 +183,7 @@ int listing_step(struct vcpu *vcpu, struct listing_step *step, unsigned room)
     if (!(key & KEY_OK) || vcpu->halted || vcpu->intr_shadow || vcpu->nmi_pending)
         return -1;
     shadowmm_resume(t->sm);
-    if (shadowmm_window(t->sm, key & KEY_USER)) {
+    if (engine_window(t, key)) {
         translator_window(t, key & KEY_USER);
         key |= KEY_WINDOW;
     }

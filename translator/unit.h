@@ -269,6 +269,12 @@ static inline struct translator *translator_of(struct vcpu *vcpu)
 
 /* --- engine.c --- */
 uint32_t engine_key(const struct vcpu *vcpu);
+/* The current view's window that code of the mode key goes by; NULL: none. In real and
+ * virtual-8086 mode no segment is flat, so that nothing would use one. */
+static inline const uint8_t *engine_window(const struct translator *t, uint32_t key)
+{
+    return key & KEY_REAL ? NULL : shadowmm_window(t->sm, key & KEY_USER);
+}
 /* The unit at rip, made if need be. NULL: something else has been done instead. */
 struct unit *engine_unit_here(struct translator *t, uint32_t key);
 
