@@ -25,7 +25,7 @@ struct slow_end {
     uint32_t field;  /* rel32 of the jump to it */
     uint32_t retry;  /* where the access begins */
     uint32_t info;   /* ACCESS_ bits and size */
-    uint32_t hit;    /* with ACCESS_LINES: where r10 and rcx are as they should be */
+    uint32_t hit;    /* with ACCESS_LINES and the like: where r10 and rcx are as they should be */
 };
 
 #define ACCESS_SHIFT 8
@@ -61,9 +61,10 @@ struct builder {
     uint64_t gpa, gpa2;
     uint32_t key, eip, at;       /* at: eip of the instruction being translated */
     uint32_t cs_base, cs_limit;
+    bool stack_beside;           /* real mode's stack is now where code is, too: T4 first */
     bool last;                   /* the unit may end behind this instruction */
     struct unit_insn insn[UNIT_INSNS + 1];
-    struct slow_end slow[UNIT_PENDING];
+    struct slow_end slow[2 * UNIT_PENDING]; /* such with ACCESS_PAGE_SECOND bring another */
     struct pad pad[UNIT_PENDING];
     struct unit_exit exit[UNIT_PENDING];
     struct unit_site site[UNIT_INSNS + 1]; /* one for each, and SITE_LOAD */

@@ -170,6 +170,10 @@ void exit_jcc(struct builder *b, unsigned cc, uint32_t target)
 static void finish_slow(struct builder *b, const struct slow_end *slow)
 {
     emit_patch(b, slow->field, here(b));
+    if (slow->info & ACCESS_PAGE_SECOND) {
+        probe_page_second(b, slow);
+        return;
+    }
     if (slow->info & ACCESS_SPOTS)
         probe_spot(b, slow);
     if (slow->info & ACCESS_LINES)

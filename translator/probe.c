@@ -20,6 +20,9 @@
  * before the base is added; what is beyond makes the probe miss. With 16-bit
  * addresses in real mode, where limits are 64 KiB at least, only an operand across offset 64K is:
  * its last byte's offset wraps, and with it the page, so that the probe misses.
+ *
+ * Where the stack is beside code, pushes of real mode ask for the line (cpu/tlb.h, T4) before the
+ * page.
  */
 #include "translator/probe.h"
 
@@ -289,12 +292,62 @@ void probe_spot(struct builder *b, const struct slow_end *slow)
     line_hits(b, slow);
 }
 
+/* --- The line before the page -------------------------------------------------------------- */
+
+/* A push, where the stack is beside code: it would miss its page each time. */
+static bool line_first(const struct builder *b, const struct reach *to)
+{
+    return b->stack_beside && to->seg == SEG_SS && to->size <= sizeof(uint64_t) && !b->spots &&
+           has_lines(b, to, true);
+}
+
+/* A last byte that is in another line misses, whether it wraps or not. */
+static void probe_line_first(struct builder *b, const struct reach *to)
+{
+    struct slow_end *slow;
+
+    EMIT(b, 0x49, 0x89, 0xcb);                 /* mov r11, rcx */
+    EMIT(b, 0x45, 0x8d, 0x48, (uint8_t)(to->size - 1)); /* lea r9d, [r8 + size - 1] */
+    EMIT(b, 0x45, 0x0f, 0xb7, 0xc9);           /* movzx r9d, r9w */
+    add_base(b, to->seg, true);
+    EMIT(b, 0xb9, TLB_LINE_SHIFT, 0, 0, 0);    /* mov ecx, shift */
+    EMIT(b, 0xc4, 0x42, 0x73, 0xf7, 0xd0);     /* shrx r10d, r8d, ecx */
+    EMIT(b, 0xc4, 0x42, 0x73, 0xf7, 0xc9);     /* shrx r9d, r9d, ecx */
+    EMIT(b, 0x45, 0x0f, 0xb6, 0xd2);           /* movzx r10d, r10b */
+    EMIT(b, 0x4b, 0x8b, 0x8c, 0xd5), emit32(b, TLB_LINE_TAG); /* mov rcx, [r13 + r10*8 + tag] */
+    slow = compare_tag(b, to);
+    slow->info |= to->seg << ACCESS_SEG_SHIFT | ACCESS_PAGE_SECOND;
+    EMIT(b, 0x4c, 0x89, 0xd9);                 /* mov rcx, r11 */
+    EMIT(b, 0x4f, 0x8b, 0x94, 0xd5), emit32(b, TLB_LINE_ADDEND); /* mov r10, [addend] */
+    slow->hit = here(b);
+}
+
+void probe_page_second(struct builder *b, const struct slow_end *slow)
+{
+    const struct reach to = { .seg = slow->info >> ACCESS_SEG_SHIFT, .size = slow->info & 0xff,
+                              .access = MEM_WRITE, .retry = slow->retry, .narrow = true };
+
+    EMIT(b, 0x4c, 0x89, 0xd9);                 /* mov rcx, r11 */
+    EMIT(b, 0x4d, 0x8b, 0x97);                 /* mov r10, [base] */
+    emit32(b, (uint32_t)(offsetof(struct vcpu, bt_seg) + to.seg * sizeof(struct bt_segment)));
+    EMIT(b, 0x49, 0xf7, 0xd2);                 /* not r10 */
+    EMIT(b, 0x47, 0x8d, 0x44, 0x10, 1);        /* lea r8d, [r8 + r10 + 1]: the offset again */
+    b->stack_beside = b->spots = false;
+    probe_segment(b, &to);
+    emit8(b, 0xe9), emit32(b, 0);              /* jmp hit */
+    emit_patch(b, here(b) - 4, slow->hit);
+}
+
 void probe_segment(struct builder *b, const struct reach *to)
 {
     bool limitless = to->narrow && (b->key & (KEY_REAL | KEY_ODD)) == KEY_REAL;
     bool wraps = limitless || (to->parts && to->narrow);
     struct slow_end *slow;
 
+    if (limitless && line_first(b, to)) {
+        probe_line_first(b, to);
+        return;
+    }
     EMIT(b, 0x49, 0x89, 0xcb);                 /* mov r11, rcx */
     if (!limitless)
         compare_limit(b, to->seg, to->access, to->size);

@@ -29,7 +29,9 @@ void probe_segment(struct builder *b, const struct reach *to);
 /* A write's probe missed (slow->info has ACCESS_LINES): r8d and r11 as it left them. To slow->hit
  * when the operand's line may be written, on to what follows when not. */
 void probe_line(struct builder *b, const struct slow_end *slow);
-/* The same with ACCESS_SPOTS, when the operand itself may be written (T6). */
+/* A write's line may not be written (slow->info has ACCESS_PAGE_SECOND): what else there is. */
+void probe_page_second(struct builder *b, const struct slow_end *slow);
+/* The same as probe_line() with ACCESS_SPOTS, when the operand itself may be written (T6). */
 void probe_spot(struct builder *b, const struct slow_end *slow);
 
 #endif

@@ -16,6 +16,7 @@
 #define ACCESS_SEGMENTED 0x20000
 #define ACCESS_WRAPS 0x40000
 #define ACCESS_SPOTS 0x400 /* ... or to what T6 says */
+#define ACCESS_PAGE_SECOND 0x800 /* the line has been asked for first: never leaves for C */
 #define ACCESS_LINES 0x80000 /* a write that can go to a line beside code (cpu/tlb.h, T4) */
 
 /* --- callouts.c: called from switch.S; each returns where to go on, or NULL to leave --- */

@@ -195,6 +195,15 @@ struct origin {
     unsigned room;
 };
 
+/* As in boot sectors, whose stack begins where they do. */
+static bool stack_beside(const struct vcpu *vcpu, const struct origin *from)
+{
+    uint64_t gfn = (vcpu->seg[SEG_SS].base + ((vcpu->gpr[RSP] - 2) & 0xffff)) >> PAGE_SHIFT;
+
+    return (from->key & (KEY_REAL | KEY_USER)) == KEY_REAL &&
+           (gfn == from->gpa >> PAGE_SHIFT || physmem_watched(vcpu->mem, gfn) & WATCH_CODE);
+}
+
 static void begin(struct translator *t, struct builder *b, const struct origin *from)
 {
     b->t = t;
@@ -210,6 +219,7 @@ static void begin(struct translator *t, struct builder *b, const struct origin *
     b->cs_limit = from->key & KEY_SEG ? t->vcpu->seg[SEG_CS].limit : UINT32_MAX;
     b->insns = b->slows = b->pads = b->exits = b->sites = b->counted = b->softs = 0;
     b->executions_field = 0;
+    b->stack_beside = stack_beside(t->vcpu, from);
 }
 
 /* U5; and [gpa, gpa + size) is code now. */

@@ -369,6 +369,36 @@ static void put_call(void)
     }
 }
 
+static void put_near_call(uint32_t function)
+{
+    put_stack();
+    PUT(0xe8), put_imm(function - (here() + 2));
+}
+
+/* A push whose last byte is a function's first, that of a line of its own; and one into the line
+ * before, where there is no code (cpu/tlb.h, T4). */
+static void put_push_over(void)
+{
+    uint32_t stack = (uint32_t)scene.seg[SEG_SS].base, code = scene.start - scene.eip, function;
+    unsigned at;
+
+    PUT(0xeb, 0);
+    at = stream_len;
+    while (stream_len - at < 32 || (code + here()) & 15)
+        PUT(0x90);
+    function = here();
+    PUT(0x40 | (rnd() & 3), 0xc3);
+    stream[at - 1] = (uint8_t)(stream_len - at);
+    put_near_call(function);
+    for (unsigned i = 1 + rnd() % 3; i; i--) {
+        put_mov(RSP, (code + function - stack - 2) & 0xffff);
+        PUT(0x68, rnd() & 0xff, rnd() & 0xff);
+        put_mov(RSP, (code + function - stack + 1) & 0xffff);
+        PUT(0x68, rnd() & 0xff, 0x40 | (rnd() & 0xb));
+        put_near_call(function);
+    }
+}
+
 /* Far jumps, calls and returns to what comes next or a function, INT and a handler that returns. */
 static void put_far(void)
 {
@@ -437,7 +467,12 @@ static void put_piece(void)
     case 9: case 10: put_segment(); break;
     case 11: put_flags(); break;
     case 12: case 13: put_stack_ops(); break;
-    case 14: put_self_modifying(); break;
+    case 14:
+        if (scene.mode == REAL || (scene.mode == V86 && one_in(8)))
+            put_push_over();
+        else
+            put_self_modifying();
+        break;
     case 15: case 16: case 17: put_pointer(); break;
     case 18: case 19: put_plain(); break;
     case 20: put_edge(); break;
@@ -513,11 +548,17 @@ static void protected_segments(void)
         scene.seg[SEG_CS].attr &= ~SEG_READABLE;
 }
 
+/* Where put_stack() means places below the stream's beginning or over it, as in boot sectors. */
+static uint32_t beside_code(void)
+{
+    return scene.start - 0x2000 - rnd() % 0x800;
+}
+
 static void real_segments(void)
 {
     for (unsigned i = 0; i < SEG_COUNT; i++)
         scene.seg[i] = real_segment(DATA + rnd() % 0x8000);
-    scene.seg[SEG_SS] = real_segment(STACK);
+    scene.seg[SEG_SS] = real_segment(one_in(4) ? beside_code() : STACK);
     scene.seg[SEG_CS] = real_segment(scene.start - scene.eip);
     if (one_in(3)) /* the stack in the code's pages, behind most streams */
         scene.seg[SEG_SS] = real_segment(scene.start + 0x400 + rnd() % 0x800 - 0x2000);
