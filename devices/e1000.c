@@ -32,6 +32,7 @@ enum { MDIC_WRITE = 1, MDIC_READ = 2, PHY_ADDRESS = 1 };
 #define MDIC_INTERRUPT 0x20000000u
 #define MDIC_ERROR 0x40000000u
 #define RAH_VALID 0x80000000u
+#define RAH_KEPT  0x8003ffff /* the rest of an address's second word is reserved */
 
 enum { PHY_CONTROL = 0, PHY_STATUS = 1, PHY_SPECIFIC_STATUS = 17, PHY_INTERRUPTS = 19,
        PHY_RESET = 0x8000, PHY_RESTART = 0x0200, PHY_LINK = 0x0004, PHY_NEGOTIATED = 0x0020 };
@@ -41,7 +42,8 @@ static const struct plain {
     uint16_t offset, count;
     uint32_t mask;
 } plain[] = {
-    { CTRL_EXT, 1, 0xffffffff }, { FCAL, 2, 0xffffffff }, { FCT, 1, 0xffff }, { VET, 1, 0xffff },
+    { CTRL_EXT, 1, 0xffffffff }, { FCAL, 1, 0xffffffff }, { FCAH, 1, 0xffff },
+    { FCT, 1, 0xffff }, { VET, 1, 0xffff },
     { ITR, 1, 0xffff }, { FCTTV, 1, 0xffff }, { TXCW, 1, 0xffffffff }, { TCTL, 1, 0x03fffffa },
     { TIPG, 1, 0x3fffffff }, { AIFS, 1, 0xffff }, { LEDCTL, 1, 0xffffffff }, { PBA, 1, 0xffff },
     { FCRTL, 1, 0x8000fff8 }, { FCRTH, 1, 0xfff8 },
@@ -324,6 +326,8 @@ static void write_plain(struct e1000 *dev, unsigned offset, uint32_t value)
 {
     const struct plain *p = plain_of(offset);
 
+    if (p && p->offset == RA && offset & 4)
+        value &= RAH_KEPT;
     if (p)
         *e1000_reg(dev, offset) = value & p->mask;
     if (offset == TCTL || offset == TDT)

@@ -86,6 +86,23 @@ static void test_phy(void)
     CHECK_EQ(rd(ICR), 0x200);
 }
 
+/* What drivers' self-tests look at: reserved bits that were written read as 0. */
+static void test_reserved(void)
+{
+    enum { FCAL_AT = 0x28, FCAH_AT = 0x2c, RA_AT = 0x5400, ADDRESSES = 16 };
+
+    wr(FCAL_AT, ~0u);
+    CHECK_EQ(rd(FCAL_AT), ~0u);
+    wr(FCAH_AT, ~0u);
+    CHECK_EQ(rd(FCAH_AT), 0xffff);
+    for (unsigned i = 0; i < ADDRESSES; i++) {
+        wr(RA_AT + 8 * i, ~0u);
+        CHECK_EQ(rd(RA_AT + 8 * i), ~0u);
+        wr(RA_AT + 8 * i + 4, ~0u);
+        CHECK_EQ(rd(RA_AT + 8 * i + 4), 0x8003ffff);
+    }
+}
+
 static void test_interrupts(void)
 {
     wr(IMC, ~0u);
@@ -180,6 +197,9 @@ int main(void)
     test_phy();
     test_interrupts();
     test_reset();
+    close_chip();
+    open_chip();
+    test_reserved();
     close_chip();
     open_chip();
     test_hostile();
