@@ -5,6 +5,7 @@
 #include "frontend/boot_real.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 
 #include "frontend/error.h"
@@ -12,6 +13,8 @@
 
 /* Offsets in the setup header */
 enum {
+    OLD_CMD_LINE_MAGIC = 0x20, /* before protocol 2.02 */
+    OLD_CMD_LINE_OFFSET = 0x22,
     SETUP_SECTS = 0x1f1,
     SYSSIZE = 0x1f4,
     BOOT_FLAG = 0x1fe,
@@ -27,12 +30,29 @@ enum {
     HEADER_END = 0x238,
 };
 
-enum { LOADED_HIGH = 1, CAN_USE_HEAP = 0x80, LOADER_UNKNOWN = 0xff, VERSION_MIN = 0x202 };
-enum { DMA_READ = 2, DMA_SELECT = 8, SECTOR = 512, SETUP_MAX = 0xe000 };
+enum { LOADED_HIGH = 1, CAN_USE_HEAP = 0x80, LOADER_UNKNOWN = 0xff, CMD_LINE_MAGIC = 0xa33f };
+enum { DMA_READ = 2, DMA_SELECT = 8, SECTOR = 512, PARAGRAPH = 16, CMD_LINE_SIZE = 4096 };
 
 #define FIRMWARE_ROOM (16ull << 20) /* of the memory's end, which firmware may use */
+#define INITRD_MAX_OLD 0x38000000u  /* before protocol 2.03 */
 
-extern const uint8_t boot_rom[], boot_rom_table[];
+extern const uint8_t boot_rom[], boot_rom_place[], boot_rom_table[];
+
+/* Where the parts go: gpa, and offsets in the real-mode part's segment. */
+struct layout {
+    uint32_t setup, cmdline, kernel, kernel_end;
+    uint16_t heap_end, stack;
+};
+
+/* Images from protocol 2.02 on may be anywhere; those before move to 0x90000 where they are not
+ * there. What is not "loaded high" has its kernel below them. */
+static const struct layout anywhere = {
+    0x10000, 0x20000, 0x100000, UINT32_MAX, 0xe000, 0xffe0,
+};
+static const struct layout old_high = {
+    0x90000, 0x99000, 0x100000, UINT32_MAX, 0x8c00, 0x8fe0,
+};
+static const struct layout old_low = { 0x90000, 0x99000, 0x10000, 0x90000, 0x8c00, 0x8fe0 };
 
 static uint32_t get(const uint8_t *bytes, unsigned offset, unsigned size)
 {
@@ -47,20 +67,56 @@ static void put(uint8_t *bytes, unsigned offset, uint32_t value, unsigned size)
     memcpy(bytes + offset, &value, size);
 }
 
-/* No entry point, or no size: the setup code itself works out what else there is (memdisk). */
-static bool is_real(const uint8_t *head)
+/* Of the boot protocol; 0: before it had numbers (Linux before 1.3.73, memtest86+ before 6). */
+static unsigned version_of(const uint8_t *head)
 {
-    return get(head, BOOT_FLAG, 2) == 0xaa55 && !memcmp(head + MAGIC, "HdrS", 4) &&
-           get(head, VERSION, 2) >= VERSION_MIN && head[LOADFLAGS] & LOADED_HIGH &&
-           (!get(head, CODE32_START, 4) || !get(head, SYSSIZE, 4));
+    return memcmp(head + MAGIC, "HdrS", 4) ? 0 : get(head, VERSION, 2);
+}
+
+static bool is_high(const uint8_t *head)
+{
+    return version_of(head) && head[LOADFLAGS] & LOADED_HIGH;
+}
+
+static const struct layout *layout_of(const uint8_t *head)
+{
+    if (!is_high(head))
+        return &old_low;
+    return version_of(head) < 0x202 ? &old_high : &anywhere;
+}
+
+static size_t setup_size(const uint8_t *head)
+{
+    return ((head[SETUP_SECTS] ? head[SETUP_SECTS] : 4) + 1u) * SECTOR;
+}
+
+/* Without a number nothing but the size tells an image from a disk. */
+static bool is_unnumbered(const uint8_t *head, uint64_t size)
+{
+    uint64_t end = setup_size(head) + get(head, SYSSIZE, 2) * PARAGRAPH;
+
+    return head[SETUP_SECTS] && get(head, SYSSIZE, 2) && size <= end && size + PARAGRAPH > end;
+}
+
+/* No entry point, or no size: the setup code itself works out what else there is (memdisk). Old
+ * images and those that are not loaded high have none for others either. */
+static bool is_real(const uint8_t *head, uint64_t size)
+{
+    if (get(head, BOOT_FLAG, 2) != 0xaa55)
+        return false;
+    if (!version_of(head))
+        return is_unnumbered(head, size);
+    return layout_of(head) != &anywhere || !get(head, CODE32_START, 4) || !get(head, SYSSIZE, 4);
 }
 
 /* A pipe is left alone: what is read from it would be gone. */
 bool boot_real_is(const char *path)
 {
     uint8_t head[HEADER_END];
+    struct stat st;
 
-    return image_head(path, head, sizeof(head)) == sizeof(head) && is_real(head);
+    return image_head(path, head, sizeof(head)) == sizeof(head) && !stat(path, &st) &&
+           is_real(head, (uint64_t)st.st_size);
 }
 
 /* --- The ROM -------------------------------------------------------------- */
@@ -84,44 +140,65 @@ static uint8_t *add_part(uint8_t *entry, unsigned key, uint32_t gpa, size_t size
     return entry + 16;
 }
 
-static void make_rom(struct boot_real *boot, uint32_t initrd)
+static void make_rom(struct boot_real *boot, const struct layout *at, uint32_t initrd)
 {
     uint8_t *entry = boot->rom + (boot_rom_table - boot_rom);
+    uint8_t *place = boot->rom + (boot_rom_place - boot_rom);
 
     memcpy(boot->rom, boot_rom, sizeof(boot->rom));
-    entry = add_part(entry, BOOT_KEY_SETUP, BOOT_SETUP, boot->setup_size);
-    entry = add_part(entry, BOOT_KEY_CMDLINE, BOOT_CMDLINE, strlen(boot->append) + 1);
-    entry = add_part(entry, BOOT_KEY_KERNEL, BOOT_KERNEL, boot->kernel.size - boot->setup_size);
+    put(place, BOOT_PLACE_SEGMENT, at->setup / PARAGRAPH, 2);
+    put(place, BOOT_PLACE_STACK, at->stack, 2);
+    entry = add_part(entry, BOOT_KEY_SETUP, at->setup, boot->setup_size);
+    entry = add_part(entry, BOOT_KEY_CMDLINE, at->cmdline, strlen(boot->append) + 1);
+    entry = add_part(entry, BOOT_KEY_KERNEL, at->kernel, boot->kernel.size - boot->setup_size);
     add_part(entry, BOOT_KEY_INITRD, initrd, boot->initrd.size);
     option_rom_seal(boot->rom, sizeof(boot->rom));
 }
 
 /* --- The parts ------------------------------------------------------------ */
 
-static void set_header(struct boot_real *boot, uint32_t initrd)
+/* Fields are later versions' additions: 2.00, 2.01 and 2.02. */
+static void set_header(struct boot_real *boot, const struct layout *at, uint32_t initrd)
 {
     uint8_t *head = boot->kernel.bytes;
+    unsigned version = version_of(head);
 
-    head[TYPE_OF_LOADER] = LOADER_UNKNOWN;
-    head[LOADFLAGS] |= CAN_USE_HEAP;
-    put(head, HEAP_END_PTR, BOOT_HEAP_END, 2);
-    put(head, CMD_LINE_PTR, BOOT_CMDLINE, 4);
-    put(head, RAMDISK_IMAGE, boot->initrd.size ? initrd : 0, 4);
-    put(head, RAMDISK_SIZE, (uint32_t)boot->initrd.size, 4);
+    if (version < 0x202) {
+        put(head, OLD_CMD_LINE_MAGIC, CMD_LINE_MAGIC, 2);
+        put(head, OLD_CMD_LINE_OFFSET, at->cmdline - at->setup, 2);
+    }
+    if (version >= 0x200) {
+        head[TYPE_OF_LOADER] = LOADER_UNKNOWN;
+        put(head, RAMDISK_IMAGE, boot->initrd.size ? initrd : 0, 4);
+        put(head, RAMDISK_SIZE, (uint32_t)boot->initrd.size, 4);
+    }
+    if (version >= 0x201) {
+        head[LOADFLAGS] |= CAN_USE_HEAP;
+        put(head, HEAP_END_PTR, at->heap_end - 0x200u, 2);
+    }
+    if (version >= 0x202)
+        put(head, CMD_LINE_PTR, at->cmdline, 4);
 }
 
 static int place(struct boot_real *boot, const char *path, uint64_t memory, struct error *error)
 {
+    const struct layout *at = layout_of(boot->kernel.bytes);
     uint64_t end = memory > FIRMWARE_ROOM ? memory - FIRMWARE_ROOM : 0;
-    uint64_t kernel_end = BOOT_KERNEL + boot->kernel.size - boot->setup_size, initrd;
+    uint64_t kernel_end = at->kernel + boot->kernel.size - boot->setup_size, initrd;
 
+    if (kernel_end > at->kernel_end)
+        return error_set(error, EX_DATAERR,
+                         "kernel '%s': is too big for low memory, where an image of its protocol "
+                         "goes; name a bzImage", path);
+    if (version_of(boot->kernel.bytes) < 0x203 && end > INITRD_MAX_OLD)
+        end = INITRD_MAX_OLD;
     if (kernel_end + boot->initrd.size + 4096 > end)
         return error_set(error, EX_DATAERR,
                          "kernel '%s': does not fit into the guest's %lluM; give it more with -m",
                          path, (unsigned long long)(memory >> 20));
     initrd = (end - boot->initrd.size) & ~4095ull;
-    set_header(boot, (uint32_t)initrd);
-    make_rom(boot, (uint32_t)initrd);
+    set_header(boot, at, (uint32_t)initrd);
+    make_rom(boot, at, (uint32_t)initrd);
     return 0;
 }
 
@@ -134,15 +211,18 @@ int boot_real_read(struct boot_real *boot, const char *kernel, const char *initr
     if (image_read(&boot->kernel, kernel, "kernel", memory, error))
         return -1;
     head = boot->kernel.bytes;
-    if (boot->kernel.size < HEADER_END || !is_real(head))
+    if (boot->kernel.size < HEADER_END || !is_real(head, boot->kernel.size))
         return error_set(error, EX_DATAERR, "kernel '%s': has changed meanwhile; start again",
                          kernel);
-    boot->setup_size = ((head[SETUP_SECTS] ? head[SETUP_SECTS] : 4) + 1u) * SECTOR;
-    if (boot->kernel.size <= boot->setup_size || boot->setup_size > SETUP_MAX)
+    boot->setup_size = setup_size(head);
+    if (boot->kernel.size <= boot->setup_size || boot->setup_size > layout_of(head)->heap_end)
         return error_set(error, EX_DATAERR, "kernel '%s': is cut short; get it again", kernel);
-    if (strlen(append) >= 4096)
+    if (strlen(append) >= CMD_LINE_SIZE)
         return error_set(error, EX_USAGE, "-append: %zu bytes are too many; 4095 are the most",
                          strlen(append));
+    if (initrd && !version_of(head))
+        return error_set(error, EX_USAGE, "kernel '%s': is too old to take a RAM disk; leave out "
+                                          "-initrd", kernel);
     if (initrd && image_read(&boot->initrd, initrd, "initrd", memory, error))
         return -1;
     return place(boot, kernel, memory, error);

@@ -1,7 +1,7 @@
 /*
  * Images of the Linux boot protocol that have no 32-bit entry point of use to others (iPXE's
- * ipxe.lkrn, memdisk): they start in real mode and call the BIOS, so firmware runs first and starts
- * them.
+ * ipxe.lkrn, memdisk), or are older than it (zImage, protocols before 2.02, memtest86+ before 6):
+ * they start in real mode and call the BIOS, so firmware runs first and starts them.
  */
 #ifndef FRONTEND_BOOT_REAL_H
 #define FRONTEND_BOOT_REAL_H

@@ -11,7 +11,7 @@
 
         .section .rodata
         .balign 16
-        .globl boot_rom, boot_rom_table, boot_rom_end
+        .globl boot_rom, boot_rom_place, boot_rom_table, boot_rom_end
         .code16
 boot_rom:
         .byte 0x55, 0xaa
@@ -23,26 +23,30 @@ boot_rom:
 boot:
         cli
         cld
-        movw $BOOT_SETUP_SEGMENT, %ax
+        movw %cs:boot_rom_place - boot_rom + BOOT_PLACE_SEGMENT, %ax
         movw %ax, %ss
         movw %ax, %es
-        movw $BOOT_STACK, %sp
+        movw %cs:boot_rom_place - boot_rom + BOOT_PLACE_STACK, %sp
+        movw %sp, %bx                   /* behind the stack: the request */
         movw %cs, %ax
         movw %ax, %ds
         movw $boot_rom_table - boot_rom, %si
 1:      cmpl $0, (%si)
         je 3f
-        movw $BOOT_REQUEST, %di         /* fw_cfg writes into it: not in the ROM */
+        movw %bx, %di                   /* fw_cfg writes into it: not in the ROM */
         movw $16 / 4, %cx
         rep movsl
         movw $BOOT_DMA_PORT, %dx
         xorl %eax, %eax
         outl %eax, %dx
         movw $BOOT_DMA_PORT + 4, %dx
-        movl $BOOT_SETUP + BOOT_REQUEST, %eax
+        movw %ss, %ax
+        shll $4, %eax
+        movzwl %bx, %ecx
+        addl %ecx, %eax
         bswapl %eax
         outl %eax, %dx                  /* goes */
-2:      movl %es:BOOT_REQUEST, %eax
+2:      movl %es:(%bx), %eax
         bswapl %eax
         testl $~1, %eax                 /* until it is done, or failed */
         jnz 2b
@@ -52,13 +56,18 @@ boot:
         movw %ax, %es
         movw %ax, %fs
         movw %ax, %gs
-        ljmpw $BOOT_SETUP_SEGMENT + 0x20, $0
+        addw $0x20, %ax
+        pushw %ax
+        pushw $0
+        lretw
 
 maker:  .asciz "novt"
 product:
         .asciz "novt -kernel"
 
         .balign 4
+boot_rom_place:
+        .word 0, 0
 boot_rom_table:
         .fill 16 * (BOOT_PARTS_MAX + 1)
         .org boot_rom + BOOT_ROM_SIZE

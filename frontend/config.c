@@ -7,6 +7,7 @@
 
 #include "base/count.h"
 #include "frontend/boot.h"
+#include "frontend/boot_real.h"
 #include "frontend/config_check.h"
 #include "frontend/config_qemu.h"
 #include "frontend/config_row.h"
@@ -136,7 +137,7 @@ static void set_defaults(struct config *config)
 /* QEMU's users name a disk so ("qemu-system-i386 boot.bin"), and novt's a kernel. */
 static int take_operand(struct config *config, const char *value, struct error *error)
 {
-    if (boot_is_disk_file(value))
+    if (boot_is_disk_file(value) && !boot_real_is(value))
         return config_drive_take_file(&config->drives, "hda", value, error);
     return config_row_take_kernel(config, value, error);
 }

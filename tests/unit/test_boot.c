@@ -144,7 +144,35 @@ static void test_real(void)
     put(image, 0x1f4, 0, 4); /* memdisk: an entry point for its own setup code alone */
     write_file(kernel_path, image, sizeof(image));
     CHECK_EQ(boot_real_is(kernel_path), true);
-    put(image, 0x206, 0x0201, 2);
+    put(image, 0x1f4, (LINUX_SIZE - 1024) / 16, 4);
+    put(image, 0x206, 0x0201, 2); /* its 32-bit entry point wants what its setup code has found */
+    write_file(kernel_path, image, sizeof(image));
+    CHECK_EQ(boot_real_is(kernel_path), true);
+    put(image, 0x206, 0x0203, 2);
+    image[0x211] = 0; /* zImage */
+    write_file(kernel_path, image, sizeof(image));
+    CHECK_EQ(boot_real_is(kernel_path), true);
+}
+
+/* Older than the protocol's numbers: its size tells it from a disk. */
+static void test_unnumbered(void)
+{
+    uint8_t image[4 * 512] = { 0 };
+
+    image[0x1f1] = 1;
+    put(image, 0x1f4, 64, 2);
+    put(image, 0x1fe, 0xaa55, 2);
+    write_file(kernel_path, image, sizeof(image));
+    CHECK_EQ(boot_real_is(kernel_path), true);
+    write_file(kernel_path, image, sizeof(image) - 15); /* memtest86 is like this */
+    CHECK_EQ(boot_real_is(kernel_path), true);
+    write_file(kernel_path, image, sizeof(image) - 16);
+    CHECK_EQ(boot_real_is(kernel_path), false);
+    put(image, 0x1f4, 63, 2);
+    write_file(kernel_path, image, sizeof(image));
+    CHECK_EQ(boot_real_is(kernel_path), false);
+    put(image, 0x1f4, 64, 2);
+    image[0x1f1] = 0;
     write_file(kernel_path, image, sizeof(image));
     CHECK_EQ(boot_real_is(kernel_path), false);
 }
@@ -273,6 +301,7 @@ int main(void)
     test_linux_places();
     test_bad_linux();
     test_real();
+    test_unnumbered();
     test_disk();
     test_gzip();
     test_bomb();
