@@ -4,6 +4,21 @@
 #include "base/bug.h"
 #include "translator/unit.h"
 
+bool chain_reserve(struct translator *t, unsigned count)
+{
+    uint32_t room = t->exit_room ? 2 * t->exit_room : 16384;
+    struct unit_exit **exits;
+
+    if (t->exit_count + count <= t->exit_room)
+        return true;
+    exits = realloc(t->exits, room * sizeof(*exits));
+    if (!exits)
+        return false;
+    t->exits = exits;
+    t->exit_room = room;
+    return true;
+}
+
 uint32_t chain_exit_number(struct translator *t, struct unit_exit *exit)
 {
     uint32_t number = t->exit_free;
@@ -13,11 +28,7 @@ uint32_t chain_exit_number(struct translator *t, struct unit_exit *exit)
         t->exits[number] = exit;
         return number;
     }
-    if (t->exit_count == t->exit_room) {
-        t->exit_room = t->exit_room ? 2 * t->exit_room : 16384;
-        t->exits = realloc(t->exits, t->exit_room * sizeof(*t->exits));
-        BUG_ON(!t->exits);
-    }
+    BUG_ON(t->exit_count == t->exit_room);
     t->exits[t->exit_count] = exit;
     return t->exit_count++;
 }

@@ -167,7 +167,7 @@ static struct unit *make_unit(struct builder *b, uint64_t gpa)
     __builtin_memcpy(unit->insn, b->insn, (b->insns + 1) * sizeof(struct unit_insn));
     unit->sites = copy_array(b->site, b->sites, sizeof(*b->site));
     unit->exits = copy_array(b->exit, b->exits, sizeof(*b->exit));
-    if (!unit->sites || !unit->exits) {
+    if (!unit->sites || !unit->exits || !chain_reserve(b->t, b->exits)) {
         free(unit->sites);
         free(unit->exits);
         free(unit);

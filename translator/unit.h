@@ -334,6 +334,8 @@ void unit_drop_stopped(struct translator *t); /* those with a debugger's code st
 unsigned unit_insn_at(const struct unit *unit, const void *host);
 
 /* --- chain.c --- */
+/* Room for so many more numbers. False: no memory. */
+bool chain_reserve(struct translator *t, unsigned count);
 uint32_t chain_exit_number(struct translator *t, struct unit_exit *exit);
 /* U2. The same address may have got another frame, or be another process's, since from was left. */
 static inline bool chain_allowed(const struct unit *from, const struct unit *to)
