@@ -192,7 +192,7 @@ static int place(struct boot_real *boot, const char *path, uint64_t memory, stru
                          "goes; name a bzImage", path);
     if (version_of(boot->kernel.bytes) < 0x203 && end > INITRD_MAX_OLD)
         end = INITRD_MAX_OLD;
-    if (kernel_end + boot->initrd.size + 4096 > end)
+    if ((at != &old_low || boot->initrd.size) && kernel_end + boot->initrd.size + 4096 > end)
         return error_set(error, EX_DATAERR,
                          "kernel '%s': does not fit into the guest's %lluM; give it more with -m",
                          path, (unsigned long long)(memory >> 20));

@@ -52,7 +52,7 @@ def image(version, high):
 
 
 def run(novt, path, options):
-    got = subprocess.run([novt, "run", "-m", "32", *options, path, "-append", "one two",
+    got = subprocess.run([novt, "run", *options, path, "-append", "one two",
                           "-serial", "stdio", "-display", "none",
                           "-device", "isa-debug-exit,iobase=0xf4", "-timeout", "300"],
                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -68,7 +68,7 @@ def main():
         path = os.path.join(folder, "image")
         for version, high in ((0, False), (0x200, False), (0x201, True)):
             Path(path).write_bytes(image(version, high))
-            for options in (["-kernel"], []):
+            for options in (["-m", "32", "-kernel"], ["-m", "32" if high else "16"]):
                 got = run(novt, path, options)
                 if got[0] != "one two" + ("" if high else " and the kernel"):
                     wrong.append(f"{version:#x}, {options}: {got}")

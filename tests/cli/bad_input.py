@@ -57,7 +57,7 @@ KERNELS = [
     ("object file", elf(kind=1), DATAERR, "executable"),
     ("ELF head", elf()[:40], DATAERR, "cut short"),
     ("64-bit Linux", linux(xloadflags=1), DATAERR, "64-bit"),
-    ("ancient Linux", linux(version=0x200), DATAERR, "old Linux"),
+    ("ancient Linux", gzip.compress(linux(version=0x200)), DATAERR, "old Linux"),
     ("cut Linux", linux()[:6000], DATAERR, "cut short"),
     ("hungry Linux", linux(init_size=0x7FFFFFFF), DATAERR, "-m"),
     ("cut multiboot", GOOD[:24], DATAERR, "multiboot"),

@@ -177,6 +177,31 @@ static void test_unnumbered(void)
     CHECK_EQ(boot_real_is(kernel_path), false);
 }
 
+static void fails_real(const uint8_t *image, size_t size, uint64_t memory, const char *part)
+{
+    struct boot_real real = { 0 };
+
+    write_file(kernel_path, image, size);
+    CHECK_EQ(boot_real_read(&real, kernel_path, NULL, "", memory, &error), -1);
+    CHECK_EQ(error.status, EX_DATAERR);
+    CHECK_EQ(strstr(error.text, part) != NULL, 1);
+    boot_real_free(&real);
+}
+
+/* Where the parts of an old image find no room. */
+static void test_old_room(void)
+{
+    static uint8_t large[0x80000 + 1024];
+    uint8_t image[LINUX_SIZE];
+
+    make_linux(image);
+    put(image, 0x206, 0x0201, 2);
+    fails_real(image, sizeof(image), 16 * MIB, "give it more with -m");
+    memcpy(large, image, sizeof(image));
+    large[0x211] = 0;
+    fails_real(large, sizeof(large) + SETUP_SIZE - 1024, 32 * MIB, "low memory");
+}
+
 /* --- Disks ---------------------------------------------------------------------------- */
 
 static bool is_disk(const void *bytes, size_t size)
@@ -302,6 +327,7 @@ int main(void)
     test_bad_linux();
     test_real();
     test_unnumbered();
+    test_old_room();
     test_disk();
     test_gzip();
     test_bomb();
