@@ -181,6 +181,7 @@ static void fails_real(const uint8_t *image, size_t size, uint64_t memory, const
 {
     struct boot_real real = { 0 };
 
+    error = (struct error){ 0 };
     write_file(kernel_path, image, size);
     CHECK_EQ(boot_real_read(&real, kernel_path, NULL, "", memory, &error), -1);
     CHECK_EQ(error.status, EX_DATAERR);
