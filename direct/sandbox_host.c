@@ -79,7 +79,7 @@ static const char *setup_reason(const volatile struct stub_report *r)
         [STEP_CALLS] = "a 32-bit system call kills its process here: a seccomp profile for x86-64 "
                        "only",
     };
-    uint32_t step = r->step;
+    uint32_t step = r->error ? r->failed : r->step;
 
     if (r->error == -EAGAIN)
         return "no more processes: fork is refused";

@@ -107,19 +107,21 @@ static long call6(long n, long a, long b, long c, long d, long e, long f)
 
 #define CALL(n, a, b, c, d) call6(n, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
 
-static void fail(long error) __attribute__((noreturn));
-static void fail(long error)
+static void fail(enum stub_step step, long error) __attribute__((noreturn));
+static void fail(enum stub_step step, long error)
 {
+    report()->failed = step;
     report()->error = (int32_t)error;
     for (;;)
         CALL(__NR_exit_group, 1, 0, 0, 0);
 }
 
+/* A step that went well must not hide one that did not: there are two tasks. */
 static void must(enum stub_step step, long result)
 {
     report()->step = step;
     if (result < 0)
-        fail(result);
+        fail(step, result);
 }
 
 /* --- Filters ------------------------------------------------------------------------ */
@@ -360,7 +362,7 @@ void stub_setup(long *stack)
     map(STUB_REPORT, STUB_REPORT_SIZE, PROT_READ | PROT_WRITE, STUB_ORDERS_SIZE);
     must(STEP_PARENT, CALL(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0));
     if ((uint32_t)CALL(__NR_getppid, 0, 0, 0, 0) != orders()->parent)
-        fail(-1);
+        fail(STEP_PARENT, -1);
     name("novt-runner");
     close_all();
     CALL(__NR_setsid, 0, 0, 0, 0);

@@ -111,7 +111,8 @@ struct stub_report {
     uint64_t rsp;          /* of the handler: where the kernel put the frame */
     uint32_t mapper;       /* its thread id, before any guest code */
     int32_t error;         /* setup: -errno, */
-    uint32_t step;         /* at enum stub_step */
+    uint32_t failed;       /* of this enum stub_step; */
+    uint32_t step;         /* without an error, how far it came */
 };
 
 /* How far setup came: what the user is told. */
