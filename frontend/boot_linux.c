@@ -111,8 +111,8 @@ static int check(const struct boot *boot, struct kernel *kernel, struct error *e
     sectors = kernel->bytes[SETUP_SECTS] ? kernel->bytes[SETUP_SECTS] : 4;
     kernel->setup_size = (sectors + 1) * SECTOR;
     if (kernel->version < VERSION_MIN || !(kernel->bytes[LOADFLAGS] & LOADED_HIGH))
-        return wrong(boot, error, "an old Linux kernel (boot protocol before 2.02, or zImage); "
-                                  "name a bzImage of Linux 2.4 or newer");
+        return wrong(boot, error, "an old Linux kernel (boot protocol before 2.02, or zImage), "
+                                  "which has to be a file and not gzipped; unpack it");
     needed = get(kernel, SYSSIZE, kernel->version < 0x204 ? 2 : 4);
     needed = kernel->setup_size + needed * 16;
     /* Some linkers' scripts round the size up, and leave the last paragraph short. */

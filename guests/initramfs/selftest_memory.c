@@ -1,22 +1,8 @@
 /* Parts of selftest: code that changes, memory maps and copy-on-write. See selftest.h. */
 #include "guests/initramfs/selftest.h"
+#include "guests/initramfs/adding_code.h"
 
 /* ---- Code that changes ------------------------------------------------- */
-
-typedef uint32_t code(uint32_t value);
-
-static const uint8_t template[] = {
-    0x8b, 0x44, 0x24, 0x04, /* mov eax, [esp+4] */
-    0x05, 0, 0, 0, 0,       /* add eax, imm32 at 5 */
-    0xc3,                   /* ret */
-};
-
-static void put_code(uint8_t *at, uint32_t addend)
-{
-    for (unsigned i = 0; i < sizeof(template); i++)
-        at[i] = template[i];
-    *(uint32_t *)(at + 5) = addend;
-}
 
 /* Writes through the mapping it runs from, across a page's end, and through
  * a second mapping of the same memory. */

@@ -3,23 +3,9 @@
  * that grow, page 0, and the top of the address space.
  */
 #include "guests/initramfs/usermode.h"
-
-typedef uint32_t code(uint32_t value);
+#include "guests/initramfs/adding_code.h"
 
 enum { RW = PROT_READ | PROT_WRITE, RX = PROT_READ | PROT_EXEC };
-
-static const uint8_t template[] = {
-    0x8b, 0x44, 0x24, 0x04, /* mov eax, [esp+4] */
-    0x05, 0, 0, 0, 0,       /* add eax, imm32 at 5 */
-    0xc3,                   /* ret */
-};
-
-static void put_code(uint8_t *at, uint32_t addend)
-{
-    for (unsigned i = 0; i < sizeof(template); i++)
-        at[i] = template[i];
-    *(uint32_t *)(at + 5) = addend;
-}
 
 /* Written while writable, run while executable, many times; then by a child in its own copy. */
 static void case_jit(void)
