@@ -68,6 +68,16 @@ static inline const struct window *find(struct bus *bus, uint64_t addr)
     return i < bus->count && addr >= bus->windows[i].base ? &bus->windows[i] : NULL;
 }
 
+/* How many bytes from addr on have no window; 0: the first one has. */
+static uint64_t unclaimed(const struct bus *bus, uint64_t addr)
+{
+    unsigned next = lower_bound(bus, addr);
+
+    if (next == bus->count)
+        return addr ? 0 - addr : UINT64_MAX;
+    return bus->windows[next].base > addr ? bus->windows[next].base - addr : 0;
+}
+
 static void fill_table(struct bus *bus)
 {
     if (!bus->table)
@@ -128,16 +138,16 @@ static bool fits(const struct window *w, uint64_t offset, unsigned size)
     return size <= w->max_size && size <= w->size - offset;
 }
 
-/* Nobody there at addr, or an access that its window does not take whole. */
+/* Nobody there, or not for all of it, or an access that its window does not take whole. */
 static uint64_t read_split(struct bus *bus, uint64_t addr, unsigned size)
 {
     unsigned half = size / 2;
     uint64_t low;
 
-    if (!half) {
+    if (unclaimed(bus, addr) >= size) {
         if (log_on(LOG_guest_errors))
-            log_print(LOG_guest_errors, "read of unclaimed address %#" PRIx64 "\n", addr);
-        return 0xff;
+            log_print(LOG_guest_errors, "read of unclaimed address %#" PRIx64 ".%u\n", addr, size);
+        return ones(size);
     }
     low = bus_read(bus, addr, half);
     return low | bus_read(bus, addr + half, half) << 8 * half;
@@ -161,10 +171,10 @@ static void write_split(struct bus *bus, uint64_t addr, unsigned size, uint64_t 
 {
     unsigned half = size / 2;
 
-    if (!half) {
+    if (unclaimed(bus, addr) >= size) {
         if (log_on(LOG_guest_errors))
-            log_print(LOG_guest_errors, "write of unclaimed address %#" PRIx64 " = %#" PRIx64 "\n",
-                      addr, value & 0xff);
+            log_print(LOG_guest_errors, "write of unclaimed address %#" PRIx64 ".%u = %#" PRIx64
+                      "\n", addr, size, value & ones(size));
         return;
     }
     bus_write(bus, addr, half, value);
@@ -248,10 +258,24 @@ static uint64_t inside(const struct window *w, uint64_t addr, unsigned size, uin
     return count < fit ? count : fit;
 }
 
+/* The same where nobody is: reads are ones, writes are lost. 0: there is somebody, or each access
+ * has a line in the log. */
+static uint64_t outside(const struct bus *bus, uint64_t addr, unsigned size, uint64_t count)
+{
+    uint64_t fit = log_on(LOG_guest_errors) ? 0 : unclaimed(bus, addr) / size;
+
+    return count < fit ? count : fit;
+}
+
 uint64_t bus_read_run(struct bus *bus, uint64_t addr, unsigned size, void *to, uint64_t count)
 {
     const struct window *w = string_window(bus, addr, size);
+    uint64_t nobody = outside(bus, addr, size, count);
 
+    if (nobody) {
+        memset(to, 0xff, nobody * size);
+        return nobody;
+    }
     return w && w->ops->read_run ? w->ops->read_run(w->dev, addr - w->base, size, to,
                                                     inside(w, addr, size, count)) : 0;
 }
@@ -260,16 +284,22 @@ uint64_t bus_write_run(struct bus *bus, uint64_t addr, unsigned size, const void
                        uint64_t count)
 {
     const struct window *w = string_window(bus, addr, size);
+    uint64_t nobody = outside(bus, addr, size, count);
 
+    if (nobody)
+        return nobody;
     return w && w->ops->write_run ? w->ops->write_run(w->dev, addr - w->base, size, from, same,
                                                       inside(w, addr, size, count)) : 0;
 }
 
-/* In one window. */
+/* In one window, or where nobody is. */
 uint64_t bus_copy_run(struct bus *bus, uint64_t to, uint64_t from, unsigned size, uint64_t count)
 {
     const struct window *w = string_window(bus, to, size);
+    uint64_t nobody = outside(bus, from, size, outside(bus, to, size, count));
 
+    if (nobody)
+        return nobody;
     if (!w || !w->ops->copy_run || string_window(bus, from, size) != w)
         return 0;
     count = inside(w, from, size, inside(w, to, size, count));

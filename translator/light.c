@@ -77,7 +77,7 @@ static uint8_t *in_page(struct vcpu *vcpu, uint32_t gla, uint64_t size, enum mem
     return (uint8_t *)(uintptr_t)(tlb->addend[tlb_index(gla)] + gla);
 }
 
-#define RUN_MAX 65536 /* elements; more is for the interpreter, which looks for interrupts */
+#define RUN_MAX 65536 /* elements; more needs somebody who looks for interrupts on the way */
 
 /* A repeated string instruction. */
 struct run {
@@ -188,14 +188,13 @@ static void move_down(unsigned size, uint8_t *to, const uint8_t *from, uint64_t 
  * many. 0: ask the interpreter. */
 typedef uint64_t part_fn(struct vcpu *vcpu, const struct run *run, uint64_t count);
 
-/* What is left when this returns false, the interpreter does, from where it came to. */
-static bool repeat(struct vcpu *vcpu, uint32_t argument, part_fn *part)
+/* What is left when this returns false, the interpreter does, from where it came to. The part looks
+ * whether somebody wants the CPU (ports_stay). */
+static bool repeat_all(struct vcpu *vcpu, uint32_t argument, part_fn *part)
 {
     struct run run = run_of(argument);
     uint64_t count = vcpu->gpr[RCX] & run.mask, done;
 
-    if (count > RUN_MAX)
-        return false;
     for (; count; count -= done) {
         done = part(vcpu, &run, count);
         if (!done)
@@ -203,6 +202,13 @@ static bool repeat(struct vcpu *vcpu, uint32_t argument, part_fn *part)
         take(vcpu, &run, done);
     }
     return true;
+}
+
+/* The same of a part that does not look. */
+static bool repeat(struct vcpu *vcpu, uint32_t argument, part_fn *part)
+{
+    return (vcpu->gpr[RCX] & run_of(argument).mask) <= RUN_MAX &&
+           repeat_all(vcpu, argument, part);
 }
 
 static uint64_t stos(struct vcpu *vcpu, const struct run *run, uint64_t count)
@@ -237,7 +243,8 @@ static uint64_t movs(struct vcpu *vcpu, const struct run *run, uint64_t count)
     return count;
 }
 
-/* --- Where one end or both are a device's memory, in runs that it takes at once --- */
+/* --- Where one end or both are a device's memory, in runs that it takes at once; and between
+ * those, what is memory: a long copy may go over all that there is, and behind it --- */
 
 struct end {
     uint8_t *host; /* NULL: of a device */
@@ -271,11 +278,14 @@ static uint64_t stos_device(struct vcpu *vcpu, const struct run *run, uint64_t c
     struct end to;
 
     count = ports_stay(vcpu) ? end_at(vcpu, run, SEG_ES, RDI, MEM_WRITE, count, &to) : 0;
-    if (!count || to.host)
+    if (!count)
         return 0;
-    count = env->mmio_write_run(env->board, to.gpa, run->size, &vcpu->gpr[RAX], true, count);
+    if (to.host)
+        host_stos(run->size, false, to.host, vcpu->gpr[RAX], count);
+    else
+        count = env->mmio_write_run(env->board, to.gpa, run->size, &vcpu->gpr[RAX], true, count);
     advance(vcpu, run, RDI, count);
-    vcpu->stats.mmio_writes += count;
+    vcpu->stats.mmio_writes += to.host ? 0 : count;
     return count;
 }
 
@@ -284,8 +294,10 @@ static uint64_t move_run(struct vcpu *vcpu, const struct run *run, struct end to
 {
     const struct cpu_env *env = vcpu->env;
 
-    if (to.host && from.host)
-        return 0;
+    if (to.host && from.host) {
+        host_movs(run->size, false, to.host, from.host, count);
+        return count;
+    }
     if (to.host)
         return env->mmio_read_run(env->board, from.gpa, run->size, to.host, count);
     if (from.host)
@@ -325,7 +337,7 @@ static bool to_device(const struct vcpu *vcpu, uint32_t argument)
 static bool at_device(struct vcpu *vcpu, uint32_t argument, part_fn *part)
 {
     return !vcpu->bt.flag_df && !vcpu->bt.leave && vcpu->env->mmio_write_run &&
-           ports_begin(vcpu) && ports_end(vcpu, repeat(vcpu, argument, part));
+           ports_begin(vcpu) && ports_end(vcpu, repeat_all(vcpu, argument, part));
 }
 
 /* --- Forward in flat segments: page by page, as far as the TLB knows them --- */
@@ -467,13 +479,13 @@ static uint64_t outs(struct vcpu *vcpu, const struct run *run, uint64_t count)
 bool bt_rep_ins(struct vcpu *vcpu, uint32_t argument)
 {
     return vcpu->env->port_read_string && ports_begin(vcpu) && ports_stay(vcpu) &&
-           ports_end(vcpu, repeat(vcpu, argument, ins));
+           ports_end(vcpu, repeat_all(vcpu, argument, ins));
 }
 
 bool bt_rep_outs(struct vcpu *vcpu, uint32_t argument)
 {
     return vcpu->env->port_write_string && ports_begin(vcpu) && ports_stay(vcpu) &&
-           ports_end(vcpu, repeat(vcpu, argument, outs));
+           ports_end(vcpu, repeat_all(vcpu, argument, outs));
 }
 
 /* --- Comparisons, whose end is not known before. Flags that have not come to it are not the

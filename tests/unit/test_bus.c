@@ -122,6 +122,30 @@ static void test_widths(void)
     bus_destroy(bus);
 }
 
+/* Where nobody is a run ends before the next window. */
+static void test_runs(void)
+{
+    struct bus *bus = bus_create();
+    struct probe p = { 0 };
+    uint32_t to[4] = { 1, 2, 3, 4 };
+
+    bus_claim(bus, 0x10000, 8, &quads, &p);
+    CHECK_EQ(bus_read_run(bus, 0xfff6, 4, to, 4), 2);
+    CHECK_EQ(to[1], 0xffffffff);
+    CHECK_EQ(to[2], 3);
+    CHECK_EQ(bus_write_run(bus, 0xfff6, 4, to, false, 4), 2);
+    CHECK_EQ(bus_write_run(bus, 0xfffd, 4, to, true, 4), 0); /* over its edge */
+    CHECK_EQ(bus_read_run(bus, 0x10000, 4, to, 4), 0);
+    CHECK_EQ(bus_read_run(bus, 0x10008, 4, to, 4), 4);
+    CHECK_EQ(bus_copy_run(bus, 0x20000, 0xfff8, 4, 4), 2);
+    CHECK_EQ(bus_copy_run(bus, 0xfffc, 0x20000, 4, 4), 1);
+    CHECK_EQ(bus_copy_run(bus, 0x10000, 0x20000, 4, 4), 0);
+    CHECK_EQ(p.reads + p.writes, 0);
+    CHECK_EQ(bus_read(bus, 0xfffe, 4), 0x7700ffff);
+    CHECK_EQ(bus_read(bus, UINT64_MAX, 1), 0xff);
+    bus_destroy(bus);
+}
+
 int main(void)
 {
     struct bus *empty = bus_create();
@@ -132,5 +156,6 @@ int main(void)
     test_claims();
     test_full();
     test_widths();
+    test_runs();
     return CHECK_DONE();
 }
