@@ -403,6 +403,8 @@ static void fill_config(struct ide *ide)
     f->written = config_written;
     memcpy(f->after_reset, identity, sizeof(identity));
     memset(f->writable + CONFIG_IDETIM, 0xff, 5); /* and the drives' 1 timings */
+    for (unsigned n = 0; ide->config.decodes && n < IDE_CHANNEL_COUNT; n++)
+        f->after_reset[CONFIG_IDETIM + 2 * n + 1] = IDETIM_DECODE;
     f->bar[4] =
         (struct pci_bar){ .size = 16, .ports = true, .ops = &ide_dma_ops, .dev = ide };
 }

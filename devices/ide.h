@@ -25,14 +25,19 @@ struct ide_config {
     /* Primary 0 and 1, secondary 0 and 1; NULL: no drive. They outlive the chip, and must be able
      * to complete what it left in flight. */
     struct blockdev *drive[IDE_DRIVE_COUNT];
+
+    /* Both channels' bits in IDETIM are set at power-on: QEMU's chip has none, and UEFI that was
+     * made for it sets none. */
+    bool decodes;
 };
 
 /* NULL with errno set when the place on the bus is taken or memory is out. */
 struct ide *ide_create(const struct ide_config *config);
 void ide_destroy(struct ide *ide);
 
-/* Power-on: no channel answers before somebody sets its bit in IDETIM. A drive whose medium still
- * works on a request (a medium that cannot drain) stays busy until that is done. */
+/* Power-on: no channel answers before somebody sets its bit in IDETIM (but see decodes). A drive
+ * whose medium still works on a request (a medium that cannot drain) stays busy until that is
+ * done. */
 void ide_reset(struct ide *ide);
 
 /* No request is in flight. */

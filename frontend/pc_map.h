@@ -26,6 +26,7 @@ enum {
     PORT_FW_CFG = 0x510,
     PORT_FW_CFG_DMA = 0x514,
     PORT_ACPI_PM = 0x600,
+    PORT_SMBUS = 0x700,
     PORT_CONFIG = 0xcf8,
     PORT_RESET = 0xcf9,
     PORT_TESTDEV_IRQ = 0x2000, /* one for each IRQ */

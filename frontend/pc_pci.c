@@ -20,10 +20,12 @@
 #include "devices/i440fx.h"
 #include "devices/ide.h"
 #include "devices/pci.h"
+#include "devices/piix4_pm.h"
 #include "devices/virtio_net.h"
 #include "devices/vga.h"
 #include "frontend/pc.h"
 #include "frontend/pc_irq.h"
+#include "frontend/pc_map.h"
 #include "frontend/pc_memory.h"
 #include "frontend/pc_virtio.h"
 
@@ -328,6 +330,7 @@ static const char *create_ide(struct pc_pci *pci)
         .function = FUNCTION_IDE,
         .ports = pci->config.ports,
         .mem = pci->config.pc->mem,
+        .decodes = true,
     };
     struct ide *ide;
 
@@ -342,12 +345,44 @@ static const char *create_ide(struct pc_pci *pci)
     return NULL;
 }
 
+/* --- Power management ---------------------------------------------------- */
+
+enum { FUNCTION_PM = 3 };
+
+static void pm_reset(void *chip)
+{
+    piix4_pm_reset(chip);
+}
+
+static void pm_snapshot(void *chip, struct snap *snap)
+{
+    piix4_pm_snapshot(chip, snap);
+}
+
+static void pm_destroy(void *chip)
+{
+    piix4_pm_destroy(chip);
+}
+
+static const char *create_pm(struct pc_pci *pci)
+{
+    struct piix4_pm *pm = piix4_pm_create(&(struct piix4_pm_config){
+        .pci = pci->bus, .slot = PC_SLOT_ISA, .function = FUNCTION_PM,
+        .ports = pci->config.ports, .base = PORT_ACPI_PM, .smbus = PORT_SMBUS });
+
+    if (!pm)
+        return no_memory;
+    add(pci, &(struct pc_chip){ pm, pm_reset, pm_snapshot, pm_destroy });
+    return NULL;
+}
+
 /* --- The list ----------------------------------------------------------- */
 
 static const char *(*const creators[])(struct pc_pci *pci) = {
     create_host,
     create_isa,
     create_ide,
+    create_pm,
     create_nics,
     create_virtio,
     create_video,

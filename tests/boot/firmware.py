@@ -23,6 +23,8 @@ WANTED = [
     "PCI: init bdf=00:00.0 id=8086:1237",
     "PCI: init bdf=00:01.0 id=8086:7000",
     "PCI: init bdf=00:01.1 id=8086:7010",
+    "PCI: init bdf=00:01.3 id=8086:7113",
+    "Using pmtimer, ioport 0x608",
     "PIIX3/PIIX4 init: elcr=00 0c",
     "PCI: init bdf=00:02.0 id=1234:1111",
     "ACPI: parse DSDT",

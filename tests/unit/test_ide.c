@@ -438,6 +438,27 @@ static void test_decode(void)
     machine_free(&m);
 }
 
+/* On a board whose firmware sets no bit of IDETIM. */
+static void test_decodes(void)
+{
+    struct machine m;
+    struct ide_config config = { .slot = 1, .function = 1, .decodes = true };
+
+    machine_init(&m, one_disk, 0);
+    ide_destroy(m.ide);
+    config.pci = m.pci;
+    config.ports = m.ports;
+    config.mem = &m.mem;
+    config.drive[0] = &m.media[0].dev;
+    m.ide = ide_create(&config);
+    CHECK_EQ(alternate(&m), 0x50);
+    machine_config(&m, 0x40, 2, 0);
+    CHECK_EQ(alternate(&m), 0xff);
+    ide_reset(m.ide);
+    CHECK_EQ(alternate(&m), 0x50);
+    machine_free(&m);
+}
+
 /* In the middle of a block. */
 static void test_snapshot(void)
 {
@@ -498,6 +519,7 @@ int main(void)
     test_dma_master();
     test_dma_registers();
     test_decode();
+    test_decodes();
     test_snapshot();
     test_place_taken();
     return CHECK_DONE();
