@@ -97,14 +97,13 @@ static uint8_t *data_place(struct ide_channel *channel, bool out, unsigned *size
 {
     struct ide_drive *drive = ide_selected(channel);
     struct ide_transfer *t = &drive->transfer;
-    uint8_t *place = channel->buffer + t->at;
 
     if (!(drive->status & STATUS_DRQ) || t->out != out)
         return NULL;
     if (*size > t->block_end - t->at)
         *size = t->block_end - t->at;
     t->at += *size;
-    return place;
+    return channel->buffer + t->at - *size;
 }
 
 static void data_moved(struct ide_channel *channel)

@@ -45,7 +45,7 @@ static void configure(struct fuzz *fuzz, const struct cpu_env *env)
 {
     uint32_t address = (uint32_t)fuzz_below(fuzz, 4) << 11 | (fuzz_byte(fuzz) & 0xfc);
 
-    env->port_write(env->board, 0xcf8, 4, 0x80000000 | (fuzz_byte(fuzz) & 1) << 8 | address);
+    env->port_write(env->board, 0xcf8, 4, 0x80000000 | (fuzz_byte(fuzz) & 3) << 8 | address);
     access_ports(fuzz, env, 0xcfc, 4);
 }
 

@@ -40,6 +40,8 @@ static void test_selection(void)
     CHECK_EQ(rd(&m, R_COUNT), 0x7f);
     command(&m, 0x90);
     CHECK_EQ(m.irq[1].edges, 0);
+    CHECK_EQ(bus_read(m.ports, m.base, 2), 0xffff); /* data, of which there is no buffer either */
+    bus_write(m.ports, m.base, 2, 0x1234);
     machine_free(&m);
     machine_init(&m, second, 1 << 2);
     CHECK_EQ(alternate(&m), 0);
