@@ -169,8 +169,60 @@ static int check_multiboot2(const struct boot *boot, struct error *error)
                      boot->kernel_path);
 }
 
-static int load(const struct boot *boot, const struct boot_target *target,
-                struct boot_entry *entry, struct error *error)
+/* Each archive begins at a multiple of 4, as the cpio format wants; the kernel skips zeroes. */
+static size_t padded(size_t size)
+{
+    return (size + 3) & ~(size_t)3;
+}
+
+int boot_join_files(struct boot *boot, struct image *disk, struct error *error)
+{
+    size_t at = 0;
+
+    *disk = (struct image){ 0 };
+    if (boot->files == 1) {
+        *disk = boot->file[0].image;
+        boot->file[0].image = (struct image){ 0 };
+        return 0;
+    }
+    for (unsigned i = 0; i < boot->files; i++)
+        disk->size = padded(disk->size) + boot->file[i].image.size;
+    if (!disk->size)
+        return 0;
+    disk->bytes = calloc(1, disk->size);
+    if (!disk->bytes)
+        return error_set(error, EX_OSERR, "-initrd: no host memory to join the files; free some");
+    for (unsigned i = 0; i < boot->files; i++) {
+        struct image *from = &boot->file[i].image;
+
+        memcpy(disk->bytes + padded(at), from->bytes, from->size);
+        at = padded(at) + from->size;
+        image_free(from);
+    }
+    return 0;
+}
+
+int boot_read(struct boot *boot, const char *kernel, const char *initrd, const char *append,
+              uint64_t limit, struct error *error)
+{
+    *boot = (struct boot){ .kernel_path = kernel, .append = append };
+    return image_read(&boot->kernel, kernel, "kernel", limit, error) ||
+                   image_unzip(&boot->kernel, kernel, "kernel", limit, error) ||
+                   check_multiboot2(boot, error) || read_files(boot, initrd, limit, error)
+               ? -1 : 0;
+}
+
+void boot_free(struct boot *boot)
+{
+    image_free(&boot->kernel);
+    for (unsigned i = 0; i < boot->files; i++) {
+        image_free(&boot->file[i].image);
+        free(boot->file[i].path);
+    }
+}
+
+static int load(struct boot *boot, const struct boot_target *target, struct boot_entry *entry,
+                struct error *error)
 {
     if (boot_linux_is(&boot->kernel))
         return boot_linux_load(boot, target, entry, error);
@@ -187,29 +239,12 @@ static int load(const struct boot *boot, const struct boot_target *target,
                      boot->kernel_path);
 }
 
-static void boot_free(struct boot *boot)
-{
-    image_free(&boot->kernel);
-    for (unsigned i = 0; i < boot->files; i++) {
-        image_free(&boot->file[i].image);
-        free(boot->file[i].path);
-    }
-}
-
 int boot_load(const char *kernel, const char *initrd, const char *append,
               const struct boot_target *target, struct boot_entry *entry, struct error *error)
 {
-    struct boot boot = { .kernel_path = kernel, .append = append };
-    uint64_t limit = target->mem->size;
-    int err;
+    struct boot boot;
+    int err = boot_read(&boot, kernel, initrd, append, target->mem->size, error);
 
-    err = image_read(&boot.kernel, kernel, "kernel", limit, error);
-    if (!err)
-        err = image_unzip(&boot.kernel, kernel, "kernel", limit, error);
-    if (!err)
-        err = check_multiboot2(&boot, error);
-    if (!err)
-        err = read_files(&boot, initrd, limit, error);
     if (!err)
         err = load(&boot, target, entry, error);
     boot_free(&boot);

@@ -62,8 +62,9 @@ bool boot_is_disk_file(const char *path); /* before it is read; false also if it
 /* The formats. is() looks at the first bytes only; load() checks the rest. */
 bool boot_linux_is(const struct image *kernel);
 bool boot_linux_is_file(const char *path); /* before it is read; false also if it cannot be */
-int boot_linux_load(const struct boot *boot, const struct boot_target *target,
-                    struct boot_entry *entry, struct error *error);
+int boot_linux_check(const struct boot *boot, struct error *error); /* 0: it can be loaded */
+int boot_linux_load(struct boot *boot, const struct boot_target *target, struct boot_entry *entry,
+                    struct error *error);
 bool boot_multiboot_is(const struct image *kernel);
 int boot_multiboot_load(const struct boot *boot, const struct boot_target *target,
                         struct boot_entry *entry, struct error *error);
@@ -73,9 +74,19 @@ int boot_elf_load(const struct boot *boot, const struct boot_target *target,
                   struct boot_entry *entry, struct error *error);
 
 /*
- * Reads the files that kernel, initrd (-initrd's value, may be NULL) and append name, loads them
- * and fills in *entry. 0, or -1 with *error; guest memory is undefined then.
+ * Reads the files that kernel and initrd (-initrd's value, may be NULL) name, each of limit bytes
+ * at most; kernel and append stay the caller's. 0, or -1 with *error. boot_free() in both cases.
  */
+int boot_read(struct boot *boot, const char *kernel, const char *initrd, const char *append,
+              uint64_t limit, struct error *error);
+void boot_free(struct boot *boot);
+
+/* Moves the files into one RAM disk, which has no bytes if there are none; the caller frees it.
+ * 0, or -1 with *error. */
+int boot_join_files(struct boot *boot, struct image *disk, struct error *error);
+
+/* Reads all of it, loads it and fills in *entry. 0, or -1 with *error; guest memory is undefined
+ * then. */
 int boot_load(const char *kernel, const char *initrd, const char *append,
               const struct boot_target *target, struct boot_entry *entry, struct error *error);
 

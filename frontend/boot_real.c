@@ -8,33 +8,16 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 
+#include "frontend/boot.h"
+#include "frontend/boot_setup.h"
 #include "frontend/error.h"
 #include "frontend/option_rom.h"
 
-/* Offsets in the setup header */
-enum {
-    OLD_CMD_LINE_MAGIC = 0x20, /* before protocol 2.02 */
-    OLD_CMD_LINE_OFFSET = 0x22,
-    SETUP_SECTS = 0x1f1,
-    SYSSIZE = 0x1f4,
-    BOOT_FLAG = 0x1fe,
-    MAGIC = 0x202,
-    VERSION = 0x206,
-    TYPE_OF_LOADER = 0x210,
-    LOADFLAGS = 0x211,
-    CODE32_START = 0x214,
-    RAMDISK_IMAGE = 0x218,
-    RAMDISK_SIZE = 0x21c,
-    HEAP_END_PTR = 0x224,
-    CMD_LINE_PTR = 0x228,
-    HEADER_END = 0x238,
-};
-
-enum { LOADED_HIGH = 1, CAN_USE_HEAP = 0x80, LOADER_UNKNOWN = 0xff, CMD_LINE_MAGIC = 0xa33f };
-enum { DMA_READ = 2, DMA_SELECT = 8, SECTOR = 512, PARAGRAPH = 16, CMD_LINE_SIZE = 4096 };
+/* Offsets in the real-mode part before protocol 2.02 */
+enum { OLD_CMD_LINE_MAGIC = 0x20, OLD_CMD_LINE_OFFSET = 0x22, CMD_LINE_MAGIC = 0xa33f };
+enum { DMA_READ = 2, DMA_SELECT = 8, PARAGRAPH = 16, CMD_LINE_SIZE = 4096 };
 
 #define FIRMWARE_ROOM (16ull << 20) /* of the memory's end, which firmware may use */
-#define INITRD_MAX_OLD 0x38000000u  /* before protocol 2.03 */
 
 extern const uint8_t boot_rom[], boot_rom_place[], boot_rom_table[];
 
@@ -47,66 +30,49 @@ struct layout {
 /* Images from protocol 2.02 on may be anywhere; those before move to 0x90000 where they are not
  * there. What is not "loaded high" has its kernel below them. */
 static const struct layout anywhere = {
-    0x10000, 0x20000, 0x100000, UINT32_MAX, 0xe000, 0xffe0,
+    0x10000, 0x20000, SETUP_KERNEL, UINT32_MAX, 0xe000, 0xffe0,
 };
 static const struct layout old_high = {
-    0x90000, 0x99000, 0x100000, UINT32_MAX, 0x8c00, 0x8fe0,
+    0x90000, 0x99000, SETUP_KERNEL, UINT32_MAX, 0x8c00, 0x8fe0,
 };
 static const struct layout old_low = { 0x90000, 0x99000, 0x10000, 0x90000, 0x8c00, 0x8fe0 };
-
-static uint32_t get(const uint8_t *bytes, unsigned offset, unsigned size)
-{
-    uint32_t value = 0;
-
-    memcpy(&value, bytes + offset, size);
-    return value;
-}
 
 static void put(uint8_t *bytes, unsigned offset, uint32_t value, unsigned size)
 {
     memcpy(bytes + offset, &value, size);
 }
 
-/* Of the boot protocol; 0: before it had numbers (Linux before 1.3.73, memtest86+ before 6). */
-static unsigned version_of(const uint8_t *head)
-{
-    return memcmp(head + MAGIC, "HdrS", 4) ? 0 : get(head, VERSION, 2);
-}
-
 static bool is_high(const uint8_t *head)
 {
-    return version_of(head) && head[LOADFLAGS] & LOADED_HIGH;
+    return setup_version(head) && head[LOADFLAGS] & LOADED_HIGH;
 }
 
 static const struct layout *layout_of(const uint8_t *head)
 {
     if (!is_high(head))
         return &old_low;
-    return version_of(head) < 0x202 ? &old_high : &anywhere;
-}
-
-static size_t setup_size(const uint8_t *head)
-{
-    return ((head[SETUP_SECTS] ? head[SETUP_SECTS] : 4) + 1u) * SECTOR;
+    return setup_version(head) < 0x202 ? &old_high : &anywhere;
 }
 
 /* Without a number nothing but the size tells an image from a disk. */
 static bool is_unnumbered(const uint8_t *head, uint64_t size)
 {
-    uint64_t end = setup_size(head) + get(head, SYSSIZE, 2) * PARAGRAPH;
+    uint64_t end = setup_size(head) + setup_get(head, SYSSIZE, 2) * PARAGRAPH;
 
-    return head[SETUP_SECTS] && get(head, SYSSIZE, 2) && size <= end && size + PARAGRAPH > end;
+    return head[SETUP_SECTS] && setup_get(head, SYSSIZE, 2) && size <= end &&
+           size + PARAGRAPH > end;
 }
 
 /* No entry point, or no size: the setup code itself works out what else there is (memdisk). Old
  * images and those that are not loaded high have none for others either. */
 static bool is_real(const uint8_t *head, uint64_t size)
 {
-    if (get(head, BOOT_FLAG, 2) != 0xaa55)
+    if (setup_get(head, BOOT_FLAG, 2) != 0xaa55)
         return false;
-    if (!version_of(head))
+    if (!setup_version(head))
         return is_unnumbered(head, size);
-    return layout_of(head) != &anywhere || !get(head, CODE32_START, 4) || !get(head, SYSSIZE, 4);
+    return layout_of(head) != &anywhere || !setup_get(head, CODE32_START, 4) ||
+           !setup_get(head, SYSSIZE, 4);
 }
 
 /* A pipe is left alone: what is read from it would be gone. */
@@ -117,6 +83,13 @@ bool boot_real_is(const char *path)
 
     return image_head(path, head, sizeof(head)) == sizeof(head) && !stat(path, &st) &&
            is_real(head, (uint64_t)st.st_size);
+}
+
+bool boot_real_sets_mode(const char *append)
+{
+    int mode = setup_video_mode(append);
+
+    return mode >= 0 && mode != VID_MODE_NORMAL;
 }
 
 /* --- The ROM -------------------------------------------------------------- */
@@ -161,8 +134,11 @@ static void make_rom(struct boot_real *boot, const struct layout *at, uint32_t i
 static void set_header(struct boot_real *boot, const struct layout *at, uint32_t initrd)
 {
     uint8_t *head = boot->kernel.bytes;
-    unsigned version = version_of(head);
+    unsigned version = setup_version(head);
+    int mode = setup_video_mode(boot->append);
 
+    if (mode >= 0)
+        put(head, VID_MODE, (uint32_t)mode, 2);
     if (version < 0x202) {
         put(head, OLD_CMD_LINE_MAGIC, CMD_LINE_MAGIC, 2);
         put(head, OLD_CMD_LINE_OFFSET, at->cmdline - at->setup, 2);
@@ -180,19 +156,29 @@ static void set_header(struct boot_real *boot, const struct layout *at, uint32_t
         put(head, CMD_LINE_PTR, at->cmdline, 4);
 }
 
+/* Where the kernel ends that others could start says its header; of an image that only firmware
+ * can start there is nothing but its size. */
+static uint64_t kernel_end(const struct boot_real *boot, const struct layout *at)
+{
+    if (!is_real(boot->kernel.bytes, boot->kernel.size))
+        return setup_kernel_end(&boot->kernel);
+    return at->kernel + boot->kernel.size - boot->setup_size;
+}
+
 static int place(struct boot_real *boot, const char *path, uint64_t memory, struct error *error)
 {
     const struct layout *at = layout_of(boot->kernel.bytes);
     uint64_t end = memory > FIRMWARE_ROOM ? memory - FIRMWARE_ROOM : 0;
-    uint64_t kernel_end = at->kernel + boot->kernel.size - boot->setup_size, initrd;
+    uint64_t initrd_end = setup_initrd_end(boot->kernel.bytes);
+    uint64_t low = kernel_end(boot, at), initrd;
 
-    if (kernel_end > at->kernel_end)
+    if (low > at->kernel_end)
         return error_set(error, EX_DATAERR,
                          "kernel '%s': is too big for low memory, where an image of its protocol "
                          "goes; name a bzImage", path);
-    if (version_of(boot->kernel.bytes) < 0x203 && end > INITRD_MAX_OLD)
-        end = INITRD_MAX_OLD;
-    if ((at != &old_low || boot->initrd.size) && kernel_end + boot->initrd.size + 4096 > end)
+    if (end > initrd_end)
+        end = initrd_end;
+    if ((at != &old_low || boot->initrd.size) && low + boot->initrd.size + 4096 > end)
         return error_set(error, EX_DATAERR,
                          "kernel '%s': does not fit into the guest's %lluM; give it more with -m",
                          path, (unsigned long long)(memory >> 20));
@@ -202,30 +188,56 @@ static int place(struct boot_real *boot, const char *path, uint64_t memory, stru
     return 0;
 }
 
-int boot_real_read(struct boot_real *boot, const char *kernel, const char *initrd,
+/* Of what firmware alone can start; the others are checked as where they start without. */
+static int check_real(const struct boot *boot, const char *initrd, struct error *error)
+{
+    const uint8_t *head = boot->kernel.bytes;
+
+    if (strlen(boot->append) >= CMD_LINE_SIZE)
+        return error_set(error, EX_USAGE, "-append: %zu bytes are too many; 4095 are the most",
+                         strlen(boot->append));
+    if (initrd && !setup_version(head))
+        return error_set(error, EX_USAGE, "kernel '%s': is too old to take a RAM disk; leave out "
+                                          "-initrd", boot->kernel_path);
+    return 0;
+}
+
+static int check(const struct boot *boot, const char *initrd, struct error *error)
+{
+    const struct image *kernel = &boot->kernel;
+    bool real = kernel->size >= HEADER_END && is_real(kernel->bytes, kernel->size);
+
+    if (!real && !boot_linux_is(kernel))
+        return error_set(error, EX_DATAERR, "kernel '%s': has changed meanwhile; start again",
+                         boot->kernel_path);
+    if (real ? check_real(boot, initrd, error) : boot_linux_check(boot, error))
+        return -1;
+    if (kernel->size <= setup_size(kernel->bytes) ||
+        setup_size(kernel->bytes) > layout_of(kernel->bytes)->heap_end)
+        return error_set(error, EX_DATAERR, "kernel '%s': is cut short; get it again",
+                         boot->kernel_path);
+    return 0;
+}
+
+int boot_real_read(struct boot_real *real, const char *kernel, const char *initrd,
                    const char *append, uint64_t memory, struct error *error)
 {
-    const uint8_t *head;
+    struct boot boot;
+    int err = boot_read(&boot, kernel, initrd, append, memory, error);
 
-    boot->append = append;
-    if (image_read(&boot->kernel, kernel, "kernel", memory, error))
-        return -1;
-    head = boot->kernel.bytes;
-    if (boot->kernel.size < HEADER_END || !is_real(head, boot->kernel.size))
-        return error_set(error, EX_DATAERR, "kernel '%s': has changed meanwhile; start again",
-                         kernel);
-    boot->setup_size = setup_size(head);
-    if (boot->kernel.size <= boot->setup_size || boot->setup_size > layout_of(head)->heap_end)
-        return error_set(error, EX_DATAERR, "kernel '%s': is cut short; get it again", kernel);
-    if (strlen(append) >= CMD_LINE_SIZE)
-        return error_set(error, EX_USAGE, "-append: %zu bytes are too many; 4095 are the most",
-                         strlen(append));
-    if (initrd && !version_of(head))
-        return error_set(error, EX_USAGE, "kernel '%s': is too old to take a RAM disk; leave out "
-                                          "-initrd", kernel);
-    if (initrd && image_read(&boot->initrd, initrd, "initrd", memory, error))
-        return -1;
-    return place(boot, kernel, memory, error);
+    if (!err)
+        err = check(&boot, initrd, error);
+    if (!err)
+        err = boot_join_files(&boot, &real->initrd, error);
+    if (!err) {
+        real->append = append;
+        real->setup_size = setup_size(boot.kernel.bytes);
+        real->kernel = boot.kernel;
+        boot.kernel = (struct image){ 0 };
+        err = place(real, kernel, memory, error);
+    }
+    boot_free(&boot);
+    return err;
 }
 
 void boot_real_free(struct boot_real *boot)

@@ -1,7 +1,8 @@
 /*
- * Images of the Linux boot protocol that have no 32-bit entry point of use to others (iPXE's
- * ipxe.lkrn, memdisk), or are older than it (zImage, protocols before 2.02, memtest86+ before 6):
- * they start in real mode and call the BIOS, so firmware runs first and starts them.
+ * Images of the Linux boot protocol that firmware starts in real mode, since they call the BIOS:
+ * those that have no 32-bit entry point of use to others (iPXE's ipxe.lkrn, memdisk) or are older
+ * than it (zImage, protocols before 2.02, memtest86+ before 6), and Linux where its real-mode part
+ * has something to do: it sets the video mode that vga= asks for, by the VGA's BIOS.
  */
 #ifndef FRONTEND_BOOT_REAL_H
 #define FRONTEND_BOOT_REAL_H
@@ -31,8 +32,11 @@ struct boot_real {
     uint8_t rom[BOOT_ROM_SIZE];
 };
 
-/* Whether the file is one; false when it cannot be read, too. */
+/* Whether nothing but firmware can start the file; false when it cannot be read, too. */
 bool boot_real_is(const char *path);
+
+/* Whether a kernel's command line has a vga= that needs its real-mode part. */
+bool boot_real_sets_mode(const char *append);
 
 /* Reads the files and makes the ROM; memory is the guest's, in bytes. initrd may be NULL, append is
  * the caller's and stays. 0, or -1 with *error. */

@@ -43,7 +43,6 @@ struct config {
 
     const char *kernel, *initrd, *append; /* append "" when not given; the others NULL */
     bool firmware;    /* it runs, and starts the kernel, if there is one */
-    bool real_mode;   /* the kernel is one that firmware starts (boot_real.h) */
     const char *bios; /* NULL: SeaBIOS as installed */
     struct config_boot boot;
     uint64_t memory; /* bytes */

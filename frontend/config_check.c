@@ -1,12 +1,14 @@
 /* What the options mean together, and what cannot be together. */
 #include "frontend/config_check.h"
 
+#include <stdio.h>
 #include <sysexits.h>
 
 #include "frontend/boot.h"
 #include "frontend/boot_real.h"
 #include "frontend/config.h"
 #include "frontend/error.h"
+#include "frontend/firmware.h"
 
 /* A terminal has room for the screen or for the serial line. */
 static int settle_display(struct config *config, struct error *error)
@@ -27,17 +29,35 @@ static int settle_display(struct config *config, struct error *error)
     return 0;
 }
 
-/* A kernel starts by itself, everything else by firmware. */
+/* The modes of vga= are the VGA BIOS's. Without it Linux is as it would be without the word. */
+static bool sets_mode(const struct config *config)
+{
+    if (!boot_real_sets_mode(config->append) ||
+        !config_display_is_seen(&config->display, config->nographic))
+        return false;
+    if (config->bios || firmware_is_installed())
+        return true;
+    fprintf(stderr, "novt: note: the video mode of vga= is set by firmware, which is not there; "
+                    "apt-get install seabios, or name one by -bios\n");
+    return false;
+}
+
+static bool starts_by_firmware(const struct config *config)
+{
+    if (!config->kernel)
+        return config->bios || config->boot.given || config->drives.count;
+    return boot_real_is(config->kernel) || (boot_linux_is_file(config->kernel) &&
+                                            (config->bios || sets_mode(config)));
+}
+
+/* A kernel starts by itself where it can, everything else by firmware. */
 static int check_start(struct config *config, struct error *error)
 {
-    config->real_mode = config->kernel && boot_real_is(config->kernel);
-    if (config->kernel && !config->real_mode && (config->bios || config->boot.given))
+    config->firmware = starts_by_firmware(config);
+    if (config->kernel && !config->firmware && (config->bios || config->boot.given))
         return error_set(error, EX_USAGE,
                          "-%s: a kernel starts without firmware; leave out one of the two",
                          config->bios ? "bios" : "boot");
-    config->firmware = config->real_mode ||
-                       (!config->kernel && (config->bios || config->boot.given ||
-                                            config->drives.count));
     if (config->kernel || config->firmware)
         return 0;
     return error_set(error, EX_USAGE,

@@ -95,6 +95,14 @@ static bool has_desktop(void)
     return (x11 && *x11) || (wayland && *wayland);
 }
 
+bool config_display_is_seen(const struct display_spec *spec, bool on_terminal)
+{
+    if (spec->vga != VGA_NOT_SAID)
+        return spec->vga == VGA_STD;
+    return spec->shots || spec->kind > DISPLAY_NONE ||
+           (spec->kind == DISPLAY_NOT_SAID && !on_terminal && has_desktop());
+}
+
 static void choose_kind(struct display_spec *spec, bool firmware, bool on_terminal)
 {
     spec->kind = DISPLAY_NONE;

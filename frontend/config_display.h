@@ -32,6 +32,10 @@ int config_display_take_vnc(struct display_spec *spec, const char *value, struct
 int config_display_take_vga(struct display_spec *spec, const char *value, struct error *error);
 int config_display_take_shot(struct display_spec *spec, const char *value, struct error *error);
 
+/* Whether somebody may look at a kernel's screen: a VGA, a display or a picture was asked for, or
+ * nothing was and there is a desktop. on_terminal: -nographic was said. */
+bool config_display_is_seen(const struct display_spec *spec, bool on_terminal);
+
 /*
  * Decides what was not said: firmware shows its screen in a window where there is one to be had; a
  * kernel without firmware has no window unless asked. Linux then has no screen either, which it

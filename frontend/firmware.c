@@ -11,12 +11,17 @@
 
 enum { UNIT = 64 << 10, SIZE_MAX_BYTES = 16 << 20 };
 
+bool firmware_is_installed(void)
+{
+    return !access(SEABIOS, R_OK);
+}
+
 /* What is wrong with its contents is said here: there is no other memory to give it. */
 int firmware_read(struct image *bios, const char *path, struct error *error)
 {
     struct error found = { 0 };
 
-    if (!path && access(SEABIOS, R_OK))
+    if (!path && !firmware_is_installed())
         return error_set(error, EX_UNAVAILABLE,
                          "firmware '%s': not there; apt-get install seabios, or name one by -bios",
                          SEABIOS);

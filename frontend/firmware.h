@@ -2,8 +2,13 @@
 #ifndef FRONTEND_FIRMWARE_H
 #define FRONTEND_FIRMWARE_H
 
+#include <stdbool.h>
+
 struct error;
 struct image;
+
+/* Whether there is SeaBIOS. */
+bool firmware_is_installed(void);
 
 /* Reads path, or SeaBIOS where it is installed when path is NULL. 0, or -1 with *error. */
 int firmware_read(struct image *bios, const char *path, struct error *error);

@@ -241,13 +241,14 @@ static int create_consoles(struct machine *m, struct error *error)
 static int read_firmware(struct machine *m, struct pc_config *board, struct error *error)
 {
     const struct config *config = m->config;
+    bool by_firmware = config->firmware && config->kernel;
 
     if (config->firmware && firmware_read(&m->firmware, config->bios, error))
         return -1;
-    if (config->real_mode && boot_real_read(&m->real, config->kernel, config->initrd,
+    if (by_firmware && boot_real_read(&m->real, config->kernel, config->initrd,
                                             config->append, m->mem.size, error))
         return -1;
-    board->kernel = config->real_mode ? &m->real : NULL;
+    board->kernel = by_firmware ? &m->real : NULL;
     board->rom = m->firmware.bytes;
     board->rom_size = (uint32_t)m->firmware.size;
     return 0;

@@ -53,7 +53,7 @@ struct machine {
     struct console *serial[PC_SERIAL_COUNT], *debugcon;
     struct drives *drives;
     struct nics *nics;
-    struct boot_real real; /* config->real_mode */
+    struct boot_real real; /* a kernel that firmware starts */
     struct shares *shares;
     struct console *virtcon;
     struct screen *screen; /* NULL: no VGA */

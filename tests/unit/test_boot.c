@@ -2,6 +2,7 @@
 #include <zlib.h>
 
 #include "frontend/boot_real.h"
+#include "frontend/boot_setup.h"
 #include "tests/unit/boot_memory.h"
 
 /* --- Linux -------------------------------------------------------------------------- */
@@ -203,6 +204,69 @@ static void test_old_room(void)
     fails_real(large, sizeof(large), 32 * MIB, "low memory");
 }
 
+/* What of a command line the loader takes. */
+static void test_video_mode(void)
+{
+    static const struct {
+        const char *append;
+        int mode;
+        bool sets;
+    } lines[] = {
+        { "", -1, false },
+        { "quiet root=vga=788", -1, false },
+        { "vga=normal", 0xffff, false },
+        { "vga=65535", 0xffff, false },
+        { "vga=ext", 0xfffe, true },
+        { "a vga=ask b", 0xfffd, true },
+        { "vga=788", 788, true },
+        { "quiet  vga=0x317", 0x317, true },
+        { "vga=01427", 791, true },
+        { "vga=0", 0, true },
+        { "vga=788 vga=normal", 0xffff, false }, /* the last one counts */
+        { "vga=788 vga=", -1, false },
+        { "vga=current", -1, false },
+        { "vga=788x", -1, false },
+        { "vga=-3", -1, false },
+        { "vga=65536", -1, false },
+        { "vga=99999999999999999999", -1, false },
+        { "vga", -1, false },
+    };
+
+    for (unsigned i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+        CHECK_EQ(setup_video_mode(lines[i].append), lines[i].mode);
+        CHECK_EQ(boot_real_sets_mode(lines[i].append), lines[i].sets);
+    }
+}
+
+/* Linux by its real-mode part: where its parts go, and what its header says then. */
+static void test_by_firmware(void)
+{
+    static const char append[] = "quiet vga=0x317";
+    uint8_t image[LINUX_SIZE];
+    struct boot_real real = { 0 };
+    char initrd[256];
+
+    make_linux(image);
+    put(image, 0x22c, 40 * MIB - 1, 4);
+    write_file(kernel_path, image, sizeof(image));
+    write_file(part_path, "archive", 7);
+    snprintf(initrd, sizeof(initrd), "%s,%s", part_path, part_path);
+    CHECK_EQ(boot_real_read(&real, kernel_path, initrd, append, 64 * MIB, &error), 0);
+    CHECK_EQ(real.setup_size, SETUP_SIZE);
+    CHECK_EQ(real.initrd.size, 15);
+    CHECK_EQ(memcmp(real.initrd.bytes, "archive\0archive", 15), 0);
+    CHECK_EQ(setup_get(real.kernel.bytes, 0x1fa, 2), 0x317);
+    CHECK_EQ(real.kernel.bytes[0x210], 0xff);
+    CHECK_EQ(real.kernel.bytes[0x211], 0x81);
+    CHECK_EQ(setup_get(real.kernel.bytes, 0x218, 4), 40 * MIB - PAGE_SIZE);
+    CHECK_EQ(setup_get(real.kernel.bytes, 0x21c, 4), 15);
+    CHECK_EQ(setup_get(real.kernel.bytes, 0x228, 4), 0x20000);
+    boot_real_free(&real);
+    fails_real(image, sizeof(image), 39 * MIB, "give it more with -m"); /* 16M are the firmware's */
+    put(image, 0x236, 1, 2);
+    fails_real(image, sizeof(image), 64 * MIB, "64-bit");
+}
+
 /* --- Disks ---------------------------------------------------------------------------- */
 
 static bool is_disk(const void *bytes, size_t size)
@@ -328,6 +392,8 @@ int main(void)
     test_bad_linux();
     test_real();
     test_unnumbered();
+    test_video_mode();
+    test_by_firmware();
     test_old_room();
     test_disk();
     test_gzip();
