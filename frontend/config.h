@@ -21,6 +21,7 @@
 #include "frontend/config_nic.h"
 #include "frontend/config_pair.h"
 #include "frontend/config_profile.h"
+#include "frontend/config_smbios.h"
 #include "frontend/config_virtio.h"
 #include "frontend/console.h"
 #include "frontend/pc.h"
@@ -53,6 +54,7 @@ struct config {
     struct isa_specs isa;
     bool no_reboot;
     struct config_clock clock;
+    struct smbios_specs smbios;
 
     struct console_spec serial[PC_SERIAL_COUNT], debugcon;
     unsigned serials; /* how many -serial there were */

@@ -289,6 +289,18 @@ static void fill_board(struct machine *m, struct pc_config *board)
     board->vga_rom = screen_vga_bios(m->screen, &board->vga_rom_size);
 }
 
+/* What CPUID's leaf 1 says is the processor's SMBIOS name, too. */
+static struct smbios_config smbios_of(const struct machine *m)
+{
+    struct smbios_config smbios = m->config->smbios.said;
+    uint32_t leaf[4];
+
+    cpuid_read(m->vcpu, 1, 0, leaf);
+    if (!smbios.processor_id)
+        smbios.processor_id = leaf[0] | (uint64_t)leaf[3] << 32;
+    return smbios;
+}
+
 static int create_board(struct machine *m, struct error *error)
 {
     const struct isa_specs *isa = &m->config->isa;
@@ -309,6 +321,7 @@ static int create_board(struct machine *m, struct error *error)
         .debug_exit_base = isa->debug_exit_base,
         .debug_exit_size = isa->debug_exit_size,
         .testdev = isa->testdev,
+        .smbios = smbios_of(m),
     };
     const char *why = "";
 

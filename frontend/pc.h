@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "frontend/smbios.h"
+
 struct blockdev;
 struct boot_real;
 struct chardev;
@@ -90,6 +92,8 @@ struct pc_config {
     const struct boot_real *kernel; /* what firmware is to start; NULL: nothing of ours */
     const char *boot_order;     /* pc_set_boot_order(); NULL: cad */
     bool no_floppy_check;       /* floppies without 55h AAh are started, too */
+
+    struct smbios_config smbios; /* what the SMBIOS tables say */
 
     bool debug_exit;            /* -device isa-debug-exit */
     uint16_t debug_exit_base;   /* QEMU's default is 0x501 */

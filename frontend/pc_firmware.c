@@ -1,5 +1,5 @@
 /*
- * fw_cfg's files, the BIOS data area and where ACPI and MultiProcessor tables go.
+ * fw_cfg's files, the BIOS data area and where ACPI, MultiProcessor and SMBIOS tables go.
  *
  * Reference: IBM AT Technical Reference (BIOS data area); SeaBIOS's "Runtime configuration"
  *            for the files; ACPI Specification 6.4, 5.2.5.1 (finding the RSDP).
@@ -23,6 +23,7 @@
 #include "frontend/pc.h"
 #include "frontend/pc_map.h"
 #include "frontend/pc_pci.h"
+#include "frontend/smbios.h"
 
 uint16_t pc_firmware_equipment(const struct pc_config *config)
 {
@@ -171,6 +172,16 @@ static int acpi_files(const struct pc_config *config, struct fw_cfg *fw)
     return err;
 }
 
+/* Firmware finds a place for the table, and tells the entry point. */
+static int smbios_files(const struct pc_config *config, struct fw_cfg *fw)
+{
+    uint8_t entry[SMBIOS_ENTRY_SIZE], table[SMBIOS_TABLE_MAX];
+    size_t size = smbios_build(&config->smbios, config->mem->size, true, 0, entry, table);
+    int err = fw_cfg_set_file(fw, "etc/smbios/smbios-anchor", entry, sizeof(entry));
+
+    return err ? err : fw_cfg_set_file(fw, "etc/smbios/smbios-tables", table, size);
+}
+
 static int memory_file(const struct pc_config *config, struct fw_cfg *fw)
 {
     uint8_t run[20] = { 0 };
@@ -220,6 +231,8 @@ int pc_firmware_fill_files(const struct pc_config *config, struct fw_cfg *fw)
         err = apm_file(fw);
     if (!err && config->kernel)
         err = boot_real_fill(config->kernel, fw);
+    if (!err)
+        err = smbios_files(config, fw);
     return err ? err : acpi_files(config, fw);
 }
 
@@ -267,6 +280,16 @@ static void write_mptable(const struct pc_config *config)
     physmem_write(config->mem, GPA_MPTABLE, bytes, size);
 }
 
+static void write_smbios(const struct pc_config *config)
+{
+    uint8_t entry[SMBIOS_ENTRY_SIZE], table[SMBIOS_TABLE_MAX];
+    uint32_t gpa = GPA_SMBIOS + SMBIOS_ENTRY_ROOM;
+    size_t size = smbios_build(&config->smbios, config->mem->size, false, gpa, entry, table);
+
+    physmem_write(config->mem, GPA_SMBIOS, entry, sizeof(entry));
+    physmem_write(config->mem, gpa, table, size);
+}
+
 void pc_firmware_write_legacy(const struct pc_config *config)
 {
     struct acpi_tables tables;
@@ -278,4 +301,5 @@ void pc_firmware_write_legacy(const struct pc_config *config)
     physmem_write(config->mem, GPA_TABLES, tables.bytes, tables.size);
     if (config->apic)
         write_mptable(config);
+    write_smbios(config);
 }

@@ -16,7 +16,7 @@ uint16_t pc_firmware_equipment(const struct pc_config *config);
 /* The items and files of fw_cfg. 0 or -errno. */
 int pc_firmware_fill_files(const struct pc_config *config, struct fw_cfg *fw);
 
-/* Without firmware: the BIOS data area and the ACPI tables, in RAM. */
+/* Without firmware: the BIOS data area and the tables, in RAM. */
 void pc_firmware_write_legacy(const struct pc_config *config);
 
 #endif

@@ -62,6 +62,7 @@ enum {
     GPA_DISPLAY = 0xa0000,
     GPA_TABLES = 0xe0000, /* ACPI, without firmware */
     GPA_MPTABLE = 0xf0000,
+    GPA_SMBIOS = 0xf1000,
     GPA_HIGH = 0x100000,
 };
 
