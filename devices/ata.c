@@ -4,8 +4,8 @@
  *
  * Reference: ATA/ATAPI-6 (T13/1410D), 8 (commands); ATA-1 for the older codes of power commands.
  * Modelled:  the general and 48-bit feature sets, power management, write cache, look-ahead,
- *            READ NATIVE MAX ADDRESS, TRIM.
- * Not:       SMART, security, host protected area (SET MAX), APM, queued commands, microcode: they
+ *            READ NATIVE MAX ADDRESS, TRIM, SMART (ata_smart.c).
+ * Not:       security, host protected area (SET MAX), APM, queued commands, microcode: they
  *            are aborted and IDENTIFY DEVICE does not announce them.
  */
 #include "devices/ata.h"
@@ -212,6 +212,7 @@ static const struct command commands[256] = {
     [0x99] = { sleep_now, BOTH },
     [0xa0] = { atapi_packet, CDROM },
     [0xa1] = { identify_packet, CDROM },
+    [0xb0] = { ata_smart, DISK },
     [0xc4] = { ata_read_sectors, DISK | MULTIPLE },
     [0xc5] = { ata_write_sectors, DISK | MULTIPLE },
     [0xc6] = { set_multiple, DISK },
@@ -266,5 +267,7 @@ void ata_reset(struct ide_drive *drive, bool power_on)
         .power = POWER_ACTIVE,
         .write_cache = true,
         .look_ahead = true,
+        .smart = true,
+        .smart_autosave = true,
     };
 }

@@ -1,4 +1,5 @@
-/* What the two files of an ATA disk's commands share: ata.c, ata_data.c. */
+/* What the files of an ATA disk's commands share: ata.c, ata_data.c,
+ * ata_smart.c. */
 #ifndef DEVICES_ATA_H
 #define DEVICES_ATA_H
 
@@ -27,5 +28,6 @@ void ata_flush_cache(struct ide_drive *drive);
 void ata_data_set_management(struct ide_drive *drive);
 void ata_native_max(struct ide_drive *drive);
 void ata_seek(struct ide_drive *drive);
+void ata_smart(struct ide_drive *drive);
 
 #endif

@@ -84,12 +84,13 @@ static void identify_features(const struct ide_drive *drive, uint8_t *to)
     const struct ata_state *ata = &drive->ata;
 
     ata_put_word(to, 80, 0x00f0);  /* ATA-4 to ATA-7 */
-    ata_put_word(to, 82, 0x4068);  /* NOP, look-ahead, write cache, power management */
+    ata_put_word(to, 82, 0x4069);  /* SMART, NOP, look-ahead, write cache, power management */
     ata_put_word(to, 83, 0x7400);  /* FLUSH CACHE (EXT), 48-bit */
-    ata_put_word(to, 84, 0x4040);  /* WRITE ... FUA EXT */
-    ata_put_word(to, 85, 0x4008 | (ata->write_cache ? 0x20 : 0) | (ata->look_ahead ? 0x40 : 0));
+    ata_put_word(to, 84, 0x4043);  /* SMART's error log and self-tests, WRITE ... FUA EXT */
+    ata_put_word(to, 85, 0x4008 | ata->smart | (ata->write_cache ? 0x20 : 0) |
+                             (ata->look_ahead ? 0x40 : 0));
     ata_put_word(to, 86, 0x3400);
-    ata_put_word(to, 87, 0x4040);
+    ata_put_word(to, 87, 0x4043);
 }
 
 void ata_put_serial(const struct ide_drive *drive, uint8_t *to)

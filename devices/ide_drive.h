@@ -65,7 +65,8 @@ enum ide_reg {
 #define DEVICE_LBA 0x40
 
 /* What IDENTIFY says of every disk, and what holds from power-on. */
-enum { ATA_HEADS = 16, ATA_SECTORS = 63, ATA_MULTIPLE_MAX = 16, ATA_TRIM_BLOCKS_MAX = 8 };
+enum { ATA_HEADS = 16, ATA_SECTORS = 63, ATA_MULTIPLE_MAX = 16, ATA_TRIM_BLOCKS_MAX = 8,
+       ATA_SELF_TESTS = 21 /* that are remembered */ };
 
 #define ATA_LBA28_LIMIT 0x0fffffffu
 
@@ -109,6 +110,9 @@ struct ata_state {
     uint8_t mode;           /* of DMA, as SET FEATURES has it */
     uint8_t power;          /* what CHECK POWER MODE says */
     bool asleep, write_cache, look_ahead;
+    bool smart, smart_autosave;
+    uint8_t smart_last;     /* which self-test was the last, from 1 on; 0: none */
+    uint8_t smart_test[ATA_SELF_TESTS];
 };
 
 struct atapi_state {

@@ -32,6 +32,10 @@ static void snapshot_ata(struct ata_state *ata, struct snap *snap)
     SNAP(snap, ata->asleep);
     SNAP(snap, ata->write_cache);
     SNAP(snap, ata->look_ahead);
+    SNAP(snap, ata->smart);
+    SNAP(snap, ata->smart_autosave);
+    SNAP(snap, ata->smart_last);
+    SNAP(snap, ata->smart_test);
 }
 
 static void snapshot_atapi(struct atapi_state *atapi, struct snap *snap)
