@@ -33,6 +33,7 @@ static void vram_moved(void *dev, uint64_t base)
         return; /* most often it comes back to the same place */
     if (!to)
         to = vga->own_vram;
+    vga_changed(vga); /* stores there are heard of again when a refresh has asked for that */
     if (to == vga->vram)
         return;
     memcpy(to, vga->vram, VGA_VRAM_SIZE);
