@@ -6,6 +6,7 @@
 #include "frontend/aml.h"
 
 #include "base/bug.h"
+#include "frontend/checksum.h"
 
 /* --- Bytes -------------------------------------------------------------- */
 
@@ -46,15 +47,11 @@ void aml_pointer_at(struct aml *a, size_t at, size_t target, unsigned size)
 void aml_checksum(struct aml *a, size_t start, size_t size, size_t at)
 {
     struct acpi_tables *to = a->to;
-    uint8_t sum = 0;
 
     BUG_ON(to->checksums == ACPI_CHECKSUMS_MAX);
     to->checksum[to->checksums++] =
         (struct acpi_checksum){ (uint32_t)start, (uint32_t)size, (uint32_t)at };
-    to->bytes[at] = 0;
-    for (size_t i = 0; i < size; i++)
-        sum += to->bytes[start + i];
-    to->bytes[at] = -sum;
+    checksum_set(to->bytes + start, size, at - start);
 }
 
 enum { HEADER_LENGTH = 4, HEADER_CHECKSUM = 9 };

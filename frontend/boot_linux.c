@@ -17,6 +17,7 @@
 #define ZERO_PAGE 0x10000
 #define GDT       0x11000
 #define CMDLINE   0x12000
+
 /* Offsets in the zero page alone */
 enum {
     SCREEN_PAGE_MODE = 0x006, /* struct screen_info: the video mode, */

@@ -172,13 +172,14 @@ static int place(struct boot_real *boot, const char *path, uint64_t memory, stru
     uint64_t initrd_end = setup_initrd_end(boot->kernel.bytes);
     uint64_t low = kernel_end(boot, at), initrd;
 
-    if (low > at->kernel_end)
+    if (low > at->kernel_end && at == &old_low)
         return error_set(error, EX_DATAERR,
                          "kernel '%s': is too big for low memory, where an image of its protocol "
                          "goes; name a bzImage", path);
     if (end > initrd_end)
         end = initrd_end;
-    if ((at != &old_low || boot->initrd.size) && low + boot->initrd.size + 4096 > end)
+    if (low > at->kernel_end ||
+        ((at != &old_low || boot->initrd.size) && low + boot->initrd.size + 4096 > end))
         return error_set(error, EX_DATAERR,
                          "kernel '%s': does not fit into the guest's %lluM; give it more with -m",
                          path, (unsigned long long)(memory >> 20));

@@ -246,7 +246,7 @@ static int read_firmware(struct machine *m, struct pc_config *board, struct erro
     if (config->firmware && firmware_read(&m->firmware, config->bios, error))
         return -1;
     if (by_firmware && boot_real_read(&m->real, config->kernel, config->initrd,
-                                            config->append, m->mem.size, error))
+                                      config->append, m->mem.size, error))
         return -1;
     board->kernel = by_firmware ? &m->real : NULL;
     board->rom = m->firmware.bytes;

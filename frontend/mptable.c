@@ -11,6 +11,7 @@
 #include "base/bug.h"
 #include "devices/ioapic.h"
 #include "devices/lapic.h"
+#include "frontend/checksum.h"
 #include "frontend/pc_map.h"
 
 enum { POINTER_SIZE = 16, HEADER_SIZE = 44, SPEC_1_4 = 4 };
@@ -40,16 +41,6 @@ static void put_text(struct table *t, const char *text)
 {
     while (*text)
         put(t, (uint8_t)*text++, 1);
-}
-
-/* Makes the sum of these bytes 0 by the one at at. */
-static void checksum(uint8_t *bytes, size_t size, size_t at)
-{
-    uint8_t sum = 0;
-
-    for (size_t i = 0; i < size; i++)
-        sum = (uint8_t)(sum + bytes[i]);
-    bytes[at] = (uint8_t)-sum;
 }
 
 static void begin_entry(struct table *t, unsigned type)
@@ -144,7 +135,7 @@ static void pointer(struct table *t, uint32_t gpa)
     put(t, POINTER_SIZE / 16, 1);
     put(t, SPEC_1_4, 1);
     put(t, 0, 6); /* checksum; a table; no IMCR */
-    checksum(t->bytes, POINTER_SIZE, 10);
+    checksum_set(t->bytes, POINTER_SIZE, 10);
 }
 
 /* Length, checksum and number of entries are filled in at the end. */
@@ -180,6 +171,6 @@ size_t mptable_build(const struct mptable_config *config, uint32_t gpa,
     size = t.used - POINTER_SIZE;
     memcpy(table + 4, &(uint16_t){ (uint16_t)size }, 2);
     memcpy(table + 34, &(uint16_t){ (uint16_t)t.entries }, 2);
-    checksum(table, size, 7);
+    checksum_set(table, size, 7);
     return t.used;
 }

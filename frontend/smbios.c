@@ -12,6 +12,7 @@
 
 #include "base/bug.h"
 #include "base/count.h"
+#include "frontend/checksum.h"
 
 enum {
     BIOS = 0, SYSTEM = 1, BASEBOARD = 2, CHASSIS = 3, PROCESSOR = 4, OEM_STRINGS = 11,
@@ -226,15 +227,6 @@ static void system_boot(struct table *t)
 
 /* --- The whole ------------------------------------------------------------------------------ */
 
-static void checksum(uint8_t *bytes, size_t size, size_t at)
-{
-    uint8_t sum = 0;
-
-    for (size_t i = 0; i < size; i++)
-        sum = (uint8_t)(sum + bytes[i]);
-    bytes[at] = (uint8_t)(bytes[at] - sum);
-}
-
 static void put16(uint8_t *at, size_t value)
 {
     at[0] = value & 0xff;
@@ -255,8 +247,8 @@ static void entry_point(const struct table *t, uint32_t gpa, uint8_t entry[SMBIO
     put16(entry + 0x1a, gpa >> 16);
     put16(entry + 0x1c, t->count);
     entry[0x1e] = 0x28;
-    checksum(entry + 0x10, SMBIOS_ENTRY_SIZE - 0x10, 0x05);
-    checksum(entry, SMBIOS_ENTRY_SIZE, 0x04);
+    checksum_set(entry + 0x10, SMBIOS_ENTRY_SIZE - 0x10, 0x05);
+    checksum_set(entry, SMBIOS_ENTRY_SIZE, 0x04);
 }
 
 size_t smbios_build(const struct smbios_config *config, uint64_t memory, bool firmware,

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "tests/check.h"
+#include "tests/unit/table_bytes.h"
 
 #define GPA 0xe0000
 
@@ -44,23 +45,6 @@ static const struct acpi_config config = {
     .pirq_of = pirq_of,
     .pirq_irqs = { 5, 10, 11 },
 };
-
-static uint64_t at(const uint8_t *bytes, unsigned offset, unsigned size)
-{
-    uint64_t value = 0;
-
-    memcpy(&value, bytes + offset, size);
-    return value;
-}
-
-static uint8_t sum(const uint8_t *bytes, size_t size)
-{
-    uint8_t total = 0;
-
-    while (size--)
-        total += *bytes++;
-    return total;
-}
 
 /* The table at gpa, after looking at its header. */
 static const uint8_t *table(uint64_t gpa, const char *signature)

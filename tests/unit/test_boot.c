@@ -263,6 +263,8 @@ static void test_by_firmware(void)
     CHECK_EQ(setup_get(real.kernel.bytes, 0x228, 4), 0x20000);
     boot_real_free(&real);
     fails_real(image, sizeof(image), 39 * MIB, "give it more with -m"); /* 16M are the firmware's */
+    put(image, 0x258, 0xffffffffffffffff, 8);
+    fails_real(image, sizeof(image), 64 * MIB, "give it more with -m");
     put(image, 0x236, 1, 2);
     fails_real(image, sizeof(image), 64 * MIB, "64-bit");
 }

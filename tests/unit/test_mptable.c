@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/check.h"
+#include "tests/unit/table_bytes.h"
 
 #define GPA 0xf0000
 
@@ -15,23 +16,6 @@ static uint8_t bytes[MPTABLE_MAX];
 static uint8_t pci_irq(unsigned slot, unsigned pin)
 {
     return ((slot + pin) & 3) < 2 ? 10 : 11;
-}
-
-static uint8_t sum(const uint8_t *from, size_t size)
-{
-    uint8_t total = 0;
-
-    while (size--)
-        total = (uint8_t)(total + *from++);
-    return total;
-}
-
-static uint32_t at(const uint8_t *from, unsigned offset, unsigned size)
-{
-    uint32_t value = 0;
-
-    memcpy(&value, from + offset, size);
-    return value;
 }
 
 static const uint8_t *make(size_t *size)

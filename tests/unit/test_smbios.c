@@ -7,29 +7,13 @@
 #include "frontend/config_smbios.h"
 #include "frontend/error.h"
 #include "tests/check.h"
+#include "tests/unit/table_bytes.h"
 
 #define GPA    0xf1020
 #define MEMORY (512ull << 20)
 
 static uint8_t entry[SMBIOS_ENTRY_SIZE], table[SMBIOS_TABLE_MAX];
 static size_t size;
-
-static uint32_t at(const uint8_t *from, unsigned offset, unsigned bytes)
-{
-    uint32_t value = 0;
-
-    memcpy(&value, from + offset, bytes);
-    return value;
-}
-
-static uint8_t sum(const uint8_t *from, size_t bytes)
-{
-    uint8_t total = 0;
-
-    while (bytes--)
-        total = (uint8_t)(total + *from++);
-    return total;
-}
 
 static void make(const struct smbios_config *config, bool firmware)
 {
