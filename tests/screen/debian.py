@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Debian's kernel on the VGA and the PS/2 mouse: debian.py NOVT
 
-Its text console (vgacon) and a line of keys, the bochs driver's frame buffer, both seen by VNC;
-then the mouse. Exit status 77: the guests are not there (ctest: skipped).
+Its console as text (vgacon) and on a frame buffer (vesafb), with a line of keys, and the bochs
+driver's frame buffer, all seen by VNC; then the mouse. Exit status 77: the guests are not there
+(ctest: skipped).
 """
 import re
 import subprocess
@@ -41,12 +42,13 @@ class Guest:
         self.process.wait(WAIT)
 
 
-def wait_for_text(client, text, font, seconds=WAIT):
+def wait_for_text(client, text, dots, seconds=WAIT):
+    font = picture.bios_font()
     end = time.monotonic() + seconds
     lines = []
     while time.monotonic() < end:
         client.update(whole=True)
-        lines = picture.read_text(client.picture(), font)
+        lines = picture.read_text(client.picture(), font, dots)
         if any(text in line for line in lines):
             return True
         time.sleep(0.5)
@@ -54,17 +56,28 @@ def wait_for_text(client, text, font, seconds=WAIT):
     return False
 
 
-def text_console(program, guest):
-    font = picture.bios_font()
-    machine = Guest(program, guest, "console=tty0 quiet")
+def console(program, guest, more, size, dots):
+    """dots: from one character to the next. On a frame buffer some look other than the BIOS's, so
+    they are not in what is waited for."""
+    machine = Guest(program, guest, f"console=tty0 quiet {more}")
     try:
         client = rfb.Client(machine.port)
-        check(wait_for_text(client, "Enter 'help'", font), "no shell on the screen")
-        client.type("echo $((6*7))-The_Quick|rev\n")
-        check(wait_for_text(client, "kciuQ_ehT-24", font), "what was typed")
+        check(wait_for_text(client, "Enter 'help'", dots), more, "no shell on the screen")
+        client.type("echo $((6*7))-Quick_Sand|rev\n")
+        check(wait_for_text(client, "dnaS_kciuQ-24", dots), more, "what was typed")
+        check((client.width, client.height) == size, more, client.width, client.height)
         client.close()
     finally:
         machine.end()
+
+
+def text_console(program, guest):
+    console(program, guest, "", (720, 400), 9)
+
+
+def vesa_console(program, guest):
+    """The firmware sets the mode, and nobody writes a register of the VGA again."""
+    console(program, guest, "vga=788", (800, 600), 8)
 
 
 def is_drawn(shown):
@@ -123,7 +136,7 @@ def main():
     guest = fetch("686", "drivers")
     if not Path(VGA_BIOS).exists():
         skip(f"there is no {VGA_BIOS}")
-    for part in (text_console, frame_buffer, mouse):
+    for part in (text_console, vesa_console, frame_buffer, mouse):
         started = time.monotonic()
         part(program, guest)
         print(f"{part.__name__}: {time.monotonic() - started:.1f} s")
