@@ -274,9 +274,10 @@ static const char *create_debug_exit(struct pc *pc)
     return "not enough memory for the board";
 }
 
+/* For firmware; kvm-unit-tests, too, ask it how many CPUs there are, and how much memory. */
 static bool create_fw_cfg(struct pc *pc)
 {
-    if (!pc->config.rom)
+    if (!pc->config.rom && !pc->config.testdev)
         return true;
     pc->fw_cfg = fw_cfg_create(&(struct fw_cfg_config){ pc->ports, PORT_FW_CFG, PORT_FW_CFG_DMA,
                                                         pc->config.mem });

@@ -116,6 +116,25 @@ static void test_memory(void)
     CHECK_EQ(cmos(0x32), 0x20);
 }
 
+static uint64_t fw_item(unsigned key, unsigned size)
+{
+    uint64_t value = 0;
+
+    out(0x510, 2, key);
+    for (unsigned i = 0; i < size; i++)
+        value |= in(0x511, 1) << 8 * i;
+    return value;
+}
+
+/* kvm-unit-tests waits for as many CPUs as fw_cfg says, without firmware, too. */
+static void test_fw_cfg(void)
+{
+    CHECK_EQ(fw_item(0, 4), 0x554d4551); /* QEMU */
+    CHECK_EQ(fw_item(3, 8), 64 << 20);
+    CHECK_EQ(fw_item(5, 2), 1);
+    CHECK_EQ(fw_item(15, 2), 1);
+}
+
 static void test_interrupts(void)
 {
     init_pics();
@@ -348,6 +367,7 @@ int main(void)
     pc = pc_create(&config, &error);
     CHECK_EQ(pc != NULL && error == NULL, 1);
     test_memory();
+    test_fw_cfg();
     test_output();
     test_interrupts();
     test_ends();
