@@ -36,6 +36,7 @@ enum command {
     COMMAND_CPU_LIST,
     COMMAND_LOG_LIST,
     COMMAND_ENGINE_LIST,
+    COMMAND_DEVICE_LIST,
 };
 
 struct config {

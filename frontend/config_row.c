@@ -170,14 +170,28 @@ static int take_log(struct config *config, const char *value, struct error *erro
     return 0;
 }
 
+static const char *const device_names[] = {
+    "isa-debug-exit", "isa-debugcon", "isa-serial", "pc-testdev", "pvpanic", "virtio-rng",
+    "virtio-balloon", "virtconsole", "virtio-blk-pci", "ide-hd", "ide-cd", "virtio-net-pci",
+    "e1000",
+};
+
+/* As QEMU prints it: scripts look for names in quotation marks. */
+void config_row_list_devices(void)
+{
+    for (size_t i = 0; i < COUNT(device_names); i++)
+        printf("name \"%s\"\n", device_names[i]);
+}
+
 static int take_device(struct config *config, const char *value, struct error *error)
 {
-    static const char *const names[] = { "isa-debug-exit", "isa-debugcon", "isa-serial",
-                                         "pc-testdev", "pvpanic", "virtio-rng", "virtio-balloon",
-                                         "virtconsole", "virtio-blk-pci", "ide-hd", "ide-cd",
-                                         "virtio-net-pci", "e1000" };
-    int taken = config_virtio_device(&config->virtio, value, error);
+    int taken;
 
+    if (!strcmp(value, "help") || !strcmp(value, "?")) {
+        config->command = COMMAND_DEVICE_LIST;
+        return 0;
+    }
+    taken = config_virtio_device(&config->virtio, value, error);
     taken = taken ? taken : config_pair_device(&config->pairs, value, error);
     taken = taken ? taken : config_isa_device(config, value, error);
     taken = taken ? taken : config_qemu_device(value, error);
@@ -185,7 +199,8 @@ static int take_device(struct config *config, const char *value, struct error *e
         return taken < 0 ? -1 : 0;
     if (!strcmp(value, "pvpanic"))
         return note("-device pvpanic", "it is always on the board");
-    return nearest_unknown("-device", value, strcspn(value, ","), names, COUNT(names), error);
+    return nearest_unknown("-device", value, strcspn(value, ","), device_names,
+                           COUNT(device_names), error);
 }
 
 /* --- Consoles --------------------------------------------------------------- */

@@ -27,6 +27,9 @@ enum {
 /* The kernel may be named without an option, too. 0, or -1 with *error. */
 int config_row_take_kernel(struct config *config, const char *value, struct error *error);
 
+/* What -device knows, on standard output. */
+void config_row_list_devices(void);
+
 extern const struct option_row config_rows[CONFIG_ROWS];
 
 #endif

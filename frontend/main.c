@@ -17,6 +17,7 @@
 #include "cpu/vcpu.h"
 #include "display/window.h"
 #include "frontend/config.h"
+#include "frontend/config_row.h"
 #include "frontend/confine.h"
 #include "frontend/ctl.h"
 #include "frontend/debugger.h"
@@ -199,6 +200,7 @@ static int work(struct config *config, int argc, char **argv)
     case COMMAND_CPU_LIST: cpu_model_list(print_name, NULL); break;
     case COMMAND_LOG_LIST: list_topics(); break;
     case COMMAND_ENGINE_LIST: engines_list(print_name, NULL); break;
+    case COMMAND_DEVICE_LIST: config_row_list_devices(); break;
     }
     return flush_output(EX_OK);
 }

@@ -332,6 +332,8 @@ def case_log(novt):
     check(got[0] == 0 and "guest_errors" in got[1], got)
     got = novt.run("-cpu", "help")
     check(got[0] == 0 and "pentium3" in got[1] and "host" in got[1], got)
+    got = novt.run("-device", "?")  # kvm-unit-tests' script looks for the name in these marks
+    check(got[0] == 0 and 'name "pc-testdev"\n' in got[1], got)
 
 
 def case_help(novt):

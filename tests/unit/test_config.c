@@ -408,6 +408,7 @@ static void test_commands(void)
         { "run -engine trap -audit k", COMMAND_RUN },
         { "run -engine trap -audit all k", COMMAND_RUN },
         { "run -engine help", COMMAND_ENGINE_LIST },
+        { "run -device help", COMMAND_DEVICE_LIST }, { "run -device ?", COMMAND_DEVICE_LIST },
         { "run -enable-kvm -machine pc -M pc -accel tcg k", COMMAND_RUN },
         { "run -vnc :1 -curses k", COMMAND_RUN },
         { "run -vnc none -device pc-testdev -device pci-testdev k", COMMAND_RUN },
