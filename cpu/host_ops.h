@@ -133,9 +133,40 @@ typedef uint64_t host_binary_fn(unsigned size, uint64_t a, uint64_t b, uint16_t 
 #define HOST_MOVS(text)                                                                            \
     __asm__ volatile(text : "+D"(to), "+S"(from), "+c"(n) : : "memory")
 
+/* The host takes 3 to 10 times as long where the destination begins 1 to 31 bytes
+ * behind the source by its offset in a page (measured on Zen 4; glibc's memcpy avoids up to 63 on
+ * Intel's): as where a file's page is read into what malloc has returned. */
+#define HOST_MOVS_CLOSE 31
+
+static inline bool host_movs_is_slow(const uint8_t *to, const uint8_t *from)
+{
+    uint64_t behind = (uint64_t)to - (uint64_t)from;
+
+    return behind >= 4096 && ((behind - 1) & 4095) < HOST_MOVS_CLOSE;
+}
+
+/* Upwards; the destination does not begin within part's size behind the source. */
+static inline void host_move_parts(uint8_t *to, const uint8_t *from, uint64_t bytes)
+{
+    uint64_t part[4];
+
+    for (; bytes >= sizeof(part); bytes -= sizeof(part)) {
+        __builtin_memcpy(part, from, sizeof(part));
+        __builtin_memcpy(to, part, sizeof(part));
+        to += sizeof(part);
+        from += sizeof(part);
+    }
+    while (bytes--)
+        *to++ = *from++;
+}
+
 static inline void host_movs(unsigned size, bool back, uint8_t *to, const uint8_t *from,
                              uint64_t n)
 {
+    if (!back && host_movs_is_slow(to, from)) {
+        host_move_parts(to, from, n * size);
+        return;
+    }
     switch (size << 1 | back) {
     HOST_STRING_SIZES(HOST_MOVS, "movs")
     }
