@@ -293,42 +293,52 @@ static uint32_t pick_target(void)
     return states_random() % 4 ? target & ~63u : target + states_random() % 64;
 }
 
-/* Gives insn bytes at code a memory operand at target: absolute or by a register. */
-static unsigned put_memory(struct test *t, uint8_t *code, uint8_t modrm, uint32_t target)
+/* Gives insn bytes at code a memory operand: at target, or by the register base. */
+static unsigned put_memory(uint8_t *code, uint8_t modrm, uint32_t target, unsigned base)
 {
-    unsigned base = states_random() & 7;
-
     if (base == RSP || base == RBP) {
         code[0] = (modrm & 0x38) | 5;
         memcpy(code + 1, &target, 4);
         return 5;
     }
-    t->in.gpr[base] = target;
     code[0] = (uint8_t)((modrm & 0x38) | base);
     return 1;
 }
 
-/* One state for the encoding head[0..count) and modrm; imm follows. */
-static void one_case(struct test *t, const uint8_t *head, unsigned count, uint8_t modrm)
+/* The encoding head[0..count) and modrm, its memory at target or by base; random bytes follow.
+ * Whether it is one of the FPU's or of vectors. */
+static bool make_insn(struct insn *in, const uint8_t *head, unsigned count, uint8_t modrm,
+                      uint32_t target, unsigned base)
 {
     uint8_t code[INSN_MAX];
-    uint32_t target = pick_target();
-    struct insn in;
     unsigned n = count;
 
-    states_fill(&t->in, t->data, DATA_BYTES, t->xcr0);
-    t->in.gpr[RDI] = target;
     memcpy(code, head, count);
     if (modrm < 0xc0)
-        n += put_memory(t, code + n, modrm, target);
+        n += put_memory(code + n, modrm, target, base);
     else
         code[n++] = modrm;
     for (unsigned i = n; i < INSN_MAX; i++)
         code[i] = (uint8_t)states_random();
-    if (decode(&in, code, INSN_MAX, MODE_32) <= 0 || !is_fpu(&in))
+    if (decode(in, code, INSN_MAX, MODE_32) <= 0 || !is_fpu(in))
+        return false;
+    /* The mask would ask for components that only the host has. */
+    return !takes_mask(in) || (in->base != RAX && in->base != RDX);
+}
+
+/* One state for the encoding. Most are none of ours, and a state takes long to make. */
+static void one_case(struct test *t, const uint8_t *head, unsigned count, uint8_t modrm)
+{
+    uint32_t target = pick_target();
+    unsigned base = states_random() & 7;
+    struct insn in;
+
+    if (!make_insn(&in, head, count, modrm, target, base))
         return;
-    if (takes_mask(&in) && (in.base == RAX || in.base == RDX))
-        return; /* the mask would ask for components that only the host has */
+    states_fill(&t->in, t->data, DATA_BYTES, t->xcr0);
+    t->in.gpr[RDI] = target;
+    if (modrm < 0xc0 && base != RSP && base != RBP)
+        t->in.gpr[base] = target;
     states_operand(in.id, t->data + (target < ORACLE_DATA + 0x1000 ? target - ORACLE_DATA : 0),
                    &t->in);
     t->lacks = hidden(t->model, &in);
