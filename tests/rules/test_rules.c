@@ -163,7 +163,10 @@ int main(int argc, char **argv)
 
     if (argc < 2 || machine_create(&m, &engine_translator))
         return 2;
-    ((struct translator *)m.vcpu->engine_state)->bmi2 = true; /* one form, whatever the host */
+    if (!((struct translator *)m.vcpu->engine_state)->bmi2) { /* other code: segments by calls */
+        fprintf(stderr, "the listings are of a host with BMI2\n");
+        return 77;
+    }
     ((struct translator *)m.vcpu->engine_state)->bmi = true;
     cs_open(CS_ARCH_X86, CS_MODE_16, &cs16);
     cs_open(CS_ARCH_X86, CS_MODE_32, &cs32);
