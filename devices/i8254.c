@@ -36,6 +36,7 @@ enum { PORT_CONTROL = 3, PORT_COUNT = 4, CHANNELS = 3 };
 #define BACK_NO_STATUS   0x10
 #define STATUS_OUT       0x80
 #define STATUS_NULL      0x40
+#define STATUS_CONTROL   0x3f
 
 enum { RW_LATCH, RW_LOW, RW_HIGH, RW_BOTH };
 
@@ -53,6 +54,7 @@ enum { RW_LATCH, RW_LOW, RW_HIGH, RW_BOTH };
 /* --- State -------------------------------------------------------------- */
 
 struct channel {
+    uint8_t control;     /* "exactly as written" (data sheet, read-back): what status shows */
     uint8_t mode, rw, bcd;
     bool gate;
     bool loaded;         /* the counting element holds a count (modes 1, 5: has been triggered) */
@@ -331,7 +333,7 @@ static void latch_status(struct channel *ch, uint64_t now)
     if (ch->status_latched)
         return;
     ch->status = (output(ch, now) ? STATUS_OUT : 0) | (null_count(ch, now) ? STATUS_NULL : 0) |
-                 ch->rw << 4 | ch->mode << 1 | ch->bcd;
+                 ch->control;
     ch->status_latched = true;
 }
 
@@ -351,6 +353,7 @@ static void read_back(struct i8254 *pit, uint8_t value)
 
 static void program(struct channel *ch, uint8_t value)
 {
+    ch->control = value & STATUS_CONTROL;
     ch->rw = value >> 4 & 3;
     ch->mode = value >> 1 & 7;
     if (ch->mode > 5)
@@ -546,6 +549,7 @@ static void snapshot_channel(struct channel *ch, struct snap *snap)
                     ch->write_high << 4 | ch->read_high << 5 | ch->status_latched << 6;
 
     snap_u8(snap, &flags);
+    snap_u8(snap, &ch->control);
     snap_u8(snap, &ch->mode);
     snap_u8(snap, &ch->rw);
     snap_u8(snap, &ch->bcd);

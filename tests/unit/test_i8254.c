@@ -255,7 +255,7 @@ static void test_access(void)
     CHECK_EQ(in8(bus, 0x42), 65400 & 0xff); /* live, low first */
     CHECK_EQ(in8(bus, 0x42), 65400 >> 8);
     program(2, 6, 10); /* another name for mode 2 */
-    CHECK_EQ(status(2) & 0x0e, 0x04);
+    CHECK_EQ(status(2) & 0x3f, 0x3c);
     CHECK_EQ(in8(bus, 0x43), 0xff);
 }
 
