@@ -7,6 +7,7 @@
 #include "frontend/boot.h"
 #include "frontend/boot_real.h"
 #include "frontend/config.h"
+#include "frontend/engines.h"
 #include "frontend/error.h"
 #include "frontend/firmware.h"
 
@@ -35,6 +36,11 @@ static bool sets_mode(const struct config *config)
     if (!boot_real_sets_mode(config->append) ||
         !config_display_is_seen(&config->display, config->nographic))
         return false;
+    if (config->engine == &engine_trap) {
+        fprintf(stderr, "novt: note: the video mode of vga= is set by firmware, which -engine trap "
+                        "cannot run\n");
+        return false;
+    }
     if (config->bios || firmware_is_installed())
         return true;
     fprintf(stderr, "novt: note: the video mode of vga= is set by firmware, which is not there; "

@@ -27,12 +27,12 @@ MODES = [
 ]
 
 
-def run(novt, guest, append, *options):
-    """The lines of its serial console, up to its first process."""
+def run(novt, guest, append, *options, until="Run /init"):
+    """The lines of its serial console, up to its first process or this."""
     got = subprocess.run([novt, "run", "-kernel", guest / "vmlinuz-686", "-initrd",
                           guest / "initramfs.gz", "-append", f"console=ttyS0 {append}",
                           "-m", "128", "-display", "none", "-serial", "stdio",
-                          "-expect", "Run /init", "-timeout", "500", *options],
+                          "-expect", until, "-timeout", "500", *options],
                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                          stderr=subprocess.STDOUT, check=False)
     text = got.stdout.decode("latin-1")
@@ -56,6 +56,9 @@ def main():
             check(size_of(picture) == size, append, size_of(picture), size)
     check(FIRMWARE in run(novt, guest, "", "-bios", BIOS), "-bios")
     check(FIRMWARE not in run(novt, guest, ""), "no -bios")
+    text = run(novt, guest, "vga=788 earlyprintk=serial", "-vga", "std", "-engine", "trap",
+               until="Linux version")
+    check("-engine trap cannot run" in text, text)
     check(TEXT not in run(novt, guest, "vga=788"), "nobody looks: no VGA at all")
     return 1 if failures else 0
 
