@@ -274,11 +274,9 @@ static const char *create_debug_exit(struct pc *pc)
     return "not enough memory for the board";
 }
 
-/* For firmware; kvm-unit-tests, too, ask it how many CPUs there are, and how much memory. */
+/* For firmware; kernels without any, too, ask it how many CPUs there are, and how much memory. */
 static bool create_fw_cfg(struct pc *pc)
 {
-    if (!pc->config.rom && !pc->config.testdev)
-        return true;
     pc->fw_cfg = fw_cfg_create(&(struct fw_cfg_config){ pc->ports, PORT_FW_CFG, PORT_FW_CFG_DMA,
                                                         pc->config.mem });
     return pc->fw_cfg && !pc_firmware_fill_files(&pc->config, pc->fw_cfg);
@@ -455,8 +453,7 @@ void pc_reset(struct pc *pc)
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         if (pc->serial[i])
             ns16550_reset(pc->serial[i]);
-    if (pc->fw_cfg)
-        fw_cfg_reset(pc->fw_cfg);
+    fw_cfg_reset(pc->fw_cfg);
     acpi_pm_reset(pc->pm);
     ferr_reset(pc->ferr);
     if (pc->fdc)
@@ -541,8 +538,7 @@ void pc_snapshot(struct pc *pc, struct snap *snap)
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         if (pc->serial[i])
             ns16550_snapshot(pc->serial[i], snap);
-    if (pc->fw_cfg)
-        fw_cfg_snapshot(pc->fw_cfg, snap);
+    fw_cfg_snapshot(pc->fw_cfg, snap);
     if (pc->testdev)
         pc_testdev_snapshot(pc->testdev, snap);
     acpi_pm_snapshot(pc->pm, snap);

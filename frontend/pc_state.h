@@ -25,7 +25,7 @@ struct pc {
     struct pvpanic *pvpanic;
     struct ns16550 *serial[PC_SERIAL_COUNT];
     struct debugcon *debugcon;
-    struct fw_cfg *fw_cfg; /* with firmware or testdev */
+    struct fw_cfg *fw_cfg;
     struct isa_debug_exit *debug_exit;
     struct pc_testdev *testdev;
 };
