@@ -372,9 +372,11 @@ bool sandbox_parked(struct sandbox *s)
 
 /* --- State -------------------------------------------------------------------------- */
 
-#define XSAVE_LEGACY 464
 #define XSAVE_MXCSR 24
 #define XSAVE_MXCSR_MASK 28
+#define XSAVE_ST 32
+#define XSAVE_XMM 160
+#define XSAVE_LEGACY 464
 #define XSAVE_HEADER 512
 #define XSAVE_HEADER_END 576
 
@@ -401,20 +403,64 @@ static void clean(const struct sandbox *s, uint8_t *image, size_t size)
     __builtin_memcpy(image + XSAVE_HEADER, &present, 8);
 }
 
+/* What FXSAVE has no header for: all of it is present. */
+static void add_header(uint8_t *image, size_t size)
+{
+    const uint64_t present = XSTATE_FX;
+
+    sandbox_zero(image + XSAVE_HEADER, size - XSAVE_HEADER);
+    if (size == XSAVE_HEADER_END)
+        __builtin_memcpy(image + XSAVE_HEADER, &present, 8);
+}
+
+/* FXRSTOR loads all: what the header says is initial must be it. MXCSR is loaded by XRSTOR, too. */
+static void make_initial(uint8_t *legacy, uint64_t present)
+{
+    static const uint16_t fcw = 0x37f;
+
+    if (!(present & XSTATE_X87)) {
+        sandbox_zero(legacy, XSAVE_MXCSR);
+        __builtin_memcpy(legacy, &fcw, 2);
+        sandbox_zero(legacy + XSAVE_ST, XSAVE_XMM - XSAVE_ST);
+    }
+    if (!(present & XSTATE_SSE))
+        sandbox_zero(legacy + XSAVE_XMM, XSAVE_LEGACY - XSAVE_XMM);
+}
+
 void sandbox_get_xstate(const struct sandbox *s, void *image, size_t size)
 {
+    size_t there;
+
     size = sandbox_min(size, s->host->caps.xstate_size);
-    sandbox_copy(image, s->xstate, size);
+    there = sandbox_min(size, s->xstate_size);
+    sandbox_copy(image, s->xstate, there);
+    if (there < size)
+        add_header(image, size);
     clean(s, image, size);
+}
+
+/* The kernel looks at its own marks when it restores the frame. */
+static void mark_xstate(struct sandbox *s)
+{
+    sandbox_copy(s->xstate + XSAVE_LEGACY, s->xstate_software, sizeof(s->xstate_software));
+    if (s->xstate_size > XSAVE_HEADER)
+        sandbox_copy(s->xstate + s->xstate_size, &s->xstate_end, 4);
 }
 
 void sandbox_set_xstate(struct sandbox *s, const void *image, size_t size)
 {
+    uint64_t present;
+    size_t there;
+
     size = sandbox_min(size, s->host->caps.xstate_size);
-    sandbox_copy(s->xstate, image, size);
-    clean(s, s->xstate, size);
-    sandbox_copy(s->xstate + XSAVE_LEGACY, s->xstate_software, sizeof(s->xstate_software));
-    sandbox_copy(s->xstate + s->host->caps.xstate_size, &s->xstate_end, 4);
+    there = sandbox_min(size, s->xstate_size);
+    sandbox_copy(s->xstate, image, there);
+    if (there < XSAVE_HEADER_END && size == XSAVE_HEADER_END) {
+        __builtin_memcpy(&present, (const uint8_t *)image + XSAVE_HEADER, 8);
+        make_initial(s->xstate, present);
+    }
+    clean(s, s->xstate, there);
+    mark_xstate(s);
 }
 
 static void initial_xstate(struct sandbox *s)
@@ -422,11 +468,10 @@ static void initial_xstate(struct sandbox *s)
     static const uint16_t fcw = 0x37f;
     static const uint32_t mxcsr = 0x1f80;
 
-    sandbox_zero(s->xstate, s->host->caps.xstate_size);
+    sandbox_zero(s->xstate, s->xstate_size);
     __builtin_memcpy(s->xstate, &fcw, 2);
     __builtin_memcpy(s->xstate + XSAVE_MXCSR, &mxcsr, 4);
-    sandbox_copy(s->xstate + XSAVE_LEGACY, s->xstate_software, sizeof(s->xstate_software));
-    sandbox_copy(s->xstate + s->host->caps.xstate_size, &s->xstate_end, 4);
+    mark_xstate(s);
 }
 
 bool sandbox_reset(struct sandbox *s)

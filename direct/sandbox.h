@@ -222,8 +222,9 @@ void sandbox_kick(struct sandbox *s);
 bool sandbox_parked(struct sandbox *s);
 
 /* The runner's XSAVE image (standard format, caps.xstate_size bytes; header valid, MXCSR legal,
- * bytes 464-511 0): what the guest has in its registers while the sandbox is parked. size: at most
- * that many bytes are copied; components behind it are dropped (get) or made initial (set). */
+ * bytes 464-511 0; also where the host has no XSAVE): what the guest has in its registers while the
+ * sandbox is parked. size: at most that many bytes are copied; components behind it are dropped
+ * (get) or made initial (set). */
 void sandbox_get_xstate(const struct sandbox *s, void *image, size_t size);
 void sandbox_set_xstate(struct sandbox *s, const void *image, size_t size);
 

@@ -4,6 +4,7 @@
  */
 #include <asm/prctl.h>
 #include <asm/unistd.h>
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -27,6 +28,8 @@
 #define OWN_AREAS 16
 #define GRACE_NS 1000000000ull
 #define XSTATE_LEGACY_SIZE 512
+#define XSTATE_HEADER_SIZE 64
+#define MXCSR_MASK_OLD 0xffbfu /* where FXSAVE says 0 (SDM 1, 11.6.6) */
 #define FUTEX_WAIT_OP 0
 #define TRY_NS 2000000000ull
 
@@ -138,14 +141,46 @@ static bool wait_ready(struct sandbox *s, const char **why)
     return seen;
 }
 
+static bool host_has_xsave(void)
+{
+    unsigned eax, ebx, ecx, edx;
+
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && ecx & bit_OSXSAVE;
+}
+
+/* What the frame has of the FPU: an XSAVE image, in room bytes; where the host has no XSAVE, what
+ * FXSAVE stores, to which sandbox_get_xstate() adds a header. */
+static bool learn_xstate(struct sandbox *s, uint64_t room)
+{
+    struct sandbox_caps *caps = &s->host->caps;
+    uint32_t software[12];
+
+    memcpy(software, s->xstate + 464, sizeof(software));
+    memcpy(s->xstate_software, software, sizeof(software));
+    memcpy(&s->mxcsr_mask, s->xstate + 28, 4);
+    if (!s->mxcsr_mask)
+        s->mxcsr_mask = MXCSR_MASK_OLD;
+    if (!host_has_xsave()) {
+        s->xstate_size = XSTATE_LEGACY_SIZE;
+        caps->xstate_size = XSTATE_LEGACY_SIZE + XSTATE_HEADER_SIZE;
+        caps->xfeatures = XSTATE_FX;
+        return true;
+    }
+    if (software[0] != MAGIC_XSTATE || software[4] < XSTATE_LEGACY_SIZE + XSTATE_HEADER_SIZE ||
+        software[4] + 4 > room)
+        return false;
+    s->xstate_size = caps->xstate_size = software[4];
+    caps->xfeatures = software[2] | (uint64_t)software[3] << 32;
+    memcpy(&s->xstate_end, s->xstate + s->xstate_size, 4);
+    return true;
+}
+
 /* Learns from the first frame, which the kernel made when no guest code had run, where frames are
  * and what is in them besides registers. */
 static bool learn_frame(struct sandbox *s, const char **why)
 {
     const uint64_t low = STUB_REPORT + STUB_ALTSTACK, high = low + STUB_ALTSTACK_SIZE;
-    struct sandbox_caps *caps = &s->host->caps;
     struct stub_frame *f = &s->orders->frame;
-    uint32_t software[12];
     uint64_t at;
 
     *why = "the kernel's signal frame is not where it should be";
@@ -162,16 +197,10 @@ static bool learn_frame(struct sandbox *s, const char **why)
     if (at < low || at + XSTATE_LEGACY_SIZE > high)
         return false;
     s->xstate = s->shared + STUB_ORDERS_SIZE + (at - STUB_REPORT);
-    memcpy(software, s->xstate + 464, sizeof(software));
-    if (software[0] != MAGIC_XSTATE || software[4] < 576 || at + software[4] + 4 > high) {
-        *why = "the host has no XSAVE";
+    if (!learn_xstate(s, high - at)) {
+        *why = "the kernel's signal frame has no XSAVE image, or one too long";
         return false;
     }
-    caps->xstate_size = software[4];
-    caps->xfeatures = software[2] | (uint64_t)software[3] << 32;
-    memcpy(s->xstate_software, software, sizeof(software));
-    memcpy(&s->xstate_end, s->xstate + caps->xstate_size, 4);
-    memcpy(&s->mxcsr_mask, s->xstate + 28, 4);
     return true;
 }
 

@@ -6,6 +6,9 @@
 #include "direct/stub.h"
 
 #define PAGE 4096ull
+#define XSTATE_X87 1ull /* bits of XSTATE_BV */
+#define XSTATE_SSE 2ull
+#define XSTATE_FX (XSTATE_X87 | XSTATE_SSE) /* what FXSAVE has */
 #define LDT_FS 9 /* entries for the bases where FSGSBASE is missing */
 #define LDT_GS 10
 #define LDT_USED 11
@@ -48,9 +51,9 @@ struct sandbox {
     uint8_t *frame;                /* the same, here */
     uint8_t *xstate;               /* here */
     uint32_t mxcsr_mask;
-    uint32_t xstate_size;          /* with the end mark */
+    uint32_t xstate_size;          /* in the frame: 512, by FXSAVE, where the host has no XSAVE */
     uint8_t xstate_software[48];   /* bytes 464-511, the kernel's */
-    uint32_t xstate_end;           /* the 4 bytes behind it */
+    uint32_t xstate_end;           /* of an XSAVE image: the 4 bytes behind it */
 
     uint64_t ldt_base[LDT_USED];
     uint32_t ldt_flat;             /* a bit for each entry that is one for FS or GS */

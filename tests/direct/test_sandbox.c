@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "direct/sandbox_private.h"
 #include "tests/direct/fixture.h"
 
 static void expect_fault(struct sandbox_exit e, const struct sandbox_regs *r, unsigned vector,
@@ -243,6 +244,50 @@ static void test_xstate(void)
     r = fixture_regs();
     RUN(&r, 0x66, 0x0f, 0xfe, 0xc1, 0x66, 0x0f, 0x7e, 0xc0, 0xf4);
     CHECK_EQ(r.gpr[0], 0x5b);
+}
+
+/* As on a host without XSAVE: the frame has what FXSAVE stores, and no marks. (This kernel restores
+ * no more of such a frame either.) */
+static void test_fxsave(void)
+{
+    static uint8_t image[4096] __attribute__((aligned(64)));
+    struct sandbox_caps caps = host->caps;
+    uint8_t software[sizeof(box->xstate_software)];
+    uint32_t size = box->xstate_size;
+    struct sandbox_regs r = fixture_regs();
+
+    memcpy(software, box->xstate_software, sizeof(software));
+    memset(box->xstate_software, 0, sizeof(software));
+    box->xstate_size = 512;
+    host->caps.xstate_size = 576;
+    host->caps.xfeatures = XSTATE_FX;
+    memset(image, 0xee, sizeof(image));
+    sandbox_get_xstate(box, image, sizeof(image));
+    CHECK_EQ(*(uint64_t *)(image + 512), XSTATE_FX);
+    CHECK_EQ(*(uint64_t *)(image + 520), 0);
+    CHECK_EQ(image[576], 0xee);
+    memset(image + 160, 0, 32);
+    image[160] = 0x55;
+    image[160 + 16] = 0x02;
+    sandbox_set_xstate(box, image, sizeof(image));
+    RUN(&r, 0x66, 0x0f, 0xfe, 0xc1, 0xd9, 0xe8, 0xf4); /* paddd xmm0,xmm1; fld1 */
+    sandbox_get_xstate(box, image, sizeof(image));
+    CHECK_EQ(image[160], 0x57);
+    CHECK_EQ(image[32 + 9], 0x3f); /* st0 */
+    CHECK_EQ(image[4], 0x80);      /* its tag */
+    memset(image, 0xaa, 24);       /* what the header says is initial */
+    image[512] = 0;
+    sandbox_set_xstate(box, image, sizeof(image));
+    r = fixture_regs();
+    RUN(&r, 0x66, 0x0f, 0x7e, 0xc0, 0xf4); /* movd eax, xmm0 */
+    CHECK_EQ(r.gpr[0], 0);
+    sandbox_get_xstate(box, image, 512);
+    CHECK_EQ(*(uint16_t *)image, 0x37f);
+    CHECK_EQ(image[4], 0);
+    CHECK_EQ(image[32 + 9], 0);
+    host->caps = caps;
+    box->xstate_size = size;
+    memcpy(box->xstate_software, software, sizeof(software));
 }
 
 static void test_flags(void)
@@ -568,6 +613,7 @@ int main(void)
     test_fresh();
     fixture_box();
     test_xstate();
+    test_fxsave();
     test_flags();
     test_segments();
     test_thread_areas();

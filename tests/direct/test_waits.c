@@ -80,7 +80,7 @@ static void *waker(void *arg)
 static void test_given_up(void)
 {
     struct sigaction action = { .sa_handler = woken };
-    struct sandbox_regs r = fixture_regs(), before = r;
+    struct sandbox_regs r = fixture_regs(), before;
     struct sandbox_exit e = { .kind = SANDBOX_KICK };
     pthread_t self = pthread_self(), thread;
     const char *why = NULL;
@@ -88,8 +88,11 @@ static void test_given_up(void)
     sigaction(SIGUSR2, &action, NULL);
     sandbox_host_ask(host, give_up, NULL);
     memcpy(ram, "\xeb\xfe", 2);
-    CHECK_EQ((uint64_t)sandbox_flush(box), 0);
+    /* A first run, after which the mapper has nothing to do: FS and GS may be its work. */
+    CHECK_EQ((uint64_t)sandbox_run(box, &r, SECOND / 100, &e), 0);
+    CHECK_EQ(e.kind, SANDBOX_KICK);
     stop(sandbox_pid(box));
+    before = r;
     CHECK_EQ((uint64_t)sandbox_run(box, &r, SECOND / 100, &e), 0);
     CHECK_EQ(e.kind, SANDBOX_GIVEN_UP);
     CHECK_EQ(asked, 3);
