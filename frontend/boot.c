@@ -70,6 +70,26 @@ int boot_no_room(const struct boot *boot, const struct boot_target *target, uint
                      (unsigned long long)(target->mem->size >> 20));
 }
 
+int boot_place_disk(const struct boot *boot, const struct boot_target *target,
+                    const struct image *disk, uint64_t low, uint64_t high, uint64_t *gpa,
+                    struct error *error)
+{
+    *gpa = 0;
+    if (!disk->size)
+        return 0;
+    *gpa = boot_place_high(target, disk->size, low, high);
+    if (!*gpa)
+        return error_set(error, EX_DATAERR,
+                         "initrd '%s': its %lluM do not fit behind the kernel in the guest's "
+                         "%lluM; "
+                         "give it more with -m",
+                         boot->file[0].path,
+                         (unsigned long long)((disk->size + (1u << 20) - 1) >> 20),
+                         (unsigned long long)(target->mem->size >> 20));
+    physmem_write(target->mem, *gpa, disk->bytes, disk->size);
+    return 0;
+}
+
 /* --- Disks -------------------------------------------------------------------------- */
 
 /* A Linux kernel has a boot sector's mark, too, and in an ELF file the two bytes may be anything. A
@@ -141,17 +161,26 @@ static int add_file(struct boot *boot, const char **at, bool modules, uint64_t l
     return image_read(&file->image, file->path, modules ? "module" : "initrd", limit, error);
 }
 
+static int refuse_files(const struct boot *boot, struct error *error)
+{
+    if (boot_elf_check(boot, error))
+        return -1;
+    return error_set(error, EX_USAGE,
+                     "-initrd: '%s' is a plain ELF kernel and takes none; "
+                     "leave it out" BOOT_ELF_LINUX,
+                     boot->kernel_path);
+}
+
 static int read_files(struct boot *boot, const char *initrd, uint64_t limit, struct error *error)
 {
-    bool modules = !boot_linux_is(&boot->kernel);
+    const struct image *kernel = &boot->kernel;
+    bool is_linux = boot_linux_is(kernel), modules = !is_linux && boot_multiboot_is(kernel);
     const char *at = initrd;
 
-    if (!initrd || (modules && !boot_multiboot_is(&boot->kernel) && !boot_elf_is(&boot->kernel)))
+    if (!initrd || !(is_linux || modules || boot_elf_is(kernel)))
         return 0; /* no kernel at all: load() says so */
-    if (modules && !boot_multiboot_is(&boot->kernel))
-        return error_set(error, EX_USAGE,
-                         "-initrd: '%s' is a plain ELF kernel and takes none; leave it out",
-                         boot->kernel_path);
+    if (!is_linux && !modules && !boot_pvh_is(boot))
+        return refuse_files(boot, error);
     while (at)
         if (add_file(boot, &at, modules, limit, error))
             return -1;
@@ -228,6 +257,8 @@ static int load(struct boot *boot, const struct boot_target *target, struct boot
         return boot_linux_load(boot, target, entry, error);
     if (boot_multiboot_is(&boot->kernel))
         return boot_multiboot_load(boot, target, entry, error);
+    if (boot_pvh_is(boot))
+        return boot_pvh_load(boot, target, entry, error);
     if (boot_elf_is(&boot->kernel))
         return boot_elf_load(boot, target, entry, error);
     if (boot_is_disk(&boot->kernel))

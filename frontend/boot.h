@@ -1,10 +1,10 @@
 /*
  * Loading a kernel into guest memory: what it is, where it goes, and how the CPU enters it.
  *
- * Each format has its file (boot_linux.c, boot_multiboot.c, boot_elf.c); boot.c reads the files and
- * picks the format. Loaders see guest memory, the board's memory map and bytes, never a CPU: a test
- * gives them memory of its own. All enter flat 32-bit protected mode, paging off, interrupts off,
- * with a GDT of selectors 0x10 (code) and 0x18 (data).
+ * Each format has its file (boot_linux.c, boot_multiboot.c, boot_pvh.c, boot_elf.c); boot.c reads
+ * the files and picks the format. Loaders see guest memory, the board's memory map and bytes, never
+ * a CPU: a test gives them memory of its own. All enter flat 32-bit protected mode, paging off,
+ * interrupts off, with a GDT of selectors 0x10 (code) and 0x18 (data).
  */
 #ifndef FRONTEND_BOOT_H
 #define FRONTEND_BOOT_H
@@ -55,6 +55,9 @@ struct boot_entry {
  */
 enum { BOOT_CODE = 0x08, BOOT_CODE_LINUX = 0x10 };
 
+/* ESP for kernels that are promised none: where a BIOS leaves its stack, too. */
+enum { BOOT_STACK = 0x7c00 };
+
 /* A disk rather than a kernel: qcow2, or it begins with a boot sector. */
 bool boot_is_disk(const struct image *image);
 bool boot_is_disk_file(const char *path); /* before it is read; false also if it cannot be */
@@ -69,7 +72,11 @@ bool boot_multiboot_is(const struct image *kernel);
 int boot_multiboot_load(const struct boot *boot, const struct boot_target *target,
                         struct boot_entry *entry, struct error *error);
 bool boot_multiboot2_is(const struct image *kernel); /* which is not loaded */
+bool boot_pvh_is(const struct boot *boot); /* an ELF file with a note of that entry point */
+int boot_pvh_load(struct boot *boot, const struct boot_target *target, struct boot_entry *entry,
+                  struct error *error);
 bool boot_elf_is(const struct image *kernel);
+int boot_elf_check(const struct boot *boot, struct error *error); /* 0: a kernel, not a program */
 int boot_elf_load(const struct boot *boot, const struct boot_target *target,
                   struct boot_entry *entry, struct error *error);
 
@@ -103,16 +110,28 @@ bool boot_is_free(const struct boot_target *target, uint64_t gpa, uint64_t size)
 uint64_t boot_place_high(const struct boot_target *target, uint64_t size, uint64_t low,
                          uint64_t high);
 
+/* Puts a RAM disk there, between low and high: its gpa, 0 without bytes. 0, or -1 with *error. */
+int boot_place_disk(const struct boot *boot, const struct boot_target *target,
+                    const struct image *disk, uint64_t low, uint64_t high, uint64_t *gpa,
+                    struct error *error);
+
 /* A GDT at gpa (32 bytes) with a segment of code at that selector, and one of data at the next. */
 void boot_write_gdt(const struct boot_target *target, uint64_t gpa, unsigned code);
 
-/* An ELF file's segments at their physical addresses. */
+/* What is told of a plain ELF kernel that is given more: it may be Linux's. */
+#define BOOT_ELF_LINUX " (Linux: name its bzImage, or a vmlinux with CONFIG_PVH)"
+
+/* Has the ELF file a note of that name and type? Then *value is the first 4 bytes of it. */
+bool boot_elf_note(const struct boot *boot, const char *name, uint32_t type, uint32_t *value);
+
+/* An ELF file's segments at their physical addresses. The entry point is the header's, or at a gpa,
+ * physical, where that is not NULL. */
 struct boot_span {
     uint64_t low, high; /* gpa of all that was loaded */
     uint32_t entry;
 };
 int boot_elf_segments(const struct boot *boot, const struct boot_target *target,
-                      struct boot_span *span, struct error *error);
+                      const uint32_t *physical, struct boot_span *span, struct error *error);
 
 /* "give it more memory", for a kernel that needs all of up to gpa high. */
 int boot_no_room(const struct boot *boot, const struct boot_target *target, uint64_t high,

@@ -12,7 +12,6 @@
 #include "frontend/boot.h"
 #include "frontend/error.h"
 
-#define STACK_TOP 0x7c00   /* where a BIOS leaves its stack, too */
 #define ROM_START 0xa0000  /* between the two parts of memory */
 #define ROM_END   0x100000
 
@@ -82,7 +81,7 @@ static void get_segment(const struct boot *boot, const Elf32_Ehdr *header, unsig
  * What says that a file without a multiboot header is meant for Linux. One with a header is a
  * kernel, where compilers' defaults (position independence, C++'s unique symbols) leave the same.
  */
-static int check_no_program(const struct boot *boot, struct error *error)
+int boot_elf_check(const struct boot *boot, struct error *error)
 {
     Elf32_Ehdr header;
     Elf32_Phdr ph;
@@ -99,6 +98,54 @@ static int check_no_program(const struct boot *boot, struct error *error)
             return wrong(boot, error, "a program, not a kernel; name a kernel");
     }
     return 0;
+}
+
+/* --- Notes ------------------------------------------------------------------------ */
+
+static uint64_t aligned(uint32_t size)
+{
+    return ((uint64_t)size + 3) & ~3ull;
+}
+
+static bool find_note(const uint8_t *at, uint64_t size, const char *name, uint32_t type,
+                      uint32_t *value)
+{
+    size_t name_size = strlen(name) + 1;
+    uint64_t text, end;
+    Elf32_Nhdr note;
+
+    for (; size >= sizeof(note); at += end, size -= end) {
+        memcpy(&note, at, sizeof(note));
+        text = sizeof(note) + aligned(note.n_namesz);
+        end = text + aligned(note.n_descsz);
+        if (end > size)
+            return false;
+        if (note.n_type == type && note.n_namesz == name_size &&
+            !memcmp(at + sizeof(note), name, name_size) && note.n_descsz >= sizeof(*value)) {
+            memcpy(value, at + text, sizeof(*value));
+            return true;
+        }
+    }
+    return false;
+}
+
+bool boot_elf_note(const struct boot *boot, const char *name, uint32_t type, uint32_t *value)
+{
+    const struct image *kernel = &boot->kernel;
+    struct error ignored = { 0 };
+    Elf32_Ehdr header;
+    Elf32_Phdr ph;
+
+    if (!boot_elf_is(kernel) || check_header(boot, &header, &ignored))
+        return false;
+    for (unsigned i = 0; i < header.e_phnum; i++) {
+        get_segment(boot, &header, i, &ph);
+        if (ph.p_type == PT_NOTE && ph.p_offset <= kernel->size &&
+            ph.p_filesz <= kernel->size - ph.p_offset &&
+            find_note(kernel->bytes + ph.p_offset, ph.p_filesz, name, type, value))
+            return true;
+    }
+    return false;
 }
 
 /* --- Segments --------------------------------------------------------------------- */
@@ -147,16 +194,21 @@ static int load_segment(const struct boot *boot, const struct boot_target *targe
     return 0;
 }
 
-/* A kernel linked high names its entry by its virtual address. */
-static void look_for_entry(const Elf32_Ehdr *header, const Elf32_Phdr *ph, struct boot_span *span,
-                           bool *found)
+static bool holds(const Elf32_Phdr *ph, uint32_t start, uint32_t address)
 {
-    uint32_t entry = header->e_entry;
+    return address >= start && address - start < ph->p_memsz;
+}
 
-    if (entry - ph->p_vaddr < ph->p_memsz && entry >= ph->p_vaddr) {
+/* A kernel linked high names its entry by its virtual address. */
+static void look_for_entry(const Elf32_Ehdr *header, const Elf32_Phdr *ph, const uint32_t *physical,
+                           struct boot_span *span, bool *found)
+{
+    uint32_t entry = physical ? *physical : header->e_entry;
+
+    if (!physical && holds(ph, ph->p_vaddr, entry)) {
         span->entry = entry - ph->p_vaddr + ph->p_paddr;
         *found = true;
-    } else if (!*found && entry >= ph->p_paddr && entry - ph->p_paddr < ph->p_memsz) {
+    } else if (!*found && holds(ph, ph->p_paddr, entry)) {
         span->entry = entry;
         *found = true;
     }
@@ -173,7 +225,7 @@ static void widen(struct boot_span *span, const Elf32_Phdr *ph)
 }
 
 int boot_elf_segments(const struct boot *boot, const struct boot_target *target,
-                      struct boot_span *span, struct error *error)
+                      const uint32_t *physical, struct boot_span *span, struct error *error)
 {
     bool found = false;
     Elf32_Ehdr header;
@@ -189,7 +241,7 @@ int boot_elf_segments(const struct boot *boot, const struct boot_target *target,
             continue;
         if (load_segment(boot, target, &ph, error))
             return -1;
-        look_for_entry(&header, &ph, span, &found);
+        look_for_entry(&header, &ph, physical, span, &found);
         widen(span, &ph);
     }
     if (!found)
@@ -205,18 +257,20 @@ int boot_elf_load(const struct boot *boot, const struct boot_target *target,
     struct boot_span span;
     uint64_t gdt;
 
+    if (boot_elf_check(boot, error))
+        return -1;
     if (*boot->append)
         return error_set(error, EX_USAGE,
                          "-append: '%s' is a plain ELF kernel and takes no command line; "
-                         "leave it out",
+                         "leave it out" BOOT_ELF_LINUX,
                          boot->kernel_path);
-    if (check_no_program(boot, error) || boot_elf_segments(boot, target, &span, error))
+    if (boot_elf_segments(boot, target, NULL, &span, error))
         return -1;
     gdt = boot_place_high(target, PAGE_SIZE, span.high, UINT32_MAX);
     if (!gdt)
         return boot_no_room(boot, target, span.high + PAGE_SIZE, error);
     boot_write_gdt(target, gdt, BOOT_CODE);
-    *entry = (struct boot_entry){ .eip = span.entry, .esp = STACK_TOP, .gdt = (uint32_t)gdt,
+    *entry = (struct boot_entry){ .eip = span.entry, .esp = BOOT_STACK, .gdt = (uint32_t)gdt,
                                   .code = BOOT_CODE };
     return 0;
 }

@@ -102,26 +102,6 @@ static int place_kernel(const struct boot *boot, const struct boot_target *targe
     return 0;
 }
 
-static int place_initrd(const struct boot *boot, const struct boot_target *target,
-                        const struct image *initrd, uint64_t *gpa, struct error *error)
-{
-    *gpa = 0;
-    if (!initrd->size)
-        return 0;
-    *gpa = boot_place_high(target, initrd->size, setup_kernel_end(&boot->kernel),
-                           setup_initrd_end(boot->kernel.bytes));
-    if (!*gpa)
-        return error_set(error, EX_DATAERR,
-                         "initrd '%s': its %lluM do not fit behind the kernel in the guest's "
-                         "%lluM; "
-                         "give it more with -m",
-                         boot->file[0].path,
-                         (unsigned long long)((initrd->size + (1u << 20) - 1) >> 20),
-                         (unsigned long long)(target->mem->size >> 20));
-    physmem_write(target->mem, *gpa, initrd->bytes, initrd->size);
-    return 0;
-}
-
 /* --- The zero page ----------------------------------------------------------------- */
 
 static void set(uint8_t *page, unsigned offset, uint64_t value, unsigned size)
@@ -181,7 +161,8 @@ static int load(const struct boot *boot, const struct boot_target *target,
     uint64_t size = strlen(boot->append) + 1, gpa;
 
     if (boot_linux_check(boot, error) || place_kernel(boot, target, error) ||
-        place_initrd(boot, target, initrd, &gpa, error))
+        boot_place_disk(boot, target, initrd, setup_kernel_end(&boot->kernel),
+                        setup_initrd_end(boot->kernel.bytes), &gpa, error))
         return -1;
     if (!boot_is_free(target, CMDLINE, size))
         return boot_no_room(boot, target, CMDLINE + size, error);

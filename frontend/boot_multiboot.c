@@ -20,7 +20,6 @@
 #define INFO_LOW      0x10000
 #define MAGIC_2       0xe85250d6u /* of multiboot 2, section 3.1.1 of its specification */
 #define SEARCH_2      32768
-#define STACK_TOP     0x7c00
 #define LOADER_NAME   "novt"
 
 /* Header flags */
@@ -155,7 +154,7 @@ static int load_kernel(const struct boot *boot, const struct boot_target *target
         return load_flat(boot, target, &header, offset, span, error);
     if (!boot_elf_is(&boot->kernel))
         return wrong_header(boot, error);
-    return boot_elf_segments(boot, target, span, error);
+    return boot_elf_segments(boot, target, NULL, span, error);
 }
 
 /* --- What is passed ------------------------------------------------------------------- */
@@ -292,7 +291,7 @@ static int pass(const struct boot *boot, const struct boot_target *target,
     physmem_write(target->mem, block.gpa, block.bytes, block.size);
     free(block.bytes);
     *entry = (struct boot_entry){ .eip = span->entry, .eax = LOADER_MAGIC, .ebx = block.gpa,
-                                  .esp = STACK_TOP, .gdt = (uint32_t)gpa, .code = BOOT_CODE };
+                                  .esp = BOOT_STACK, .gdt = (uint32_t)gpa, .code = BOOT_CODE };
     return 0;
 }
 

@@ -8,10 +8,13 @@ the kernel may warn of nothing that it does not also warn of under QEMU
 Exit status 77: the guests or what runs them are not there (ctest: skipped).
 """
 import argparse
+import lzma
 import os
 import re
+import struct
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
@@ -28,6 +31,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--novt", help="the program (default: QEMU, to try this script)")
     parser.add_argument("--kernel", required=True, choices=["686", "686-pae"])
+    parser.add_argument("--vmlinux", action="store_true", help="as an ELF file, by its PVH entry")
     parser.add_argument("--engine", default="bt")
     parser.add_argument("--memory", default="512M")
     parser.add_argument("--selftest", action="store_true")
@@ -36,8 +40,22 @@ def arguments():
     return parser.parse_args()
 
 
-def command(args, guest):
-    files = ["-kernel", guest / f"vmlinuz-{args.kernel}", "-initrd", guest / "initramfs.gz",
+def unpack(bzimage, folder):
+    """The ELF file in it: the boot protocol's setup_sects, payload_offset, payload_length."""
+    image = bzimage.read_bytes()
+    offset, length = struct.unpack_from("<II", image, 0x248)
+    at = (image[0x1f1] + 1) * 512 + offset
+    vmlinux = Path(folder) / "vmlinux"
+    # Behind the XZ stream is its size, again.
+    vmlinux.write_bytes(lzma.LZMADecompressor().decompress(image[at:at + length]))
+    return vmlinux
+
+
+def command(args, guest, folder):
+    kernel = guest / f"vmlinuz-{args.kernel}"
+    if args.vmlinux:
+        kernel = unpack(kernel, folder)
+    files = ["-kernel", kernel, "-initrd", guest / "initramfs.gz",
              "-append", f"console=ttyS0 {args.append}", "-nographic", "-m", args.memory]
     if args.novt:
         return [args.novt, "run", "-engine", args.engine, *files]
@@ -171,15 +189,16 @@ def main():
     look_for_direct(args.novt)
     look_for_kvm(args.engine)
     guest = fetch(args.kernel)
-    console = Console([str(word) for word in command(args, guest)])
-    try:
-        check(console, args, guest)
-    except Failure as failure:
-        console.show()
-        print(f"FAILED: {failure}")
-        sys.exit(1)
-    finally:
-        console.kill()
+    with tempfile.TemporaryDirectory() as folder:
+        console = Console([str(word) for word in command(args, guest, folder)])
+        try:
+            check(console, args, guest)
+        except Failure as failure:
+            console.show()
+            print(f"FAILED: {failure}")
+            sys.exit(1)
+        finally:
+            console.kill()
     print("ok")
 
 

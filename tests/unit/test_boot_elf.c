@@ -1,4 +1,4 @@
-/* The loaders of ELF and multiboot kernels, on images made here. */
+/* The loaders of ELF, multiboot and PVH kernels, on images made here. */
 #include "tests/unit/boot_memory.h"
 
 /* --- ELF ---------------------------------------------------------------------- */
@@ -235,6 +235,127 @@ static void test_bad_multiboot(void)
         fails(image, size, EX_DATAERR, "link it again");
 }
 
+/* --- PVH ---------------------------------------------------------------------------- */
+
+/* A note of another type before the one that names the entry point, 0x200020. */
+static const uint32_t notes[] = { 4, 5, 17, 0x6e6558, 1, 2, 4, 4, 18, 0x6e6558, 0x200020 };
+
+static struct elf_image make_pvh(void)
+{
+    struct elf_image e = make_elf();
+
+    e.ph[0].p_offset = e.ph[1].p_offset;
+    e.ph[0].p_filesz = sizeof(notes);
+    memcpy(e.code, notes, sizeof(notes));
+    return e;
+}
+
+static void check_start_map(uint32_t map, uint32_t count)
+{
+    CHECK_EQ(count, 4);
+    CHECK_EQ(word(map + 8), 0x9fc00);
+    CHECK_EQ(word(map + 16), 1);
+    CHECK_EQ(word(map + 24), 0x9fc00);
+    CHECK_EQ(word(map + 3 * 24), MIB);
+    CHECK_EQ(word(map + 3 * 24 + 8), 63 * MIB);
+}
+
+static void test_pvh(void)
+{
+    struct elf_image e = make_pvh();
+    char initrd[256];
+    uint32_t info, module;
+
+    set_up(64 * MIB);
+    e.header.e_entry = 0; /* it is not what is entered */
+    CHECK_EQ(boot(&e, sizeof(e), NULL, ""), 0);
+    CHECK_EQ(entry.eip, 0x200020);
+    CHECK_EQ(entry.eax | entry.esi, 0);
+    check_gdt(0x08);
+    info = entry.ebx;
+    CHECK_EQ(info < 0x9fc00, 1);
+    CHECK_EQ(word(info), 0x336ec578);
+    CHECK_EQ(word(info + 4), 1);
+    CHECK_EQ(word(info + 12) | word(info + 16), 0);
+    CHECK_EQ(strlen(text_at(word(info + 24))), 0);
+    CHECK_EQ(word(info + 32), 0xe0000);
+    check_start_map(word(info + 40), word(info + 48));
+    write_file(part_path, "module", 6);
+    snprintf(initrd, sizeof(initrd), "%s,%s", part_path, part_path);
+    CHECK_EQ(boot(&e, sizeof(e), initrd, "a=b c"), 0);
+    info = entry.ebx;
+    CHECK_EQ(strcmp(text_at(word(info + 24)), "a=b c"), 0);
+    CHECK_EQ(word(info + 12), 1);
+    module = word(info + 16);
+    CHECK_EQ(word(module + 8), 14); /* joined */
+    CHECK_EQ(memcmp(text_at(word(module)), "module\0\0module", 14), 0);
+    CHECK_EQ(word(module + 4) | word(module + 12) | word(module + 16), 0);
+}
+
+/* Where a kernel is low, what is passed lies below it or behind it. */
+static void test_pvh_low(void)
+{
+    struct elf_image e = make_pvh();
+
+    set_up(16 * MIB);
+    e.ph[1].p_paddr = 0x8000;
+    put(e.code, sizeof(notes) - 4, 0x8020, 4);
+    CHECK_EQ(boot(&e, sizeof(e), NULL, ""), 0);
+    CHECK_EQ(entry.eip, 0x8020);
+    CHECK_EQ(entry.ebx < 0x8000, 1);
+    e.ph[1].p_paddr = 0;
+    put(e.code, sizeof(notes) - 4, 0x20, 4);
+    CHECK_EQ(boot(&e, sizeof(e), NULL, ""), 0);
+    CHECK_EQ(entry.ebx > 0x2000, 1);
+    CHECK_EQ(word(entry.ebx), 0x336ec578);
+}
+
+#define NO_PVH(change)                                                                             \
+    do {                                                                                           \
+        struct elf_image e = make_pvh();                                                           \
+        change;                                                                                    \
+        CHECK_EQ(boot(&e, sizeof(e), NULL, ""), 0);                                                \
+        CHECK_EQ(entry.eip, 0x200010);                                                             \
+        CHECK_EQ(boot(&e, sizeof(e), "/dev/null", ""), -1);                                        \
+        CHECK_EQ(error.status, EX_USAGE);                                                          \
+    } while (0)
+
+/* Without such a note it is a plain kernel. */
+static void test_no_pvh(void)
+{
+    set_up(16 * MIB);
+    NO_PVH(put(e.code, 32, 17, 4)); /* type */
+    NO_PVH(put(e.code, 36, 'Y', 1));
+    NO_PVH(put(e.code, 24, 3, 4));
+    NO_PVH(put(e.code, 28, 3, 4));
+    NO_PVH(put(e.code, 28, 5, 4));
+    NO_PVH(put(e.code, 28, 0xffffffff, 4));
+    NO_PVH(put(e.code, 0, 0xfffffffe, 4));
+    NO_PVH(e.ph[0].p_filesz--);
+    NO_PVH(e.ph[0].p_offset = sizeof(e) + 1);
+    NO_PVH(e.ph[0].p_type = PT_NULL);
+}
+
+static void test_bad_pvh(void)
+{
+    struct elf_image e = make_pvh();
+
+    set_up(16 * MIB);
+    put(e.code, sizeof(notes) - 4, 0xc0200020, 4); /* the entry point is physical */
+    fails(&e, sizeof(e), EX_DATAERR, "entry point");
+    e = make_pvh();
+    write_file(part_path, e.code, sizeof(e.code));
+    e.ph[1].p_memsz = 14 * MIB;
+    CHECK_EQ(boot(&e, sizeof(e), part_path, ""), -1);
+    CHECK_EQ(strstr(error.text, "initrd") && strstr(error.text, "-m"), 1);
+    e = make_pvh();
+    e.header.e_ident[EI_CLASS] = ELFCLASS64; /* said first */
+    CHECK_EQ(boot(&e, sizeof(e), part_path, "x"), -1);
+    CHECK_EQ(strstr(error.text, "32-bit x86") != NULL, 1);
+    CHECK_EQ(boot(&e, sizeof(e), NULL, "x"), -1);
+    CHECK_EQ(strstr(error.text, "32-bit x86") != NULL, 1);
+}
+
 int main(void)
 {
     begin();
@@ -245,5 +366,9 @@ int main(void)
     test_multiboot_elf();
     test_multiboot_low();
     test_bad_multiboot();
+    test_pvh();
+    test_pvh_low();
+    test_no_pvh();
+    test_bad_pvh();
     return end();
 }

@@ -73,6 +73,17 @@ static size_t make_elf(void)
     return sizeof(header) + header.e_phnum * sizeof(ph);
 }
 
+/* Notes behind the headers, instead of the first segment. */
+static size_t add_pvh(size_t at)
+{
+    static const uint32_t notes[] = { 4, 4, 17, 0x6e6558, 1, 4, 4, 18, 0x6e6558, 2 * MIB + 32 };
+    Elf32_Phdr ph = { .p_type = PT_NOTE, .p_offset = (uint32_t)at, .p_filesz = sizeof(notes) };
+
+    memcpy(image + sizeof(Elf32_Ehdr), &ph, sizeof(ph));
+    memcpy(image + at, notes, sizeof(notes));
+    return at + sizeof(notes);
+}
+
 static size_t add_multiboot(size_t at, uint32_t flags)
 {
     put(at, 0x1badb002, 4);
@@ -90,10 +101,11 @@ static size_t make(void)
 {
     memset(image, 0x90, sizeof(image));
     memset(image, 0, CODE_AT);
-    switch (rnd(4)) {
+    switch (rnd(5)) {
     case 0: return make_linux();
     case 1: return make_elf();
     case 2: return add_multiboot(make_elf(), 7);
+    case 3: return add_pvh(make_elf());
     default: return add_multiboot(rnd(16) * 4, 0x10003);
     }
 }
