@@ -10,6 +10,9 @@
 /* The selectors of a sandbox, for code and for whole segments with any base. */
 enum { SANDBOX_CODE = 0x23, SANDBOX_DATA = 0x2b, SANDBOX_CODE64 = 0x33 };
 
+/* The first and the last of the entries of its LDT that FS and GS may have filled. */
+enum { SANDBOX_AREA_FIRST = 0x37, SANDBOX_AREA_LAST = 0x47 };
+
 #define FXSAVE_SIZE 512
 
 enum row {
@@ -171,6 +174,11 @@ static bool is_flat(const struct segment *s)
     return s->selector == SANDBOX_DATA && !s->base;
 }
 
+static bool is_area(uint16_t selector)
+{
+    return selector & 4 && selector >= SANDBOX_AREA_FIRST && selector <= SANDBOX_AREA_LAST;
+}
+
 /*
  * Loads differ where the host's table has a segment too, 23h, 2Bh, 33h, and the guest's is another:
  * until the next exit the program runs with the host's.
@@ -186,7 +194,7 @@ static enum row loaded_row(struct vcpu *vcpu, const struct insn *in)
     if (in->info->attr & A_FAR)
         return selector == SANDBOX_CODE64 ? TO_64
                : selector == SANDBOX_CODE && !flat_there ? LOADED : NONE;
-    if (selector == SANDBOX_CODE64)
+    if (selector == SANDBOX_CODE64 || is_area(selector))
         return LOADED;
     if (selector != SANDBOX_CODE && selector != SANDBOX_DATA)
         return NONE;

@@ -283,11 +283,28 @@ static void copy_memory(struct machine *a, struct machine *b)
     }
 }
 
+/* Where CR2 may be on one missing page or on another, of which one is absent and one is protected,
+ * so may be P in the error code. */
+static void allow_present(const struct machine *a, struct machine *b)
+{
+    uint64_t at = a->vcpu->gpr[RSP];
+    uint32_t interp = 0, cpu = 0;
+
+    if (!direct || a->vcpu->cr2 == b->vcpu->cr2 || at != b->vcpu->gpr[RSP] ||
+        !documented_cr2(a->vcpu, a->vcpu->cr2, b->vcpu->cr2))
+        return;
+    physmem_read(&a->mem, at, &interp, sizeof(interp));
+    physmem_read(&b->mem, at, &cpu, sizeof(cpu));
+    if ((interp ^ cpu) == PF_P)
+        physmem_write(&b->mem, at, &interp, sizeof(interp));
+}
+
 static void compare(struct machine *a, struct machine *b)
 {
     unsigned at = fpu_difference(a->vcpu->fpu, b->vcpu->fpu);
 
     compare_registers(a->vcpu, b->vcpu);
+    allow_present(a, b);
     compare_segments(a->vcpu, b->vcpu);
     /* formatting a triple fault's report may use vector registers that nobody will read again */
     if (at < FPU_AREA_SIZE && a->stop.end == VM_RUNNING)
