@@ -18,7 +18,7 @@ enum { SANDBOX_AREA_FIRST = 0x37, SANDBOX_AREA_LAST = 0x47 };
 enum row {
     READ_BACK, LOADED, TO_64, CPUID, TSC, TABLES_READ, DESCRIPTORS, SYSENTER_LOST,
     NOT_OFFERED, XSTATE, PARTS,
-    MASKED, OVERWRITTEN, DECIMAL, LOOPS, NONE,
+    MASKED, OVERWRITTEN, DECIMAL, LOOPS, MISALIGNED_SSE, NONE,
 };
 
 /* Each row's first column. */
@@ -37,6 +37,7 @@ static const char *const names[NONE] = {
     [MASKED] = "A and D of pages that a masked store could have written",
     [OVERWRITTEN] = "a repeated string instruction that overwrites itself",
     [DECIMAL] = "undefined flags of AAA, AAS, DAA, DAS",
+    [MISALIGNED_SSE] = "MXCSR.MM",
     [LOOPS] = "LOOPE, LOOPNE with F2 or F3",
 };
 
@@ -163,6 +164,8 @@ static enum row read_row(const struct vcpu *vcpu, const struct insn *in)
     case M_PUSH_SEG:
         return read_back(vcpu, target(in)) ? READ_BACK : NONE;
     case M_CALL_FAR: return read_back(vcpu, SEG_CS) ? READ_BACK : NONE;
+    case M_FXSAVE: /* one that is not aligned stores no MXCSR_MASK */
+        return amd && !(operand_gla(vcpu, in) & 15) ? MISALIGNED_SSE : NONE;
     case M_SYSENTER:
         return vcpu->sysenter_cs & ~3ull ? NONE : SYSENTER_LOST;
     default: return NONE;
