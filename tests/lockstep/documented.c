@@ -37,8 +37,8 @@ static const char *const names[NONE] = {
     [MASKED] = "A and D of pages that a masked store could have written",
     [OVERWRITTEN] = "a repeated string instruction that overwrites itself",
     [DECIMAL] = "undefined flags of AAA, AAS, DAA, DAS",
-    [MISALIGNED_SSE] = "MXCSR.MM",
     [LOOPS] = "LOOPE, LOOPNE with F2 or F3",
+    [MISALIGNED_SSE] = "MXCSR.MM",
 };
 
 static const struct cpu_model *model;
