@@ -473,7 +473,7 @@ void fdc_reset(struct fdc *fdc)
 {
     fdc->locked = false;
     fdc->dor = fdc->tdr = 0;
-    fdc->rate = FDC_RATE_250;
+    fdc->rate = FDC_RATE_500; /* as a BIOS leaves it; Bochs' own never sets it */
     fdc->perpendicular = fdc->eot = 0;
     memset(fdc->specify, 0, sizeof(fdc->specify));
     fdc->changed = true;

@@ -132,6 +132,22 @@ static void test_late_dma(void)
     machine_free(&m);
 }
 
+/* A driver that never writes CCR reads a 1.44 MB disk. */
+static void test_rate_at_reset(void)
+{
+    machine_create(&m, SIZE);
+    medium_fill(&m.disk);
+    sense_reset();
+    SEND(0x03, 0xdf, 0x02);
+    SEND(0x07, 0);
+    sense(0x20, 0);
+    dma_setup(&m, TO_MEMORY, GPA, 512);
+    SEND(0xe6, 0, 0, 0, 1, 2, 18, 0x1b, 0xff);
+    expect(0x00, 0, 0, 0, 0, 2);
+    expect_memory(on_disk(0, 0, 1), 512);
+    machine_free(&m);
+}
+
 static void test_not_there(void)
 {
     static const struct { uint8_t c, h, r, n, st1, st2; } cases[] = {
@@ -553,6 +569,7 @@ int main(void)
 {
     test_read();
     test_late_dma();
+    test_rate_at_reset();
     test_not_there();
     test_read_id();
     test_verify();
