@@ -17,7 +17,9 @@
 #include "frontend/config_display.h"
 #include "frontend/config_drive.h"
 #include "frontend/config_engine.h"
+#include "frontend/config_fw_cfg.h"
 #include "frontend/config_isa.h"
+#include "frontend/config_log.h"
 #include "frontend/config_nic.h"
 #include "frontend/config_pair.h"
 #include "frontend/config_profile.h"
@@ -47,6 +49,7 @@ struct config {
     bool firmware;    /* it runs, and starts the kernel, if there is one */
     const char *bios; /* NULL: SeaBIOS as installed */
     struct config_boot boot;
+    struct fw_file_specs fw_files;
     uint64_t memory; /* bytes */
     const char *cpu;
     const struct engine *engine;
@@ -60,6 +63,7 @@ struct config {
     struct console_spec serial[PC_SERIAL_COUNT], debugcon;
     unsigned serials; /* how many -serial there were */
     bool nographic;
+    uint8_t escape; /* -echr; 0: Ctrl-A */
     struct chardev_specs chardevs;
     struct drive_specs drives;
     struct nic_specs nics;
@@ -75,7 +79,8 @@ struct config {
 
     bool stats;
     bool trace_sensitive;
-    const char *stats_json, *trace, *log, *log_file;
+    const char *stats_json, *trace, *log_file;
+    struct log_specs log;
 };
 
 /* 0, or -1 with *error. Notes about options that are accepted only for QEMU's sake go to stderr. */

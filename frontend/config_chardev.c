@@ -122,3 +122,51 @@ int config_chardev_join(struct chardev_specs *chardevs, struct console_spec *spe
     *spec = chardev->console;
     return 0;
 }
+
+/* --- -mon ------------------------------------------------------------------- */
+
+int config_chardev_mon(struct chardev_specs *chardevs, const char *value, struct error *error)
+{
+    const char *mode = strstr(value, "mode=control");
+
+    if (chardevs->monitor)
+        return error_set(error, EX_USAGE, "-mon %s: one too many; novt ctl has as many as one "
+                         "wants, by -monitor unix:PATH", value);
+    if (mode)
+        return error_set(error, EX_USAGE, "-mon %s: novt has this in other words; write -monitor "
+                         "unix:PATH; docs/control.md has its JSON", value);
+    chardevs->monitor = value;
+    return 0;
+}
+
+int config_chardev_find_monitor(struct chardev_specs *chardevs, struct error *error)
+{
+    const char *value = chardevs->monitor, *id;
+    struct chardev_spec *chardev = NULL;
+    size_t size;
+
+    if (!value)
+        return 0;
+    id = config_text_value(value, "chardev") ? config_text_value(value, "chardev") : value;
+    size = strcspn(id, ",");
+    for (unsigned i = 0; i < chardevs->count; i++)
+        if (strlen(chardevs->chardev[i].id) == size && !memcmp(chardevs->chardev[i].id, id, size))
+            chardev = &chardevs->chardev[i];
+    if (!chardev)
+        return error_set(error, EX_USAGE, "-mon %s: no -chardev has id=%.*s", value, (int)size, id);
+    if (chardev->console.kind == CONSOLE_FILE || chardev->console.kind == CONSOLE_PTY)
+        return error_set(error, EX_USAGE, "-mon %s: the -chardev must be stdio, socket or null",
+                         value);
+    chardev->monitor = true;
+    if (chardev->console.kind == CONSOLE_STDIO)
+        chardev->console.raw = chardev->console.monitor = true;
+    return 0;
+}
+
+const struct chardev_spec *config_chardev_monitor(const struct chardev_specs *chardevs)
+{
+    for (unsigned i = 0; i < chardevs->count; i++)
+        if (chardevs->chardev[i].monitor && !chardevs->chardev[i].taken)
+            return &chardevs->chardev[i];
+    return NULL;
+}

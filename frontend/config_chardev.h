@@ -15,12 +15,14 @@ struct chardev_spec {
     const char *id;
     struct console_spec console;
     bool taken;                  /* somebody has it */
+    bool monitor;                /* -mon: commands come from there */
     char text[CHARDEV_TEXT_MAX]; /* what its strings point into */
 };
 
 struct chardev_specs {
     struct chardev_spec chardev[CHARDEVS_MAX];
     unsigned count;
+    const char *monitor; /* what -mon said, or NULL */
 };
 
 /* -chardev stdio|null|pty|file,path=P|socket,path=P,id=ID. 0, or -1 with *error. */
@@ -35,5 +37,15 @@ int config_chardev_name(struct console_spec *spec, const char *id, const char *o
  * output alone. 0, or -1 with *error. */
 int config_chardev_join(struct chardev_specs *chardevs, struct console_spec *spec, bool output,
                         struct error *error);
+
+/* -mon [chardev=]ID[,mode=readline]. 0, or -1 with *error. */
+int config_chardev_mon(struct chardev_specs *chardevs, const char *value, struct error *error);
+
+/* Before the consoles are joined: that one of -mon is found, and has the monitor beside a console
+ * if it is the terminal. 0, or -1 with *error. */
+int config_chardev_find_monitor(struct chardev_specs *chardevs, struct error *error);
+
+/* Afterwards: the one of -mon that no console has, or NULL. */
+const struct chardev_spec *config_chardev_monitor(const struct chardev_specs *chardevs);
 
 #endif

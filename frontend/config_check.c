@@ -60,14 +60,26 @@ static bool starts_by_firmware(const struct config *config)
 static int check_start(struct config *config, struct error *error)
 {
     config->firmware = starts_by_firmware(config);
-    if (config->kernel && !config->firmware && (config->bios || config->boot.given))
+    if (config->kernel && !config->firmware && config->bios)
         return error_set(error, EX_USAGE,
-                         "-%s: a kernel starts without firmware; leave out one of the two",
-                         config->bios ? "bios" : "boot");
+                         "-bios: a kernel starts without firmware; leave out one of the two");
+    if (config->kernel && !config->firmware &&
+        (config->boot.given || config_fw_cfg_has_rom(&config->fw_files)))
+        fprintf(stderr, "novt: note: -%s: ignored; this kernel starts without firmware\n",
+                config->boot.given ? "boot" : "option-rom");
     if (config->kernel || config->firmware)
         return 0;
     return error_set(error, EX_USAGE,
                      "no kernel and no disk: novt run [options] KERNEL, or -hda IMAGE (novt -h)");
+}
+
+/* A monitor that shares its -chardev with no console. */
+static void take_monitor(struct config *config)
+{
+    const struct chardev_spec *chardev = config_chardev_monitor(&config->chardevs);
+
+    if (chardev && chardev->console.kind != CONSOLE_NULL)
+        config->control = (struct control_spec){ .given = true, .path = chardev->console.path };
 }
 
 /* What was given by the names of -chardev. */
@@ -75,11 +87,16 @@ static int join_chardevs(struct config *config, struct error *error)
 {
     struct chardev_specs *chardevs = &config->chardevs;
 
+    if (config_chardev_find_monitor(chardevs, error))
+        return -1;
     for (unsigned i = 0; i < PC_SERIAL_COUNT; i++)
         if (config_chardev_join(chardevs, &config->serial[i], false, error))
             return -1;
-    return config_chardev_join(chardevs, &config->virtio.console, false, error) ||
-           config_chardev_join(chardevs, &config->debugcon, true, error) ? -1 : 0;
+    if (config_chardev_join(chardevs, &config->virtio.console, false, error) ||
+        config_chardev_join(chardevs, &config->debugcon, true, error))
+        return -1;
+    take_monitor(config);
+    return 0;
 }
 
 /* On the terminal it takes the place of a serial line that nobody asked for. */
@@ -118,7 +135,7 @@ int config_check(struct config *config, struct error *error)
 {
     const struct console_spec *serial = config->serial;
     const struct engine_options engine = { config->engine, config->user, config->audit,
-                                           config->log };
+                                           config->log.topics };
 
     if (config->command != COMMAND_RUN)
         return 0;

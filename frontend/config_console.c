@@ -1,6 +1,7 @@
 /* -serial, -debugcon, -virtcon: where a console's bytes go. */
 #include "frontend/config_console.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -49,6 +50,10 @@ int config_console_take(struct console_spec *spec, const char *option, const cha
         *spec = (struct console_spec){ .kind = CONSOLE_UNIX, .path = spec->socket };
         return config_text_socket(option, value + 5, spec->socket, error);
     }
+    if (!strncmp(value, "/dev/", 5)) { /* for output, as file:PATH */
+        *spec = (struct console_spec){ .kind = CONSOLE_FILE, .path = value };
+        return 0;
+    }
     if (strncmp(value, "file:", 5))
         return nearest_unknown(option, value, len + (value[len] == ':'), names,
                                debugcon ? 5 : COUNT(names), error);
@@ -56,5 +61,17 @@ int config_console_take(struct console_spec *spec, const char *option, const cha
     if (!*spec->path)
         return error_set(error, EX_USAGE, "%s %s: the path is missing after the colon", option,
                          value);
+    return 0;
+}
+
+int config_console_escape(uint8_t *escape, const char *value, struct error *error)
+{
+    char *end;
+    unsigned long number = strtoul(value, &end, 0);
+
+    if (*value < '0' || *value > '9' || *end || !number || number >= ' ')
+        return error_set(error, EX_USAGE, "-echr %s: write a number from 1 to 31: 20 is Ctrl-T",
+                         value);
+    *escape = (uint8_t)number;
     return 0;
 }

@@ -3,6 +3,7 @@
 #define FRONTEND_CONFIG_CONSOLE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct console_spec;
 struct error;
@@ -15,5 +16,8 @@ int config_console_take(struct console_spec *spec, const char *option, const cha
 /* Has none been given before? 0; else -1 with *error, which says that there can be one. */
 int config_console_only(const struct console_spec *spec, const char *what, const char *option,
                         const char *value, struct error *error);
+
+/* -echr: a control character by its number. 0, or -1 with *error. */
+int config_console_escape(uint8_t *escape, const char *value, struct error *error);
 
 #endif

@@ -7,6 +7,7 @@
 #include <sysexits.h>
 
 #include "base/clock.h"
+#include "base/count.h"
 #include "frontend/error.h"
 
 enum { VNC_PORT = 5900, VNC_MAX = 59635 };
@@ -37,20 +38,36 @@ int config_display_take_vnc(struct display_spec *spec, const char *value, struct
     return 0;
 }
 
+/* QEMU's windows by other libraries, and properties of windows, are a note. */
 int config_display_take(struct display_spec *spec, const char *value, struct error *error)
 {
+    static const struct {
+        const char *name;
+        enum display_kind kind;
+        bool other;
+    } kinds[] = {
+        { "none", DISPLAY_NONE, false },   { "sdl", DISPLAY_SDL, false },
+        { "curses", DISPLAY_CURSES, false }, { "gtk", DISPLAY_SDL, true },
+        { "cocoa", DISPLAY_SDL, true },
+    };
+    size_t length = strcspn(value, ","), i = 0;
+
     if (!strncmp(value, "vnc=", 4))
         return config_display_take_vnc(spec, value + 4, error);
-    if (!strcmp(value, "none"))
-        spec->kind = DISPLAY_NONE;
-    else if (!strcmp(value, "sdl"))
-        spec->kind = DISPLAY_SDL;
-    else if (!strcmp(value, "curses"))
-        spec->kind = DISPLAY_CURSES;
-    else
+    while (i < COUNT(kinds) &&
+           (strlen(kinds[i].name) != length || memcmp(kinds[i].name, value, length)))
+        i++;
+    if (i == COUNT(kinds))
         return error_set(error, EX_USAGE,
                          "-display %s: unknown; write sdl, none, curses or vnc=127.0.0.1:0",
                          value);
+    spec->kind = kinds[i].kind;
+    if (kinds[i].other)
+        fprintf(stderr, "novt: note: -display %.*s: taken as sdl, which is the window that there "
+                        "is\n", (int)length, value);
+    if (value[length])
+        fprintf(stderr, "novt: note: -display %s: its properties are ignored; see -h for the "
+                        "window's keys\n", value);
     return 0;
 }
 
@@ -60,7 +77,12 @@ int config_display_take_vga(struct display_spec *spec, const char *value, struct
         spec->vga = VGA_STD;
     else if (!strcmp(value, "none"))
         spec->vga = VGA_NONE;
-    else
+    else if (!strcmp(value, "cirrus") || !strcmp(value, "vmware") || !strcmp(value, "qxl") ||
+             !strcmp(value, "virtio")) {
+        fprintf(stderr, "novt: note: -vga %s: taken as std, a VGA with VBE, which is all that "
+                        "there is\n", value);
+        spec->vga = VGA_STD;
+    } else
         return error_set(error, EX_USAGE, "-vga %s: unknown; write std or none", value);
     return 0;
 }

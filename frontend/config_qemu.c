@@ -1,7 +1,6 @@
 /* QEMU's options and devices that are not novt's: qemu_options.def, qemu_devices.def. */
 #include "frontend/config_qemu.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -26,6 +25,7 @@ static const struct row options[] = {
 static const struct row devices[] = {
 #define IGNORED(name, text) { name, NULL, text, IGNORED },
 #define INSTEAD(name, text) { name, NULL, text, INSTEAD },
+#define MISSING(name, text) { name, NULL, text, MISSING },
 #include "frontend/qemu_devices.def"
 };
 
@@ -70,6 +70,43 @@ int config_qemu_take(char **argv, int argc, struct error *error)
     if (row->answer == IGNORED && row->value && argc < 2)
         return error_set(error, EX_USAGE, "%s: needs a value: %s %s", what, what, row->value);
     return answer(row, what, error) ? -1 : row->value ? 2 : 1;
+}
+
+int config_qemu_action(bool *no_reboot, const char *value, struct error *error)
+{
+    static const struct {
+        const char *text, *instead; /* NULL: that is how it is */
+    } actions[] = {
+        { "reboot=shutdown", NULL },
+        { "reboot=reset", NULL },
+        { "shutdown=poweroff", NULL },
+        { "shutdown=pause", "novt ends when the guest powers off" },
+        { "panic=shutdown", NULL },
+        { "panic=exit-failure", NULL },
+        { "panic=pause", "novt ends when the guest panics; with -gdb it stops first" },
+        { "panic=none", "novt ends when the guest panics" },
+    };
+    size_t len;
+
+    for (const char *at = value; *at; at += len + (at[len] == ',')) {
+        size_t i = 0;
+
+        len = strcspn(at, ",");
+        if (len > 9 && !memcmp(at, "watchdog=", 9))
+            continue; /* there is none */
+        while (i < COUNT(actions) &&
+               (strlen(actions[i].text) != len || memcmp(actions[i].text, at, len)))
+            i++;
+        if (i == COUNT(actions))
+            return error_set(error, EX_USAGE, "-action %.*s: write reboot=shutdown, which is "
+                             "-no-reboot", (int)len, at);
+        if (actions[i].instead)
+            fprintf(stderr, "novt: note: -action %s: ignored; %s\n", actions[i].text,
+                    actions[i].instead);
+        if (i < 2)
+            *no_reboot = !i;
+    }
+    return 0;
 }
 
 int config_qemu_device(const char *value, struct error *error)

@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/count.h"
-#include "base/log.h"
 #include "base/physmem.h"
 #include "frontend/config.h"
 #include "frontend/config_console.h"
@@ -34,11 +33,12 @@ static bool decimal(const char *text, uint64_t limit, uint64_t *value, const cha
     return at > text;
 }
 
+/* Behind a comma are slots for more memory, which is never plugged in. */
 static int shift_of(const char *suffix)
 {
-    if (!*suffix)
+    if (!*suffix || *suffix == ',')
         return 20;
-    if (suffix[1])
+    if (suffix[1] && suffix[1] != ',')
         return -1;
     switch (*suffix) {
     case 'k': case 'K': return 10;
@@ -123,11 +123,17 @@ static int take_cpu(struct config *config, const char *value, struct error *erro
 static int take_smp(struct config *config, const char *value, struct error *error)
 {
     (void)config;
-    const char *count = strncmp(value, "cpus=", 5) ? value : value + 5;
+    for (const char *part = value;; part++) {
+        size_t size = strcspn(part, ",");
+        const char *equals = memchr(part, '=', size), *count = equals ? equals + 1 : part;
 
-    if (*count != '1' || (count[1] && count[1] != ','))
-        return error_set(error, EX_USAGE, "-smp %s: a guest has one CPU here; write -smp 1", value);
-    return 0;
+        if (*count != '1' || count + 1 != part + size)
+            return error_set(error, EX_USAGE, "-smp %s: a guest has one CPU here; write -smp 1",
+                             value);
+        part += size;
+        if (!*part)
+            return 0;
+    }
 }
 
 static int take_trace(struct config *config, const char *value, struct error *error)
@@ -146,28 +152,11 @@ static int take_trace_sensitive(struct config *config, const char *value, struct
 
 static int take_log(struct config *config, const char *value, struct error *error)
 {
-    static const char *const names[] = {
-        "all", "help",
-#define LOG_TOPIC(name, text) #name,
-#include "base/log.def"
-    };
-    const char *at = value;
-
-    if (!strcmp(value, "help")) {
+    if (!strcmp(value, "help") || !strcmp(value, "?")) {
         config->command = COMMAND_LOG_LIST;
         return 0;
     }
-    while (*at) {
-        size_t len = strcspn(at, ","), i = 0;
-
-        while (i < COUNT(names) && (strlen(names[i]) != len || memcmp(names[i], at, len)))
-            i++;
-        if (i == COUNT(names) || !strcmp(names[i], "help"))
-            return nearest_unknown("-d", at, len, names, COUNT(names), error);
-        at += len + (at[len] == ',');
-    }
-    config->log = value;
-    return 0;
+    return config_log_take(&config->log, value, error);
 }
 
 static const char *const device_names[] = {
@@ -267,12 +256,15 @@ TAKE_FLAG(take_version, command, COMMAND_VERSION)
 
 TAKE_PART(take_user, config_engine_take_user, user)
 TAKE_PART(take_boot, config_boot_take, boot)
+TAKE_PART(take_fw_cfg, config_fw_cfg_take, fw_files)
+TAKE_PART(take_option_rom, config_fw_cfg_take_rom, fw_files)
 TAKE_PART(take_display, config_display_take, display)
 TAKE_PART(take_vga, config_display_take_vga, display)
 TAKE_PART(take_screenshot, config_display_take_shot, display)
 TAKE_PART(take_monitor, config_control_take, control)
 TAKE_PART(take_virtio, config_virtio_mode, virtio)
 TAKE_PART(take_chardev, config_chardev_take, chardevs)
+TAKE_PART(take_mon, config_chardev_mon, chardevs)
 TAKE_PART(take_share, config_virtio_share, virtio)
 TAKE_PART(take_virtfs, config_virtio_virtfs, virtio)
 TAKE_PART(take_drive, config_drive_take, drives)
@@ -286,6 +278,8 @@ TAKE_PART(take_gdb, config_debug_take, debug)
 TAKE_PART(take_profile, config_profile_take, profile)
 TAKE_PART(take_profile_hz, config_profile_take_hz, profile)
 TAKE_PART(take_symbols, config_profile_take_symbols, profile)
+TAKE_PART(take_action, config_qemu_action, no_reboot)
+TAKE_PART(take_echr, config_console_escape, escape)
 #undef TAKE_PART
 
 static int take_perf(struct config *config, const char *value, struct error *error)

@@ -64,6 +64,7 @@ struct console_config {
      */
     void (*monitor)(void *arg, const uint8_t *bytes, size_t size);
     void *monitor_arg;
+    uint8_t escape; /* stdio: the control character that is ours; 0: Ctrl-A */
 };
 
 /* NULL: no memory. */

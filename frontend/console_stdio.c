@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -29,19 +30,28 @@
 #include "frontend/error.h"
 #include "frontend/terminal.h"
 
-#define ESCAPE 1 /* Ctrl-A */
+#define CTRL_A 1
+
+static uint8_t escape_of(const struct console *console)
+{
+    return console->config.escape ? console->config.escape : CTRL_A;
+}
 
 static void print_help(const struct console *console)
 {
-    static const char monitor[] = "\r\nCtrl-A c       the monitor, and back to the guest";
-    static const char rest[] = "\r\n"
-                               "Ctrl-A x       quit novt\r\n"
-                               "Ctrl-A h       this help\r\n"
-                               "Ctrl-A Ctrl-A  send Ctrl-A to the guest\r\n";
+    char key = (char)('@' + escape_of(console)), monitor[64] = "", text[256];
+    int size;
 
-    if (console->config.monitor && write(STDERR_FILENO, monitor, sizeof(monitor) - 1) < 0)
-        return;
-    if (write(STDERR_FILENO, rest, sizeof(rest) - 1) < 0)
+    if (console->config.monitor)
+        snprintf(monitor, sizeof(monitor), "\r\nCtrl-%c c       the monitor, and back to the guest",
+                 key);
+    size = snprintf(text, sizeof(text),
+                    "%s\r\n"
+                    "Ctrl-%c x       quit novt\r\n"
+                    "Ctrl-%c h       this help\r\n"
+                    "Ctrl-%c Ctrl-%c  send Ctrl-%c to the guest\r\n",
+                    monitor, key, key, key, key, key);
+    if (write(STDERR_FILENO, text, (size_t)size) < 0)
         return;
 }
 
@@ -81,11 +91,11 @@ static size_t filter(struct console *console, uint8_t *bytes, size_t size)
     for (size_t i = 0; i < size; i++) {
         uint8_t byte = bytes[i];
 
-        if (!console->escape && byte == ESCAPE) {
+        if (!console->escape && byte == escape_of(console)) {
             console->escape = true;
             continue;
         }
-        if (console->escape && byte != ESCAPE)
+        if (console->escape && byte != escape_of(console))
             command(console, byte);
         else if (is_for_guest(console, byte))
             bytes[kept++] = byte;

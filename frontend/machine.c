@@ -209,6 +209,7 @@ static int create_console(struct machine *m, struct console **console,
         .output_arg = m,
         .monitor = spec->monitor ? mux_typed : NULL,
         .monitor_arg = &m->mux,
+        .escape = m->config->escape,
     };
 
     if (spec->kind == CONSOLE_NONE)
@@ -329,7 +330,9 @@ static int create_board(struct machine *m, struct error *error)
         return -1;
     fill_board(m, &board);
     m->pc = pc_create(&board, &why);
-    return m->pc ? 0 : error_set(error, EX_USAGE, "%s", why);
+    if (!m->pc)
+        return error_set(error, EX_USAGE, "%s", why);
+    return config_fw_cfg_fill(&m->config->fw_files, m->pc, error);
 }
 
 /* --- Booting -------------------------------------------------------------------------------- */

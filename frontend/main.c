@@ -60,7 +60,7 @@ static int start_log(const struct config *config, struct error *error)
 
     novt_log.disasm = disasm_print;
     novt_log.out = stderr;
-    if (config->log && log_enable(config->log, &bad))
+    if (log_enable(config->log.topics, &bad))
         return error_set(error, EX_USAGE, "-d %s: unknown", bad);
     return 0;
 }

@@ -72,7 +72,7 @@ void mux_typed(void *arg, const uint8_t *bytes, size_t size)
     if (!mux)
         return;
     if (!size) {
-        say(mux, "\nthe monitor: help lists its commands, Ctrl-A c goes back to the guest\n");
+        say(mux, "\nthe monitor: help lists its commands, the same keys go back to the guest\n");
         prompt(mux);
     }
     for (size_t i = 0; i < size; i++)

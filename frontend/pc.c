@@ -282,6 +282,11 @@ static bool create_fw_cfg(struct pc *pc)
     return pc->fw_cfg && !pc_firmware_fill_files(&pc->config, pc->fw_cfg);
 }
 
+int pc_set_firmware_file(struct pc *pc, const char *name, const void *bytes, size_t size)
+{
+    return fw_cfg_set_file(pc->fw_cfg, name, bytes, size);
+}
+
 static const char *create_pci(struct pc *pc)
 {
     struct pc_pci_config config = {

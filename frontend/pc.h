@@ -121,6 +121,9 @@ void pc_destroy(struct pc *pc);
 /* What firmware tries from the next pc_reset() on: letters of a c d n; kept by the caller. */
 void pc_set_boot_order(struct pc *pc, const char *letters);
 
+/* One more file in fw_cfg, whose bytes are copied. 0 or -errno. */
+int pc_set_firmware_file(struct pc *pc, const char *name, const void *bytes, size_t size);
+
 /* Clears RAM, resets every chip, opens A20. Without firmware: sets up PCI and writes the BIOS data
  * area and the ACPI tables into RAM. */
 void pc_reset(struct pc *pc);

@@ -320,6 +320,42 @@ def case_stats(novt):
     check(stats["instructions"]["total"] > 0 and "interpreted" in got[2], got[2])
 
 
+# Writes fw_cfg's list of files, and the begin of each, to port E9h.
+FW_CFG_READER = (b"\xbb\x19\0\0\0"                    # mov ebx, 19h
+                 b"\xba\x10\x05\0\0\x89\xd8\x66\xef\x42"  # mov edx, 510h; mov eax, ebx; out dx, ax
+                 b"\xb9\0\x09\0\0\xec\xe6\xe9\xe2\xfb"    # in al, dx; out 0e9h, al; 2304 times
+                 b"\x43\x83\xfb\x40\x72\xe6")            # to 3fh
+
+
+def case_fw_cfg(novt):
+    path, out = novt.path("given", b"from a file"), novt.path("out")
+    got = novt.run("-fw_cfg", "name=opt/one,string=a,,b", "-fw_cfg", "opt/two,file=" + path,
+                   "-debugcon", "file:" + out, code=FW_CFG_READER + POWER_OFF)
+    check_status(got, 0)
+    with open(out, "rb") as file:
+        read = file.read()
+    for part in (b"opt/one\0", b"opt/two\0", b"a,b\0", b"from a file\0"):
+        check(part in read, part)
+    one_line_error(novt.run("-fw_cfg", "opt/x,file=/nonexistent", code=POWER_OFF), os.EX_NOINPUT,
+                   "/nonexistent", "a file that is not there")
+
+
+def option_rom(code):
+    rom = (b"\x55\xaa\x01" + code).ljust(511, b"\0")
+    return rom + bytes([-sum(rom) & 0xFF])
+
+
+def case_option_rom(novt):
+    """The firmware calls it: mov al, 3; out 0f4h, al."""
+    path = novt.path("card.rom", option_rom(b"\xb0\x03\xe6\xf4"))
+    if os.path.exists("/usr/share/seabios/bios-256k.bin"):
+        check_status(novt.run("-option-rom", path, "-boot", "c", "-display", "none", "-serial",
+                              "null", *DEBUG_EXIT), 7, "an option ROM")
+    path = novt.path("short.rom", b"\x55\xaa\x02".ljust(512, b"\0"))
+    one_line_error(novt.run("-option-rom", path, "-boot", "c", "-display", "none"), os.EX_DATAERR,
+                   "not an option ROM", "a ROM that is too short")
+
+
 def case_log(novt):
     path = novt.path("log")
     check_status(novt.run("-d", "int,dev", "-D", path, code=text("x") + POWER_OFF), 0)

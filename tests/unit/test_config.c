@@ -85,7 +85,7 @@ static const struct {
     { "run -rtc base=2023-02-29T10:00:00 k", "no such time" },
     { "run -rtc base=2024-02-29T10:00:61 k", "no such time" },
     { "run -rtc foo k", "base=localtime" },
-    { "run -d int,cpu_reset k", "-d cpu_reset: unknown" },
+    { "run -d int,cpu_rest k", "-d cpu_rest: unknown" },
     { "run -vnc 5 k", "vnc=127.0.0.1:0" },
     { "run -drive fil=x", "did you mean file=?" },
     { "run -drive file", "file has no value" },
@@ -109,7 +109,6 @@ static const struct {
     { "run -drive file=a -drive file=b -drive file=c -drive file=d -drive file=e",
       "4 IDE drives at most" },
     { "run -bios b k", "-bios: a kernel starts without firmware" },
-    { "run -boot d k", "-boot: a kernel starts without firmware" },
     { "run -boot x", "-boot x: letters are" },
     { "run -boot cc", "each once" },
     { "run -boot order=", "1 to 3 letters" },
@@ -149,6 +148,28 @@ static const struct {
     { "run -engine kvm -audit all k", "-engine trap" },
     { "run -smp 2 k", "-smp 1" },
     { "run -smp x k", "-smp 1" },
+    { "run -smp cores=2 k", "-smp cores=2" },
+    { "run -smp 1,threads=2 k", "-smp 1" },
+    { "run -smp 1, k", "-smp 1" },
+    { "run -m 64MB,slots=2 k", "not a size" },
+    { "run -action reboot=later k", "-action reboot=later: write reboot=shutdown" },
+    { "run -echr a k", "-echr a: write a number" },
+    { "run -echr 32 k", "-echr 32: write a number" },
+    { "run -display spice k", "-display spice: unknown" },
+    { "run -vga tcx k", "write std or none" },
+    { "run -mon m k", "-mon m: no -chardev has id=m" },
+    { "run -mon m -mon n k", "-mon n: one too many" },
+    { "run -chardev file,path=x,id=m -mon chardev=m k", "must be stdio, socket or null" },
+    { "run -mon m,mode=control k", "-monitor unix:PATH" },
+    { "run -fw_cfg name=opt/a k", "file=PATH or string=TEXT" },
+    { "run -fw_cfg opt/a,file= k", "file=PATH or string=TEXT" },
+    { "run -fw_cfg opt/a,file=x,string=y k", "file=PATH or string=TEXT" },
+    { "run -fw_cfg string=y k", "name= is needed" },
+    { "run -fw_cfg opt/a,bytes=y k", "'bytes=y' is not known" },
+    { "run -option-rom /x/ k", "the name of a file is needed" },
+    { "run -device edu k", "novt does not have this" },
+    { "run -device pcie-root-port,id=x k", "novt does not have this" },
+    { "run -plugin x k", "-trace FILE" },
     { "run -smp 16 k", "-smp 1" },
     { "run -serial stdoi k", "did you mean stdio?" },
     { "run -serial fil:x k", "did you mean file:?" },
@@ -363,6 +384,53 @@ static void test_pairs(void)
     CHECK_EQ(config.drives.drive[4].index, 0);
 }
 
+/* A monitor by -chardev and -mon: beside a console, or alone. */
+static void test_mon(void)
+{
+    static struct config config;
+    struct error error;
+
+    CHECK_EQ(parse("run -chardev stdio,id=c,mux=on,signal=off -serial chardev:c "
+                   "-mon chardev=c,mode=readline k", &config, &error), 0);
+    CHECK_EQ(config.serial[0].kind, CONSOLE_STDIO);
+    CHECK_EQ(config.serial[0].raw && config.serial[0].monitor, true);
+    CHECK_EQ(config.control.given, false);
+    CHECK_EQ(parse("run -mon m -chardev socket,path=/s,id=m,server=on,wait=off -serial null k",
+                   &config, &error), 0);
+    CHECK_EQ(config.control.given && !strcmp(config.control.path, "/s"), true);
+    CHECK_EQ(parse("run -mon m -chardev stdio,id=m k", &config, &error), 0);
+    CHECK_EQ(config.control.given && !config.control.path, true);
+    CHECK_EQ(config.serial[0].kind, CONSOLE_NULL);
+}
+
+/* What QEMU's users write where novt has something like it. */
+static void test_likeness(void)
+{
+    static struct config config;
+    struct error error;
+
+    CHECK_EQ(parse("run -d int,cpu_reset,guest_errors -d mmu,exec -display gtk,zoom-to-fit=on "
+                   "-vga cirrus -m 64M,slots=2,maxmem=1G -smp cpus=1,cores=1,threads=1 -echr 0x14 "
+                   "-action reboot=shutdown,panic=pause -serial /dev/null "
+                   "-debugcon /dev/stdout k", &config, &error), 0);
+    CHECK_EQ(strcmp(config.log.topics, "int,guest_errors,mmu"), 0);
+    CHECK_EQ(config.display.kind, DISPLAY_SDL);
+    CHECK_EQ(config.display.vga, VGA_STD);
+    CHECK_EQ(config.memory, 64 << 20);
+    CHECK_EQ(config.escape, 20);
+    CHECK_EQ(config.no_reboot, true);
+    CHECK_EQ(config.serial[0].kind, CONSOLE_FILE);
+    CHECK_EQ(strcmp(config.debugcon.path, "/dev/stdout"), 0);
+    CHECK_EQ(parse("run -fw_cfg opt/a,string=b,,c -fw_cfg name=opt/d,file=/e "
+                   "-option-rom /f/g.rom,bootindex=1 k", &config, &error), 0);
+    CHECK_EQ(config.fw_files.count, 3);
+    CHECK_EQ(strcmp(config.fw_files.file[0].name, "opt/a"), 0);
+    CHECK_EQ(strcmp(config.fw_files.file[0].string, "b,c"), 0);
+    CHECK_EQ(strcmp(config.fw_files.file[1].path, "/e"), 0);
+    CHECK_EQ(strcmp(config.fw_files.file[2].name, "g.rom"), 0);
+    CHECK_EQ(strcmp(config.fw_files.file[2].path, "/f/g.rom"), 0);
+}
+
 static void test_clock(void)
 {
     uint64_t now = (uint64_t)time(NULL);
@@ -413,6 +481,8 @@ static void test_commands(void)
         { "run -vnc :1 -curses k", COMMAND_RUN },
         { "run -vnc none -device pc-testdev -device pci-testdev k", COMMAND_RUN },
         { "run -net none -monitor null -no-shutdown -rtc base=utc -parallel none k", COMMAND_RUN },
+        { "run -boot d k", COMMAND_RUN },
+        { "run -seed 5 -audio none -numa node -set a.b.c=d -dfilter 1 -no-quit k", COMMAND_RUN },
         { "run -boot d,strict=on,splash-time=5 -m size=64M -smp 1,sockets=1 -cpu max",
           COMMAND_RUN },
         { "run -object rng-random,id=r -device usb-tablet -device hda-duplex k",
@@ -476,6 +546,8 @@ int main(void)
     test_raw();
     test_chardevs();
     test_pairs();
+    test_mon();
+    test_likeness();
     test_clock();
     test_commands();
     test_operand();
