@@ -10,6 +10,7 @@
 #define FRONTEND_KICK_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct kick;
@@ -23,9 +24,14 @@ int kick_create(struct kick **kick, struct vcpu *vcpu,
                 void (*on_kick)(struct vcpu *vcpu, void *ucontext));
 void kick_destroy(struct kick *kick);
 
-/* Kicks when CLOCK_MONOTONIC reaches ns. A kick that is due earlier already is left alone: it comes
- * too early then, once. */
+/* Kicks when CLOCK_MONOTONIC reaches ns; on the vcpu's thread only, not in the guest's code. A kick
+ * that is due earlier already is left alone: it comes too early then, once. When ns is nearer than
+ * a timer of the host's takes (measured), it may return at ns and have kicked. */
 void kick_at(struct kick *kick, uint64_t ns);
+
+/* True, at ns and not before, when a timer of the host's would take longer: for a guest that has
+ * nothing else to do. */
+bool kick_waited(struct kick *kick, uint64_t ns);
 
 /* From any thread. */
 void kick_now(struct kick *kick);

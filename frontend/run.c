@@ -59,6 +59,14 @@ static void arm(struct machine *m)
         kick_at(m->kick, m->base_ns + due);
 }
 
+/* The nearest virtual timer is so near that sleeping would make it late, and it is due by now. */
+static bool waited(struct machine *m)
+{
+    uint64_t due = clock_next_due_ns(&m->clock);
+
+    return due != CLOCK_NEVER && kick_waited(m->kick, m->base_ns + due);
+}
+
 static void look_for_signal(struct machine *m)
 {
     int sig = kick_signal(m->kick);
@@ -151,7 +159,8 @@ static void sleep_until_needed(struct machine *m)
         service(m);
         if (is_needed(m))
             break;
-        poller_wait(m->poller, &old);
+        if (!m->vcpu->exit_request && !waited(m))
+            poller_wait(m->poller, &old);
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     spent_back(m->vcpu->spent, before);
