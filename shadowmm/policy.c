@@ -4,10 +4,12 @@
  *
  * All is decided at samples (shadowmm_sample), from what the view's run time held and from what
  * faults and hand-offs cost on this host (struct shadowmm_costs). Each form has a book of what its
- * traps cost, lost time against run time. A form is left when its traps have cost more than a part
- * of all the time the view has run, and tried again when time has made up for that: to fill a
+ * traps cost, lost time against run time. A window is left when its traps have cost more than a
+ * part of all the time the view has run, and tried again when time has made up for that: to fill a
  * window is an investment, which a view may make that has run for long, but lost time is never
- * more than that part. What was long ago counts half.
+ * more than that part. Direct execution is left when hand-offs have cost more than what user code
+ * computed between them has gained, by more than a burst of them may; its book has what they cost
+ * too much. What was long ago counts half.
  */
 #include <stddef.h>
 #include <string.h>
@@ -20,18 +22,22 @@
 struct part {
     uint64_t count, of;
 };
-/* A window is lost when its faults take more than this part of the view's time, ... */
-static const struct part window_leave = { 1, 8 };
-/* ... direct execution when its exits do: translated code takes three times as long and more. */
-static const struct part direct_leave = { 2, 3 };
-/* It is given when they would take less than this part of the time that translated code takes. */
+/* A window is lost when its faults take more than this part of the view's time, and tried again
+ * when that has become this one. */
+static const struct part window_leave = { 1, 8 }, window_again = { 1, 16 };
+/* Direct execution is given when exits would take less than this part of what translated code
+ * takes, ... */
 static const struct part direct_enter = { 1, 6 };
+/* ... again, when what those of before have wasted is less than this part of all the time. */
+static const struct part direct_again = { 1, 16 };
+/* Translated code takes three times as long and more: each cycle of user code gains so many. */
+#define GAIN 2
+/* Hand-offs that may be too many, as when a program begins by touching all its memory. */
+#define BURST 2048
 /* Samples that found the view's own code (of its kernel's: fewer) before it gets a window. */
 static const unsigned first_samples[SLOT_COUNT] = { 4, 3, 3 };
 /* The first samples of an address space are taken one after the other, then those that come. */
 #define YOUNG 24
-/* A form that was lost is tried again when its lost time has shrunk to the half of its part. */
-#define AGAIN 2
 /* TSC cycles of run time in a book before it counts half. */
 #define BOOK_FULL (1ull << 32)
 
@@ -107,6 +113,12 @@ static void remember(struct tenure list[TENURES], const struct tenure *tenure)
         *least = *tenure;
 }
 
+/* The stretch since the last sample ends. */
+static void forget_stretch(struct view *view)
+{
+    view->ran = view->traps = view->page_faults = view->computed = 0;
+}
+
 void policy_begin(struct shadowmm *sm, struct view *view)
 {
     if (tenure_moves(&view->tenure))
@@ -114,7 +126,7 @@ void policy_begin(struct shadowmm *sm, struct view *view)
     else
         sm->stats.short_lived++;
     view->tenure = (struct tenure){ .cr3 = view->cr3 };
-    view->ran = view->traps = view->page_faults = 0;
+    forget_stretch(view);
     view->looked = 0;
 }
 
@@ -246,10 +258,9 @@ static bool too_much(const struct book *book, struct part part)
 }
 
 /* Has this view waited long enough for such a window, and made up for the last one? */
-static bool waited(struct view *view, enum slot slot, struct part leave)
+static bool waited(struct view *view, enum slot slot, struct part again)
 {
-    return ++view->samples[slot] >= first_samples[slot] &&
-           !more_than(AGAIN * view->book[slot].lost, view->book[slot].ran, leave);
+    return ++view->samples[slot] >= first_samples[slot] && !too_much(&view->book[slot], again);
 }
 
 static uint64_t take_events(struct window *w)
@@ -280,9 +291,18 @@ static void weigh_window(struct shadowmm *sm, struct view *view, enum slot slot,
             demote(sm, view, slot, MOVE_FAULTS);
     } else if (user && is_growing(sm, faults, ran)) {
         view->samples[slot] = 0;
-    } else if (waited(view, slot, window_leave) && (user || !share_begin(sm))) {
+    } else if (waited(view, slot, window_again) && (user || !share_begin(sm))) {
         promote(sm, view, slot, MOVE_RAN);
     }
+}
+
+/* How much more than user code has gained have its hand-offs cost by now? */
+static bool wastes(const struct shadowmm *sm, struct view *view, uint64_t hand_offs)
+{
+    uint64_t cost = view->waste + hand_offs * sm->costs.handoff, gain = GAIN * view->computed;
+
+    view->waste = cost > gain ? cost - gain : 0;
+    return view->waste > BURST * sm->costs.handoff;
 }
 
 static void weigh_direct(struct shadowmm *sm, struct view *view, uint64_t ran, uint64_t count)
@@ -290,15 +310,19 @@ static void weigh_direct(struct shadowmm *sm, struct view *view, uint64_t ran, u
     struct window *w = view->window[SLOT_DIRECT];
     struct book *book = &view->book[SLOT_DIRECT];
 
-    enter(book, ran, w ? (count + take_events(w)) * sm->costs.handoff : 0);
+    enter(book, ran, 0);
     if (w) {
-        if (too_much(book, direct_leave))
-            demote(sm, view, SLOT_DIRECT, MOVE_TRAPS);
+        if (!wastes(sm, view, count + take_events(w)))
+            return;
+        enter(book, 0, view->waste);
+        demote(sm, view, SLOT_DIRECT, MOVE_TRAPS);
     } else if (more_than(count * sm->costs.handoff, ran, direct_enter)) {
         view->samples[SLOT_DIRECT] = 0;
-    } else if (waited(view, SLOT_DIRECT, direct_leave)) {
-        if (promote(sm, view, SLOT_DIRECT, MOVE_COMPUTES))
-            window_prefill(sm, view);
+    } else if (waited(view, SLOT_DIRECT, direct_again)) {
+        if (!promote(sm, view, SLOT_DIRECT, MOVE_COMPUTES))
+            return;
+        view->waste = 0;
+        window_prefill(sm, view);
     }
 }
 
@@ -312,32 +336,24 @@ static void weigh_kernel_time(struct view *view)
 
 static void weigh_user(struct shadowmm *sm, struct view *view)
 {
-    uint64_t ran, count, faults;
-
     policy_account(sm);
-    ran = view->ran;
-    count = view->traps;
-    faults = view->page_faults;
-    view->ran = view->traps = view->page_faults = 0;
     if (view->paging)
-        weigh_direct(sm, view, ran, count);
+        weigh_direct(sm, view, view->ran, view->traps);
     if (!view->window[SLOT_DIRECT])
-        weigh_window(sm, view, SLOT_USER, ran, faults);
+        weigh_window(sm, view, SLOT_USER, view->ran, view->page_faults);
+    forget_stretch(view);
 }
 
 static void weigh_kernel(struct shadowmm *sm, struct view *view)
 {
-    uint64_t ran;
-
     weigh_kernel_time(view);
     if (sm->share.on && !view->window[SLOT_KERNEL]) {
         share_sample(sm);
         return;
     }
     policy_account(sm);
-    ran = view->ran;
-    view->ran = view->traps = view->page_faults = 0;
-    weigh_window(sm, view, SLOT_KERNEL, ran, 0);
+    weigh_window(sm, view, SLOT_KERNEL, view->ran, 0);
+    forget_stretch(view);
 }
 
 bool shadowmm_sample(struct shadowmm *sm, bool user)
@@ -363,6 +379,7 @@ void policy_reset(struct shadowmm *sm, struct view *view)
         view->samples[slot] = 0;
         view->book[slot] = (struct book){ 0 };
     }
+    view->waste = 0;
 }
 
 /* The same CR3, another address space: everything that was mapped has been taken away. */
@@ -468,6 +485,12 @@ struct sandbox *shadowmm_sandbox(const struct shadowmm *sm)
     const struct window *w = sm->view[sm->current].window[SLOT_DIRECT];
 
     return w ? w->sandbox : NULL;
+}
+
+void shadowmm_direct_ran(struct shadowmm *sm, uint64_t cycles)
+{
+    if (cycles > sm->costs.handoff)
+        sm->view[sm->current].computed += cycles - sm->costs.handoff;
 }
 
 void shadowmm_lost_sandbox(struct shadowmm *sm)

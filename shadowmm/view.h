@@ -73,8 +73,10 @@ struct view {
     struct window *window[SLOT_COUNT]; /* NULL: none */
     unsigned samples[SLOT_COUNT];  /* since it was made or lost its window */
     struct book book[SLOT_COUNT];  /* how its windows of each kind do (policy.c) */
-    /* since its last sample: TSC cycles, how often user code was left for the kernel, #PFs */
-    uint64_t ran, traps, page_faults;
+    /* since its last sample: TSC cycles, how often user code was left for the kernel, #PFs, cycles
+     * of user code that ran directly */
+    uint64_t ran, traps, page_faults, computed;
+    uint64_t waste;          /* cycles that direct execution has cost by now, less its gain */
     unsigned looked;         /* samples since it began */
     struct tenure tenure;
 };

@@ -430,6 +430,7 @@ void direct_run(struct translator *t)
     struct sandbox_exit exit = { .kind = SANDBOX_KICK };
     struct sandbox_regs in, regs;
     bool other = false, ran;
+    uint64_t start;
     int err = 0;
 
     bt_fpu_out(vcpu);
@@ -448,8 +449,11 @@ void direct_run(struct translator *t)
     affinity_enter(&t->direct->affinity, sandbox);
     t->direct->running = sandbox;
     ran = !vcpu->exit_request; /* looked at after that: who asks either sees it or is seen */
-    if (ran)
+    if (ran) {
+        start = __builtin_ia32_rdtsc();
         err = sandbox_run(sandbox, &regs, RUN_NS, &exit);
+        shadowmm_direct_ran(t->sm, __builtin_ia32_rdtsc() - start);
+    }
     t->direct->running = NULL;
     affinity_left(&t->direct->affinity, sandbox);
     t->stats.direct_runs++;

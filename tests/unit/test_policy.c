@@ -22,10 +22,12 @@ static enum shadowmm_tier tier(struct world *w)
                                            : TIER_TLB;
 }
 
-/* One sample of user code that trapped so often, its window (if any) having faulted so often. */
+/* One sample of user code that trapped so often, its window (if any) having faulted so often. Where
+ * it runs directly, what its traps leave of the time is its own. */
 static void sample(struct world *w, unsigned traps, unsigned faults)
 {
     struct window *user = current(w)->window[SLOT_USER], *direct = current(w)->window[SLOT_DIRECT];
+    uint64_t handed_off = (uint64_t)traps * HANDOFF;
 
     now += STEP;
     w->m.vcpu->stats.soft_interrupts += traps;
@@ -33,6 +35,18 @@ static void sample(struct world *w, unsigned traps, unsigned faults)
         direct->events += faults;
     else if (user)
         user->events += faults;
+    if (direct && handed_off < STEP)
+        shadowmm_direct_ran(w->sm, HANDOFF + STEP - handed_off);
+    shadowmm_sample(w->sm, true);
+}
+
+/* The same of user code that does nothing but trap: what time is left is its kernel's. */
+static void idle_sample(struct world *w, unsigned traps)
+{
+    now += STEP;
+    w->m.vcpu->stats.soft_interrupts += traps;
+    for (unsigned i = 0; i < traps; i++)
+        shadowmm_direct_ran(w->sm, HANDOFF);
     shadowmm_sample(w->sm, true);
 }
 
@@ -195,12 +209,62 @@ static void traps_demote(void)
     begin(&w);
     give(&w);
     first = samples_until(&w, TIER_DIRECT, 0, 0);
-    check_within("demotion", samples_until(&w, TIER_WINDOW, STEP / HANDOFF * 3 / 4, 0), 1, 32);
+    check_within("demotion", samples_until(&w, TIER_WINDOW, STEP / HANDOFF * 3 / 4, 0), 1, 128);
     CHECK_EQ(w.sm->stats.directs_lost, 1);
     CHECK_EQ(shadowmm_sandbox(w.sm) == NULL, 1);
     CHECK_EQ(w.sandbox[0].destroyed, 0); /* the next one's */
     again = samples_until(&w, TIER_DIRECT, 0, 0);
     check_within("direct again", again, first + 1, MANY - 1);
+    end(&w);
+}
+
+/* However much of the time is its kernel's: that runs no faster for it. */
+static void kernel_time_does_not_pay(void)
+{
+    const unsigned traps = STEP / HANDOFF / 20;
+    unsigned n = 0;
+    struct world w;
+
+    begin(&w);
+    give(&w);
+    samples_until(&w, TIER_DIRECT, 0, 0);
+    while (tier(&w) == TIER_DIRECT && n < MANY)
+        idle_sample(&w, traps), n++;
+    check_within("a burst", n * traps, 1024, 4096); /* hand-offs */
+    end(&w);
+}
+
+/* It computes for long, and then only traps: what it has gained does not count for ever. */
+static void gains_are_not_saved(void)
+{
+    struct world w;
+
+    begin(&w);
+    give(&w);
+    for (unsigned i = 0; i < MANY; i++)
+        sample(&w, 0, 0);
+    CHECK_EQ(tier(&w), TIER_DIRECT);
+    check_within("demotion", samples_until(&w, TIER_WINDOW, STEP / HANDOFF, 0), 1, 64);
+    end(&w);
+}
+
+/* A program with a phase of traps whenever it is direct loses a tenth of its time, no more. */
+static void losses_are_bounded(void)
+{
+    uint64_t lost = 0, start;
+    struct world w;
+
+    begin(&w);
+    give(&w);
+    start = now;
+    for (unsigned i = 0; i < 10 * MANY; i++) {
+        bool direct = tier(&w) == TIER_DIRECT;
+
+        lost += direct ? STEP : 0;
+        sample(&w, direct ? STEP / HANDOFF : 0, 0);
+    }
+    CHECK_EQ(w.sm->stats.directs_lost > 1, true);
+    CHECK_EQ(lost * 11 < now - start, true);
     end(&w);
 }
 
@@ -418,6 +482,9 @@ int main(void)
     scattered_pages_are_filled();
     growing_stays_direct();
     traps_demote();
+    kernel_time_does_not_pay();
+    gains_are_not_saved();
+    losses_are_bounded();
     faults_demote();
     costs_decide();
     halted_time_is_no_time();
