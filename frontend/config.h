@@ -47,6 +47,7 @@ struct config {
 
     const char *kernel, *initrd, *append; /* append "" when not given; the others NULL */
     bool firmware;    /* it runs, and starts the kernel, if there is one */
+    bool enters;      /* ... by handing over to us: the kernel is loaded as without firmware */
     const char *bios; /* NULL: SeaBIOS as installed */
     struct config_boot boot;
     struct fw_file_specs fw_files;

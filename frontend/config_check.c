@@ -60,9 +60,8 @@ static bool starts_by_firmware(const struct config *config)
 static int check_start(struct config *config, struct error *error)
 {
     config->firmware = starts_by_firmware(config);
-    if (config->kernel && !config->firmware && config->bios)
-        return error_set(error, EX_USAGE,
-                         "-bios: a kernel starts without firmware; leave out one of the two");
+    config->enters = config->kernel && config->bios && !config->firmware;
+    config->firmware |= config->enters;
     if (config->kernel && !config->firmware &&
         (config->boot.given || config_fw_cfg_has_rom(&config->fw_files)))
         fprintf(stderr, "novt: note: -%s: ignored; this kernel starts without firmware\n",

@@ -11,6 +11,11 @@
 
 enum { UNIT = 64 << 10, SIZE_MAX_BYTES = 16 << 20 };
 
+const char *firmware_name(void)
+{
+    return SEABIOS;
+}
+
 bool firmware_is_installed(void)
 {
     return !access(SEABIOS, R_OK);

@@ -7,7 +7,8 @@
 struct error;
 struct image;
 
-/* Whether there is SeaBIOS. */
+/* SeaBIOS's file, and whether it is there. */
+const char *firmware_name(void);
 bool firmware_is_installed(void);
 
 /* Reads path, or SeaBIOS where it is installed when path is NULL. 0, or -1 with *error. */

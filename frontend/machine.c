@@ -2,6 +2,7 @@
 #include "frontend/machine.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
@@ -238,14 +239,54 @@ static int create_consoles(struct machine *m, struct error *error)
     return create_console(m, &m->serial[1], &config->serial[1], "second serial line", true, error);
 }
 
+/* Told once: a kernel that draws by the BIOS would fill the terminal. */
+static void tell_no_bios(struct machine *m)
+{
+    if (!m->told_no_bios)
+        fprintf(stderr, "novt: note: the guest calls the BIOS, which -kernel alone does without; "
+                        "-bios FILE (such as %s) runs it first%s\n", firmware_name(),
+                terminal_is_raw() ? "\r" : "");
+    m->told_no_bios = true;
+}
+
+/* By the port of enter_rom.S. */
+static void firmware_is_done(void *arg)
+{
+    struct machine *m = arg;
+
+    if (!m->config->firmware) {
+        tell_no_bios(m);
+        return;
+    }
+    m->enters = true;
+    vm_stop(&m->stop, VM_RESET, 0, "the firmware is done");
+}
+
+/* It is read again when firmware has run: from then on nothing can be opened. */
+static int look_at_kernel(struct machine *m, struct error *error)
+{
+    const struct config *config = m->config;
+    struct boot boot;
+    int err = boot_read(&boot, config->kernel, config->initrd, config->append, m->mem.size, error);
+
+    boot_free(&boot);
+    return err;
+}
+
 /* What the CPU starts in, and the kernel that it is to start; nothing where there is none. */
 static int read_firmware(struct machine *m, struct pc_config *board, struct error *error)
 {
     const struct config *config = m->config;
-    bool by_firmware = config->firmware && config->kernel;
+    bool by_firmware = config->firmware && config->kernel && !config->enters;
 
     if (config->firmware && firmware_read(&m->firmware, config->bios, error))
         return -1;
+    if (config->enters && look_at_kernel(m, error))
+        return -1;
+    if (config->enters || !config->firmware) {
+        board->enter = firmware_is_done;
+        board->enter_arg = m;
+    }
     if (by_firmware && boot_real_read(&m->real, config->kernel, config->initrd,
                                       config->append, m->mem.size, error))
         return -1;
@@ -347,29 +388,46 @@ static const char *boot_order(const struct machine *m)
     return *boot->order ? boot->order : "cad";
 }
 
+/* The CPU is fresh from its reset. */
+static int enter_kernel(struct machine *m, struct error *error)
+{
+    const struct config *config = m->config;
+    struct boot_target target = { .mem = &m->mem, .text_screen = m->screen };
+    struct boot_entry entry;
+
+    target.map_count = pc_e820_map(m->pc, target.map);
+    target.rsdp = pc_rsdp(m->pc);
+    if (boot_load(config->kernel, config->initrd, config->append, &target, &entry, error))
+        return -1;
+    boot_enter(m->vcpu, &entry);
+    return 0;
+}
+
 /* And again. */
 static int power_on(struct machine *m, struct error *error)
 {
-    const struct config *config = m->config;
     enum spent_on before = spent_begin(m->vcpu->spent, SPENT_BOOT);
-    struct boot_target target = { .mem = &m->mem };
-    struct boot_entry entry;
 
     m->stop = (struct vm_stop){ 0 };
     vcpu_reset(m->vcpu);
     nics_reset(m->nics);
     pc_set_boot_order(m->pc, boot_order(m));
     pc_reset(m->pc);
-    if (!config->firmware) {
-        target.map_count = pc_e820_map(m->pc, target.map);
-        target.rsdp = pc_rsdp(m->pc);
-        target.text_screen = m->screen;
-        if (boot_load(config->kernel, config->initrd, config->append, &target, &entry, error))
-            return -1;
-        boot_enter(m->vcpu, &entry);
-    }
+    if (!m->config->firmware && enter_kernel(m, error))
+        return -1;
     physmem_written(&m->mem, 0, PHYSMEM_LIMIT); /* it was cleared behind everybody's back */
     spent_back(m->vcpu->spent, before);
+    return 0;
+}
+
+int machine_enter(struct machine *m, struct error *error)
+{
+    m->enters = false;
+    m->stop = (struct vm_stop){ 0 };
+    vcpu_reset(m->vcpu);
+    if (enter_kernel(m, error))
+        return -1;
+    physmem_written(&m->mem, 0, PHYSMEM_LIMIT);
     return 0;
 }
 

@@ -62,6 +62,8 @@ struct machine {
     struct mux *mux;         /* NULL: no monitor beside a console */
     struct profiling *profiling; /* NULL: no -perf, no -profile */
     struct tracing *tracing; /* NULL: no -trace */
+    bool enters;             /* firmware has run: machine_enter() is due */
+    bool told_no_bios;       /* that the guest calls it without there being one */
     bool paused;             /* pause.h */
     bool waking;             /* pause_until_awake() */
     bool engine_runs;        /* inside engine->run(), or one step of it */
@@ -85,6 +87,9 @@ void machine_destroy(struct machine *machine);
 /* After a reset that the guest asked for: power-on again (memory cleared, everything reset, the
  * kernel loaded anew), or, as pc_resumes() says, the processor alone. 0, or -1 with *error. */
 int machine_restart(struct machine *machine, struct error *error);
+
+/* After firmware: the kernel is loaded, and the CPU put at its entry. 0, or -1 with *error. */
+int machine_enter(struct machine *machine, struct error *error);
 
 /* Writes out what the guest has printed and gives the terminal back. 0, or -1 with *error. */
 int machine_close(struct machine *machine, struct error *error);

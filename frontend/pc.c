@@ -117,6 +117,15 @@ static void debug_exit(void *arg, int status)
     stop(arg, VM_DEBUG_EXIT, status, "the guest wrote to isa-debug-exit");
 }
 
+static void enter(void *arg, int status)
+{
+    struct pc *pc = arg;
+
+    (void)status;
+    pc->config.enter(pc->config.enter_arg);
+    vcpu_kick(pc->config.vcpu);
+}
+
 /* A guest with a crash kernel goes on in that, and ends by itself. */
 static void panicked(void *arg, bool crash_kernel)
 {
@@ -144,21 +153,26 @@ static void nmi(void *arg)
 
 /* --- For the boot code --------------------------------------------------- */
 
+/* SeaBIOS has its tables at the end of RAM, and no more than that. */
+enum { FIRMWARE_KEEPS = 256 << 10 };
+
 unsigned pc_e820_map(const struct pc *pc, struct pc_e820 map[PC_E820_MAX])
 {
+    uint64_t kept = pc->config.rom ? FIRMWARE_KEEPS : 0, end = pc->config.mem->size - kept;
     unsigned n = 0;
 
     map[n++] = (struct pc_e820){ 0, GPA_EBDA, E820_RAM };
     map[n++] = (struct pc_e820){ GPA_EBDA, GPA_DISPLAY - GPA_EBDA, E820_RESERVED };
     map[n++] = (struct pc_e820){ GPA_TABLES, GPA_HIGH - GPA_TABLES, E820_RESERVED };
-    map[n++] = (struct pc_e820){ GPA_HIGH, pc->config.mem->size - GPA_HIGH, E820_RAM };
+    map[n++] = (struct pc_e820){ GPA_HIGH, end - GPA_HIGH, E820_RAM };
+    if (kept)
+        map[n++] = (struct pc_e820){ end, kept, E820_RESERVED };
     return n;
 }
 
 uint64_t pc_rsdp(const struct pc *pc)
 {
-    (void)pc;
-    return GPA_TABLES; /* acpi_build puts it first */
+    return pc->config.rom ? 0 : GPA_TABLES; /* acpi_build puts it first */
 }
 
 /* --- Putting it together ------------------------------------------------ */
@@ -248,13 +262,23 @@ static const char *create_debugcon(struct pc *pc)
         return NULL;
     if (!debugcon.base) {
         debugcon.base = PORT_DEBUGCON;
-        debugcon.second_base = config->rom ? PORT_FIRMWARE_LOG : 0;
+        debugcon.second_base = config->rom && !config->enter ? PORT_FIRMWARE_LOG : 0;
     }
     pc->debugcon = debugcon_create(&debugcon);
     if (pc->debugcon)
         return NULL;
     return errno == EEXIST ? "isa-debugcon: another chip has that port; choose another iobase"
                            : "not enough memory for the board";
+}
+
+/* A port like that of isa-debug-exit. */
+static bool create_enter(struct pc *pc)
+{
+    if (!pc->config.enter)
+        return true;
+    pc->enter = isa_debug_exit_create(&(struct isa_debug_exit_config){ pc->ports, PORT_ENTER, 1,
+                                                                       enter, pc });
+    return pc->enter;
 }
 
 static const char *create_debug_exit(struct pc *pc)
@@ -339,7 +363,8 @@ static const char *create_chips(struct pc *pc)
     pc->memory = bus_create();
     pc->pci_ports = bus_create();
     if (!pc->memory_map || !pc->ports || !pc->memory || !pc->pci_ports || !create_core(pc) ||
-        !create_floppy(pc) || !create_lines(pc) || !create_fw_cfg(pc))
+        !create_floppy(pc) || !create_lines(pc) || !create_fw_cfg(pc) ||
+        !create_enter(pc))
         return "not enough memory for the board";
     error = create_pci(pc);
     error = error ? error : create_debugcon(pc); /* last: their ports are the user's choice */
@@ -402,6 +427,8 @@ void pc_destroy(struct pc *pc)
         pc_pci_destroy(pc->pci);
     if (pc->testdev)
         pc_testdev_destroy(pc->testdev);
+    if (pc->enter)
+        isa_debug_exit_destroy(pc->enter);
     if (pc->debug_exit)
         isa_debug_exit_destroy(pc->debug_exit);
     if (pc->debugcon)

@@ -90,6 +90,10 @@ struct pc_config {
     struct blockdev *ide[PC_IDE_COUNT];
     struct blockdev *floppy;    /* drive A; NULL: none, and no controller */
     const struct boot_real *kernel; /* what firmware is to start; NULL: nothing of ours */
+    /* With firmware: it has run, and a kernel is to be entered as without it. Without: the guest
+     * calls the BIOS, which is not there. NULL: neither is told. */
+    void (*enter)(void *arg);
+    void *enter_arg;
     const char *boot_order;     /* pc_set_boot_order(); NULL: cad */
     bool no_floppy_check;       /* floppies without 55h AAh are started, too */
 
@@ -135,7 +139,7 @@ bool pc_resumes(const struct pc *pc);
 /* Fills map, ascending; returns the number of entries, at most PC_E820_MAX. */
 unsigned pc_e820_map(const struct pc *pc, struct pc_e820 map[PC_E820_MAX]);
 
-/* gpa of the ACPI root pointer, for boot protocols that pass it. */
+/* gpa of the ACPI root pointer, for boot protocols that pass it; 0: where firmware put it. */
 uint64_t pc_rsdp(const struct pc *pc);
 
 /* --- For the run loop --------------------------------------------------- */

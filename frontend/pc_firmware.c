@@ -19,6 +19,7 @@
 #include "frontend/apm_rom.h"
 #include "frontend/boot_real.h"
 #include "frontend/mptable.h"
+#include "frontend/enter_rom.h"
 #include "frontend/option_rom.h"
 #include "frontend/pc.h"
 #include "frontend/pc_map.h"
@@ -208,6 +209,22 @@ static int apm_file(struct fw_cfg *fw)
     return fw_cfg_set_file(fw, "genroms/novt-apm.rom", rom, sizeof(rom));
 }
 
+extern const uint8_t enter_rom[];
+
+_Static_assert(ENTER_ROM_PORT == PORT_ENTER, "enter_rom.h");
+
+static int enter_file(struct fw_cfg *fw)
+{
+    static const char name[] = "genroms/novt-enter.rom", order[] = "/rom@genroms/novt-enter.rom\n";
+    uint8_t rom[ENTER_ROM_SIZE];
+    int err;
+
+    memcpy(rom, enter_rom, sizeof(rom));
+    option_rom_seal(rom, sizeof(rom));
+    err = fw_cfg_set_file(fw, name, rom, sizeof(rom));
+    return err ? err : fw_cfg_set_file(fw, "bootorder", order, sizeof(order));
+}
+
 int pc_firmware_fill_files(const struct pc_config *config, struct fw_cfg *fw)
 {
     static const uint8_t for_ever[4] = { 0xff, 0xff, 0xff, 0xff };
@@ -231,6 +248,8 @@ int pc_firmware_fill_files(const struct pc_config *config, struct fw_cfg *fw)
         err = apm_file(fw);
     if (!err && config->kernel)
         err = boot_real_fill(config->kernel, fw);
+    if (!err && config->rom && config->enter)
+        err = enter_file(fw);
     if (!err)
         err = smbios_files(config, fw);
     return err ? err : acpi_files(config, fw);
@@ -290,11 +309,25 @@ static void write_smbios(const struct pc_config *config)
     physmem_write(config->mem, gpa, table, size);
 }
 
+/* A guest in real mode that calls what no firmware has put there: told by PORT_ENTER, and back. */
+static void write_no_bios(const struct pc_config *config)
+{
+    static const uint8_t code[] = {
+        0x52, 0xba, PORT_ENTER & 0xff, PORT_ENTER >> 8, 0xee, 0x5a, 0xcf, /* push dx ... iret */
+    };
+
+    physmem_write(config->mem, GPA_NO_BIOS, code, sizeof(code));
+    for (unsigned vector = 0x10; vector <= 0x1a; vector++)
+        put_ram(config, 4 * vector, (GPA_NO_BIOS & 0xffff) | 0xf0000000u, 4);
+}
+
 void pc_firmware_write_legacy(const struct pc_config *config)
 {
     struct acpi_tables tables;
 
     write_bda(config);
+    if (config->enter)
+        write_no_bios(config);
     if (config->vga)
         write_bda_screen(config);
     build_acpi(config, GPA_TABLES, &tables);

@@ -25,6 +25,7 @@ enum {
     PORT_PVPANIC = 0x505,
     PORT_FW_CFG = 0x510,
     PORT_FW_CFG_DMA = 0x514,
+    PORT_ENTER = 0x51c, /* enter_rom.S */
     PORT_ACPI_PM = 0x600,
     PORT_SMBUS = 0x700,
     PORT_CONFIG = 0xcf8,
@@ -63,6 +64,7 @@ enum {
     GPA_TABLES = 0xe0000, /* ACPI, without firmware */
     GPA_MPTABLE = 0xf0000,
     GPA_SMBIOS = 0xf1000,
+    GPA_NO_BIOS = 0xff000, /* where interrupts of the BIOS lead, without firmware */
     GPA_HIGH = 0x100000,
 };
 

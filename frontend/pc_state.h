@@ -26,7 +26,7 @@ struct pc {
     struct ns16550 *serial[PC_SERIAL_COUNT];
     struct debugcon *debugcon;
     struct fw_cfg *fw_cfg;
-    struct isa_debug_exit *debug_exit;
+    struct isa_debug_exit *debug_exit, *enter; /* enter: pc_config's */
     struct pc_testdev *testdev;
 };
 

@@ -193,7 +193,7 @@ static void stay_paused(struct machine *m)
 
 static bool is_reboot(const struct machine *m)
 {
-    return !m->config->no_reboot &&
+    return !m->config->no_reboot && !m->enters &&
            (m->stop.end == VM_RESET || m->stop.end == VM_TRIPLE_FAULT);
 }
 
@@ -220,6 +220,16 @@ static void reboot(struct machine *m)
     event_tell(m->vcpu, EVENT_reset, 0, 0, 0);
     if (machine_restart(m, &error))
         vm_stop(&m->stop, VM_HOST_ERROR, 0, "the guest rebooted, and then: %.200s", error.text);
+    look_for_signal(m);
+}
+
+/* What firmware was run for. */
+static void enter(struct machine *m)
+{
+    struct error error = { 0 };
+
+    if (machine_enter(m, &error))
+        vm_stop(&m->stop, VM_HOST_ERROR, 0, "%.200s", error.text);
     look_for_signal(m);
 }
 
@@ -286,6 +296,10 @@ void run_machine(struct machine *m)
     for (;;) {
         while (is_running(m))
             run_once(m);
+        if (m->enters && m->stop.end == VM_RESET) {
+            enter(m);
+            continue;
+        }
         show_crash(m);
         if (!is_reboot(m))
             return;

@@ -20,6 +20,9 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pard
 from checks import check, failures, listens  # noqa: E402
 
 
+SEABIOS = "/usr/share/seabios/bios-256k.bin"
+
+
 def check_status(got, want, what=""):
     check(got[0] == want, f"status {got[0]}, want {want}: {what}", got[1][-300:], got[2][-600:])
 
@@ -349,12 +352,39 @@ def option_rom(code):
 def case_option_rom(novt):
     """The firmware calls it: mov al, 3; out 0f4h, al."""
     path = novt.path("card.rom", option_rom(b"\xb0\x03\xe6\xf4"))
-    if os.path.exists("/usr/share/seabios/bios-256k.bin"):
+    if os.path.exists(SEABIOS):
         check_status(novt.run("-option-rom", path, "-boot", "c", "-display", "none", "-serial",
                               "null", *DEBUG_EXIT), 7, "an option ROM")
     path = novt.path("short.rom", b"\x55\xaa\x02".ljust(512, b"\0"))
     one_line_error(novt.run("-option-rom", path, "-boot", "c", "-display", "none"), os.EX_DATAERR,
                    "not an option ROM", "a ROM that is too short")
+
+
+# From a copy at 7000h to real mode; int 12h (how many KiB are below 640), whose AL is the status.
+INT_12 = (b"\xbe\x3f\x00\x10\x00\xbf\x00\x70\x00\x00"  # mov esi, 10003fh; mov edi, 7000h
+          b"\xb9\x40\x00\x00\x00\xf3\xa4"              # mov ecx, 64; rep movsb
+          b"\x0f\x01\x15\x21\x70\x00\x00"              # lgdt [7021h]
+          b"\xea\x00\x70\x00\x00\x18\x00"              # jmp 18h:7000h
+          b"\x0f\x20\xc0\x24\xfe\x0f\x22\xc0"          # mov eax, cr0; and al, 0feh; mov cr0, eax
+          b"\xea\x0d\x70\x00\x00"                      # jmp 0:700dh
+          b"\x31\xc0\x8e\xd0\xbc\x00\x6f"              # xor ax, ax; mov ss, ax; mov sp, 6f00h
+          b"\x2e\x0f\x01\x1e\x27\x70"                  # lidt cs:[7027h]
+          b"\xb8\x05\x00\xcd\x12\xe6\xf4"              # mov ax, 5; int 12h; out 0f4h, al
+          b"\x1f\x00\x15\x70\x00\x00"                  # limit and base of the GDT, of which only
+          b"\xff\x03\x00\x00\x00\x00"                  # 18h is used; of the IDT
+          b"\xff\xff\x00\x00\x00\x9b\x00\x00")         # a code segment of 16 bits
+
+
+def case_bios(novt):
+    """A kernel that calls the BIOS: without one it is told so, with one it gets an answer."""
+    options = ["-display", "none", "-no-reboot", *DEBUG_EXIT]
+    got = novt.run(*options, code=INT_12)
+    check_status(got, 5 << 1 | 1, "nobody answers")
+    check(got[2].count("calls the BIOS") == 1, got[2])
+    if os.path.exists(SEABIOS):
+        got = novt.run("-bios", SEABIOS, *options, code=INT_12)
+        check_status(got, (639 << 1 | 1) & 0xff, "639 KiB")
+        check("calls the BIOS" not in got[2], got[2])
 
 
 def case_log(novt):

@@ -108,7 +108,6 @@ static const struct {
     { "run -fda x -fda y", "floppy drive 0 is there already" },
     { "run -drive file=a -drive file=b -drive file=c -drive file=d -drive file=e",
       "4 IDE drives at most" },
-    { "run -bios b k", "-bios: a kernel starts without firmware" },
     { "run -boot x", "-boot x: letters are" },
     { "run -boot cc", "each once" },
     { "run -boot order=", "1 to 3 letters" },
