@@ -425,9 +425,9 @@ def case_terminal(novt):
 # --- Options --------------------------------------------------------------------------------------
 
 def case_options(novt):
-    for options, part in ((("-display", "gtk"), "sdl"),
+    for options, part in ((("-display", "spice"), "sdl"),
                           (("-display", "vnc=here"), "vnc=127.0.0.1:0"),
-                          (("-display", "vnc=:99999"), "vnc"), (("-vga", "cirrus"), "std"),
+                          (("-display", "vnc=:99999"), "vnc"), (("-vga", "tcx"), "std"),
                           (("-screenshot", "x.png,at=soon"), "SECONDS"),
                           (("-vga", "none", "-display", "sdl"), "-vga")):
         got = subprocess.run(novt.command(TEXT, *options), stdin=subprocess.DEVNULL,
