@@ -259,6 +259,17 @@ def case_terminal_deaf_guest(novt):
     check_restored(terminal, "deaf guest")
 
 
+def case_terminal_echr(novt):
+    """-echr: another key is ours, and Ctrl-A the guest's."""
+    terminal = on_terminal(novt, text("ready") + ECHO, "-nographic", "-echr", "0x14")
+    check(terminal.expect(b"ready"), terminal.text)
+    terminal.type(b"\x01b\x14h")
+    check(terminal.expect(b"\x01b") and terminal.expect(b"Ctrl-T x       quit"), terminal.text)
+    terminal.type(b"\x14x")
+    check(terminal.status() == 130, "Ctrl-T x")
+    check_restored(terminal, "Ctrl-T x")
+
+
 def case_terminal_signals(novt):
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         terminal = on_terminal(novt, text("ready") + IDLE, "-nographic")
