@@ -40,6 +40,8 @@ static const unsigned first_samples[SLOT_COUNT] = { 4, 3, 3 };
 #define YOUNG 24
 /* TSC cycles of run time in a book before it counts half. */
 #define BOOK_FULL (1ull << 32)
+/* TSC cycles for which a sandbox stays where it is, if it is wanted by who had one before. */
+#define HOLD (1ull << 32)
 
 /* --- How long each view has run, and in which tier ------------------------------------------- */
 
@@ -128,6 +130,7 @@ void policy_begin(struct shadowmm *sm, struct view *view)
     view->tenure = (struct tenure){ .cr3 = view->cr3 };
     forget_stretch(view);
     view->looked = 0;
+    view->displaced = false;
 }
 
 static void moved(struct shadowmm *sm, struct view *view, enum move why)
@@ -164,9 +167,24 @@ static void pool_of(enum slot slot, unsigned *first, unsigned *end)
     *end = slot == SLOT_DIRECT ? POOL_SIZE : WINDOWS_MAX;
 }
 
+bool policy_holds(const struct shadowmm *sm, const struct view *view)
+{
+    const struct window *w = view->window[SLOT_DIRECT];
+
+    return w && w->areas && sm->clock() - view->direct_at < HOLD;
+}
+
+/* Where more programs compute than there are sandboxes, some keep theirs for a while: if each took
+ * the oldest one, all would lose theirs before they run again. */
+static bool spares(const struct shadowmm *sm, enum slot slot)
+{
+    return slot == SLOT_DIRECT && sm->user_policy == TIERS_AUTO && sm->view[sm->current].displaced;
+}
+
 /* The view other than the current one with such a window that was selected longest ago. */
 static struct view *oldest_owner(struct shadowmm *sm, enum slot slot, enum slot *held)
 {
+    bool spare = spares(sm, slot);
     struct view *oldest = NULL;
     unsigned first, end;
     enum slot its;
@@ -175,7 +193,7 @@ static struct view *oldest_owner(struct shadowmm *sm, enum slot slot, enum slot 
     for (unsigned i = first; i < end; i++) {
         struct view *view = owner(sm, &sm->pool[i], &its);
 
-        if (view && view != &sm->view[sm->current] &&
+        if (view && view != &sm->view[sm->current] && !(spare && policy_holds(sm, view)) &&
             (!oldest || view->used_at < oldest->used_at)) {
             oldest = view;
             *held = its;
@@ -204,6 +222,7 @@ struct window *policy_take(struct shadowmm *sm, enum slot slot)
     w = view->window[held];
     w->events = 0;
     window_release(sm, view, held);
+    view->displaced = true;
     moved(sm, view, MOVE_PLACE);
     return host_ready(w) ? w : NULL;
 }
@@ -217,10 +236,12 @@ static bool promote(struct shadowmm *sm, struct view *view, enum slot slot, enum
     view->window[slot] = w;
     view->samples[slot] = 0;
     sm->vcpu->bt.leave = 1;
-    if (slot == SLOT_DIRECT)
+    if (slot == SLOT_DIRECT) {
+        view->direct_at = sm->clock();
         sm->stats.directs_made++;
-    else
+    } else {
         sm->stats.windows_made++;
+    }
     if (slot != SLOT_KERNEL)
         moved(sm, view, why);
     return true;

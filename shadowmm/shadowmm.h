@@ -201,7 +201,7 @@ void shadowmm_tenures(struct shadowmm *sm, void (*put)(void *arg, const struct t
  * the guest's page g is mapped at g << 12 itself, with the rights of CPL 3. The shadow memory owns
  * the sandboxes it is given; what it maps takes effect before a sandbox next runs.
  */
-#define SANDBOXES_MAX 12
+#define SANDBOXES_MAX 24
 struct sandbox;
 struct sandbox_caps;
 /* How many more sandboxes could be used: nonzero when all it has are taken. */

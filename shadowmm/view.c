@@ -90,28 +90,47 @@ static bool matches(const struct view *view, const struct vcpu *vcpu)
     return true;
 }
 
-static struct view *oldest(struct shadowmm *sm)
+/* Is this root's view one of those that were evicted last? */
+static bool was_evicted(const struct shadowmm *sm, uint64_t cr3)
 {
-    struct view *best = &sm->view[0];
+    for (unsigned i = 0; i < EVICTED && i < sm->evictions; i++)
+        if (sm->evicted[i] == cr3)
+            return true;
+    return false;
+}
+
+/* The view to evict, or a free one. spare: not one that has been given a sandbox lately. */
+static struct view *oldest(struct shadowmm *sm, bool spare)
+{
+    struct view *best = NULL;
 
     for (unsigned i = 0; i < sm->view_count; i++) {
-        if (!sm->view[i].valid)
-            return &sm->view[i];
-        if (sm->view[i].used_at < best->used_at)
-            best = &sm->view[i];
+        struct view *view = &sm->view[i];
+
+        if (!view->valid)
+            return view;
+        if (!(spare && policy_holds(sm, view)) && (!best || view->used_at < best->used_at))
+            best = view;
     }
+    return best ? best : oldest(sm, false);
+}
+
+static void evict(struct shadowmm *sm, struct view *view)
+{
     sm->stats.view_evictions++;
-    return best;
+    sm->evicted[sm->evictions++ % EVICTED] = view->cr3;
+    view_flush(sm, view);
 }
 
 static struct view *take(struct shadowmm *sm)
 {
     const struct vcpu *vcpu = sm->vcpu;
-    struct view *view = oldest(sm);
+    bool returns = was_evicted(sm, vcpu->cr3);
+    struct view *view = oldest(sm, returns);
 
     sm->stats.view_misses++;
     if (view->valid)
-        view_flush(sm, view);
+        evict(sm, view);
     else
         policy_reset(sm, view);
     view->valid = true;
@@ -120,6 +139,7 @@ static struct view *take(struct shadowmm *sm)
     for (unsigned i = 0; i < 4; i++)
         view->pdpte[i] = vcpu->pdpte[i];
     policy_begin(sm, view);
+    view->displaced = returns;
     return view;
 }
 

@@ -78,6 +78,8 @@ struct view {
     uint64_t ran, traps, page_faults, computed;
     uint64_t waste;          /* cycles that direct execution has cost by now, less its gain */
     unsigned looked;         /* samples since it began */
+    uint64_t direct_at;      /* when it was given its sandbox */
+    bool displaced;          /* others have needed its place, or its window's, before */
     struct tenure tenure;
 };
 
@@ -132,12 +134,16 @@ struct holders {
 
 #define UNPROTECTED_MAX 16
 
+#define EVICTED 64
+
 struct shadowmm {
     struct vcpu *vcpu;
     struct tlb *plain_tlb[2]; /* what was there before, given back at the end */
     const struct mmu_ops *plain_ops;
     struct view *view;       /* all of them */
     unsigned view_count, current;
+    uint64_t evicted[EVICTED]; /* the roots of the views that were evicted last */
+    unsigned evictions;
     uint64_t mode;           /* the control bits all views were filled under */
     /* read-only pages that supervisor code may write in some view, as CR0.WP was 0 when they were
      * filled; a count above UNPROTECTED_MAX: any */
@@ -264,6 +270,8 @@ void share_sample(struct shadowmm *sm);
 /* --- policy.c --- */
 /* A free window for this slot, taken from another view if need be; or NULL. */
 struct window *policy_take(struct shadowmm *sm, enum slot slot);
+/* It was given a sandbox lately, and uses it: not to be taken for one that was displaced. */
+bool policy_holds(const struct shadowmm *sm, const struct view *view);
 void policy_account(struct shadowmm *sm);                   /* before the current view changes */
 void policy_begin(struct shadowmm *sm, struct view *view);  /* it is another address space now */
 void policy_reset(struct shadowmm *sm, struct view *view);  /* to the first tier */

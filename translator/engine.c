@@ -46,7 +46,7 @@ _Static_assert(offsetof(struct tlb, line_addend) == TLB_LINE_ADDEND, "offsets.h"
 #define JUMP_SHIFT 2 /* of jump_slot(), where the host has RORX */
 #define CACHE_SIZE (256u << 20)
 #define CACHE_SIZE_MIN (512u << 10) /* a region holds a unit of the largest size */
-#define VIEWS 16
+#define VIEWS 31
 
 /* --- The mode key ----------------------------------------------------------- */
 

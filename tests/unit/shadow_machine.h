@@ -98,7 +98,7 @@ static inline void select_root(struct world *w, unsigned i)
     mem_root_changed(w->m.vcpu);
 }
 
-static inline void begin(struct world *w)
+static inline void begin_with(struct world *w, unsigned views)
 {
     memset(w, 0, sizeof(*w));
     m_create(&w->m);
@@ -109,7 +109,7 @@ static inline void begin(struct world *w)
         m_put(&w->m, root_at(i) + 0x1000, FRAME | 0x67, 4);
         m_put(&w->m, root_at(i) + 0x1004, (FRAME + 0x3000) | 0x67, 4);
     }
-    if (shadowmm_create(&w->sm, w->m.vcpu, 16))
+    if (shadowmm_create(&w->sm, w->m.vcpu, views))
         exit(2);
     w->m.pm.arg = w;
     w->m.pm.on_write = on_write;
@@ -121,6 +121,11 @@ static inline void begin(struct world *w)
     w->m.vcpu->cr0 |= CR0_PG;
     w->m.vcpu->cr3 = root_at(0);
     mem_mode_changed(w->m.vcpu);
+}
+
+static inline void begin(struct world *w)
+{
+    begin_with(w, 16);
 }
 
 static inline void end(struct world *w)

@@ -401,6 +401,72 @@ static void least_recently_used_gives(void)
     end(&w);
 }
 
+enum { SLICES = 400, SAMPLES_A_SLICE = 6 };
+
+/* Programs that compute by turns, touching a page each: how many slices end in direct execution. */
+static unsigned take_turns(struct world *w, unsigned programs)
+{
+    unsigned directly = 0;
+
+    for (unsigned slice = 0; slice < SLICES; slice++) {
+        select_root(w, slice % programs);
+        for (unsigned i = 0; i < SAMPLES_A_SLICE; i++) {
+            sample(w, 0, 0);
+            if (tier(w) == TIER_DIRECT)
+                shadowmm_direct_fault(w->sm, USER, MEM_WRITE);
+        }
+        directly += tier(w) == TIER_DIRECT;
+    }
+    return directly;
+}
+
+/* More of them than sandboxes: some keep theirs, for a while. */
+static void sandboxes_stay(void)
+{
+    struct world w;
+
+    begin(&w);
+    for (unsigned i = 0; i < 4; i++)
+        give(&w);
+    CHECK_EQ(take_turns(&w, 8) > SLICES / 3, true);
+    CHECK_EQ(w.sm->stats.directs_lost > 4, true);
+    CHECK_EQ(w.sm->stats.directs_lost < 40, true);
+    end(&w);
+}
+
+/* ... but not from one that comes for the first time. */
+static void newcomers_get_a_place(void)
+{
+    struct world w;
+
+    begin(&w);
+    give(&w);
+    give(&w);
+    for (unsigned i = 0; i < 3; i++) {
+        select_root(&w, i);
+        check_within("direct", samples_until(&w, TIER_DIRECT, 0, 0), 2, 8);
+        shadowmm_direct_fault(w.sm, USER, MEM_WRITE);
+    }
+    CHECK_EQ(w.sm->stats.directs_lost, 1);
+    select_root(&w, 0);
+    CHECK_EQ(samples_until(&w, TIER_DIRECT, 0, 0) > 100, true);
+    end(&w);
+}
+
+/* ... and more than there are views: theirs stay, too. */
+static void views_with_sandboxes_stay(void)
+{
+    struct world w;
+
+    begin_with(&w, 4);
+    give(&w);
+    give(&w);
+    CHECK_EQ(take_turns(&w, 8) > SLICES / 8, true);
+    CHECK_EQ(w.sm->stats.directs_lost > 2, true);
+    CHECK_EQ(w.sm->stats.directs_lost < 40, true);
+    end(&w);
+}
+
 /* One that cannot be made fit for the next address space is no more. */
 static void unfit_sandbox_goes(void)
 {
@@ -492,6 +558,9 @@ int main(void)
     half_empty_space_lives();
     forced_tiers();
     least_recently_used_gives();
+    sandboxes_stay();
+    newcomers_get_a_place();
+    views_with_sandboxes_stay();
     unfit_sandbox_goes();
     lost_sandbox();
     moves_are_told();
