@@ -28,9 +28,12 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
+/* As a byte: GCC 12 with -fsanitize=bool reads a volatile bool once, before the loop. */
 static void until_kicked(void)
 {
-    while (!*(volatile bool *)&vcpu->exit_request)
+    const volatile uint8_t *kicked = (const volatile uint8_t *)&vcpu->exit_request;
+
+    while (!*kicked)
         ;
 }
 
