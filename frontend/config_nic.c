@@ -280,6 +280,49 @@ bool config_nic_is_model(const char *name)
     return model_of(name, &model);
 }
 
+static int take_id(struct parse *parse, char *text)
+{
+    parse->nic->id = text;
+    return 0;
+}
+
+static int take_dump(struct parse *parse, char *text)
+{
+    parse->nic->dump = text;
+    return *text ? 0 : wrong(parse, "dump", text, "the file's name");
+}
+
+static bool length_of(const char *text, uint32_t *length)
+{
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+
+    *length = number < DUMP_LENGTH_MAX ? (uint32_t)number : DUMP_LENGTH_MAX;
+    return *text >= '0' && *text <= '9' && !*end && number;
+}
+
+static int take_dump_length(struct parse *parse, char *text)
+{
+    return length_of(text, &parse->nic->dump_length)
+               ? 0 : wrong(parse, "dumplen", text, "how many bytes of a frame: dumplen=128");
+}
+
+int config_nic_dump(struct nic_spec *nic, const char *said, const char *file, const char *length,
+                    struct error *error)
+{
+    if (nic->dump)
+        return error_set(error, EX_USAGE, "%s: frames of %s go to '%s' already", said, nic->id,
+                         nic->dump);
+    if (!*file || strlen(file) >= sizeof(nic->dump_text))
+        return error_set(error, EX_USAGE, "%s: file= is %s; name a file", said,
+                         *file ? "too long" : "empty");
+    if (length && !length_of(length, &nic->dump_length))
+        return error_set(error, EX_USAGE, "%s: maxlen=%s is wrong; write how many bytes of a frame:"
+                         " maxlen=128", said, length);
+    nic->dump = strcpy(nic->dump_text, file);
+    return 0;
+}
+
 static int take_model(struct parse *parse, char *text)
 {
     return model_of(text, &parse->nic->model)
@@ -298,6 +341,9 @@ static const struct property {
 } properties[] = {
     { "model", ALL, take_model },
     { "mac", ALL, take_mac },
+    { "id", ALL, take_id },
+    { "dump", ALL, take_dump },
+    { "dumplen", ALL, take_dump_length },
     { "hostfwd", USER, take_forward },
     { "net", USER, take_network },
     { "host", USER, take_host },
@@ -407,7 +453,7 @@ int config_nic_take_as(struct nic_specs *nics, const char *said, const char *val
     if (strlen(value) >= sizeof(nic->text))
         return error_set(error, EX_USAGE, "-nic: %zu characters are too many; %zu are the most",
                          strlen(value), sizeof(nic->text) - 1);
-    *nic = (struct nic_spec){ .model = NIC_VIRTIO };
+    *nic = (struct nic_spec){ .model = NIC_VIRTIO, .dump_length = DUMP_LENGTH_MAX };
     rest = strcpy(nic->text, value);
     if (take_kind(&parse, config_text_next(&rest)))
         return -1;

@@ -17,7 +17,11 @@ struct nic_spec {
     struct net_config net;
     enum nic_model model;
     bool has_mac;             /* else machine.c makes one up */
-    char text[NIC_TEXT_MAX];  /* what net's strings point into */
+    const char *id;           /* what -object calls it; NULL: it has no name */
+    const char *dump;         /* the file that gets its frames; NULL: none */
+    uint32_t dump_length;     /* how much of each */
+    char text[NIC_TEXT_MAX];  /* what the strings point into */
+    char dump_text[NIC_TEXT_MAX]; /* dump's, of an -object */
 };
 
 struct nic_specs {
@@ -34,5 +38,10 @@ bool config_nic_is_model(const char *name);
 int config_nic_take(struct nic_specs *nics, const char *value, struct error *error);
 int config_nic_take_as(struct nic_specs *nics, const char *said, const char *value,
                        struct error *error);
+
+/* Its frames are to go to a file, of each the first length bytes in decimal or NULL: all. 0, or -1
+ * with *error. */
+int config_nic_dump(struct nic_spec *nic, const char *said, const char *file, const char *length,
+                    struct error *error);
 
 #endif

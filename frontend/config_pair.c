@@ -93,6 +93,13 @@ int config_pair_net(struct pair_specs *pairs, const char *value, struct error *e
     return 0;
 }
 
+int config_pair_object(struct pair_specs *pairs, const char *value, struct error *error)
+{
+    if (!is_named(value, "filter-dump"))
+        return 0;
+    return add(pairs->dump, &pairs->dumps, NICS_MAX, "-object", value, error) ? -1 : 1;
+}
+
 /* --- Values ------------------------------------------------------------------ */
 
 /* Properties of either that say where QEMU is to put it, or that there is nothing of here. */
@@ -169,14 +176,14 @@ static int append(struct joined *to, const char *name, const char *value, struct
     return 0;
 }
 
-/* What the cable says of itself, without its id. */
+/* What the cable says of itself. */
 static int append_cable(struct joined *to, const char *cable, struct error *error)
 {
     char *rest, *text = copy(cable, &rest, error), *piece;
     int err = text ? append(to, "", text, error) : -1;
 
     while (!err && (piece = config_text_next(&rest)))
-        if (!is_left_alone(piece))
+        if (config_text_value(piece, "id") || !is_left_alone(piece))
             err = append(to, "", piece, error);
     free(text);
     return err;
@@ -291,6 +298,73 @@ static int join_old(const struct pair_specs *pairs, struct nic_specs *nics, stru
     return join_net(pairs->net_cable, pairs->net_card, nics, error);
 }
 
+/* --- Frames in a file ---------------------------------------------------------- */
+
+static struct nic_spec *nic_of(struct nic_specs *nics, const char *id)
+{
+    for (unsigned i = 0; i < nics->count; i++)
+        if (nics->nic[i].id && !strcmp(nics->nic[i].id, id))
+            return &nics->nic[i];
+    return NULL;
+}
+
+/* Both ways, always: there is nothing else to say. */
+static bool is_usual_dump(const char *piece)
+{
+    static const char *const good[] = { "queue=all", "status=on" };
+    static const char *const known[] = { "id", "netdev", "file", "maxlen" };
+
+    for (size_t i = 0; i < COUNT(good); i++)
+        if (!strcmp(piece, good[i]))
+            return true;
+    for (size_t i = 0; i < COUNT(known); i++)
+        if (config_text_value(piece, known[i]))
+            return true;
+    return false;
+}
+
+static int check_dump(const char *said, const char *dump, struct error *error)
+{
+    char *rest, *text = copy(dump, &rest, error), *piece;
+    int err = text ? 0 : -1;
+
+    while (!err && (piece = config_text_next(&rest)))
+        if (!is_usual_dump(piece))
+            err = error_set(error, EX_USAGE, "%s: '%s' is not known; write id=ID, netdev=ID, "
+                            "file=FILE and maxlen=BYTES", said, piece);
+    free(text);
+    return err;
+}
+
+static int join_dump(const char *dump, struct nic_specs *nics, struct error *error)
+{
+    char *netdev = property(dump, "netdev", error), *file = property(dump, "file", error);
+    char *length = property(dump, "maxlen", error), said[NIC_TEXT_MAX];
+    struct nic_spec *nic = netdev ? nic_of(nics, netdev) : NULL;
+    int err;
+
+    snprintf(said, sizeof(said), "-object %s", dump);
+    err = check_dump(said, dump, error);
+    if (!err && (!netdev || !file))
+        err = error_set(error, EX_USAGE, "%s: netdev=ID and file=FILE are needed", said);
+    else if (!err && !nic)
+        err = error_set(error, EX_USAGE, "%s: no -netdev or -nic has id=%s", said, netdev);
+    else if (!err)
+        err = config_nic_dump(nic, said, file, length, error);
+    free(netdev);
+    free(file);
+    free(length);
+    return err;
+}
+
+static int join_dumps(const struct pair_specs *pairs, struct nic_specs *nics, struct error *error)
+{
+    for (unsigned i = 0; i < pairs->dumps; i++)
+        if (join_dump(pairs->dump[i], nics, error))
+            return -1;
+    return 0;
+}
+
 /* --- Disks ------------------------------------------------------------------- */
 
 static bool digit(const char *text, int most, int *value)
@@ -367,5 +441,6 @@ int config_pair_check(const struct pair_specs *pairs, struct nic_specs *nics,
     for (unsigned i = 0; i < pairs->disks; i++)
         if (join_disk(pairs->disk[i], drives, error))
             return -1;
-    return join_cards(pairs, nics, error) || join_old(pairs, nics, error) ? -1 : 0;
+    return join_cards(pairs, nics, error) || join_old(pairs, nics, error) ||
+           join_dumps(pairs, nics, error) ? -1 : 0;
 }

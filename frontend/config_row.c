@@ -192,6 +192,15 @@ static int take_device(struct config *config, const char *value, struct error *e
                            COUNT(device_names), error);
 }
 
+static int take_object(struct config *config, const char *value, struct error *error)
+{
+    int taken = config_pair_object(&config->pairs, value, error);
+
+    if (taken)
+        return taken < 0 ? -1 : 0;
+    return note("-object", "random bytes are the host's, memory is one piece");
+}
+
 /* --- Consoles --------------------------------------------------------------- */
 
 static int take_serial(struct config *config, const char *value, struct error *error)

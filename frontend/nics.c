@@ -1,12 +1,14 @@
 /* Cables: their threads are net/'s; here they meet the vcpu's thread. */
 #include "frontend/nics.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sysexits.h>
 
+#include "base/output.h"
 #include "devices/netdev.h"
 #include "frontend/config_nic.h"
 #include "frontend/confine.h"
@@ -20,6 +22,7 @@ struct card {
     struct poller *poller;
     struct poller_call call;
     enum net_kind kind;
+    const char *dump; /* the specs' */
     bool e1000;
     uint8_t *rom;
     uint32_t rom_size;
@@ -88,6 +91,16 @@ static void read_rom(struct card *card)
         fclose(file);
 }
 
+static int set_dump(struct card *card, const struct nic_spec *spec, struct error *error)
+{
+    int err = spec->dump ? net_set_dump(card->net, spec->dump, spec->dump_length) : 0;
+
+    card->dump = spec->dump;
+    return err ? error_set(error, EX_CANTCREAT, "-nic: cannot write frames to '%s': %s; %s",
+                           spec->dump, strerror(-err), output_advice(-err))
+               : 0;
+}
+
 static int create_card(struct nics *nics, const struct nic_spec *spec, struct error *error)
 {
     struct card *card = &nics->card[nics->count];
@@ -106,7 +119,7 @@ static int create_card(struct nics *nics, const struct nic_spec *spec, struct er
     card->call = (struct poller_call){ .ready = ready, .arg = card->net };
     poller_add_call(card->poller, &card->call);
     net_set_wake(card->net, wake, card);
-    return 0;
+    return set_dump(card, spec, error);
 }
 
 int nics_create(struct nics **made, const struct nic_specs *specs, struct poller *poller,
@@ -135,11 +148,25 @@ int nics_open(struct nics *nics, struct error *error)
     return 0;
 }
 
+/* What is not in the file that the user asked for. */
+static void tell_of_dump(const struct card *card)
+{
+    struct dump_stats stats = net_dump(card->net);
+
+    if (stats.err)
+        fprintf(stderr, "novt: warning: frames to '%s': %s; it ends after %" PRIu64 " of %" PRIu64
+                "\n", card->dump, strerror(stats.err), stats.frames, stats.frames + stats.missed);
+    else if (stats.missed)
+        fprintf(stderr, "novt: warning: frames to '%s': its reader was too slow for %" PRIu64
+                " of %" PRIu64 "\n", card->dump, stats.missed, stats.frames + stats.missed);
+}
+
 void nics_destroy(struct nics *nics)
 {
     if (!nics)
         return;
     for (unsigned i = 0; i < nics->count; i++) {
+        tell_of_dump(&nics->card[i]);
         net_destroy(nics->card[i].net);
         poller_remove_call(nics->poller, &nics->card[i].call);
         free(nics->card[i].rom);

@@ -69,6 +69,9 @@ struct net {
     pthread_mutex_t lock;
     unsigned epoch;         /* under the lock: counts changes of what the kind waits for */
     bool full;              /* likewise: the host was not asked for more */
+    struct dump *dump;      /* likewise; NULL: none */
+    const uint8_t *room;    /* likewise: side_room()'s last */
+    bool dumped;            /* likewise: the frame that the kind did not take is in the file */
     atomic_uint_fast64_t out_frames, out_bytes, in_frames, in_bytes, in_dropped, wakes_thread,
         wakes_vcpu;
     struct side_poll poll;  /* what the thread polls for */
@@ -108,6 +111,14 @@ static void tell_vcpu(struct net *net)
     net->wake(net->wake_arg);
 }
 
+/* Before the kind has it, which may change it; once, as often as the kind says no. */
+static void dump_sent(struct net *net, const uint8_t *frame, size_t size)
+{
+    if (net->dump && !net->dumped)
+        dump_frame(net->dump, frame, size);
+    net->dumped = true;
+}
+
 /* True: the kind takes no more now. */
 static bool send_all(struct net *net)
 {
@@ -116,8 +127,10 @@ static bool send_all(struct net *net)
     size_t size;
 
     while ((frame = queue_front(net->to_host, &size, &offload))) {
+        dump_sent(net, frame, size);
         if (!net->ops->output(net->state, frame, size, offload))
             return true;
+        net->dumped = false;
         count(&net->out_frames, 1);
         count(&net->out_bytes, size);
         queue_drop(net->to_host);
@@ -307,13 +320,18 @@ void net_reset(struct net *net)
 
 uint8_t *side_room(struct side *side, size_t size)
 {
-    return queue_room(side->net->to_guest, size);
+    uint8_t *room = queue_room(side->net->to_guest, size);
+
+    side->net->room = room;
+    return room;
 }
 
 void side_input(struct side *side, size_t size, const struct netdev_offload *offload)
 {
     struct net *net = side->net;
 
+    if (net->dump)
+        dump_frame(net->dump, net->room, size);
     queue_put(net->to_guest, size, offload);
     count(&net->in_frames, 1);
     count(&net->in_bytes, size);
@@ -441,6 +459,7 @@ static void take_apart(struct net *net)
         close(net->to_thread);
     queue_destroy(net->to_host);
     queue_destroy(net->to_guest);
+    dump_destroy(net->dump);
     free(net->poll.fd);
     free(net->other.fd);
     pthread_mutex_destroy(&net->lock);
@@ -500,6 +519,16 @@ void net_set_wake(struct net *net, void (*wake)(void *arg), void *arg)
 {
     net->wake = wake;
     net->wake_arg = arg;
+}
+
+int net_set_dump(struct net *net, const char *path, uint32_t length)
+{
+    return dump_create(&net->dump, path, length);
+}
+
+struct dump_stats net_dump(const struct net *net)
+{
+    return net->dump ? dump_stats(net->dump) : (struct dump_stats){ 0 };
 }
 
 struct net_counts net_count(const struct net *net)

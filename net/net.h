@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "net/dump.h"
+
 struct net;
 struct netdev;
 
@@ -89,5 +91,10 @@ struct net_counts {
     uint64_t wakes_thread, wakes_vcpu; /* system calls made to tell the other side */
 };
 struct net_counts net_count(const struct net *net);
+
+/* Before net_start(): all frames go to this file, too, see dump.h. 0 or -errno. */
+int net_set_dump(struct net *net, const char *path, uint32_t length);
+/* How that file is doing; all 0 without one. */
+struct dump_stats net_dump(const struct net *net);
 
 #endif

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Networks with Debian's drivers: network.py NOVT PART MODEL; MODEL is virtio or e1000.
 
-  user     DHCP; files from and to a server on the host, and from a server in the guest, compared
+  user     DHCP; files from and to a server on the host, and from a server in the guest, compared;
+           the frames of all that, as -nic dump= or -object filter-dump kept them
   socket   two guests on one line: ping, a file; one of them goes and comes back. By virtio one
            has the modern interface, the other the legacy one
   tap      an interface in a network namespace of our own: ping, files both ways
@@ -13,6 +14,7 @@ import http.server
 import os
 import random
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -135,10 +137,44 @@ def there_and_back(guest, address, host):
     sink.check()
 
 
+def frames(path):
+    """What tcpdump would find: (bytes kept, of how many)."""
+    data, at = Path(path).read_bytes(), 24
+    if data[:24] != struct.pack("=IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 200, 1):
+        raise Failure(f"{path} does not begin as it should: {data[:24]}")
+    while at < len(data):
+        kept, size = struct.unpack_from("=8xII", data, at)
+        yield data[at + 16:at + 16 + kept], size
+        at += 16 + kept
+    if at != len(data):
+        raise Failure(f"{path} ends within a frame")
+
+
+def check_frames(path):
+    """Pings go both ways, and a file's bytes have come."""
+    pings, total = {0: 0, 8: 0}, 0
+    for frame, size in frames(path):
+        if len(frame) != min(size, 200):
+            raise Failure(f"{len(frame)} of {size} bytes of a frame")
+        total += size
+        if frame[12:14] == b"\x08\x00" and frame[23] == 1 and frame[34] in pings:
+            pings[frame[34]] += 1
+    if pings != {0: 3, 8: 3} or total < 3 * SIZE:
+        raise Failure(f"{path}: {pings} pings, {total} bytes")
+
+
 def user(novt, model):
+    with tempfile.TemporaryDirectory() as folder:
+        user_dumped(novt, model, f"{folder}/frames")
+        check_frames(f"{folder}/frames")
+
+
+def user_dumped(novt, model, path):
     port, udp = free_port(), free_port()
+    dump = (f",id=n,dump={path},dumplen=200", ()) if model == "virtio" else (
+        "", ("-object", f"filter-dump,id=f,netdev=n0,file={path},maxlen=200"))
     guest = Guest(novt, model, f"user,hostfwd=tcp:127.0.0.1:{port}-:80,"
-                               f"hostfwd=udp:127.0.0.1:{udp}-:53")
+                               f"hostfwd=udp:127.0.0.1:{udp}-:53{dump[0]}", *dump[1])
     try:
         guest.run(f"printf '{LEASE}' > /tmp/lease; chmod +x /tmp/lease")
         guest.want("udhcpc -i eth0 -n -q -t 60 -s /tmp/lease", "lease 10.0.2.15 10.0.2.2 10.0.2.3")

@@ -171,12 +171,15 @@ def options(matrix, novt):
         matrix.row("debugcon", ["-debugcon", "file:" + path, good], CANTCREAT, part)
         matrix.row("socket", ["-serial", "unix:" + path, good], CANTCREAT, "serial line")
         matrix.row("log", ["-D", path, good], CANTCREAT, "-D")
+        matrix.row("frames", ["-nic", "user,dump=" + path, good], CANTCREAT, "frames")
         matrix.row("statistics", ["-stats-json", path, good], CANTCREAT, "-stats-json")
     fifo = novt.path("fifo")
     os.mkfifo(fifo)
     for option in ("-trace", "-profile", "-D", "-screenshot", "-serial"):
         matrix.row(f"{option} into a FIFO", [option, "file:" * (option == "-serial") + fifo, good],
                    CANTCREAT, "start its reader")
+    matrix.row("frames into a FIFO", ["-nic", "user,dump=" + fifo, good], CANTCREAT,
+               "start its reader")
     matrix.row("a file for a line", ["-nic", "socket,path=" + good, good], UNAVAILABLE, good)
 
 

@@ -68,6 +68,14 @@ static const struct {
     { "run -device e1000,netdev=n -netdev user,id=n,hostfw=x k", "did you mean hostfwd=?" },
     { "run -device e1000,netdev=n -netdev bridge,id=n k",
       "-netdev bridge,id=n -device e1000,netdev=n: novt joins no" },
+    { "run -nic user,id=n -object filter-dump,netdev=m,file=f k", "no -netdev or -nic has id=m" },
+    { "run -nic user,id=n -object filter-dump,netdev=n k", "netdev=ID and file=FILE are needed" },
+    { "run -nic user,id=n -object filter-dump,netdev=n,file=f,queue=tx k", "'queue=tx' is not" },
+    { "run -nic user,id=n -object filter-dump,netdev=n,file= k", "file= is empty" },
+    { "run -nic user,id=n -object filter-dump,netdev=n,file=f,maxlen=0 k", "maxlen=0 is wrong" },
+    { "run -nic user,id=n,dump=a -object filter-dump,netdev=n,file=f k", "go to 'a' already" },
+    { "run -nic user,dump= k", "the file's name" },
+    { "run -nic user,dump=a,dumplen=9x k", "dumplen=9x is wrong" },
     { "run -nic vde k", "-nic vde: unknown (one of user, tap, socket, none)" },
     { "run -device rtl8139,netdev=n -netdev user,id=n k", "-device e1000,netdev=ID" },
     { "run -drive file=x,if=none", "write id=ID here" },
@@ -358,8 +366,12 @@ static void test_pairs(void)
     CHECK_EQ(config.nics.nic[0].net.mac[5], 8);
     CHECK_EQ(parse("run -net nic,netdev=b,model=virtio "
                    "-net nic,netdev=a,macaddr=52:54:00:00:00:09 "
+                   "-object filter-dump,id=f,netdev=b,file=b,,c,maxlen=99,queue=all "
                    "-netdev user,id=a,dhcpstart=10.0.2.9 -netdev user,id=b k", &config, &error), 0);
     CHECK_EQ(config.nics.count, 2);
+    CHECK_EQ(strcmp(config.nics.nic[0].dump, "b,c"), 0);
+    CHECK_EQ(config.nics.nic[0].dump_length, 99);
+    CHECK_EQ(config.nics.nic[1].dump == NULL, true);
     CHECK_EQ(config.nics.nic[0].model, NIC_VIRTIO);
     CHECK_EQ(config.nics.nic[1].model, NIC_E1000);
     CHECK_EQ(config.nics.nic[1].net.mac[5], 9);

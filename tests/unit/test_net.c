@@ -16,6 +16,8 @@
 #include "tests/check.h"
 #include "tests/unit/net_frames.h"
 
+enum { DHCP_THEN = 20000 };
+
 /* A chip that keeps the last frame; the test is its vcpu. */
 struct chip {
     struct net *net;
@@ -51,7 +53,7 @@ static void wake(void *arg)
     atomic_store(&((struct chip *)arg)->woken, true);
 }
 
-static void plug(struct chip *chip, const struct net_config *config)
+static void plug_dumping(struct chip *chip, const struct net_config *config, const char *dump)
 {
     char why[NET_WHY_MAX] = "";
     struct netdev *dev;
@@ -67,7 +69,13 @@ static void plug(struct chip *chip, const struct net_config *config)
     dev->receive = receive;
     dev->room = room;
     net_set_wake(chip->net, wake, chip);
+    CHECK_EQ(dump ? net_set_dump(chip->net, dump, DUMP_LENGTH_MAX) : 0, 0);
     CHECK_EQ(net_start(chip->net), 0);
+}
+
+static void plug(struct chip *chip, const struct net_config *config)
+{
+    plug_dumping(chip, config, NULL);
 }
 
 /* Plays the vcpu's thread until so many frames have come, or two minutes have gone. */
@@ -258,15 +266,34 @@ static void test_path(void)
     rmdir(folder);
 }
 
+/* As both threads have counted them, the file has the frames: each once. */
+static void check_dump(const struct net *net, const char *path)
+{
+    struct net_counts counts;
+    struct stat st;
+
+    do {
+        nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+        counts = net_count(net);
+    } while (counts.out_frames <= DHCP_THEN);
+    CHECK_EQ(net_dump(net).frames, counts.in_frames + counts.out_frames);
+    CHECK_EQ(net_dump(net).missed, 0);
+    CHECK_EQ(stat(path, &st), 0);
+    CHECK_EQ((uint64_t)st.st_size,
+             24 + 16 * net_dump(net).frames + counts.in_bytes + counts.out_bytes);
+}
+
 /* DHCP, as a guest asks; then more frames than the thread takes at once. */
 static void test_user(void)
 {
     struct net_config config = { .kind = NET_USER, .mac = { 2, 0, 0, 0, 0, 9 } };
     uint8_t frame[342] = { 255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, 9, 8, 0 };
     uint8_t *ip = frame + 14, *udp = ip + 20, *dhcp = udp + 8;
+    char dump[] = "/tmp/novt-net-XXXXXX";
     static struct chip chip;
 
-    plug(&chip, &config);
+    close(mkstemp(dump));
+    plug_dumping(&chip, &config, dump);
     ip[0] = 0x45;
     frame_put16(ip + 2, sizeof(frame) - 14);
     ip[8] = 64;
@@ -289,10 +316,12 @@ static void test_user(void)
     }
     CHECK_EQ(frame_get32(chip.frame + 14 + 20 + 8 + 16), 0x0a00020f);
     CHECK_EQ(chip.offload.verified, true);
-    for (unsigned i = 0; i < 20000; i++)
+    for (unsigned i = 0; i < DHCP_THEN; i++)
         while (!put(&chip, frame, 60, NULL))
             nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+    check_dump(chip.net, dump);
     net_destroy(chip.net);
+    unlink(dump);
 }
 
 int main(void)
