@@ -1,6 +1,7 @@
 /* Consoles by name: see config_chardev.h. */
 #include "frontend/config_chardev.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -26,19 +27,50 @@ static bool kind_of(const char *name, enum console_kind *kind)
     return false;
 }
 
+/* Of a socket by TCP. True: it was one of these. */
+static bool take_tcp(struct console_spec *console, const char *text, bool *good)
+{
+    const char *host = config_text_value(text, "host"), *port = config_text_value(text, "port");
+    struct tcp_place place;
+    char both[sizeof(place.host) + sizeof(place.port)];
+
+    *good = true;
+    if (host)
+        *good = strlen(host) < sizeof(console->place.host) && strcpy(console->place.host, host);
+    else if (port) {
+        snprintf(both, sizeof(both), ":%s", port);
+        *good = config_text_place(both, &place);
+        strcpy(console->place.port, place.port);
+    }
+    return host || port || config_text_flag(text, "telnet", &console->telnet);
+}
+
+static int calls_nobody(const char *value, struct error *error)
+{
+    return error_set(error, EX_USAGE, "-chardev %s: novt calls nobody, it listens; write server=on",
+                     value);
+}
+
 static int take_property(struct chardev_spec *chardev, const char *text, const char *value,
                          struct error *error)
 {
-    bool on;
+    bool on, good;
 
+    if (take_tcp(&chardev->console, text, &good))
+        return good ? 0 : error_set(error, EX_USAGE, "-chardev %s: %s is wrong; write host=ADDRESS,"
+                                    "port=NUMBER", value, text);
+    if (config_text_flag(text, "server", &on)) {
+        chardev->server = on;
+        return on ? 0 : calls_nobody(value, error);
+    }
     if (config_text_value(text, "id"))
         chardev->id = config_text_value(text, "id");
     else if (config_text_value(text, "path"))
         chardev->console.path = config_text_value(text, "path");
     else if (!config_text_listens(text) && !config_text_flag(text, "signal", &on) &&
              !config_text_flag(text, "mux", &on))
-        return error_set(error, EX_USAGE, "-chardev %s: '%s' is not known; write id= and path=",
-                         value, text);
+        return error_set(error, EX_USAGE, "-chardev %s: '%s' is not known; write id= and path=, or"
+                         " id=, host=, port= and server=on", value, text);
     return 0;
 }
 
@@ -61,6 +93,8 @@ static int check(struct chardev_specs *chardevs, const struct chardev_spec *char
     if (find(chardevs, chardev->id))
         return error_set(error, EX_USAGE, "-chardev %s: there is one of that id; write another id=",
                          value);
+    if (console->kind == CONSOLE_TCP && !chardev->server)
+        return calls_nobody(value, error);
     if ((console->kind == CONSOLE_FILE || console->kind == CONSOLE_UNIX) &&
         (!console->path || !*console->path))
         return error_set(error, EX_USAGE, "-chardev %s: path= is needed", value);
@@ -83,6 +117,8 @@ int config_chardev_take(struct chardev_specs *chardevs, const char *value, struc
     while ((part = config_text_next(&at)))
         if (take_property(chardev, part, value, error))
             return -1;
+    if (chardev->console.kind == CONSOLE_UNIX && *chardev->console.place.port)
+        chardev->console.kind = CONSOLE_TCP;
     if (check(chardevs, chardev, value, error))
         return -1;
     chardevs->count++;
@@ -115,7 +151,7 @@ int config_chardev_join(struct chardev_specs *chardevs, struct console_spec *spe
     if (chardev->taken)
         return error_set(error, EX_USAGE, "%s: another has the -chardev with id=%s already; give "
                          "this one its own", option, spec->chardev);
-    if (output && (chardev->console.kind == CONSOLE_PTY || chardev->console.kind == CONSOLE_UNIX))
+    if (output && chardev->console.kind >= CONSOLE_PTY)
         return error_set(error, EX_USAGE, "%s: the -chardev with id=%s must be stdio, file or null",
                          option, spec->chardev);
     chardev->taken = true;
@@ -154,9 +190,10 @@ int config_chardev_find_monitor(struct chardev_specs *chardevs, struct error *er
             chardev = &chardevs->chardev[i];
     if (!chardev)
         return error_set(error, EX_USAGE, "-mon %s: no -chardev has id=%.*s", value, (int)size, id);
-    if (chardev->console.kind == CONSOLE_FILE || chardev->console.kind == CONSOLE_PTY)
-        return error_set(error, EX_USAGE, "-mon %s: the -chardev must be stdio, socket or null",
-                         value);
+    if (chardev->console.kind == CONSOLE_FILE || chardev->console.kind == CONSOLE_PTY ||
+        chardev->console.kind == CONSOLE_TCP)
+        return error_set(error, EX_USAGE, "-mon %s: the -chardev must be stdio, null or a "
+                         "socket with path=", value);
     chardev->monitor = true;
     if (chardev->console.kind == CONSOLE_STDIO)
         chardev->console.raw = chardev->console.monitor = true;

@@ -14,6 +14,7 @@ enum { CHARDEVS_MAX = 4, CHARDEV_TEXT_MAX = 4096 };
 struct chardev_spec {
     const char *id;
     struct console_spec console;
+    bool server;                 /* it listens, by TCP */
     bool taken;                  /* somebody has it */
     bool monitor;                /* -mon: commands come from there */
     char text[CHARDEV_TEXT_MAX]; /* what its strings point into */
@@ -25,7 +26,7 @@ struct chardev_specs {
     const char *monitor; /* what -mon said, or NULL */
 };
 
-/* -chardev stdio|null|pty|file,path=P|socket,path=P,id=ID. 0, or -1 with *error. */
+/* -chardev stdio|null|pty|file,path=P|socket,path=P|host=H,port=N,id=ID. 0, or -1 with *error. */
 int config_chardev_take(struct chardev_specs *chardevs, const char *value, struct error *error);
 
 /* The spec is to be that of a -chardev. option and value: what says so, for messages; option is

@@ -1,7 +1,6 @@
 /* -gdb, -s, -S: see config_debug.h. */
 #include "frontend/config_debug.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -12,38 +11,6 @@ static int bad(const char *value, struct error *error)
 {
     return error_set(error, EX_USAGE,
                      "-gdb %s: write tcp::PORT, tcp:HOST:PORT, unix:PATH or none", value);
-}
-
-/* A decimal number that ports have. */
-static bool is_port(const char *text)
-{
-    size_t digits = strspn(text, "0123456789");
-    long port = strtol(text, NULL, 10);
-
-    return digits && !text[digits] && digits < 6 && port > 0 && port < 65536;
-}
-
-/* HOST:PORT, [ADDRESS]:PORT or :PORT; what QEMU's command lines add (",server=on,wait=off") is so
- * here in any case. */
-static bool take_tcp(struct debug_spec *spec, const char *text)
-{
-    size_t size = strcspn(text, ",");
-    const char *colon = memrchr(text, ':', size);
-    size_t host, port;
-
-    if (!colon)
-        return false;
-    host = (size_t)(colon - text);
-    port = size - host - 1;
-    if (host && *text == '[' && colon[-1] == ']') {
-        text++;
-        host -= 2;
-    }
-    if (host >= sizeof(spec->host) || port >= sizeof(spec->port))
-        return false;
-    memcpy(spec->host, text, host);
-    memcpy(spec->port, colon + 1, port);
-    return is_port(spec->port);
 }
 
 int config_debug_take(struct debug_spec *spec, const char *value, struct error *error)
@@ -57,8 +24,8 @@ int config_debug_take(struct debug_spec *spec, const char *value, struct error *
         spec->path = spec->socket;
         return config_text_socket("-gdb", value + 5, spec->socket, error);
     }
-    if (!strncmp(value, "tcp:", 4) && take_tcp(spec, value + 4))
-        return 0;
+    if (!strncmp(value, "tcp:", 4) && config_text_place(value + 4, &spec->place))
+        return 0; /* what QEMU's command lines add (",server=on,wait=off") is so in any case */
     return bad(value, error);
 }
 

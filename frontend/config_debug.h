@@ -12,8 +12,7 @@ struct debug_spec {
     bool given;       /* -gdb or -s */
     const char *path; /* of a unix socket, in socket; NULL: */
     char socket[CONFIG_SOCKET_MAX];
-    char host[128];   /* a name or an address; "": from this machine alone */
-    char port[16];
+    struct tcp_place place;
     bool stopped;     /* -S */
 };
 

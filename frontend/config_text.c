@@ -1,6 +1,7 @@
 /* Values of options that have commas, as QEMU writes them. */
 #include "frontend/config_text.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -60,6 +61,37 @@ bool config_text_listens(const char *piece)
 
     return (config_text_flag(piece, "server", &on) && on) ||
            config_text_flag(piece, "wait", &on) || !strcmp(piece, "nowait");
+}
+
+/* A decimal number that ports have. */
+static bool is_port(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    long port = strtol(text, NULL, 10);
+
+    return digits && !text[digits] && digits < 6 && port > 0 && port < 65536;
+}
+
+bool config_text_place(const char *text, struct tcp_place *place)
+{
+    size_t size = strcspn(text, ",");
+    const char *colon = memrchr(text, ':', size);
+    size_t host, port;
+
+    if (!colon)
+        return false;
+    host = (size_t)(colon - text);
+    port = size - host - 1;
+    if (host && *text == '[' && colon[-1] == ']') {
+        text++;
+        host -= 2;
+    }
+    if (host >= sizeof(place->host) || port >= sizeof(place->port))
+        return false;
+    *place = (struct tcp_place){ "", "" };
+    memcpy(place->host, text, host);
+    memcpy(place->port, colon + 1, port);
+    return is_port(place->port);
 }
 
 int config_text_socket(const char *option, const char *value, char path[CONFIG_SOCKET_MAX],

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+#include "base/tcp_socket.h"
+
 struct error;
 
 enum { CONFIG_SOCKET_MAX = 256 }; /* more than the host takes */
@@ -24,6 +26,9 @@ bool config_text_flag(const char *piece, const char *name, bool *on);
 /* server, wait=off, nowait and the like, as QEMU says that a socket is ours to listen at. Nobody is
  * waited for here. */
 bool config_text_listens(const char *piece);
+
+/* HOST:PORT, [ADDRESS]:PORT or :PORT, up to a comma. False: it is none. */
+bool config_text_place(const char *text, struct tcp_place *place);
 
 /* PATH[,server][,wait=off] of such a socket: the path into path. 0, or -1 with *error, which names
  * the option. */

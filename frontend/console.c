@@ -217,7 +217,9 @@ void console_say(struct console *console, const char *text, size_t size)
  * than that ours do not work. */
 static size_t typed_room(const struct console *console)
 {
-    if (terminal_is_raw() || !console->typed)
+    bool terminal = console->config.spec.kind == CONSOLE_STDIO && terminal_is_raw();
+
+    if (terminal || !console->typed)
         return CONSOLE_KEPT;
     return CONSOLE_KEPT - console->typed->size;
 }
@@ -344,6 +346,7 @@ static const struct console_ops *const kinds[] = {
     [CONSOLE_FILE] = &console_file,
     [CONSOLE_PTY] = &console_pty,
     [CONSOLE_UNIX] = &console_unix,
+    [CONSOLE_TCP] = &console_tcp,
 };
 
 struct console *console_create(const struct console_config *config)

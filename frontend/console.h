@@ -9,11 +9,12 @@
  *   file:PATH  output only
  *   pty        a new pseudo-terminal; its name is printed
  *   unix:PATH  a listening socket, one client at a time
+ *   tcp:, telnet:  the same by TCP, at HOST:PORT
  *   null       takes everything, sends nothing
  *   none       no line at all: the chip is not on the board
  *
  * Nothing is lost while somebody is at the other end: the guest is made to wait instead. While
- * nobody is (pty, unix), the last CONSOLE_KEPT bytes are kept for whoever comes.
+ * nobody is (pty, sockets), the last CONSOLE_KEPT bytes are kept for whoever comes.
  */
 #ifndef FRONTEND_CONSOLE_H
 #define FRONTEND_CONSOLE_H
@@ -33,6 +34,7 @@ enum console_kind {
     CONSOLE_FILE,
     CONSOLE_PTY,
     CONSOLE_UNIX,
+    CONSOLE_TCP,
 };
 
 struct console_spec {
@@ -40,6 +42,8 @@ struct console_spec {
     bool raw;         /* stdio: on a terminal, every key is the guest's, and Ctrl-A is ours */
     const char *path; /* file, unix */
     char socket[CONFIG_SOCKET_MAX]; /* where path is, with unix: */
+    struct tcp_place place;
+    bool telnet;      /* tcp: clients speak its protocol */
     bool monitor;     /* with raw: Ctrl-A c leads to the monitor; Ctrl-A is ours in a pipe, too */
     char chardev[32]; /* the id of a -chardev, which is to take this one's place; "": none */
     const char *option; /* that named it; NULL without */

@@ -16,7 +16,8 @@ struct console_ops {
     void (*lost)(struct console *console);
 };
 
-extern const struct console_ops console_stdio, console_file, console_pty, console_unix;
+extern const struct console_ops console_stdio, console_file, console_pty, console_unix,
+    console_tcp;
 
 /* A queue of bytes that forgets the oldest ones. */
 struct console_ring {
@@ -44,10 +45,11 @@ struct console {
     /* The kinds' own: */
     bool escape;           /* stdio: Ctrl-A was the last key */
     bool in_monitor;       /* stdio: the monitor has the keyboard */
-    struct poller_fd door; /* pty: inotify of the slave's name; unix: the listening socket;
+    struct poller_fd door; /* pty: inotify of the slave's name; sockets: the listening one;
                             * stdio: the terminal's size may have changed */
     int master;            /* pty */
     char slave[64];        /* pty: its name */
+    uint8_t telnet;        /* tcp: where we are in a client's commands */
 };
 
 /* The other end is there, or gone; the console's descriptors are up to date. */

@@ -7,9 +7,6 @@
 #include "frontend/debugger.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +15,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/tcp_socket.h"
 #include "base/unix_socket.h"
 #include "cpu/engine.h"
 #include "cpu/stops.h"
@@ -262,33 +260,13 @@ bool debugger_crashed_alone(struct machine *m, const struct vm_stop *stop)
 
 /* --- Life ----------------------------------------------------------------------------------- */
 
-static int listen_tcp(const struct debug_spec *spec, struct error *error)
+static int listen_tcp(const struct tcp_place *place, struct error *error)
 {
-    const struct addrinfo hints = { .ai_family = *spec->host ? AF_UNSPEC : AF_INET,
-                                    .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
-    struct addrinfo *found;
-    int fd, on = 1, err = getaddrinfo(*spec->host ? spec->host : "127.0.0.1", spec->port, &hints,
-                                      &found);
+    char why[TCP_WHY_MAX];
+    int fd = tcp_socket_listen(place, 1, why);
 
-    if (err)
-        return error_set(error, EX_NOHOST, "-gdb tcp:%s:%s: %s", spec->host, spec->port,
-                         gai_strerror(err));
-    fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    /* What is accepted inherits it: packets are short, and answers are waited for. */
-    if (fd >= 0)
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) || listen(fd, 1)) {
-        error_set(error, EX_UNAVAILABLE, "-gdb tcp:%s:%s: cannot listen there: %s; %s", spec->host,
-                  spec->port, strerror(errno), errno == EADDRINUSE ? "choose another port" :
-                  "choose another address or port");
-        if (fd >= 0)
-            close(fd);
-        fd = -1;
-    }
-    freeaddrinfo(found);
-    return fd;
+    return fd >= 0 ? fd : error_set(error, -fd, "-gdb tcp:%s:%s: %s", place->host, place->port,
+                                    why);
 }
 
 static int listen_unix(const char *path, struct error *error)
@@ -333,7 +311,7 @@ int debugger_open(struct debugger **made, const struct debug_spec *spec, struct 
     if (create_parts(d, error))
         return -1;
     d->door = (struct poller_fd){ .fd = spec->path ? listen_unix(spec->path, error)
-                                                   : listen_tcp(spec, error),
+                                                   : listen_tcp(&spec->place, error),
                                   .events = POLLIN, .ready = door_ready, .arg = d };
     if (d->door.fd < 0)
         return -1;

@@ -76,6 +76,14 @@ static const struct {
     { "run -nic user,id=n,dump=a -object filter-dump,netdev=n,file=f k", "go to 'a' already" },
     { "run -nic user,dump= k", "the file's name" },
     { "run -nic user,dump=a,dumplen=9x k", "dumplen=9x is wrong" },
+    { "run -serial tcp::4444 k", "novt calls nobody, it listens; write tcp::4444,server" },
+    { "run -serial tcp:4444,server=off k", "write tcp:HOST:PORT,server" },
+    { "run -serial telnet::0,server k", "write telnet:HOST:PORT,server" },
+    { "run -serial tcp::1,server,foo k", "'foo' is not known" },
+    { "run -debugcon tcp::1,server k", "unknown" },
+    { "run -chardev socket,id=a,host=::1,port=1 k", "it listens; write server=on" },
+    { "run -chardev socket,id=a,port=x,server=on k", "port=x is wrong" },
+    { "run -chardev socket,id=a,port=9,server -debugcon chardev:a k", "must be stdio, file or" },
     { "run -nic vde k", "-nic vde: unknown (one of user, tap, socket, none)" },
     { "run -device rtl8139,netdev=n -netdev user,id=n k", "-device e1000,netdev=ID" },
     { "run -drive file=x,if=none", "write id=ID here" },
@@ -166,7 +174,7 @@ static const struct {
     { "run -vga tcx k", "write std or none" },
     { "run -mon m k", "-mon m: no -chardev has id=m" },
     { "run -mon m -mon n k", "-mon n: one too many" },
-    { "run -chardev file,path=x,id=m -mon chardev=m k", "must be stdio, socket or null" },
+    { "run -chardev file,path=x,id=m -mon chardev=m k", "must be stdio, null or a socket" },
     { "run -mon m,mode=control k", "-monitor unix:PATH" },
     { "run -fw_cfg name=opt/a k", "file=PATH or string=TEXT" },
     { "run -fw_cfg opt/a,file= k", "file=PATH or string=TEXT" },
@@ -313,7 +321,12 @@ static void test_values(void)
     CHECK_EQ(strcmp(config.kernel, "-k"), 0);
     CHECK_EQ(parse("run -device isa-debug-exit -timeout 1.25 -smp 1 -D - "
                    "-serial unix:/s,server,nowait -monitor unix:/m,,n,server=on,wait=off "
+                   "-serial telnet:[::1]:4444,server=on,wait=off "
                    "-gdb unix:/g,server,wait k", &config, &error), 0);
+    CHECK_EQ(config.serial[1].kind, CONSOLE_TCP);
+    CHECK_EQ(config.serial[1].telnet, true);
+    CHECK_EQ(strcmp(config.serial[1].place.host, "::1"), 0);
+    CHECK_EQ(strcmp(config.serial[1].place.port, "4444"), 0);
     CHECK_EQ(config.isa.debug_exit_base, 0x501);
     CHECK_EQ(config.isa.debug_exit_size, 2);
     CHECK_EQ(config.timeout_ns, 1250000000);

@@ -107,7 +107,7 @@ static void expect_wrong_chardev(const char *value, const char *part)
 static void test_chardevs(void)
 {
     expect_wrong_chardev("stdio", "id= is needed");
-    expect_wrong_chardev("socket,path=/s,id=x,server=off", "not known");
+    expect_wrong_chardev("socket,path=/s,id=x,server=off", "write server=on");
     expect_wrong_chardev("file,id=x", "path= is needed");
     expect_wrong_chardev("udp,id=x", "'udp' is not known");
     expect_wrong_chardev("stdio,id=x,foo=1", "'foo=1' is not known");

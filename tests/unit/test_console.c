@@ -1,6 +1,7 @@
 /* Consoles between a chip played here and real descriptors: files, pseudo-terminals, sockets. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@
 
 static struct chip {
     struct chardev *line;
-    size_t window, received, to_send, sent;
+    size_t window, received, to_send, sent, breaks;
     uint8_t text[4096];
     unsigned columns, rows;
 } chip;
@@ -78,6 +79,7 @@ static void chip_writable(void *dev)
 static void chip_break(void *dev)
 {
     (void)dev;
+    chip.breaks++;
 }
 
 static void chip_carrier(void *dev, bool on)
@@ -131,10 +133,10 @@ void __wrap_console_detach(struct console *of)
     went++;
 }
 
-static int open_console(enum console_kind kind, const char *where)
+static int open_spec(const struct console_spec *spec)
 {
-    struct console_config config = { .spec = { kind, false, where }, .name = "serial line",
-                                     .input = true, .stop = &stop };
+    struct console_config config = { .spec = *spec, .name = "serial line", .input = true,
+                                     .stop = &stop };
     int err;
 
     stop = (struct vm_stop){ 0 };
@@ -147,6 +149,13 @@ static int open_console(enum console_kind kind, const char *where)
     err = console_open(console, &error);
     came = went = 0;
     return err;
+}
+
+static int open_console(enum console_kind kind, const char *where)
+{
+    struct console_spec spec = { .kind = kind, .path = where };
+
+    return open_spec(&spec);
 }
 
 static void close_console(void)
@@ -384,6 +393,91 @@ static void test_unix_stale(void)
     close_console();
 }
 
+/* --- TCP ---------------------------------------------------------------------------------- */
+
+/* At a port that was free a moment ago. */
+static void open_tcp(struct console_spec *spec)
+{
+    struct sockaddr_in name = { .sin_family = AF_INET };
+    socklen_t size = sizeof(name);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK_EQ(bind(fd, (struct sockaddr *)&name, size), 0);
+    getsockname(fd, (struct sockaddr *)&name, &size);
+    snprintf(spec->place.port, sizeof(spec->place.port), "%u", ntohs(name.sin_port));
+    CHECK_EQ(open_spec(spec), -1); /* somebody has it */
+    CHECK_EQ(error.status, EX_UNAVAILABLE);
+    CHECK_EQ(strstr(error.text, "choose another port") != NULL, true);
+    close_console();
+    close(fd);
+    CHECK_EQ(open_spec(spec), 0);
+}
+
+static int connect_tcp(const struct console_spec *spec, size_t coming)
+{
+    struct sockaddr_in name = { .sin_family = AF_INET };
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    name.sin_port = htons((uint16_t)atoi(spec->place.port));
+    CHECK_EQ(connect(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+    turn_until(&came, coming);
+    return fd;
+}
+
+static void test_tcp(void)
+{
+    struct console_spec spec = { .kind = CONSOLE_TCP };
+    int fd;
+
+    open_tcp(&spec);
+    fd = connect_tcp(&spec, 1);
+    chip.window = 20;
+    chardev_accept(chip.line);
+    CHECK_EQ(write(fd, "a\r\0\xff\xf3z", 6), 6);
+    turn_until(&chip.received, 6);
+    CHECK_EQ(memcmp(chip.text, "a\r\0\xff\xf3z", 6), 0);
+    chip.to_send = 4 * BIG;
+    chip_send();
+    CHECK_EQ(chip.sent < chip.to_send, 1);
+    read_pattern(fd, 0, 4 * BIG);
+    close(fd);
+    turn_until(&went, 1);
+    fd = connect_tcp(&spec, 2);
+    close(fd);
+    close_console();
+}
+
+/* Commands and what belongs to them, cut anywhere, are not for the guest. */
+static void test_telnet(void)
+{
+    static const char sent[] = "a\r\0b\r\n\xff\xfd\1c\xff\xffz\xff\xfa\x18\0\xff\xff\xf0x\xff\xf0"
+                               "\xff\xf3" "d\xff\xf1\xff\xfe\xff" "e\0";
+    static const char heard[] = "a\rb\r\nc\xffzde\0";
+    struct console_spec spec = { .kind = CONSOLE_TCP, .telnet = true };
+    uint8_t hello[12];
+    int fd;
+
+    open_tcp(&spec);
+    fd = connect_tcp(&spec, 1);
+    CHECK_EQ(recv(fd, hello, sizeof(hello), MSG_WAITALL), sizeof(hello));
+    CHECK_EQ(memcmp(hello, "\xff\xfb\1\xff\xfb\3\xff\xfb\0\xff\xfd\0", sizeof(hello)), 0);
+    chip.window = 100;
+    chardev_accept(chip.line);
+    for (size_t i = 0; i < sizeof(sent) - 1; i++) {
+        CHECK_EQ(write(fd, sent + i, 1), 1);
+        poller_dispatch(poller);
+    }
+    turn_until(&chip.received, sizeof(heard) - 1);
+    turn();
+    CHECK_EQ(chip.received, sizeof(heard) - 1);
+    CHECK_EQ(memcmp(chip.text, heard, sizeof(heard) - 1), 0);
+    CHECK_EQ(chip.breaks, 1);
+    close(fd);
+    close_console();
+}
+
 /* --- Pseudo-terminals -------------------------------------------------------------------- */
 
 /* The name that novt prints. */
@@ -512,6 +606,8 @@ int main(void)
     test_unix_leaves();
     test_unix_input();
     test_unix_stale();
+    test_tcp();
+    test_telnet();
     test_pty();
     test_pty_is_idle();
     test_stdio_size();

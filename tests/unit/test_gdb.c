@@ -215,9 +215,9 @@ static void test_option(void)
     struct error error = { 0 };
 
     CHECK_EQ(config_debug_take(&spec, "tcp::1234,server=on,wait=off", &error), 0);
-    CHECK(spec.given && spec.stopped && !*spec.host && !strcmp(spec.port, "1234"));
+    CHECK(spec.given && spec.stopped && !*spec.place.host && !strcmp(spec.place.port, "1234"));
     CHECK_EQ(config_debug_take(&spec, "tcp:[::1]:99", &error), 0);
-    CHECK(!strcmp(spec.host, "::1") && !strcmp(spec.port, "99"));
+    CHECK(!strcmp(spec.place.host, "::1") && !strcmp(spec.place.port, "99"));
     CHECK_EQ(config_debug_take(&spec, "unix:/a:b", &error), 0);
     CHECK(!strcmp(spec.path, "/a:b"));
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {

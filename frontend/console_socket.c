@@ -1,0 +1,184 @@
+/*
+ * -serial unix:PATH, tcp:HOST:PORT and telnet:HOST:PORT: a listening stream socket, one client at a
+ * time; others wait their turn.
+ *
+ * A socket file that nobody listens to any more is replaced, one in use is not. A client that only
+ * stops sending (nc at the end of its input) still hears the guest; by TCP it may as well be gone,
+ * so it is hung up.
+ *
+ * Telnet clients are asked to send each key, as it is; their commands are taken out of what they
+ * send, and BREAK is the line's. Bytes 0xff of the guest's are sent as they are, as QEMU does.
+ * Reference: RFC 854, 856, 857, 858.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/tcp_socket.h"
+#include "base/unix_socket.h"
+#include "frontend/console_host.h"
+#include "frontend/error.h"
+
+/* --- Telnet --------------------------------------------------------------------------------- */
+
+enum {
+    TELNET_SE = 240, TELNET_BREAK = 243, TELNET_SB = 250, TELNET_WILL, TELNET_WONT, TELNET_DO,
+    TELNET_DONT, TELNET_IAC,
+    TELNET_BINARY = 0, TELNET_ECHO = 1, TELNET_NO_GO_AHEAD = 3,
+};
+
+/* What the next byte is. */
+enum telnet_state { DATA, AFTER_CR, COMMAND, OPTION, PARAMETERS, PARAMETERS_COMMAND };
+
+static void greet(struct console *console, int client)
+{
+    static const uint8_t hello[] = {
+        TELNET_IAC, TELNET_WILL, TELNET_ECHO,   TELNET_IAC, TELNET_WILL, TELNET_NO_GO_AHEAD,
+        TELNET_IAC, TELNET_WILL, TELNET_BINARY, TELNET_IAC, TELNET_DO,   TELNET_BINARY,
+    };
+
+    console->telnet = DATA;
+    if (write(client, hello, sizeof(hello)) != sizeof(hello))
+        return; /* it has gone already, which is found when it is read from */
+}
+
+static uint8_t after_command(struct console *console, uint8_t byte)
+{
+    if (byte == TELNET_BREAK)
+        chardev_receive_break(&console->line);
+    return byte == TELNET_SB ? PARAMETERS : byte >= TELNET_WILL ? OPTION : DATA;
+}
+
+/* True: the byte is the guest's. A line's end is CR NUL or CR LF there. */
+static bool telnet_data(struct console *console, uint8_t byte)
+{
+    bool after_cr = console->telnet == AFTER_CR;
+
+    if (byte == TELNET_IAC) {
+        console->telnet = COMMAND;
+        return false;
+    }
+    console->telnet = byte == '\r' ? AFTER_CR : DATA;
+    return !after_cr || byte;
+}
+
+static bool telnet_byte(struct console *console, uint8_t byte)
+{
+    switch (console->telnet) {
+    case DATA: case AFTER_CR:
+        return telnet_data(console, byte);
+    case COMMAND:
+        console->telnet = byte == TELNET_IAC ? DATA : after_command(console, byte);
+        return byte == TELNET_IAC;
+    case OPTION:
+        console->telnet = DATA;
+        return false;
+    case PARAMETERS:
+        console->telnet = byte == TELNET_IAC ? PARAMETERS_COMMAND : PARAMETERS;
+        return false;
+    default:
+        console->telnet = byte == TELNET_SE ? DATA : PARAMETERS;
+        return false;
+    }
+}
+
+static size_t telnet_filter(struct console *console, uint8_t *bytes, size_t size)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < size; i++)
+        if (telnet_byte(console, bytes[i]))
+            bytes[kept++] = bytes[i];
+    return kept;
+}
+
+/* --- Coming and going ----------------------------------------------------------------------- */
+
+static void listen_again(struct console *console, bool again)
+{
+    poller_change(console->config.poller, &console->door, console->door.fd, again ? POLLIN : 0);
+}
+
+static void knock(void *arg, short revents)
+{
+    struct console *console = arg;
+    int client = accept4(console->door.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    (void)revents;
+    if (client < 0)
+        return;
+    listen_again(console, false);
+    if (console->config.spec.telnet)
+        greet(console, client);
+    console_attach(console, client, client);
+}
+
+static void hang_up(struct console *console)
+{
+    int client = console->out.fd;
+
+    console_detach(console);
+    if (client >= 0)
+        close(client);
+    listen_again(console, true);
+}
+
+/* Input has ended or output failed. */
+static void lost(struct console *console)
+{
+    struct pollfd fd = { console->out.fd, POLLOUT, 0 };
+
+    if (console->absent)
+        return;
+    if (console->config.spec.kind == CONSOLE_UNIX && console->input_ended &&
+        console->in.fd >= 0 && poll(&fd, 1, 0) > 0 && !(fd.revents & (POLLHUP | POLLERR)))
+        poller_change(console->config.poller, &console->in, console->in.fd, POLLHUP);
+    else
+        hang_up(console);
+}
+
+static int unix_open(struct console *console, struct error *error)
+{
+    const char *path = console->config.spec.path;
+    int fd = unix_socket_listen(path, false, 4);
+
+    if (fd < 0)
+        return error_set(error, EX_CANTCREAT, "%s: cannot listen at '%s': %s; %s",
+                         console->config.name, path, strerror(-fd), console_advice(-fd));
+    console->door.ready = knock;
+    poller_change(console->config.poller, &console->door, fd, POLLIN);
+    return 0;
+}
+
+static void close_all(struct console *console)
+{
+    if (console->out.fd >= 0)
+        close(console->out.fd);
+    if (console->door.fd < 0)
+        return;
+    close(console->door.fd);
+    if (console->config.spec.kind == CONSOLE_UNIX)
+        unlink(console->config.spec.path);
+}
+
+static int tcp_open(struct console *console, struct error *error)
+{
+    const struct tcp_place *place = &console->config.spec.place;
+    char why[TCP_WHY_MAX];
+    int fd = tcp_socket_listen(place, 4, why);
+
+    if (fd < 0)
+        return error_set(error, -fd, "%s: tcp:%s:%s: %s", console->config.name, place->host,
+                         place->port, why);
+    if (console->config.spec.telnet)
+        console->filter = telnet_filter;
+    console->door.ready = knock;
+    poller_change(console->config.poller, &console->door, fd, POLLIN);
+    return 0;
+}
+
+const struct console_ops console_unix = { .open = unix_open, .close = close_all, .lost = lost };
+const struct console_ops console_tcp = { .open = tcp_open, .close = close_all, .lost = lost };
