@@ -401,6 +401,7 @@ void policy_reset(struct shadowmm *sm, struct view *view)
         view->book[slot] = (struct book){ 0 };
     }
     view->waste = 0;
+    view->crowded = false;
 }
 
 /* The same CR3, another address space: everything that was mapped has been taken away. */

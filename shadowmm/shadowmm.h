@@ -248,6 +248,11 @@ void shadowmm_resume(struct shadowmm *sm);
  * vcpu->fault. */
 enum mem_fill shadowmm_window_fault(struct shadowmm *sm, bool user, uint64_t gla, bool write);
 
+/* The software TLB of CPL 3's code has missed at gla, and been filled: was it so before, with
+ * nothing dropped meanwhile, so that a window would still have it? Known of some pages. */
+enum shadowmm_again { AGAIN_UNKNOWN, AGAIN_FIRST, AGAIN_YES };
+enum shadowmm_again shadowmm_missed(struct shadowmm *sm, uint64_t gla);
+
 /* The last fault was the first write, in a while, to what is shown: no reason to take another form
  * of access. */
 bool shadowmm_touched(const struct shadowmm *sm);

@@ -34,6 +34,7 @@ static void forget_all(struct view *view)
 {
     for (unsigned user = 0; user < 2; user++)
         tlb_flush(&view->tlb[user]);
+    again_forget(view);
     for (; view->jumping; view->jumping &= view->jumping - 1)
         jumps_flush(&view->jumps[__builtin_ctzll(view->jumping)]);
 }
@@ -69,6 +70,7 @@ void view_drop(struct shadowmm *sm, struct view *view, uint64_t gla, uint64_t si
 {
     for (unsigned user = 0; user < 2; user++)
         tlb_drop(&view->tlb[user], gla, size);
+    again_drop(sm, view, gla, size);
     for (uint64_t sets = view->jumping; sets; sets &= sets - 1)
         jumps_drop(&view->jumps[__builtin_ctzll(sets)], gla, size);
     for (enum slot slot = 0; slot < SLOT_COUNT; slot++)

@@ -44,6 +44,7 @@ struct window {
     struct sandbox *sandbox; /* a direct window: instead of base */
     bool is_direct;       /* this place in the pool is for one with a sandbox */
     bool filled;          /* something has been mapped since it was last emptied */
+    bool crowded;         /* all of it has been given up for want of room */
     struct area *area;    /* sorted by page */
     unsigned areas, room;
     /* how far pages are from their frames in most of it, as a kernel maps all memory in one run;
@@ -80,6 +81,9 @@ struct view {
     unsigned looked;         /* samples since it began */
     uint64_t direct_at;      /* when it was given its sandbox */
     bool displaced;          /* others have needed its place, or its window's, before */
+    bool crowded;            /* one of its windows was */
+    uint32_t forgotten;      /* so often all that again.c knew of it */
+    bool followed;           /* since then it has learnt of some pages */
     struct tenure tenure;
 };
 
@@ -136,6 +140,9 @@ struct holders {
 
 #define EVICTED 64
 
+#define AGAIN_BITS 12
+#define AGAIN_PLACES (1u << AGAIN_BITS)
+
 struct shadowmm {
     struct vcpu *vcpu;
     struct tlb *plain_tlb[2]; /* what was there before, given back at the end */
@@ -155,6 +162,8 @@ struct shadowmm {
     uint8_t *writer;         /* by gfn: 0, view number + 1 or WRITER_MANY may hold a write right */
     struct holders holders[HOLDERS]; /* by page (holders.c) */
     uint64_t holders_regions[1024 / 64]; /* bit n: there may be some of the 4 MiB at n << 22 */
+    uint64_t again[AGAIN_PLACES]; /* pages that missed in a view (again.c); 0: none */
+    unsigned again_asked;
     struct table *unsync, *free_tables;
     struct table *unsync_upper; /* of unsync: those that an INVLPG may take more than a page of */
     unsigned free_count;
@@ -191,6 +200,10 @@ void view_unprotected(struct shadowmm *sm, uint64_t gla, const struct walk *walk
 uint32_t holders_of(struct shadowmm *sm, uint64_t gla); /* bit n: view n may hold gla's page */
 void holders_begin(struct shadowmm *sm, uint64_t gla);  /* no view does */
 void holders_filled(struct shadowmm *sm, uint64_t gla, uint64_t size); /* the current view does */
+
+/* --- again.c --- */
+void again_forget(struct view *view);
+void again_drop(struct shadowmm *sm, struct view *view, uint64_t gla, uint64_t size);
 
 /* --- jumps.c --- */
 int jumps_create(struct jumps *jumps, unsigned shift); /* 0 or -errno */

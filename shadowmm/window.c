@@ -35,6 +35,7 @@ static void window_evict(struct shadowmm *sm, struct window *w)
 {
     window_empty(sm, w);
     w->events++;
+    w->crowded = true;
     sm->stats.window_evictions++;
 }
 
@@ -66,6 +67,8 @@ void window_drop(struct shadowmm *sm, struct window *w, uint64_t gla, uint64_t s
 void window_release(struct shadowmm *sm, struct view *view, enum slot slot)
 {
     window_empty(sm, view->window[slot]);
+    view->crowded |= view->window[slot]->crowded;
+    view->window[slot]->crowded = false;
     view->window[slot] = NULL;
     sm->vcpu->bt.leave = 1;
     if (slot == SLOT_DIRECT)
@@ -292,6 +295,7 @@ static enum mem_fill fill_run(struct shadowmm *sm, struct window *w, uint64_t pa
     area_insert(sm, w, area_find(w, run.page), run);
     note_written(w, &run);
     w->filled = true;
+    w->crowded |= w->areas > sm->area_limit / 2;
     sm->stats.window_maps++;
     sm->stats.window_pages += run.count;
     event_tell(sm->vcpu, EVENT_map, (uint64_t)run.page << PAGE_SHIFT, run.count,

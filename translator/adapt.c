@@ -1,6 +1,7 @@
 /*
  * Adaptive sites: an instruction of a window unit that keeps faulting is translated again with the
- * TLB form, whose misses are calls and not signals; one that keeps raising exceptions of its own (a
+ * TLB form, whose misses are calls and not signals, and once more with the window form when that
+ * misses the same pages again and again (0042); one that keeps raising exceptions of its own (a
  * division by zero), as a call of the interpreter. One whose operand is written again and again has
  * it read when it runs (live.c); one whose opcode is, becomes a unit that holds none of its bytes,
  * and compares them with what they have been (versions.c) or fetches them. Code that is made anew
@@ -15,7 +16,11 @@
 #include "translator/unit.h"
 
 #define SPECIALS_MANY 4  /* page tables, translated code, MMIO: will never be mapped */
-#define FILLS_MANY 64    /* pages that come and go */
+#define FILLS_MANY 64    /* pages that come and go, or are many */
+#define TRIAL_FILLS 1024 /* the same in the window form's first trial; in the next twice as many */
+#define TRIALS_MOST 6
+#define MISSES_MANY 128  /* of pages that a window would have; for the next twice as many */
+#define FAULT_MISSES 48  /* as long as mapping a page and taking it away again */
 #define TRAPS_MANY 4
 #define PATCHES_MANY 8
 #define WRITES_MANY 8
@@ -103,6 +108,11 @@ void adapt_trapped(struct translator *t, struct unit *unit, unsigned insn)
     adapted(t, unit, insn, &site->call, "traps often: callout");
 }
 
+static unsigned fills_many(const struct adapt_site *site)
+{
+    return site->trials ? TRIAL_FILLS << (site->trials - 1) : FILLS_MANY;
+}
+
 void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, enum adapt_cause cause)
 {
     struct adapt_site *site = claim(t, unit, insn, cause);
@@ -111,10 +121,38 @@ void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, enum 
         site->fills++;
     else
         site->specials++;
-    if (site->specials < SPECIALS_MANY && site->fills < FILLS_MANY)
+    site->special |= site->specials >= SPECIALS_MANY;
+    if (!site->special && site->fills < fills_many(site))
         return;
     site->specials = site->fills = 0;
     adapted(t, unit, insn, &site->tlb, "faults often: TLB form");
+}
+
+/* Its pages may have come and gone, or only be many: what a window would have spared is weighed
+ * against what it would have taken. A unit of before a trial may still have the TLB form. */
+bool adapt_missed(struct translator *t, struct unit *unit, unsigned insn, bool again)
+{
+    uint64_t gpa = unit->gpa + unit->insn[insn].guest;
+    struct adapt_site *site = site_of(t, gpa);
+
+    if (!(unit->key & KEY_WINDOW) || site->gpa != gpa || site->special ||
+        (!site->tlb && !site->trials))
+        return false;
+    if (again)
+        site->misses++;
+    else
+        site->misses -= site->misses < FAULT_MISSES ? site->misses : FAULT_MISSES;
+    if (site->misses < MISSES_MANY << site->trials)
+        return false;
+    site->misses = 0;
+    if (site->tlb) {
+        site->trials += site->trials < TRIALS_MOST;
+        tell(t, unit->eip + unit->insn[insn].guest, "misses the same pages: window form");
+    }
+    site->tlb = false;
+    if (!unit->dead)
+        unit_drop(t, unit);
+    return true;
 }
 
 void adapt_wrote(struct translator *t, struct unit *unit, unsigned insn)

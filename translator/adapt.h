@@ -30,6 +30,9 @@ struct adapt_site {
     uint64_t gpa;
     uint16_t specials, fills, traps;
     bool tlb;  /* use the TLB form */
+    bool special; /* ... for ever: what it reaches will never be mapped */
+    uint8_t trials; /* so often the window form has been taken up again */
+    uint16_t misses; /* of the TLB form that speak for that */
     bool call; /* its own exceptions are frequent: interpret */
     bool fetch; /* its bytes are written often: what they are is looked at each time (versions.c) */
     bool spots; /* it often writes to watched frames (cpu/tlb.h, T6) */
@@ -59,6 +62,9 @@ struct versions {
 
 /* --- adapt.c --- */
 void adapt_faulted(struct translator *t, struct unit *unit, unsigned insn, enum adapt_cause cause);
+/* Its TLB form has missed; again: by a page that a window would have kept. True: the unit has been
+ * dropped, and the instruction is to be looked up anew. */
+bool adapt_missed(struct translator *t, struct unit *unit, unsigned insn, bool again);
 void adapt_trapped(struct translator *t, struct unit *unit, unsigned insn);
 void adapt_forget(struct translator *t, uint64_t gpa); /* for tests */
 /* What is known of the instruction at gpa; NULL: nothing. */

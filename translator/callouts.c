@@ -454,6 +454,25 @@ static bool load_device(struct vcpu *vcpu, const struct slow_site *site, uint64_
     return true;
 }
 
+/* On after a miss that has been filled. */
+static const void *after_fill(struct vcpu *vcpu, uint64_t gla, const void *resume)
+{
+    struct translator *t = translator_of(vcpu);
+    enum shadowmm_again again = vcpu->cpl == 3 ? shadowmm_missed(t->sm, gla) : AGAIN_UNKNOWN;
+    struct unit *unit;
+    unsigned i;
+
+    if (again == AGAIN_UNKNOWN)
+        return resume;
+    unit = cache_find(t, resume);
+    i = unit_insn_at(unit, resume);
+    if (!adapt_missed(t, unit, i, again == AGAIN_YES))
+        return resume;
+    vcpu->rip = unit->eip + unit->insn[i].guest;
+    count_left(vcpu, unit, i);
+    return go_on(vcpu);
+}
+
 static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, const void *resume)
 {
     struct translator *t = translator_of(vcpu);
@@ -467,7 +486,7 @@ static const void *slow_access(struct vcpu *vcpu, uint64_t gla, uint32_t info, c
         (fill == MEM_SPECIAL && info & (ACCESS_LINES | ACCESS_SPOTS) &&
          beside_fill(t, gla, info))) {
         filled_tlb(vcpu, gla, info, resume);
-        return resume;
+        return after_fill(vcpu, gla, resume);
     }
     site = slow_site(t, resume);
     unit = site->unit;
