@@ -190,10 +190,9 @@ int config_chardev_find_monitor(struct chardev_specs *chardevs, struct error *er
             chardev = &chardevs->chardev[i];
     if (!chardev)
         return error_set(error, EX_USAGE, "-mon %s: no -chardev has id=%.*s", value, (int)size, id);
-    if (chardev->console.kind == CONSOLE_FILE || chardev->console.kind == CONSOLE_PTY ||
-        chardev->console.kind == CONSOLE_TCP)
-        return error_set(error, EX_USAGE, "-mon %s: the -chardev must be stdio, null or a "
-                         "socket with path=", value);
+    if (chardev->console.kind == CONSOLE_FILE || chardev->console.kind == CONSOLE_PTY)
+        return error_set(error, EX_USAGE, "-mon %s: the -chardev must be stdio, null or a socket",
+                         value);
     chardev->monitor = true;
     if (chardev->console.kind == CONSOLE_STDIO)
         chardev->console.raw = chardev->console.monitor = true;

@@ -77,8 +77,16 @@ static void take_monitor(struct config *config)
 {
     const struct chardev_spec *chardev = config_chardev_monitor(&config->chardevs);
 
-    if (chardev && chardev->console.kind != CONSOLE_NULL)
-        config->control = (struct control_spec){ .given = true, .path = chardev->console.path };
+    if (!chardev || chardev->console.kind == CONSOLE_NULL)
+        return;
+    config->control = (struct control_spec){
+        .where = chardev->console.kind == CONSOLE_TCP    ? CONTROL_TCP
+                : chardev->console.kind == CONSOLE_UNIX ? CONTROL_UNIX
+                                                        : CONTROL_STDIO,
+        .path = chardev->console.path,
+        .place = chardev->console.place,
+        .telnet = chardev->console.telnet,
+    };
 }
 
 /* What was given by the names of -chardev. */
@@ -112,7 +120,7 @@ static int settle_monitor(struct config *config, struct error *error)
 {
     struct console_spec *serial = config->serial;
 
-    if (!config->control.given || config->control.path)
+    if (config->control.where != CONTROL_STDIO)
         return 0;
     if (!config->serials && !config->nographic && serial[0].kind == CONSOLE_STDIO)
         serial[0].kind = CONSOLE_NULL;
@@ -126,7 +134,7 @@ static int settle_monitor(struct config *config, struct error *error)
 /* Somebody can give commands: -monitor, or Ctrl-A c on a console. */
 static bool has_monitor(const struct config *config)
 {
-    return config->control.given || config->serial[0].monitor || config->serial[1].monitor ||
+    return config->control.where || config->serial[0].monitor || config->serial[1].monitor ||
            config->virtio.console.monitor;
 }
 

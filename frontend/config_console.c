@@ -20,33 +20,6 @@ int config_console_only(const struct console_spec *spec, const char *what, const
     return error_set(error, EX_USAGE, "%s %s: there can be one %s", option, value, what);
 }
 
-/* tcp:HOST:PORT,server or telnet:, with whatever else QEMU's command lines say. */
-static int take_tcp(struct console_spec *spec, const char *option, const char *value,
-                    struct error *error)
-{
-    const char *place = strchr(value, ':') + 1, *comma = strchr(place, ',');
-    char text[CONFIG_SOCKET_MAX], *rest = comma ? text : NULL, *piece;
-    bool server = false, on;
-
-    *spec = (struct console_spec){ .kind = CONSOLE_TCP, .telnet = value[1] == 'e' };
-    if (!config_text_place(place, &spec->place) || (comma && strlen(comma) > sizeof(text)))
-        return error_set(error, EX_USAGE, "%s %s: write %.*s:HOST:PORT,server", option, value,
-                         (int)(place - 1 - value), value);
-    if (comma)
-        strcpy(text, comma + 1);
-    while ((piece = config_text_next(&rest))) {
-        if (config_text_flag(piece, "server", &on))
-            server = on;
-        else if (config_text_flag(piece, "telnet", &on))
-            spec->telnet = on;
-        else if (!config_text_listens(piece) && !config_text_flag(piece, "nodelay", &on))
-            return error_set(error, EX_USAGE, "%s %s: '%s' is not known; write server, which is all"
-                             " there is", option, value, piece);
-    }
-    return server ? 0 : error_set(error, EX_USAGE, "%s %s: novt calls nobody, it listens; write "
-                                  "%s,server", option, value, value);
-}
-
 int config_console_take(struct console_spec *spec, const char *option, const char *value,
                         bool debugcon, struct error *error)
 {
@@ -77,8 +50,10 @@ int config_console_take(struct console_spec *spec, const char *option, const cha
         *spec = (struct console_spec){ .kind = CONSOLE_UNIX, .path = spec->socket };
         return config_text_socket(option, value + 5, spec->socket, error);
     }
-    if ((!strncmp(value, "tcp:", 4) || !strncmp(value, "telnet:", 7)) && !debugcon)
-        return take_tcp(spec, option, value, error);
+    if (config_text_is_tcp(value) && !debugcon) {
+        *spec = (struct console_spec){ .kind = CONSOLE_TCP };
+        return config_text_tcp(option, value, &spec->place, &spec->telnet, error);
+    }
     if (!strncmp(value, "/dev/", 5)) { /* for output, as file:PATH */
         *spec = (struct console_spec){ .kind = CONSOLE_FILE, .path = value };
         return 0;

@@ -7,22 +7,24 @@
 #include "frontend/config_text.h"
 #include "frontend/error.h"
 
-static int take_socket(struct control_spec *spec, const char *value, struct error *error)
-{
-    *spec = (struct control_spec){ .given = true, .path = spec->socket };
-    return config_text_socket("-monitor", value, spec->socket, error);
-}
-
 /* none is there for QEMU's command lines. */
 int config_control_take(struct control_spec *spec, const char *value, struct error *error)
 {
+    *spec = (struct control_spec){ .where = CONTROL_NOWHERE };
     if (!strcmp(value, "none") || !strcmp(value, "null"))
-        *spec = (struct control_spec){ 0 };
-    else if (!strcmp(value, "stdio"))
-        *spec = (struct control_spec){ .given = true };
-    else if (!strncmp(value, "unix:", 5))
-        return take_socket(spec, value + 5, error);
-    else
-        return error_set(error, EX_USAGE, "-monitor %s: write stdio, unix:PATH or none", value);
-    return 0;
+        return 0;
+    if (!strcmp(value, "stdio")) {
+        spec->where = CONTROL_STDIO;
+        return 0;
+    }
+    if (config_text_is_tcp(value)) {
+        spec->where = CONTROL_TCP;
+        return config_text_tcp("-monitor", value, &spec->place, &spec->telnet, error);
+    }
+    if (strncmp(value, "unix:", 5))
+        return error_set(error, EX_USAGE, "-monitor %s: write stdio, unix:PATH, tcp:HOST:PORT,"
+                         "server, telnet:HOST:PORT,server or none", value);
+    spec->where = CONTROL_UNIX;
+    spec->path = spec->socket;
+    return config_text_socket("-monitor", value + 5, spec->socket, error);
 }

@@ -8,10 +8,19 @@
 
 struct error;
 
+enum control_where {
+    CONTROL_NOWHERE,
+    CONTROL_STDIO,
+    CONTROL_UNIX, /* for programs: JSON; the others for people */
+    CONTROL_TCP,
+};
+
 struct control_spec {
-    bool given;
-    const char *path; /* of a socket, in socket; NULL: standard input */
+    enum control_where where;
+    const char *path; /* unix: of the socket, in socket */
     char socket[CONFIG_SOCKET_MAX];
+    struct tcp_place place;
+    bool telnet;      /* tcp: clients speak its protocol */
 };
 
 /* 0, or -1 with *error. */

@@ -30,6 +30,14 @@ bool config_text_listens(const char *piece);
 /* HOST:PORT, [ADDRESS]:PORT or :PORT, up to a comma. False: it is none. */
 bool config_text_place(const char *text, struct tcp_place *place);
 
+/* tcp: or telnet: */
+bool config_text_is_tcp(const char *value);
+
+/* The rest of it, HOST:PORT,server with whatever else QEMU's command lines say: where to listen,
+ * and whether clients speak telnet's protocol. 0, or -1 with *error, which names the option. */
+int config_text_tcp(const char *option, const char *value, struct tcp_place *place, bool *telnet,
+                    struct error *error);
+
 /* PATH[,server][,wait=off] of such a socket: the path into path. 0, or -1 with *error, which names
  * the option. */
 int config_text_socket(const char *option, const char *value, char path[CONFIG_SOCKET_MAX],

@@ -8,6 +8,7 @@
 #include "devices/chardev.h"
 #include "frontend/console.h"
 #include "frontend/poller.h"
+#include "frontend/telnet.h"
 
 struct console_ops {
     int (*open)(struct console *console, struct error *error);
@@ -49,7 +50,7 @@ struct console {
                             * stdio: the terminal's size may have changed */
     int master;            /* pty */
     char slave[64];        /* pty: its name */
-    uint8_t telnet;        /* tcp: where we are in a client's commands */
+    struct telnet telnet;  /* tcp */
 };
 
 /* The other end is there, or gone; the console's descriptors are up to date. */

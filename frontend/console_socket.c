@@ -6,9 +6,7 @@
  * stops sending (nc at the end of its input) still hears the guest; by TCP it may as well be gone,
  * so it is hung up.
  *
- * Telnet clients are asked to send each key, as it is; their commands are taken out of what they
- * send, and BREAK is the line's. Bytes 0xff of the guest's are sent as they are, as QEMU does.
- * Reference: RFC 854, 856, 857, 858.
+ * A telnet client's BREAK is the line's.
  */
 #include <errno.h>
 #include <poll.h>
@@ -22,77 +20,15 @@
 #include "frontend/console_host.h"
 #include "frontend/error.h"
 
-/* --- Telnet --------------------------------------------------------------------------------- */
-
-enum {
-    TELNET_SE = 240, TELNET_BREAK = 243, TELNET_SB = 250, TELNET_WILL, TELNET_WONT, TELNET_DO,
-    TELNET_DONT, TELNET_IAC,
-    TELNET_BINARY = 0, TELNET_ECHO = 1, TELNET_NO_GO_AHEAD = 3,
-};
-
-/* What the next byte is. */
-enum telnet_state { DATA, AFTER_CR, COMMAND, OPTION, PARAMETERS, PARAMETERS_COMMAND };
-
-static void greet(struct console *console, int client)
+static size_t telnet_filter_input(struct console *console, uint8_t *bytes, size_t size)
 {
-    static const uint8_t hello[] = {
-        TELNET_IAC, TELNET_WILL, TELNET_ECHO,   TELNET_IAC, TELNET_WILL, TELNET_NO_GO_AHEAD,
-        TELNET_IAC, TELNET_WILL, TELNET_BINARY, TELNET_IAC, TELNET_DO,   TELNET_BINARY,
-    };
+    struct telnet *telnet = &console->telnet;
+    unsigned before = telnet->breaks;
 
-    console->telnet = DATA;
-    if (write(client, hello, sizeof(hello)) != sizeof(hello))
-        return; /* it has gone already, which is found when it is read from */
-}
-
-static uint8_t after_command(struct console *console, uint8_t byte)
-{
-    if (byte == TELNET_BREAK)
+    size = telnet_filter(telnet, bytes, size);
+    for (; before != telnet->breaks; before++)
         chardev_receive_break(&console->line);
-    return byte == TELNET_SB ? PARAMETERS : byte >= TELNET_WILL ? OPTION : DATA;
-}
-
-/* True: the byte is the guest's. A line's end is CR NUL or CR LF there. */
-static bool telnet_data(struct console *console, uint8_t byte)
-{
-    bool after_cr = console->telnet == AFTER_CR;
-
-    if (byte == TELNET_IAC) {
-        console->telnet = COMMAND;
-        return false;
-    }
-    console->telnet = byte == '\r' ? AFTER_CR : DATA;
-    return !after_cr || byte;
-}
-
-static bool telnet_byte(struct console *console, uint8_t byte)
-{
-    switch (console->telnet) {
-    case DATA: case AFTER_CR:
-        return telnet_data(console, byte);
-    case COMMAND:
-        console->telnet = byte == TELNET_IAC ? DATA : after_command(console, byte);
-        return byte == TELNET_IAC;
-    case OPTION:
-        console->telnet = DATA;
-        return false;
-    case PARAMETERS:
-        console->telnet = byte == TELNET_IAC ? PARAMETERS_COMMAND : PARAMETERS;
-        return false;
-    default:
-        console->telnet = byte == TELNET_SE ? DATA : PARAMETERS;
-        return false;
-    }
-}
-
-static size_t telnet_filter(struct console *console, uint8_t *bytes, size_t size)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < size; i++)
-        if (telnet_byte(console, bytes[i]))
-            bytes[kept++] = bytes[i];
-    return kept;
+    return size;
 }
 
 /* --- Coming and going ----------------------------------------------------------------------- */
@@ -112,7 +48,7 @@ static void knock(void *arg, short revents)
         return;
     listen_again(console, false);
     if (console->config.spec.telnet)
-        greet(console, client);
+        telnet_greet(&console->telnet, client);
     console_attach(console, client, client);
 }
 
@@ -174,7 +110,7 @@ static int tcp_open(struct console *console, struct error *error)
         return error_set(error, -fd, "%s: tcp:%s:%s: %s", console->config.name, place->host,
                          place->port, why);
     if (console->config.spec.telnet)
-        console->filter = telnet_filter;
+        console->filter = telnet_filter_input;
     console->door.ready = knock;
     poller_change(console->config.poller, &console->door, fd, POLLIN);
     return 0;

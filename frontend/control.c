@@ -183,17 +183,19 @@ int control_begin(struct control **made, struct machine *machine, struct error *
 int control_open(struct control **made, const struct control_spec *spec, struct machine *machine,
                  struct error *error)
 {
+    bool prompts = spec->where == CONTROL_TCP ||
+                   (spec->where == CONTROL_STDIO && isatty(STDIN_FILENO));
     struct control_lines_config config = {
-        .path = spec->path,
-        .prompt = !spec->path && isatty(STDIN_FILENO) ? "(novt) " : NULL,
-        .answer = spec->path ? answer_line : answer_person,
+        .spec = spec,
+        .prompt = prompts ? "(novt) " : NULL,
+        .answer = spec->where == CONTROL_UNIX ? answer_line : answer_person,
         .is_paused = is_paused,
         .poller = machine->poller,
         .clock = &machine->clock,
     };
 
     *made = NULL;
-    if (!spec->given)
+    if (!spec->where)
         return 0;
     if (control_begin(made, machine, error))
         return -1;

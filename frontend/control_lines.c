@@ -13,9 +13,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/tcp_socket.h"
 #include "base/unix_socket.h"
+#include "frontend/config_control.h"
 #include "frontend/error.h"
 #include "frontend/poller.h"
+#include "frontend/telnet.h"
 
 #define BATCH_NS 1000000ull /* of work, then a rest of REST times as long */
 enum { REST = 4, WRITE_MAX = 4096 }; /* what a pipe that has room takes without waiting */
@@ -26,6 +29,8 @@ struct client {
     int in, out;         /* -1: nobody */
     char *line;          /* CONTROL_LINE_MAX bytes */
     size_t used;
+    struct telnet telnet;
+    bool after_cr; /* the last byte of it was one */
     bool skipping; /* the rest of a line that was too long */
     char *answer;  /* NULL: none waits */
     size_t size, sent;
@@ -57,7 +62,7 @@ static void watch_door(struct control_lines *lines)
 
     for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
         room |= lines->client[i].in < 0;
-    if (lines->config.path)
+    if (lines->door.fd >= 0)
         poller_change(lines->config.poller, &lines->door, lines->door.fd, room ? POLLIN : 0);
 }
 
@@ -66,7 +71,7 @@ static void leave(struct client *client)
     struct control_lines *lines = client->lines;
 
     poller_remove(lines->config.poller, &client->fd);
-    if (lines->config.path)
+    if (lines->config.spec->where != CONTROL_STDIO)
         close(client->in);
     free(client->line);
     free(client->answer);
@@ -144,9 +149,10 @@ static bool work(struct client *client, const char *line, size_t size)
 /* Takes a line out of the buffer and answers it. False: the client has gone. */
 static bool take_line(struct client *client, const char *end)
 {
-    size_t size = (size_t)(end - client->line);
+    size_t whole = (size_t)(end - client->line) + 1, size = whole - 1;
     bool there = true;
 
+    size -= size && client->line[size - 1] == '\r';
     if (client->skipping)
         there = work(client, "", 0);
     else if (size && strspn(client->line, " \t\r") < size)
@@ -154,7 +160,7 @@ static bool take_line(struct client *client, const char *end)
     else if (client->lines->config.prompt)
         there = say(client, NULL);
     client->skipping = false;
-    client->used -= size + 1;
+    client->used -= whole;
     memmove(client->line, end + 1, client->used);
     return there;
 }
@@ -229,6 +235,25 @@ void control_lines_go_on(struct control_lines *lines)
     rested(lines);
 }
 
+/* What of it is for us. Telnet's lines end with CR NUL or CR LF. */
+static size_t received(struct client *client, size_t size)
+{
+    char *bytes = client->line + client->used;
+    size_t kept = 0;
+
+    if (!client->lines->config.spec->telnet)
+        return size;
+    size = telnet_filter(&client->telnet, (uint8_t *)bytes, size);
+    for (size_t i = 0; i < size; i++) {
+        char byte = bytes[i];
+
+        if (byte != '\n' || !client->after_cr)
+            bytes[kept++] = byte == '\r' ? '\n' : byte;
+        client->after_cr = byte == '\r';
+    }
+    return kept;
+}
+
 static void ready(void *arg, short revents)
 {
     struct client *client = arg;
@@ -242,7 +267,7 @@ static void ready(void *arg, short revents)
     } else if (client->used < CONTROL_LINE_MAX) {
         n = read(client->in, client->line + client->used, CONTROL_LINE_MAX - client->used);
         there = n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
-        client->used += n > 0 ? (size_t)n : 0;
+        client->used += n > 0 ? received(client, (size_t)n) : 0;
     }
     if (there)
         pump(client);
@@ -253,7 +278,8 @@ static void ready(void *arg, short revents)
 
 /* --- Life ----------------------------------------------------------------------------------- */
 
-static bool enter(struct control_lines *lines, int in, int out)
+/* NULL: there is no room. */
+static struct client *enter(struct control_lines *lines, int in, int out)
 {
     struct client *client = lines->client;
 
@@ -265,30 +291,55 @@ static bool enter(struct control_lines *lines, int in, int out)
     if (!client->line || poller_add(lines->config.poller, &client->fd)) {
         free(client->line);
         client->line = NULL;
-        return false;
+        return NULL;
     }
     client->in = in;
     client->out = out;
     client->used = 0;
     client->skipping = false;
-    return true;
+    client->telnet = (struct telnet){ 0 };
+    client->after_cr = false;
+    return client;
 }
 
 static void knock(void *arg, short revents)
 {
     struct control_lines *lines = arg;
     int fd = accept4(lines->door.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct client *client = fd >= 0 ? enter(lines, fd, fd) : NULL;
 
     (void)revents;
-    if (fd >= 0 && !enter(lines, fd, fd))
+    if (!client && fd >= 0)
         close(fd);
+    if (client && lines->config.prompt && !say(client, NULL))
+        leave(client);
     watch_door(lines);
     settle(lines);
 }
 
+static int open_door(struct control_lines *lines, int fd, struct error *error)
+{
+    lines->door = (struct poller_fd){ .fd = fd, .events = POLLIN, .ready = knock, .arg = lines,
+                                      .urgent = true };
+    if (poller_add(lines->config.poller, &lines->door))
+        return error_set(error, EX_SOFTWARE, "-monitor: too many descriptors to wait for");
+    return 0;
+}
+
+static int open_tcp(struct control_lines *lines, struct error *error)
+{
+    const struct tcp_place *place = &lines->config.spec->place;
+    char why[TCP_WHY_MAX];
+    int fd = tcp_socket_listen(place, CONTROL_CLIENTS_MAX, why);
+
+    if (fd < 0)
+        return error_set(error, -fd, "-monitor tcp:%s:%s: %s", place->host, place->port, why);
+    return open_door(lines, fd, error);
+}
+
 static int open_socket(struct control_lines *lines, struct error *error)
 {
-    const char *path = lines->config.path;
+    const char *path = lines->config.spec->path;
     int fd = unix_socket_listen(path, true, CONTROL_CLIENTS_MAX);
 
     if (fd == -ENAMETOOLONG)
@@ -299,11 +350,7 @@ static int open_socket(struct control_lines *lines, struct error *error)
         return error_set(error, EX_CANTCREAT, "-monitor unix:%s: cannot listen there: %s; %s", path,
                          strerror(-fd), fd == -EADDRINUSE ? "something else is there, or another "
                          "novt: choose another name" : "choose another place");
-    lines->door = (struct poller_fd){ .fd = fd, .events = POLLIN, .ready = knock, .arg = lines,
-                                      .urgent = true };
-    if (poller_add(lines->config.poller, &lines->door))
-        return error_set(error, EX_SOFTWARE, "-monitor: too many descriptors to wait for");
-    return 0;
+    return open_door(lines, fd, error);
 }
 
 static int open_standard(struct control_lines *lines, struct error *error)
@@ -334,7 +381,9 @@ struct control_lines *control_lines_open(const struct control_lines_config *conf
         lines->client[i].in = lines->client[i].out = -1;
     }
     poller_add_call(config->poller, &lines->again);
-    err = config->path ? open_socket(lines, error) : open_standard(lines, error);
+    err = config->spec->where == CONTROL_UNIX  ? open_socket(lines, error)
+          : config->spec->where == CONTROL_TCP ? open_tcp(lines, error)
+                                              : open_standard(lines, error);
     if (!err)
         return lines;
     control_lines_close(lines);
@@ -353,7 +402,8 @@ void control_lines_close(struct control_lines *lines)
     if (lines->door.fd >= 0) {
         poller_remove(lines->config.poller, &lines->door);
         close(lines->door.fd);
-        unlink(lines->config.path);
+        if (lines->config.spec->where == CONTROL_UNIX)
+            unlink(lines->config.spec->path);
     }
     free(lines);
 }

@@ -1,5 +1,6 @@
 /*
- * Lines from clients of a listening unix socket, or from standard input, and answers to them.
+ * Lines from clients of a listening socket, or from standard input, and answers to them. A CR at a
+ * line's end is none of it.
  *
  * All of it happens on the vcpu's thread, through the poller, and never waits:
  * L1. A client that does not take its answer is not read from: it has at most one line and one
@@ -16,13 +17,14 @@
 
 struct clock;
 struct control_lines;
+struct control_spec;
 struct error;
 struct poller;
 
 enum { CONTROL_LINE_MAX = 65536, CONTROL_CLIENTS_MAX = 4 };
 
 struct control_lines_config {
-    const char *path; /* of the socket; NULL: standard input and output */
+    const struct control_spec *spec; /* stays where it is; not CONTROL_NOWHERE */
     const char *prompt; /* NULL: none */
     /* The answer, which may be of several lines or empty; to be freed. NULL: no memory. */
     char *(*answer)(void *arg, const char *line, size_t size);

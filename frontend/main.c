@@ -135,7 +135,7 @@ static void confine(const struct config *config)
     }
     wants.remove_files |= config->virtio.console.kind == CONSOLE_UNIX;
     /* pictures, dumps, media that are put in */
-    wants.write_files |= config->control.given || config->debug.given ||
+    wants.write_files |= config->control.where || config->debug.given ||
                          config->virtio.console.monitor;
     drives_confine(&config->drives, &wants);
     nics_confine(&config->nics, &wants);

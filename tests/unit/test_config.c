@@ -418,13 +418,26 @@ static void test_mon(void)
                    "-mon chardev=c,mode=readline k", &config, &error), 0);
     CHECK_EQ(config.serial[0].kind, CONSOLE_STDIO);
     CHECK_EQ(config.serial[0].raw && config.serial[0].monitor, true);
-    CHECK_EQ(config.control.given, false);
+    CHECK_EQ(config.control.where, CONTROL_NOWHERE);
     CHECK_EQ(parse("run -mon m -chardev socket,path=/s,id=m,server=on,wait=off -serial null k",
                    &config, &error), 0);
-    CHECK_EQ(config.control.given && !strcmp(config.control.path, "/s"), true);
+    CHECK_EQ(config.control.where, CONTROL_UNIX);
+    CHECK_EQ(strcmp(config.control.path, "/s"), 0);
     CHECK_EQ(parse("run -mon m -chardev stdio,id=m k", &config, &error), 0);
-    CHECK_EQ(config.control.given && !config.control.path, true);
+    CHECK_EQ(config.control.where, CONTROL_STDIO);
     CHECK_EQ(config.serial[0].kind, CONSOLE_NULL);
+    CHECK_EQ(parse("run -chardev socket,id=m,host=127.0.0.1,port=4444,server=on,telnet=on -mon m k",
+                   &config, &error), 0);
+    CHECK_EQ(config.control.where, CONTROL_TCP);
+    CHECK_EQ(config.control.telnet, true);
+    CHECK_EQ(parse("run -monitor tcp::4444,server,nowait -nographic k", &config, &error), 0);
+    CHECK_EQ(config.control.where, CONTROL_TCP);
+    CHECK_EQ(strcmp(config.control.place.port, "4444"), 0);
+    CHECK_EQ(config.control.telnet, false);
+    CHECK_EQ(parse("run -monitor telnet:127.0.0.1:4445,server k", &config, &error), 0);
+    CHECK_EQ(config.control.telnet, true);
+    CHECK_EQ(parse("run -monitor telnet:127.0.0.1:4445 k", &config, &error), -1);
+    CHECK_EQ(strstr(error.text, "write telnet:127.0.0.1:4445,server") != NULL, true);
 }
 
 /* What QEMU's users write where novt has something like it. */

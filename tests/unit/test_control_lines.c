@@ -1,5 +1,6 @@
 /* Control's protocol: lines that are none, too long, cut up, binary; answers that nobody takes. */
 #include <jansson.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "frontend/config_control.h"
 #include "frontend/control.h"
 #include "frontend/control_lines.h"
 #include "frontend/error.h"
@@ -177,10 +179,12 @@ static void kick(void *arg)
     (void)arg;
 }
 
-static struct control_lines *start(const char *path, struct error *error)
+static struct control_lines *start(const struct control_spec *spec, const char *prompt,
+                                   struct error *error)
 {
-    const struct control_lines_config config = { .path = path, .answer = count, .poller = poller,
-                                                 .is_paused = is_paused, .clock = &clock_ };
+    const struct control_lines_config config = { .spec = spec, .prompt = prompt, .answer = count,
+                                                 .poller = poller, .is_paused = is_paused,
+                                                 .clock = &clock_ };
 
     return control_lines_open(&config, error);
 }
@@ -233,7 +237,7 @@ static void test_lines(void)
     put(fd, "abc\nde");
     is_said(fd, "3\n");
     put(fd, "f\n\n  \nx\r\n");
-    is_said(fd, "3\n2\n"); /* empty lines are none */
+    is_said(fd, "3\n1\n"); /* empty lines are none, and a CR is no part of one */
     close(fd);
     turn(20);
 }
@@ -330,23 +334,71 @@ static void test_flood(void)
 
 static void test_places(void)
 {
+    static struct control_spec spec = { .where = CONTROL_UNIX, .path = PATH };
     char name[300];
     struct error error = { 0 };
     struct stat st;
 
     CHECK_EQ(stat(PATH, &st), 0);
     CHECK_EQ(st.st_mode & 077, 0);
-    CHECK_EQ(start(PATH, &error) == NULL, 1);
+    CHECK_EQ(start(&spec, NULL, &error) == NULL, 1);
     CHECK_EQ(error.status, EX_CANTCREAT);
     error = (struct error){ 0 };
     memset(name, 'x', sizeof(name) - 1);
     name[sizeof(name) - 1] = 0;
-    CHECK_EQ(start(name, &error) == NULL, 1);
+    spec.path = name;
+    CHECK_EQ(start(&spec, NULL, &error) == NULL, 1);
     CHECK_EQ(error.status, EX_USAGE);
+}
+
+/* A port that is free, while somebody has it. */
+static int take_port(struct control_spec *spec, struct sockaddr_in *name)
+{
+    socklen_t size = sizeof(*name);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    *name = (struct sockaddr_in){ .sin_family = AF_INET };
+    name->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK_EQ(bind(fd, (struct sockaddr *)name, size), 0);
+    getsockname(fd, (struct sockaddr *)name, &size);
+    snprintf(spec->place.port, sizeof(spec->place.port), "%u", ntohs(name->sin_port));
+    return fd;
+}
+
+/* By TCP there is a prompt; what telnet says of itself is no part of a line, nor does it matter
+ * how its lines end. */
+static void test_tcp(void)
+{
+    static const char sent[] = "\xff\xfd\1abc\r\0" "d\xff\xffg\r\n\xff\xf3h\n";
+    static struct control_spec spec = { .where = CONTROL_TCP, .telnet = true };
+    struct error error = { 0 };
+    struct sockaddr_in name;
+    int fd = take_port(&spec, &name);
+
+    CHECK_EQ(start(&spec, "> ", &error) == NULL, 1);
+    CHECK_EQ(error.status, EX_UNAVAILABLE);
+    CHECK_EQ(strncmp(error.text, "-monitor tcp:", 13), 0);
+    close(fd);
+    lines = start(&spec, "> ", &error);
+    CHECK_EQ(lines != NULL, 1);
+    if (!lines)
+        return;
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK_EQ(connect(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+    is_said(fd, "> ");
+    for (size_t i = 0; i < sizeof(sent) - 1; i++) {
+        CHECK_EQ(write(fd, sent + i, 1), 1);
+        turn(1);
+    }
+    is_said(fd, "3\n> 3\n> 1\n> ");
+    close(fd);
+    turn(20);
+    control_lines_close(lines);
 }
 
 int main(void)
 {
+    static const struct control_spec spec = { .where = CONTROL_UNIX, .path = PATH };
     struct error error = { 0 };
 
     signal(SIGPIPE, SIG_IGN);
@@ -359,7 +411,7 @@ int main(void)
 
     poller = poller_create(kick, NULL);
     unlink(PATH);
-    lines = start(PATH, &error);
+    lines = start(&spec, NULL, &error);
     CHECK_EQ(lines != NULL, 1);
     if (lines) {
         test_lines();
@@ -371,6 +423,7 @@ int main(void)
         control_lines_close(lines);
     }
     CHECK_EQ(access(PATH, F_OK), -1);
+    test_tcp();
     poller_destroy(poller);
     return CHECK_DONE();
 }
