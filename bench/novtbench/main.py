@@ -1,5 +1,6 @@
 """novt bench, all of it."""
 import os
+import signal
 import sys
 
 from novtbench import (counters, differences, machines, options, outputs, results, schedule,
@@ -68,6 +69,11 @@ def main(words):
 
 def run():
     try:
-        sys.exit(main(sys.argv[1:]))
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+        sys.exit(status)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # nobody reads on: | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)

@@ -9,12 +9,13 @@ import html.parser
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
-from checks import check, failures  # noqa: E402
+from checks import WAIT, check, failures  # noqa: E402
 
 SMALL = ["--quick", "--minutes", "30", "--machines", "novt", "--only",
          "nano-callret,nano-in,crowd-1,crowd-2,counters"]
@@ -98,6 +99,16 @@ def case_list(bench):
     check(got.returncode == 0, "--list:", got.returncode, got.stderr)
     for word in ("getppid", "nano-cr3wr", "crowd-N", "tcp", "novt-kvm", "qemu-kvm", "bochs"):
         check(f"  {word} " in got.stdout, f"--list lacks {word}")
+
+
+def case_nobody_reads(bench):
+    """| head"""
+    reader, writer = os.pipe()
+    os.close(reader)
+    got = subprocess.run([bench.novt, "bench", "--list"], stdout=writer, stderr=subprocess.PIPE,
+                         text=True, timeout=WAIT, check=False)
+    os.close(writer)
+    check(got.returncode == 128 + signal.SIGPIPE and not got.stderr, got.returncode, got.stderr)
 
 
 def case_json(bench):
