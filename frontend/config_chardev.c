@@ -36,19 +36,13 @@ static bool take_tcp(struct console_spec *console, const char *text, bool *good)
 
     *good = true;
     if (host)
-        *good = strlen(host) < sizeof(console->place.host) && strcpy(console->place.host, host);
+        *good = strlen(host) < sizeof(place.host) && strcpy(console->tcp.place.host, host);
     else if (port) {
         snprintf(both, sizeof(both), ":%s", port);
         *good = config_text_place(both, &place);
-        strcpy(console->place.port, place.port);
+        strcpy(console->tcp.place.port, place.port);
     }
-    return host || port || config_text_flag(text, "telnet", &console->telnet);
-}
-
-static int calls_nobody(const char *value, struct error *error)
-{
-    return error_set(error, EX_USAGE, "-chardev %s: novt calls nobody, it listens; write server=on",
-                     value);
+    return host || port || config_text_flag(text, "telnet", &console->tcp.telnet);
 }
 
 static int take_property(struct chardev_spec *chardev, const char *text, const char *value,
@@ -59,9 +53,9 @@ static int take_property(struct chardev_spec *chardev, const char *text, const c
     if (take_tcp(&chardev->console, text, &good))
         return good ? 0 : error_set(error, EX_USAGE, "-chardev %s: %s is wrong; write host=ADDRESS,"
                                     "port=NUMBER", value, text);
-    if (config_text_flag(text, "server", &on)) {
-        chardev->server = on;
-        return on ? 0 : calls_nobody(value, error);
+    if (config_text_flag(text, "server", &chardev->console.tcp.listens)) {
+        chardev->calls = !chardev->console.tcp.listens;
+        return 0;
     }
     if (config_text_value(text, "id"))
         chardev->id = config_text_value(text, "id");
@@ -70,7 +64,7 @@ static int take_property(struct chardev_spec *chardev, const char *text, const c
     else if (!config_text_listens(text) && !config_text_flag(text, "signal", &on) &&
              !config_text_flag(text, "mux", &on))
         return error_set(error, EX_USAGE, "-chardev %s: '%s' is not known; write id= and path=, or"
-                         " id=, host=, port= and server=on", value, text);
+                         " id=, host= and port=, with server=on to listen", value, text);
     return 0;
 }
 
@@ -93,8 +87,9 @@ static int check(struct chardev_specs *chardevs, const struct chardev_spec *char
     if (find(chardevs, chardev->id))
         return error_set(error, EX_USAGE, "-chardev %s: there is one of that id; write another id=",
                          value);
-    if (console->kind == CONSOLE_TCP && !chardev->server)
-        return calls_nobody(value, error);
+    if (console->kind == CONSOLE_UNIX && chardev->calls)
+        return error_set(error, EX_USAGE, "-chardev %s: at a path novt listens; write server=on",
+                         value);
     if ((console->kind == CONSOLE_FILE || console->kind == CONSOLE_UNIX) &&
         (!console->path || !*console->path))
         return error_set(error, EX_USAGE, "-chardev %s: path= is needed", value);
@@ -117,7 +112,7 @@ int config_chardev_take(struct chardev_specs *chardevs, const char *value, struc
     while ((part = config_text_next(&at)))
         if (take_property(chardev, part, value, error))
             return -1;
-    if (chardev->console.kind == CONSOLE_UNIX && *chardev->console.place.port)
+    if (chardev->console.kind == CONSOLE_UNIX && *chardev->console.tcp.place.port)
         chardev->console.kind = CONSOLE_TCP;
     if (check(chardevs, chardev, value, error))
         return -1;
@@ -190,9 +185,10 @@ int config_chardev_find_monitor(struct chardev_specs *chardevs, struct error *er
             chardev = &chardevs->chardev[i];
     if (!chardev)
         return error_set(error, EX_USAGE, "-mon %s: no -chardev has id=%.*s", value, (int)size, id);
-    if (chardev->console.kind == CONSOLE_FILE || chardev->console.kind == CONSOLE_PTY)
-        return error_set(error, EX_USAGE, "-mon %s: the -chardev must be stdio, null or a socket",
-                         value);
+    if (chardev->console.kind == CONSOLE_FILE || chardev->console.kind == CONSOLE_PTY ||
+        (chardev->console.kind == CONSOLE_TCP && !chardev->console.tcp.listens))
+        return error_set(error, EX_USAGE, "-mon %s: the -chardev must be stdio, null or a socket "
+                         "with server=on", value);
     chardev->monitor = true;
     if (chardev->console.kind == CONSOLE_STDIO)
         chardev->console.raw = chardev->console.monitor = true;

@@ -14,7 +14,7 @@ enum { CHARDEVS_MAX = 4, CHARDEV_TEXT_MAX = 4096 };
 struct chardev_spec {
     const char *id;
     struct console_spec console;
-    bool server;                 /* it listens, by TCP */
+    bool calls;                  /* server=off */
     bool taken;                  /* somebody has it */
     bool monitor;                /* -mon: commands come from there */
     char text[CHARDEV_TEXT_MAX]; /* what its strings point into */

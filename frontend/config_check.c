@@ -84,8 +84,7 @@ static void take_monitor(struct config *config)
                 : chardev->console.kind == CONSOLE_UNIX ? CONTROL_UNIX
                                                         : CONTROL_STDIO,
         .path = chardev->console.path,
-        .place = chardev->console.place,
-        .telnet = chardev->console.telnet,
+        .tcp = chardev->console.tcp,
     };
 }
 

@@ -52,7 +52,7 @@ int config_console_take(struct console_spec *spec, const char *option, const cha
     }
     if (config_text_is_tcp(value) && !debugcon) {
         *spec = (struct console_spec){ .kind = CONSOLE_TCP };
-        return config_text_tcp(option, value, &spec->place, &spec->telnet, error);
+        return config_text_tcp(&spec->tcp, option, value, error);
     }
     if (!strncmp(value, "/dev/", 5)) { /* for output, as file:PATH */
         *spec = (struct console_spec){ .kind = CONSOLE_FILE, .path = value };

@@ -7,6 +7,15 @@
 #include "frontend/config_text.h"
 #include "frontend/error.h"
 
+static int take_tcp(struct control_spec *spec, const char *value, struct error *error)
+{
+    spec->where = CONTROL_TCP;
+    if (config_text_tcp(&spec->tcp, "-monitor", value, error))
+        return -1;
+    return spec->tcp.listens ? 0 : error_set(error, EX_USAGE, "-monitor %s: it calls nobody, it "
+                                             "listens; write %s,server", value, value);
+}
+
 /* none is there for QEMU's command lines. */
 int config_control_take(struct control_spec *spec, const char *value, struct error *error)
 {
@@ -17,10 +26,8 @@ int config_control_take(struct control_spec *spec, const char *value, struct err
         spec->where = CONTROL_STDIO;
         return 0;
     }
-    if (config_text_is_tcp(value)) {
-        spec->where = CONTROL_TCP;
-        return config_text_tcp("-monitor", value, &spec->place, &spec->telnet, error);
-    }
+    if (config_text_is_tcp(value))
+        return take_tcp(spec, value, error);
     if (strncmp(value, "unix:", 5))
         return error_set(error, EX_USAGE, "-monitor %s: write stdio, unix:PATH, tcp:HOST:PORT,"
                          "server, telnet:HOST:PORT,server or none", value);

@@ -19,8 +19,7 @@ struct control_spec {
     enum control_where where;
     const char *path; /* unix: of the socket, in socket */
     char socket[CONFIG_SOCKET_MAX];
-    struct tcp_place place;
-    bool telnet;      /* tcp: clients speak its protocol */
+    struct tcp_end tcp;
 };
 
 /* 0, or -1 with *error. */

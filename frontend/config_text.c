@@ -94,44 +94,31 @@ bool config_text_place(const char *text, struct tcp_place *place)
     return is_port(place->port);
 }
 
-/* ,server,nowait and the like. */
-static int take_tcp_words(const char *option, const char *value, char *rest, bool *telnet,
-                          struct error *error)
-{
-    bool server = false, on;
-    char *piece;
-
-    while ((piece = config_text_next(&rest))) {
-        if (config_text_flag(piece, "server", &on))
-            server = on;
-        else if (config_text_flag(piece, "telnet", &on))
-            *telnet = on;
-        else if (!config_text_listens(piece) && !config_text_flag(piece, "nodelay", &on))
-            return error_set(error, EX_USAGE, "%s %s: '%s' is not known; write server, which is all"
-                             " there is", option, value, piece);
-    }
-    return server ? 0 : error_set(error, EX_USAGE, "%s %s: novt calls nobody, it listens; write "
-                                  "%s,server", option, value, value);
-}
-
 bool config_text_is_tcp(const char *value)
 {
     return !strncmp(value, "tcp:", 4) || !strncmp(value, "telnet:", 7);
 }
 
-int config_text_tcp(const char *option, const char *value, struct tcp_place *place, bool *telnet,
+int config_text_tcp(struct tcp_end *end, const char *option, const char *value,
                     struct error *error)
 {
     const char *where = strchr(value, ':') + 1, *comma = strchr(where, ',');
-    char text[CONFIG_SOCKET_MAX];
+    char text[CONFIG_SOCKET_MAX], *rest = comma ? text : NULL, *piece;
+    bool on;
 
-    *telnet = value[1] == 'e';
-    if (!config_text_place(where, place) || (comma && strlen(comma) > sizeof(text)))
+    *end = (struct tcp_end){ .telnet = value[1] == 'e' };
+    if (!config_text_place(where, &end->place) || (comma && strlen(comma) > sizeof(text)))
         return error_set(error, EX_USAGE, "%s %s: write %.*s:HOST:PORT,server", option, value,
                          (int)(where - 1 - value), value);
     if (comma)
         strcpy(text, comma + 1);
-    return take_tcp_words(option, value, comma ? text : NULL, telnet, error);
+    while ((piece = config_text_next(&rest)))
+        if (!config_text_flag(piece, "server", &end->listens) &&
+            !config_text_flag(piece, "telnet", &end->telnet) && !config_text_listens(piece) &&
+            !config_text_flag(piece, "nodelay", &on))
+            return error_set(error, EX_USAGE, "%s %s: '%s' is not known; write server, to listen, "
+                             "or nothing", option, value, piece);
+    return 0;
 }
 
 int config_text_socket(const char *option, const char *value, char path[CONFIG_SOCKET_MAX],

@@ -33,9 +33,14 @@ bool config_text_place(const char *text, struct tcp_place *place);
 /* tcp: or telnet: */
 bool config_text_is_tcp(const char *value);
 
-/* The rest of it, HOST:PORT,server with whatever else QEMU's command lines say: where to listen,
- * and whether clients speak telnet's protocol. 0, or -1 with *error, which names the option. */
-int config_text_tcp(const char *option, const char *value, struct tcp_place *place, bool *telnet,
+/* The rest of it, HOST:PORT,server with whatever else QEMU's command lines say. 0, or -1 with
+ * *error, which names the option. */
+struct tcp_end {
+    struct tcp_place place;
+    bool listens; /* else it calls who does */
+    bool telnet;  /* who calls speaks that protocol */
+};
+int config_text_tcp(struct tcp_end *end, const char *option, const char *value,
                     struct error *error);
 
 /* PATH[,server][,wait=off] of such a socket: the path into path. 0, or -1 with *error, which names

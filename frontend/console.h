@@ -9,7 +9,7 @@
  *   file:PATH  output only
  *   pty        a new pseudo-terminal; its name is printed
  *   unix:PATH  a listening socket, one client at a time
- *   tcp:, telnet:  the same by TCP, at HOST:PORT
+ *   tcp:, telnet:  the same by TCP, at HOST:PORT, or it calls who listens there
  *   null       takes everything, sends nothing
  *   none       no line at all: the chip is not on the board
  *
@@ -42,8 +42,7 @@ struct console_spec {
     bool raw;         /* stdio: on a terminal, every key is the guest's, and Ctrl-A is ours */
     const char *path; /* file, unix */
     char socket[CONFIG_SOCKET_MAX]; /* where path is, with unix: */
-    struct tcp_place place;
-    bool telnet;      /* tcp: clients speak its protocol */
+    struct tcp_end tcp;
     bool monitor;     /* with raw: Ctrl-A c leads to the monitor; Ctrl-A is ours in a pipe, too */
     char chardev[32]; /* the id of a -chardev, which is to take this one's place; "": none */
     const char *option; /* that named it; NULL without */

@@ -1,6 +1,6 @@
 /*
- * -serial unix:PATH, tcp:HOST:PORT and telnet:HOST:PORT: a listening stream socket, one client at a
- * time; others wait their turn.
+ * -serial unix:PATH, tcp:HOST:PORT,server and telnet:HOST:PORT,server: a listening stream socket,
+ * one client at a time; others wait their turn. Without ,server it is we who call, by TCP, once.
  *
  * A socket file that nobody listens to any more is replaced, one in use is not. A client that only
  * stops sending (nc at the end of its input) still hears the guest; by TCP it may as well be gone,
@@ -35,6 +35,8 @@ static size_t telnet_filter_input(struct console *console, uint8_t *bytes, size_
 
 static void listen_again(struct console *console, bool again)
 {
+    if (console->door.fd < 0) /* it has called, and that was all */
+        return;
     poller_change(console->config.poller, &console->door, console->door.fd, again ? POLLIN : 0);
 }
 
@@ -47,7 +49,7 @@ static void knock(void *arg, short revents)
     if (client < 0)
         return;
     listen_again(console, false);
-    if (console->config.spec.telnet)
+    if (console->config.spec.tcp.telnet)
         telnet_greet(&console->telnet, client);
     console_attach(console, client, client);
 }
@@ -102,17 +104,21 @@ static void close_all(struct console *console)
 
 static int tcp_open(struct console *console, struct error *error)
 {
-    const struct tcp_place *place = &console->config.spec.place;
+    const struct tcp_end *end = &console->config.spec.tcp;
     char why[TCP_WHY_MAX];
-    int fd = tcp_socket_listen(place, 4, why);
+    int fd = end->listens ? tcp_socket_listen(&end->place, 4, why)
+                          : tcp_socket_connect(&end->place, why);
 
     if (fd < 0)
-        return error_set(error, -fd, "%s: tcp:%s:%s: %s", console->config.name, place->host,
-                         place->port, why);
-    if (console->config.spec.telnet)
+        return error_set(error, -fd, "%s: tcp:%s:%s: %s", console->config.name, end->place.host,
+                         end->place.port, why);
+    if (end->telnet)
         console->filter = telnet_filter_input;
     console->door.ready = knock;
-    poller_change(console->config.poller, &console->door, fd, POLLIN);
+    if (end->listens)
+        poller_change(console->config.poller, &console->door, fd, POLLIN);
+    else
+        console_attach(console, fd, fd);
     return 0;
 }
 

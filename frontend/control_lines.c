@@ -241,7 +241,7 @@ static size_t received(struct client *client, size_t size)
     char *bytes = client->line + client->used;
     size_t kept = 0;
 
-    if (!client->lines->config.spec->telnet)
+    if (!client->lines->config.spec->tcp.telnet)
         return size;
     size = telnet_filter(&client->telnet, (uint8_t *)bytes, size);
     for (size_t i = 0; i < size; i++) {
@@ -328,7 +328,7 @@ static int open_door(struct control_lines *lines, int fd, struct error *error)
 
 static int open_tcp(struct control_lines *lines, struct error *error)
 {
-    const struct tcp_place *place = &lines->config.spec->place;
+    const struct tcp_place *place = &lines->config.spec->tcp.place;
     char why[TCP_WHY_MAX];
     int fd = tcp_socket_listen(place, CONTROL_CLIENTS_MAX, why);
 

@@ -76,12 +76,12 @@ static const struct {
     { "run -nic user,id=n,dump=a -object filter-dump,netdev=n,file=f k", "go to 'a' already" },
     { "run -nic user,dump= k", "the file's name" },
     { "run -nic user,dump=a,dumplen=9x k", "dumplen=9x is wrong" },
-    { "run -serial tcp::4444 k", "novt calls nobody, it listens; write tcp::4444,server" },
+    { "run -monitor tcp::4444 k", "it calls nobody, it listens; write tcp::4444,server" },
     { "run -serial tcp:4444,server=off k", "write tcp:HOST:PORT,server" },
     { "run -serial telnet::0,server k", "write telnet:HOST:PORT,server" },
     { "run -serial tcp::1,server,foo k", "'foo' is not known" },
     { "run -debugcon tcp::1,server k", "unknown" },
-    { "run -chardev socket,id=a,host=::1,port=1 k", "it listens; write server=on" },
+    { "run -chardev socket,id=a,host=::1,port=1 -mon a k", "with server=on" },
     { "run -chardev socket,id=a,port=x,server=on k", "port=x is wrong" },
     { "run -chardev socket,id=a,port=9,server -debugcon chardev:a k", "must be stdio, file or" },
     { "run -nic vde k", "-nic vde: unknown (one of user, tap, socket, none)" },
@@ -324,9 +324,9 @@ static void test_values(void)
                    "-serial telnet:[::1]:4444,server=on,wait=off "
                    "-gdb unix:/g,server,wait k", &config, &error), 0);
     CHECK_EQ(config.serial[1].kind, CONSOLE_TCP);
-    CHECK_EQ(config.serial[1].telnet, true);
-    CHECK_EQ(strcmp(config.serial[1].place.host, "::1"), 0);
-    CHECK_EQ(strcmp(config.serial[1].place.port, "4444"), 0);
+    CHECK_EQ(config.serial[1].tcp.telnet && config.serial[1].tcp.listens, true);
+    CHECK_EQ(strcmp(config.serial[1].tcp.place.host, "::1"), 0);
+    CHECK_EQ(strcmp(config.serial[1].tcp.place.port, "4444"), 0);
     CHECK_EQ(config.isa.debug_exit_base, 0x501);
     CHECK_EQ(config.isa.debug_exit_size, 2);
     CHECK_EQ(config.timeout_ns, 1250000000);
@@ -429,13 +429,16 @@ static void test_mon(void)
     CHECK_EQ(parse("run -chardev socket,id=m,host=127.0.0.1,port=4444,server=on,telnet=on -mon m k",
                    &config, &error), 0);
     CHECK_EQ(config.control.where, CONTROL_TCP);
-    CHECK_EQ(config.control.telnet, true);
+    CHECK_EQ(config.control.tcp.telnet, true);
+    CHECK_EQ(parse("run -serial tcp:host:4444 k", &config, &error), 0);
+    CHECK_EQ(config.serial[0].kind, CONSOLE_TCP);
+    CHECK_EQ(config.serial[0].tcp.listens, false);
     CHECK_EQ(parse("run -monitor tcp::4444,server,nowait -nographic k", &config, &error), 0);
     CHECK_EQ(config.control.where, CONTROL_TCP);
-    CHECK_EQ(strcmp(config.control.place.port, "4444"), 0);
-    CHECK_EQ(config.control.telnet, false);
+    CHECK_EQ(strcmp(config.control.tcp.place.port, "4444"), 0);
+    CHECK_EQ(config.control.tcp.telnet, false);
     CHECK_EQ(parse("run -monitor telnet:127.0.0.1:4445,server k", &config, &error), 0);
-    CHECK_EQ(config.control.telnet, true);
+    CHECK_EQ(config.control.tcp.telnet, true);
     CHECK_EQ(parse("run -monitor telnet:127.0.0.1:4445 k", &config, &error), -1);
     CHECK_EQ(strstr(error.text, "write telnet:127.0.0.1:4445,server") != NULL, true);
 }

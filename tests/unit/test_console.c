@@ -405,7 +405,7 @@ static void open_tcp(struct console_spec *spec)
     name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     CHECK_EQ(bind(fd, (struct sockaddr *)&name, size), 0);
     getsockname(fd, (struct sockaddr *)&name, &size);
-    snprintf(spec->place.port, sizeof(spec->place.port), "%u", ntohs(name.sin_port));
+    snprintf(spec->tcp.place.port, sizeof(spec->tcp.place.port), "%u", ntohs(name.sin_port));
     CHECK_EQ(open_spec(spec), -1); /* somebody has it */
     CHECK_EQ(error.status, EX_UNAVAILABLE);
     CHECK_EQ(strstr(error.text, "choose another port") != NULL, true);
@@ -420,7 +420,7 @@ static int connect_tcp(const struct console_spec *spec, size_t coming)
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    name.sin_port = htons((uint16_t)atoi(spec->place.port));
+    name.sin_port = htons((uint16_t)atoi(spec->tcp.place.port));
     CHECK_EQ(connect(fd, (struct sockaddr *)&name, sizeof(name)), 0);
     turn_until(&came, coming);
     return fd;
@@ -428,7 +428,7 @@ static int connect_tcp(const struct console_spec *spec, size_t coming)
 
 static void test_tcp(void)
 {
-    struct console_spec spec = { .kind = CONSOLE_TCP };
+    struct console_spec spec = { .kind = CONSOLE_TCP, .tcp = { .listens = true } };
     int fd;
 
     open_tcp(&spec);
@@ -449,13 +449,50 @@ static void test_tcp(void)
     close_console();
 }
 
+/* We call, once; what the guest says when the other end has gone is nobody's. */
+static void test_tcp_calls(void)
+{
+    struct console_spec spec = { .kind = CONSOLE_TCP };
+    struct sockaddr_in name = { .sin_family = AF_INET };
+    socklen_t size = sizeof(name);
+    int door = socket(AF_INET, SOCK_STREAM, 0), fd;
+
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK_EQ(bind(door, (struct sockaddr *)&name, size), 0);
+    getsockname(door, (struct sockaddr *)&name, &size);
+    snprintf(spec.tcp.place.port, sizeof(spec.tcp.place.port), "%u", ntohs(name.sin_port));
+    CHECK_EQ(open_spec(&spec), -1); /* nobody listens */
+    CHECK_EQ(error.status, EX_UNAVAILABLE);
+    CHECK_EQ(strstr(error.text, "start what listens there first") != NULL, true);
+    close_console();
+    CHECK_EQ(listen(door, 1), 0);
+    CHECK_EQ(open_spec(&spec), 0);
+    fd = accept(door, NULL, NULL);
+    chip.window = 20;
+    chardev_accept(chip.line);
+    CHECK_EQ(write(fd, "hello", 5), 5);
+    turn_until(&chip.received, 5);
+    CHECK_EQ(memcmp(chip.text, "hello", 5), 0);
+    chip.to_send = BIG;
+    chip_send();
+    read_pattern(fd, 0, BIG);
+    close(fd);
+    chip.to_send = 3 * BIG;
+    for (unsigned i = 0; i < 10; i++)
+        turn();
+    chip_send();
+    CHECK_EQ(chip.sent, chip.to_send);
+    close_console();
+    close(door);
+}
+
 /* Commands and what belongs to them, cut anywhere, are not for the guest. */
 static void test_telnet(void)
 {
     static const char sent[] = "a\r\0b\r\n\xff\xfd\1c\xff\xffz\xff\xfa\x18\0\xff\xff\xf0x\xff\xf0"
                                "\xff\xf3" "d\xff\xf1\xff\xfe\xff" "e\0";
     static const char heard[] = "a\rb\r\nc\xffzde\0";
-    struct console_spec spec = { .kind = CONSOLE_TCP, .telnet = true };
+    struct console_spec spec = { .kind = CONSOLE_TCP, .tcp = { .listens = true, .telnet = true } };
     uint8_t hello[12];
     int fd;
 
@@ -607,6 +644,7 @@ int main(void)
     test_unix_input();
     test_unix_stale();
     test_tcp();
+    test_tcp_calls();
     test_telnet();
     test_pty();
     test_pty_is_idle();

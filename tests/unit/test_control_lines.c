@@ -361,7 +361,7 @@ static int take_port(struct control_spec *spec, struct sockaddr_in *name)
     name->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     CHECK_EQ(bind(fd, (struct sockaddr *)name, size), 0);
     getsockname(fd, (struct sockaddr *)name, &size);
-    snprintf(spec->place.port, sizeof(spec->place.port), "%u", ntohs(name->sin_port));
+    snprintf(spec->tcp.place.port, sizeof(spec->tcp.place.port), "%u", ntohs(name->sin_port));
     return fd;
 }
 
@@ -370,7 +370,7 @@ static int take_port(struct control_spec *spec, struct sockaddr_in *name)
 static void test_tcp(void)
 {
     static const char sent[] = "\xff\xfd\1abc\r\0" "d\xff\xffg\r\n\xff\xf3h\n";
-    static struct control_spec spec = { .where = CONTROL_TCP, .telnet = true };
+    static struct control_spec spec = { .where = CONTROL_TCP, .tcp = { .telnet = true } };
     struct error error = { 0 };
     struct sockaddr_in name;
     int fd = take_port(&spec, &name);
