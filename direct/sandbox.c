@@ -273,6 +273,14 @@ static void read_report(struct sandbox *s, struct sandbox_regs *io, struct sandb
         decode(s, &f, io, exit);
 }
 
+/* What the process says. */
+static uint64_t user_cycles(const struct sandbox *s)
+{
+    uint64_t in = s->report->tsc_in, out = s->report->tsc_out;
+
+    return s->orders->tsc == PR_TSC_ENABLE && out > in ? out - in : 0;
+}
+
 static void count_exit(struct sandbox *s, enum sandbox_exit_kind kind)
 {
     s->stats.faults += kind == SANDBOX_FAULT;
@@ -323,6 +331,7 @@ static void finish(struct sandbox *s, struct sandbox_regs *io, struct sandbox_ex
         exit->kind = SANDBOX_LOST;
     } else {
         read_report(s, io, exit);
+        exit->user_cycles = user_cycles(s);
     }
     /* Whatever it came back for: who kicked looks around now. */
     __atomic_store_n(&s->kicked, false, __ATOMIC_SEQ_CST);

@@ -192,6 +192,9 @@ struct sandbox_exit {
     uint32_t number; /* of a system call, as the host saw it: informative */
     bool sysenter_lost_eax; /* SYSENTER with an unmapped word at EBP: eax is lost too */
     bool int1;       /* #DB: by INT1, not a single step */
+    /* TSC cycles between the runner's last instruction before the program's and its first one
+     * behind, as the process says (D1): informative. 0: not known, as when the TSC faults. */
+    uint64_t user_cycles;
 };
 
 /*

@@ -50,6 +50,8 @@ _Static_assert(offsetof(struct stub_report, ds) == REPORT_DS, "");
 _Static_assert(offsetof(struct stub_report, gs) == REPORT_GS, "");
 _Static_assert(offsetof(struct stub_report, fs_base) == REPORT_FS_BASE, "");
 _Static_assert(offsetof(struct stub_report, rsp) == REPORT_RSP, "");
+_Static_assert(offsetof(struct stub_report, tsc_in) == REPORT_TSC_IN, "");
+_Static_assert(offsetof(struct stub_report, tsc_out) == REPORT_TSC_OUT, "");
 
 /* stub_entry.S; hidden: the stub's addresses are far above what a GOT-less link can relax. */
 #pragma GCC visibility push(hidden)

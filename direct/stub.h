@@ -35,7 +35,8 @@
 #define STUB_ALTSTACK_AGAIN 8      /* for one run: a sandbox for another program */
 #define STUB_START 16              /* the mapper starts the runner when the batch is done */
 
-#define STUB_PR_SET_TSC 26         /* for assembly; stub.c asserts it, and these offsets: */
+#define STUB_PR_SET_TSC 26         /* for assembly; stub.c asserts these, and the offsets: */
+#define STUB_TSC_FAULTS 2
 #define ORDERS_RUN 0
 #define ORDERS_MAP 4
 #define ORDERS_COUNT 8
@@ -60,6 +61,8 @@
 #define REPORT_FS_BASE 16
 #define REPORT_GS_BASE 24
 #define REPORT_RSP 32
+#define REPORT_TSC_IN 56
+#define REPORT_TSC_OUT 64
 
 #ifndef __ASSEMBLER__
 #include <stdint.h>
@@ -113,6 +116,7 @@ struct stub_report {
     int32_t error;         /* setup: -errno, */
     uint32_t failed;       /* of this enum stub_step; */
     uint32_t step;         /* without an error, how far it came */
+    uint64_t tsc_in, tsc_out; /* the last run's beginning and end, unless the TSC faults */
 };
 
 /* How far setup came: what the user is told. */

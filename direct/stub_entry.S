@@ -37,11 +37,22 @@ stub_clone:
 1:      call    *%r9
         ud2
 
+/* The time, into the report at rbx, unless RDTSC would fault now (rbp: the orders). */
+        .macro  STAMP at
+        cmpl    $STUB_TSC_FAULTS, ORDERS_TSC(%rbp)
+        je      1f
+        rdtsc
+        mov     %eax, \at(%rbx)
+        mov     %edx, \at + 4(%rbx)
+1:
+        .endm
+
 /* The signal handler of everything: rsp is the frame that the kernel has made. */
         .globl stub_handler
 stub_handler:
         movabs  $STUB_REPORT, %rbx
         movabs  $STUB_ORDERS, %rbp
+        STAMP   REPORT_TSC_OUT
         mov     %ds, REPORT_DS(%rbx)
         mov     %es, REPORT_ES(%rbx)
         mov     %fs, REPORT_FS(%rbx)
@@ -118,7 +129,9 @@ stub_at_tsc:
         wrfsbase %rax
         mov     ORDERS_GS_BASE(%rbp), %rax
         wrgsbase %rax
-5:      movabs  $STUB_REPORT + 0x1000, %rsp
+5:      movabs  $STUB_REPORT, %rbx
+        STAMP   REPORT_TSC_IN
+        lea     0x1000(%rbx), %rsp
         push    ORDERS_RFLAGS(%rbp)
         popfq
         lea     ORDERS_FRAME + 8(%rbp), %rsp

@@ -32,6 +32,9 @@ static const struct part direct_enter = { 1, 6 };
 static const struct part direct_again = { 1, 16 };
 /* Translated code takes three times as long and more: each cycle of user code gains so many. */
 #define GAIN 2
+/* One that waits for a CPU that others have, too, counts for so many; longer waits may have come
+ * anyway. */
+#define HANDOFF_MOST 8
 /* Hand-offs that may be too many, as when a program begins by touching all its memory. */
 #define BURST 2048
 /* Samples that found the view's own code (of its kernel's: fewer) before it gets a window. */
@@ -118,7 +121,7 @@ static void remember(struct tenure list[TENURES], const struct tenure *tenure)
 /* The stretch since the last sample ends. */
 static void forget_stretch(struct view *view)
 {
-    view->ran = view->traps = view->page_faults = view->computed = 0;
+    view->ran = view->traps = view->page_faults = view->computed = view->handed = 0;
 }
 
 void policy_begin(struct shadowmm *sm, struct view *view)
@@ -320,7 +323,8 @@ static void weigh_window(struct shadowmm *sm, struct view *view, enum slot slot,
 /* How much more than user code has gained have its hand-offs cost by now? */
 static bool wastes(const struct shadowmm *sm, struct view *view, uint64_t hand_offs)
 {
-    uint64_t cost = view->waste + hand_offs * sm->costs.handoff, gain = GAIN * view->computed;
+    uint64_t least = hand_offs * sm->costs.handoff, gain = GAIN * view->computed;
+    uint64_t cost = view->waste + (view->handed > least ? view->handed : least);
 
     view->waste = cost > gain ? cost - gain : 0;
     return view->waste > BURST * sm->costs.handoff;
@@ -509,10 +513,16 @@ struct sandbox *shadowmm_sandbox(const struct shadowmm *sm)
     return w ? w->sandbox : NULL;
 }
 
-void shadowmm_direct_ran(struct shadowmm *sm, uint64_t cycles)
+void shadowmm_direct_ran(struct shadowmm *sm, uint64_t cycles, uint64_t own)
 {
-    if (cycles > sm->costs.handoff)
-        sm->view[sm->current].computed += cycles - sm->costs.handoff;
+    struct view *view = &sm->view[sm->current];
+    uint64_t most = HANDOFF_MOST * sm->costs.handoff;
+
+    if (own == UINT64_MAX)
+        own = cycles > sm->costs.handoff ? cycles - sm->costs.handoff : 0;
+    own = own < cycles ? own : cycles;
+    view->computed += own;
+    view->handed += cycles - own < most ? cycles - own : most;
 }
 
 void shadowmm_lost_sandbox(struct shadowmm *sm)

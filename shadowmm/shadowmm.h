@@ -226,9 +226,9 @@ bool shadowmm_direct_refuses(struct shadowmm *sm, uint64_t gla);
 /* The current view's sandbox came back with an instruction that only the monitor can execute, and
  * that is no system call: for the policy. */
 void shadowmm_direct_trapped(struct shadowmm *sm);
-/* A run in the current view's sandbox took so many TSC cycles, the hand-off's included: for the
- * policy. */
-void shadowmm_direct_ran(struct shadowmm *sm, uint64_t cycles);
+/* A run in the current view's sandbox took so many TSC cycles, the hand-off's included; own of them
+ * were its program's (UINT64_MAX: that is not known). For the policy. */
+void shadowmm_direct_ran(struct shadowmm *sm, uint64_t cycles, uint64_t own);
 
 /* The base of the current view's window for this privilege, or NULL while it has none. */
 uint8_t *shadowmm_window(const struct shadowmm *sm, bool user);

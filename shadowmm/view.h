@@ -76,7 +76,7 @@ struct view {
     struct book book[SLOT_COUNT];  /* how its windows of each kind do (policy.c) */
     /* since its last sample: TSC cycles, how often user code was left for the kernel, #PFs, cycles
      * of user code that ran directly */
-    uint64_t ran, traps, page_faults, computed;
+    uint64_t ran, traps, page_faults, computed, handed;
     uint64_t waste;          /* cycles that direct execution has cost by now, less its gain */
     unsigned looked;         /* samples since it began */
     uint64_t direct_at;      /* when it was given its sandbox */

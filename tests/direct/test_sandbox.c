@@ -507,6 +507,26 @@ static void test_tsc(void)
     RDTSC_FAULTS(2);
 }
 
+/* What a run's program took of it, if the runner may look at the clock. */
+static void test_user_cycles(void)
+{
+    const uint64_t rounds = 10000000;
+    uint64_t start = __builtin_ia32_rdtsc();
+    struct sandbox_exit exit;
+    struct sandbox_regs r = fixture_regs();
+
+    r.gpr[1] = rounds;
+    exit = RUN(&r, 0x49, 0x75, 0xfd, 0xf4); /* 1: dec ecx; jnz 1b */
+    CHECK_EQ(exit.user_cycles > rounds / 4, 1);
+    CHECK_EQ(exit.user_cycles < __builtin_ia32_rdtsc() - start, 1);
+    r = fixture_regs();
+    CHECK_EQ(RUN(&r, 0xf4).user_cycles > 0, 1);
+    sandbox_fault_tsc(box, true);
+    r = fixture_regs();
+    CHECK_EQ(RUN(&r, 0xf4).user_cycles, 0);
+    fixture_box();
+}
+
 /* The process dies under a run, between runs, by either of its tasks. */
 static void *killer(void *arg)
 {
@@ -621,6 +641,7 @@ int main(void)
     test_policy();
     test_reset();
     test_tsc();
+    test_user_cycles();
     test_pool();
     test_loss();
     test_orphans();
