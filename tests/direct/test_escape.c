@@ -180,6 +180,13 @@ static void test_tsc_site(void)
     CHECK_EQ((uint64_t)sandbox_map(box, CODE, 0, 1, 5, false), 0);
     expect_rdtsc(true);
     fixture_box();
+    r = fixture_regs(); /* the other way round the stub's own RDTSC faults: that is its end */
+    set_table(__NR_prctl, PR_SET_TSC, PR_TSC_SIGSEGV, 0);
+    table()[7] = site;
+    table()[8] = DATA + 0x3000;
+    CHECK_EQ(RUN_ATTACK(stub, &r).kind, SANDBOX_LOST);
+    CHECK_EQ(sandbox_killed(box), false);
+    fixture_box();
 }
 
 static void try_futexes(uint64_t site)
