@@ -8,6 +8,7 @@
 struct jump_memory {
     struct jump_table table;
     uint32_t log[JUMP_LOG];
+    struct jump_pages pages;
 };
 
 int jumps_create(struct jumps *jumps, unsigned shift)
@@ -19,6 +20,7 @@ int jumps_create(struct jumps *jumps, unsigned shift)
         return -errno;
     jumps->table = &memory->table;
     jumps->log = memory->log;
+    jumps->pages = &memory->pages;
     jumps->shift = shift;
     return 0;
 }
@@ -42,10 +44,19 @@ static void clear_all(struct jump_table *table)
     table->key = key;
 }
 
-static bool may_have(const struct jumps *jumps, uint64_t page)
+static void pages_add(struct jump_pages *pages, uint32_t page)
 {
-    page %= JUMP_PAGES;
-    return jumps->pages[page / 64] >> page % 64 & 1;
+    pages->has[page / 64] |= 1ull << page % 64;
+    pages->some[page / 64 / 64] |= 1ull << page / 64 % 64;
+}
+
+static void pages_clear(struct jump_pages *pages)
+{
+    for (unsigned i = 0; i < JUMP_PAGES / 64 / 64; i++) {
+        for (uint64_t some = pages->some[i]; some; some &= some - 1)
+            pages->has[64 * i + (unsigned)__builtin_ctzll(some)] = 0;
+        pages->some[i] = 0;
+    }
 }
 
 void jumps_flush(struct jumps *jumps)
@@ -58,8 +69,7 @@ void jumps_flush(struct jumps *jumps)
         for (unsigned i = 0; i < jumps->used; i++)
             clear_slot(jumps->table, jumps->log[i]);
     jumps->used = 0;
-    for (unsigned i = 0; i < JUMP_PAGES / 64; i++)
-        jumps->pages[i] = 0;
+    pages_clear(jumps->pages);
 }
 
 /* Clears what lies in [gla, gla + size) by the log of what was put in. */
@@ -77,15 +87,31 @@ static void drop_logged(struct jumps *jumps, uint64_t gla, uint64_t size)
     }
 }
 
-/* Most pages that change hold no code. */
-static bool range_may_have(const struct jumps *jumps, uint64_t first, uint64_t last)
+/* Those of pages 64 * word to 64 * word + 63 that are in [first, end). */
+static uint64_t word_mask(uint64_t word, uint64_t first, uint64_t end)
 {
-    if (last - first >= 256)
-        return true;
-    for (uint64_t page = first; page <= last; page++)
-        if (may_have(jumps, page))
+    uint64_t mask = UINT64_MAX;
+
+    if (first > 64 * word)
+        mask &= UINT64_MAX << first % 64;
+    if (end < 64 * word + 64)
+        mask &= ~(UINT64_MAX << end % 64);
+    return mask;
+}
+
+/* Most pages that change hold no code. Pages [first, end), end at most JUMP_PAGES. */
+static bool pages_any(const struct jump_pages *pages, uint64_t first, uint64_t end)
+{
+    for (uint64_t word = first / 64; 64 * word < end; word++)
+        if (pages->has[word] & word_mask(word, first, end))
             return true;
     return false;
+}
+
+static void pages_remove(struct jump_pages *pages, uint64_t first, uint64_t end)
+{
+    for (uint64_t word = first / 64; 64 * word < end; word++)
+        pages->has[word] &= ~word_mask(word, first, end);
 }
 
 /* An instruction may begin up to 14 bytes before the range and reach into it. */
@@ -93,10 +119,14 @@ void jumps_drop(struct jumps *jumps, uint64_t gla, uint64_t size)
 {
     uint64_t start = gla < INSN_MAX ? 0 : gla - (INSN_MAX - 1), end = gla + size;
 
-    if (!jumps->used || start > jumps->high || end <= jumps->low ||
-        !range_may_have(jumps, start >> PAGE_SHIFT, (end - 1) >> PAGE_SHIFT))
+    if (!jumps->used || start > jumps->high || end <= jumps->low)
+        return;
+    if (end > jumps->high + 1)
+        end = jumps->high + 1;
+    if (!pages_any(jumps->pages, start >> PAGE_SHIFT, ((end - 1) >> PAGE_SHIFT) + 1))
         return;
     drop_logged(jumps, start, end - start);
+    pages_remove(jumps->pages, (start + PAGE_MASK) >> PAGE_SHIFT, end >> PAGE_SHIFT);
 }
 
 /* Makes room in a full log: slots that were cleared, and those filled again since, leave it. */
@@ -138,7 +168,7 @@ static void fill_slot(struct jumps *jumps, unsigned slot, uint64_t tag, uint64_t
 static void insert(struct jumps *jumps, uint64_t eip, const void *host)
 {
     unsigned slot = jump_slot(eip, jumps->shift);
-    uint64_t tag = jumps->table->tag[slot], page = ((uint32_t)eip >> PAGE_SHIFT) % JUMP_PAGES;
+    uint64_t tag = jumps->table->tag[slot];
     uint32_t gla = (uint32_t)eip;
 
     if (!jumps->used || gla < jumps->low)
@@ -148,7 +178,7 @@ static void insert(struct jumps *jumps, uint64_t eip, const void *host)
     if (tag && tag != -(eip + 1) && jumps->shift)
         fill_slot(jumps, jump_second_slot(-tag - 1), tag, jumps->table->host[slot]);
     fill_slot(jumps, slot, -(eip + 1), (uint64_t)(uintptr_t)host);
-    jumps->pages[page / 64] |= 1ull << page % 64;
+    pages_add(jumps->pages, gla >> PAGE_SHIFT);
 }
 
 static struct jumps *current_jumps(struct shadowmm *sm, unsigned set)

@@ -11,8 +11,15 @@
 #define VIEW_SHARED (1u << 31) /* in place.views: what all views share (share.c) */
 #define WINDOWS_MAX 20
 #define JUMP_LOG 32768
-#define JUMP_PAGES 4096
+#define JUMP_PAGES (1u << 20)
 #define POOL_SIZE (WINDOWS_MAX + SANDBOXES_MAX)
+
+/* Pages that may have entries in a jump table: bit n of has is page n's, bit n of some is set where
+ * has[n] is not 0. */
+struct jump_pages {
+    uint64_t some[JUMP_PAGES / 64 / 64];
+    uint64_t has[JUMP_PAGES / 64];
+};
 
 /* One jump table and what was put into it. */
 struct jumps {
@@ -20,8 +27,7 @@ struct jumps {
     unsigned shift;          /* of jump_slot() */
     unsigned used;           /* entries in log; more than JUMP_LOG: empty all of it */
     uint64_t low, high;      /* bounds of the addresses in it (while used is not 0) */
-    /* bit n: pages whose number is n modulo JUMP_PAGES may have entries */
-    uint64_t pages[JUMP_PAGES / 64];
+    struct jump_pages *pages;
     uint32_t *log;           /* slots filled: JUMP_LOG of them */
 };
 
