@@ -31,9 +31,9 @@ bool access_possible(const struct builder *b, const struct insn *in, enum mem_ac
     if (in->addrsize != 4)
         return false;
     if (in->seg == SEG_FS)
-        return b->key & KEY_FS || !(b->key & KEY_USER);
+        return b->key & (KEY_FS | KEY_LIMITED) || !(b->key & KEY_USER);
     if (in->seg == SEG_GS)
-        return b->key & KEY_GS || !(b->key & KEY_USER);
+        return b->key & (KEY_GS | KEY_LIMITED) || !(b->key & KEY_USER);
     return in->seg != SEG_CS || access == MEM_READ;
 }
 

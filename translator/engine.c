@@ -91,15 +91,7 @@ static bool flat_mode(const struct vcpu *vcpu)
 
 static uint32_t flat_key(const struct vcpu *vcpu)
 {
-    uint32_t key = KEY_OK;
-
-    if (vcpu->cpl != 3)
-        return key;
-    if (segment_whole(&vcpu->seg[SEG_FS]))
-        key |= KEY_FS;
-    if (segment_whole(&vcpu->seg[SEG_GS]))
-        key |= KEY_GS;
-    return key | KEY_USER;
+    return vcpu->cpl == 3 ? KEY_OK | KEY_USER | segments_user_key(vcpu) : KEY_OK;
 }
 
 uint32_t engine_key(const struct vcpu *vcpu)

@@ -47,14 +47,15 @@ static void flat_segments(struct vcpu *vcpu, uint16_t cs, unsigned cpl)
     vcpu->bt.tlb = (uint64_t)(uintptr_t)vcpu->tlb[cpl == 3];
 }
 
+static uint32_t kernel_key(uint32_t key)
+{
+    return (key & KEY_VECTORS) | KEY_TSC | KEY_OK;
+}
+
 /* User code has FS and GS in its key, a kernel has them in bt.seg_tlb. */
 static uint32_t user_key(const struct vcpu *vcpu, uint32_t key)
 {
-    key = (key & KEY_VECTORS) | KEY_USER | KEY_OK;
-    if (segment_whole(&vcpu->seg[SEG_FS]))
-        key |= KEY_FS;
-    if (segment_whole(&vcpu->seg[SEG_GS]))
-        key |= KEY_GS;
+    key = (key & KEY_VECTORS) | KEY_USER | KEY_OK | segments_user_key(vcpu);
     return vcpu->cr4 & CR4_TSD ? key : key | KEY_TSC;
 }
 
@@ -66,8 +67,7 @@ bool bt_sysenter(struct vcpu *vcpu, uint32_t key)
 
     if (!cs || vcpu->sysenter_eip >> 32)
         return false;
-    host = known(vcpu, (uint32_t)vcpu->sysenter_eip, false,
-                 (key & KEY_VECTORS) | KEY_TSC | KEY_OK);
+    host = known(vcpu, (uint32_t)vcpu->sysenter_eip, false, kernel_key(key));
     if (!host)
         return false;
     if (key & KEY_USER)
@@ -91,13 +91,16 @@ bool bt_sysexit(struct vcpu *vcpu, uint32_t key)
 
     if (!cs || (vcpu->eflags & EFLAGS_AC && vcpu->cr0 & CR0_AM))
         return false;
-    host = known(vcpu, (uint32_t)vcpu->gpr[RDX], true, user_key(vcpu, key));
+    key = user_key(vcpu, key);
+    host = known(vcpu, (uint32_t)vcpu->gpr[RDX], true, key);
     if (!host)
         return false;
     mode = event_mode_before(vcpu);
     flat_segments(vcpu, cs + 16, 3);
     event_in(vcpu, EVENT_return, mode, vcpu->rip, (uint32_t)vcpu->gpr[RDX],
              event_word("sysexit"), 0);
+    if (key & KEY_LIMITED)
+        segments_refresh(vcpu, key);
     vcpu->gpr[RSP] = (uint32_t)vcpu->gpr[RCX];
     vcpu->bt.saved[1] = (uint64_t)(uintptr_t)host;
     return true;
@@ -171,12 +174,12 @@ uint32_t entry_eflags(const struct vcpu *vcpu)
            (flags >> 8 & 0xd7) | (flags & 1) << 11 | vcpu->bt.flag_if | vcpu->bt.flag_df;
 }
 
-static void go_to(struct vcpu *vcpu, const void *host, unsigned cpl)
+static void go_to(struct vcpu *vcpu, const void *host, uint32_t key)
 {
-    vcpu->cpl = (uint8_t)cpl;
-    vcpu->bt.tlb = (uint64_t)(uintptr_t)vcpu->tlb[cpl == 3];
-    if (!cpl)
-        segments_refresh(vcpu, 0);
+    vcpu->cpl = key & KEY_USER ? 3 : 0;
+    vcpu->bt.tlb = (uint64_t)(uintptr_t)vcpu->tlb[key & KEY_USER];
+    if (!(key & KEY_USER) || key & KEY_LIMITED)
+        segments_refresh(vcpu, key);
     vcpu->bt.saved[1] = (uint64_t)(uintptr_t)host;
 }
 
@@ -199,7 +202,7 @@ bool bt_int(struct vcpu *vcpu, uint32_t argument)
     if (!to)
         return false;
     host = known(vcpu, (uint32_t)(gate & 0xffff) | (gate >> 32 & 0xffff0000), false,
-                 (key & KEY_VECTORS) | KEY_TSC | KEY_OK);
+                 kernel_key(key));
     if (!host)
         return false;
     mode = event_mode_before(vcpu);
@@ -213,7 +216,7 @@ bool bt_int(struct vcpu *vcpu, uint32_t argument)
     if (!(gate >> 40 & 1))
         vcpu->bt.flag_if = 0;
     vcpu->stats.soft_interrupts++;
-    go_to(vcpu, host, 0);
+    go_to(vcpu, host, kernel_key(key));
     event_in(vcpu, EVENT_software, mode, vcpu->rip, argument & 0xff, event_word("int"), 0);
     return true;
 }
@@ -270,8 +273,8 @@ bool bt_iret(struct vcpu *vcpu, uint32_t key)
             !flat_segment(vcpu, (uint16_t)frame[4], ATTR_FLAT_DATA(3), &ss))
             return false;
     }
-    host = known(vcpu, frame[0], cpl, cpl ? user_key(vcpu, key)
-                                          : (key & KEY_VECTORS) | KEY_TSC | KEY_OK);
+    key = cpl ? user_key(vcpu, key) : kernel_key(key);
+    host = known(vcpu, frame[0], cpl, key);
     if (!host)
         return false;
     mode = event_mode_before(vcpu);
@@ -282,7 +285,7 @@ bool bt_iret(struct vcpu *vcpu, uint32_t key)
     vcpu->bt.light_flags = (flags & 0xd5) << 8 | (flags >> 11 & 1);
     vcpu->bt.flag_if = flags & EFLAGS_IF;
     vcpu->bt.flag_df = flags & EFLAGS_DF;
-    go_to(vcpu, host, cpl);
+    go_to(vcpu, host, key);
     event_in(vcpu, EVENT_return, mode, vcpu->rip, frame[0], event_word("iret"), 0);
     return true;
 }

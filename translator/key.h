@@ -35,6 +35,7 @@ enum {
      * null. Nothing goes by bt_seg, which stays as it was. */
     KEY_NULLED = 0x200000,
     KEY_MOVED = 0x400000, /* KEY_ODD by no more than CS's selector, which is not its base's */
+    KEY_LIMITED = 0x800000, /* flat user code: FS or GS is neither null nor KEY_FS, KEY_GS */
     KEY_IOPL = 0x80000, /* virtual-8086 mode with IOPL 3: PUSHF, IRET, ... are as in real mode */
 };
 

@@ -39,9 +39,16 @@ bool probe_flat(const struct builder *b, unsigned seg)
     return bent[seg] && !(b->key & bent[seg]);
 }
 
+/* In flat user code: neither null nor whole? */
+static bool limited(const struct builder *b, unsigned seg)
+{
+    return b->key & KEY_LIMITED && ((seg == SEG_FS && !(b->key & KEY_FS)) ||
+                                    (seg == SEG_GS && !(b->key & KEY_GS)));
+}
+
 bool probe_segmented(const struct builder *b, unsigned seg)
 {
-    return b->key & KEY_SEG && !probe_flat(b, seg);
+    return limited(b, seg) || (b->key & KEY_SEG && !probe_flat(b, seg));
 }
 
 /* Shift right by 12 without BMI2: flags survive in ax, rax in r11. */

@@ -76,15 +76,32 @@ void segments_refresh(struct vcpu *vcpu, uint32_t key)
 {
     bool all = (key & (KEY_SEG | KEY_NULLED)) == KEY_SEG, checked = has_descriptors(vcpu);
 
-    for (unsigned i = 0; all && i < SEG_COUNT; i++)
+    for (unsigned i = all ? 0 : SEG_FS; (all || key & KEY_LIMITED) && i <= SEG_GS; i++)
         reach(&vcpu->bt_seg[i], &vcpu->seg[i], checked);
-    if (all)
+    if (all || key & KEY_LIMITED)
         vcpu->bt_crossings.reach = (key & (KEY_REAL | KEY_USER | KEY_ODD)) == (KEY_REAL | KEY_USER);
     for (unsigned i = 0; i < 2; i++) {
         bool whole = segment_whole(&vcpu->seg[SEG_FS + i]);
 
         vcpu->bt.seg_tlb[i] = whole ? vcpu->bt.tlb : (uint64_t)(uintptr_t)&bt_never;
     }
+}
+
+static uint32_t user_segment(const struct vcpu *vcpu, unsigned seg, uint32_t whole)
+{
+    const struct segment *s = &vcpu->seg[seg];
+
+    if (segment_whole(s))
+        return whole;
+    return s->attr & SEG_UNUSABLE ? 0 : KEY_LIMITED;
+}
+
+uint32_t segments_user_key(const struct vcpu *vcpu)
+{
+    uint32_t key = user_segment(vcpu, SEG_FS, KEY_FS) | user_segment(vcpu, SEG_GS, KEY_GS);
+
+    /* its probes need SHRX */
+    return translator_of((struct vcpu *)vcpu)->bmi2 ? key : key & ~(uint32_t)KEY_LIMITED;
 }
 
 /* --- The mode ----------------------------------------------------------------------- */

@@ -19,9 +19,12 @@ static inline bool segments_flat(const struct segment *s)
     return segment_whole(s) && !s->base;
 }
 
-/* bt.seg_tlb for FS and GS as they are now; for segmented code, bt_seg. */
+/* bt.seg_tlb for FS and GS as they are now; for segmented code, bt_seg; with KEY_LIMITED, bt_seg of
+ * FS and GS. */
 void segments_refresh(struct vcpu *vcpu, uint32_t key);
 void segments_refresh_one(struct vcpu *vcpu, unsigned seg);
+/* KEY_FS, KEY_GS and KEY_LIMITED of flat user code as FS and GS are now. */
+uint32_t segments_user_key(const struct vcpu *vcpu);
 /* What probes are to know of s; checked: in protected mode. */
 struct bt_segment segments_reach(const struct segment *s, bool checked);
 /* CS has been loaded with this or will be: U8. For segmented code. */

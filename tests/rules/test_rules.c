@@ -20,12 +20,13 @@ static const struct sample {
     const char *name;
     uint8_t bytes[16];
     unsigned len;
-    enum { FLAT, KERNEL_TOO, REAL_MODE, AMDS } kind;
+    enum { FLAT, KERNEL_TOO, LIMITED_TOO, REAL_MODE, AMDS } kind;
 } samples[] = {
 #define ENTRY(name, kernel, ...)                                                                   \
     { name, { __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }), kernel },
 #define SAMPLE(name, ...) ENTRY(name, FLAT, __VA_ARGS__)
 #define KERNEL(name, ...) ENTRY(name, KERNEL_TOO, __VA_ARGS__)
+#define LIMITED(name, ...) ENTRY(name, LIMITED_TOO, __VA_ARGS__)
 #define REAL(name, ...) ENTRY(name, REAL_MODE, __VA_ARGS__)
 #define AMD(name, ...) ENTRY(name, AMDS, __VA_ARGS__)
 #include "tests/rules/samples.def"
@@ -86,6 +87,9 @@ static void translate_flat(struct machine *m, csh cs32, csh cs64, const struct s
     translate_sample(m, cs32, cs64, s, KEY_OK | KEY_FPU);
     translate_sample(m, cs32, cs64, s,
                      KEY_OK | KEY_FPU | KEY_USER | KEY_FS | KEY_GS | KEY_WINDOW);
+    if (s->kind == LIMITED_TOO) /* FS has a limit */
+        translate_sample(m, cs32, cs64, s,
+                         KEY_OK | KEY_FPU | KEY_USER | KEY_LIMITED | KEY_GS | KEY_WINDOW);
     if (s->kind == KERNEL_TOO)
         translate_sample(m, cs32, cs64, s, KEY_OK | KEY_FPU | KEY_TSC | KEY_WINDOW);
 }
