@@ -59,14 +59,25 @@ static bool is_tls(const struct sandbox *s, uint16_t selector)
 
 static int flat_entry(struct sandbox *s, unsigned entry, uint64_t base)
 {
-    if (s->ldt_flat & 1u << entry && s->ldt_base[entry] == base)
+    if (s->ldt_set & 1u << entry && s->ldt_base[entry] == base && !s->ldt_limited[entry])
         return 0;
-    s->ldt_flat |= 1u << entry;
+    s->ldt_set |= 1u << entry;
+    s->ldt_limited[entry] = 0;
     return sandbox_queue_ldt(s, entry, (uint32_t)base, 0xfffff, true);
 }
 
+static int limited_entry(struct sandbox *s, unsigned entry, uint64_t descriptor)
+{
+    if (s->ldt_set & 1u << entry && s->ldt_limited[entry] == descriptor)
+        return 0;
+    s->ldt_set |= 1u << entry;
+    s->ldt_limited[entry] = descriptor;
+    return sandbox_queue_descriptor(s, entry, descriptor);
+}
+
 /* A selector for FS or GS and the base that goes with it; without FSGSBASE, by an LDT entry. */
-static int base_order(struct sandbox *s, uint16_t *selector, uint64_t *base, unsigned entry)
+static int base_order(struct sandbox *s, uint16_t *selector, uint64_t *base, uint64_t limited,
+                      unsigned entry)
 {
     bool by_ldt = !(s->host->stub_flags & STUB_FSGSBASE);
 
@@ -77,6 +88,8 @@ static int base_order(struct sandbox *s, uint16_t *selector, uint64_t *base, uns
         if (*selector != SANDBOX_DS || !by_ldt)
             return 0;
         *selector = LDT_SELECTOR(entry);
+    } else if (limited) {
+        return limited_entry(s, *selector >> 3, limited);
     }
     return flat_entry(s, *selector >> 3, by_ldt ? *base : 0);
 }
@@ -87,9 +100,9 @@ static int drop_others(struct sandbox *s, uint16_t fs, uint16_t gs)
     int error = 0;
 
     for (unsigned n = SANDBOX_TLS_FIRST; n <= SANDBOX_TLS_LAST && !error; n++) {
-        if (!(s->ldt_flat & 1u << n) || fs == SANDBOX_TLS(n) || gs == SANDBOX_TLS(n))
+        if (!(s->ldt_set & 1u << n) || fs == SANDBOX_TLS(n) || gs == SANDBOX_TLS(n))
             continue;
-        s->ldt_flat &= ~(1u << n);
+        s->ldt_set &= ~(1u << n);
         error = sandbox_queue_ldt(s, n, 0, 0, false);
     }
     return error;
@@ -104,9 +117,9 @@ static int order_segments(struct sandbox *s, const struct sandbox_regs *io)
 
     o->fs_base = io->fs_base;
     o->gs_base = io->gs_base;
-    error = base_order(s, &fs, &o->fs_base, LDT_FS);
+    error = base_order(s, &fs, &o->fs_base, io->fs_limited, LDT_FS);
     if (!error)
-        error = base_order(s, &gs, &o->gs_base, LDT_GS);
+        error = base_order(s, &gs, &o->gs_base, io->gs_limited, LDT_GS);
     if (!error)
         error = drop_others(s, fs, gs);
     o->ds = data_selector(io->ds);
@@ -496,7 +509,7 @@ bool sandbox_reset(struct sandbox *s)
     for (unsigned i = 0; caps->ldt && i < LDT_USED; i++) {
         if (!s->ldt_base[i])
             continue;
-        s->ldt_flat &= ~(1u << i);
+        s->ldt_set &= ~(1u << i);
         if (sandbox_queue_ldt(s, i, 0, 0, false))
             return false;
     }

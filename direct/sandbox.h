@@ -157,6 +157,9 @@ struct sandbox_regs {
     uint16_t ds, es;   /* 0 or an LDT selector; other values are taken as SANDBOX_DS. FS, GS: a */
     uint16_t fs, gs;   /* null selector has no usable base. Out: as In where not loaded. */
     uint64_t fs_base, gs_base;
+    /* in, with SANDBOX_TLS: 0, or what entry n is instead, of that base: the descriptor of a
+     * present and accessed data segment of 32 bits with DPL 3 */
+    uint64_t fs_limited, gs_limited;
 };
 
 enum sandbox_exit_kind {

@@ -124,34 +124,49 @@ int sandbox_protect(struct sandbox *s, uint64_t gva, uint64_t pages, unsigned pr
     return queue_range(s, __NR_mprotect, gva, pages, host_prot(prot));
 }
 
-int sandbox_queue_ldt(struct sandbox *s, unsigned entry, uint32_t base, uint32_t limit,
-                      bool limit_in_pages)
+static int queue_entry(struct sandbox *s, const struct user_desc *desc)
 {
     int error;
     struct stub_request *r = queue(s, true, &error);
-    struct user_desc desc = { 0 };
     uint64_t at;
 
     if (!r)
         return error;
-    desc.entry_number = entry;
-    desc.base_addr = base;
-    desc.limit = limit;
-    desc.seg_32bit = 1;
-    desc.limit_in_pages = limit_in_pages;
-    desc.useable = 1;
-    if (!limit) { /* the kernel's idea of an empty entry */
-        desc.read_exec_only = 1;
-        desc.seg_not_present = 1;
-        desc.seg_32bit = desc.useable = 0;
-        desc.base_addr = 0;
-    }
-    sandbox_copy(&r->arg[3], &desc, sizeof(desc));
+    sandbox_copy(&r->arg[3], desc, sizeof(*desc));
     at = STUB_ORDERS + (uint64_t)((uint8_t *)&r->arg[3] - s->shared);
     r->number = __NR_modify_ldt;
     r->arg[0] = 0x11;
     r->arg[1] = at;
-    r->arg[2] = sizeof(desc);
-    s->ldt_base[entry] = base;
+    r->arg[2] = sizeof(*desc);
+    s->ldt_base[desc->entry_number] = desc->base_addr;
     return 0;
+}
+
+int sandbox_queue_ldt(struct sandbox *s, unsigned entry, uint32_t base, uint32_t limit,
+                      bool limit_in_pages)
+{
+    struct user_desc desc = { .entry_number = entry };
+
+    if (!limit) { /* the kernel's idea of an empty entry */
+        desc.read_exec_only = desc.seg_not_present = 1;
+        return queue_entry(s, &desc);
+    }
+    desc.base_addr = base;
+    desc.limit = limit;
+    desc.limit_in_pages = limit_in_pages;
+    desc.seg_32bit = desc.useable = 1;
+    return queue_entry(s, &desc);
+}
+
+int sandbox_queue_descriptor(struct sandbox *s, unsigned entry, uint64_t d)
+{
+    const struct user_desc desc = {
+        .entry_number = entry,
+        .base_addr = (d >> 16 & 0xffffff) | (d >> 56) << 24,
+        .limit = (d & 0xffff) | (d >> 32 & 0xf0000),
+        .seg_32bit = 1, .contents = d >> 42 & 1, .read_exec_only = ~d >> 41 & 1,
+        .limit_in_pages = d >> 55 & 1, .useable = d >> 52 & 1,
+    };
+
+    return queue_entry(s, &desc);
 }

@@ -56,7 +56,8 @@ struct sandbox {
     uint32_t xstate_end;           /* of an XSAVE image: the 4 bytes behind it */
 
     uint64_t ldt_base[LDT_USED];
-    uint32_t ldt_flat;             /* a bit for each entry that is one for FS or GS */
+    uint32_t ldt_set;              /* a bit for each entry that is one for FS or GS */
+    uint64_t ldt_limited[LDT_USED]; /* the descriptor of such an entry; 0: 4 GiB from ldt_base */
     struct sandbox_stats stats;
 };
 
@@ -94,6 +95,7 @@ int sandbox_settle(struct sandbox *s);
 /* Queues modify_ldt. */
 int sandbox_queue_ldt(struct sandbox *s, unsigned entry, uint32_t base, uint32_t limit,
                       bool limit_in_pages);
+int sandbox_queue_descriptor(struct sandbox *s, unsigned entry, uint64_t descriptor);
 
 static inline uint64_t sandbox_min(uint64_t a, uint64_t b)
 {

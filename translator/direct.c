@@ -2,7 +2,7 @@
  * Direct execution: user code on the bare CPU, in its address space's sandbox.
  *
  * It begins when the policy has given the current view a sandbox and the user's state is one that
- * the bare CPU can have in a process (direct_allowed); it ends at the first exception, system call
+ * the bare CPU can have in a process (direct_wanted); it ends at the first exception, system call
  * or kick. What the guest sees of an exception is never the host's: the instruction is executed
  * again by the interpreter, which raises the guest's own. Only three things must be known for that:
  * where the instruction began (the eip of a trap is behind it), that a single step is complete, and
@@ -52,19 +52,47 @@ struct direct {
 
 /* --- May it run there? ----------------------------------------------------------------------- */
 
-/* FS, GS: whole with any base, or null. */
-static bool usable(const struct segment *s)
+/* One of Linux's selectors for thread areas. */
+static bool is_thread_area(uint16_t selector)
 {
-    return segment_whole(s) || selector_null(s->selector);
+    unsigned n = selector >> 3;
+
+    return (selector & 7) == 3 && n >= SANDBOX_TLS_FIRST && n <= SANDBOX_TLS_LAST;
 }
 
-bool direct_allowed(const struct vcpu *vcpu, uint32_t key)
+/* A thread area that is not whole, and which the sandbox's LDT can have. */
+static bool is_limited(const struct translator *t, const struct segment *s)
+{
+    const uint32_t needed = SEG_S | SEG_P | SEG_DPL | SEG_DB | SEG_ACCESSED;
+
+    return is_thread_area(s->selector) && !segment_whole(s) &&
+           (s->attr & (needed | SEG_CODE | SEG_L | SEG_UNUSABLE)) == needed &&
+           sandbox_host_caps(t->direct->host)->ldt;
+}
+
+static bool same_segment(const struct segment *a, const struct segment *b)
+{
+    return a->base == b->base && a->limit == b->limit && a->attr == b->attr;
+}
+
+/* FS, GS: whole with any base, null, or a thread area, of which both may be the same one. */
+static bool segments_allowed(const struct translator *t)
+{
+    const struct segment *fs = &t->vcpu->seg[SEG_FS], *gs = &t->vcpu->seg[SEG_GS];
+    bool fs_limited = is_limited(t, fs), gs_limited = is_limited(t, gs);
+
+    if ((fs_limited || gs_limited) && fs->selector == gs->selector && !same_segment(fs, gs))
+        return false;
+    return (fs_limited || segment_whole(fs) || selector_null(fs->selector)) &&
+           (gs_limited || segment_whole(gs) || selector_null(gs->selector));
+}
+
+static bool mode_allowed(const struct vcpu *vcpu, uint32_t key)
 {
     const uint32_t needed = KEY_OK | KEY_USER | KEY_FPU;
 
     return (key & (needed | KEY_SEG)) == needed && !vcpu_iopl(vcpu) && !(vcpu->cr0 & CR0_TS) &&
-           vcpu->eflags & EFLAGS_IF && /* as PUSHF shows it there */
-           usable(&vcpu->seg[SEG_FS]) && usable(&vcpu->seg[SEG_GS]);
+           vcpu->eflags & EFLAGS_IF; /* as PUSHF shows it there */
 }
 
 /* The guest's counter is not the host's (it was paused, or wrote it), or not for its user code. */
@@ -99,7 +127,8 @@ static bool refused(const struct translator *t)
 bool direct_wanted(const struct translator *t, uint32_t key)
 {
     return t->direct && key & KEY_USER && shadowmm_sandbox(t->sm) &&
-           direct_allowed(t->vcpu, key) && (t->direct->tsc_fault || !tsc_differs(t->vcpu)) &&
+           mode_allowed(t->vcpu, key) && segments_allowed(t) &&
+           (t->direct->tsc_fault || !tsc_differs(t->vcpu)) &&
            !made_ldt(t) &&
            !(t->vcpu->stops && stops_in_user(t->vcpu)) &&
            !refused(t);
@@ -107,23 +136,29 @@ bool direct_wanted(const struct translator *t, uint32_t key)
 
 /* --- The state, in and out ------------------------------------------------------------------- */
 
-/* Where its selector is one of Linux's for thread areas, one that shows the same number. */
-static uint16_t whole_selector(const struct segment *s)
+static uint64_t descriptor_of(const struct segment *s)
 {
-    unsigned n = s->selector >> 3;
+    uint64_t limit = s->attr & SEG_G ? s->limit >> 12 : s->limit;
 
-    return (s->selector & 7) == 3 && n >= SANDBOX_TLS_FIRST && n <= SANDBOX_TLS_LAST
-               ? SANDBOX_TLS(n) : SANDBOX_DS;
+    return (limit & 0xffff) | (limit & 0xf0000) << 32 | (s->base & 0xffffff) << 16 |
+           (s->base >> 24 & 0xff) << 56 | (uint64_t)s->attr << 40;
 }
 
-static void put_base(const struct segment *s, uint16_t *selector, uint64_t *base)
+/* Where its selector is one for a thread area, one that shows the same number. */
+static void put_segment(const struct translator *t, const struct segment *s, uint16_t *selector,
+                        uint64_t *base, uint64_t *limited)
 {
-    *selector = segment_whole(s) ? whole_selector(s) : 0;
-    *base = segment_whole(s) ? s->base : 0;
+    *limited = is_limited(t, s) ? descriptor_of(s) : 0;
+    if (!*limited && !segment_whole(s))
+        return;
+    *selector = is_thread_area(s->selector) ? SANDBOX_TLS(s->selector >> 3) : SANDBOX_DS;
+    *base = s->base;
 }
 
-static void put_state(struct vcpu *vcpu, struct sandbox_regs *r)
+static void put_state(const struct translator *t, struct sandbox_regs *r)
 {
+    struct vcpu *vcpu = t->vcpu;
+
     *r = (struct sandbox_regs){ .rip = vcpu->rip, .eflags = vcpu->eflags & ~EFLAGS_RF,
                                 .cs = SANDBOX_CS32, .ss = SANDBOX_DS, .ds = SANDBOX_DS,
                                 .es = SANDBOX_DS };
@@ -131,8 +166,8 @@ static void put_state(struct vcpu *vcpu, struct sandbox_regs *r)
         r->gpr[i] = vcpu->gpr[i];
     for (unsigned i = 0; i < SEG_COUNT; i++)
         vcpu->bare[i] = vcpu->seg[i].selector;
-    put_base(&vcpu->seg[SEG_FS], &r->fs, &r->fs_base);
-    put_base(&vcpu->seg[SEG_GS], &r->gs, &r->gs_base);
+    put_segment(t, &vcpu->seg[SEG_FS], &r->fs, &r->fs_base, &r->fs_limited);
+    put_segment(t, &vcpu->seg[SEG_GS], &r->gs, &r->gs_base, &r->gs_limited);
 }
 
 /*
@@ -454,7 +489,7 @@ void direct_run(struct translator *t)
     }
     event_tell(vcpu, EVENT_direct_enter, 0, 0, 0);
     t->direct->lacked_ldt |= !has_ldt(vcpu);
-    put_state(vcpu, &in);
+    put_state(t, &in);
     regs = in;
     put_fpu(vcpu, sandbox);
     if (t->direct->tsc_fault)

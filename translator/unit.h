@@ -384,8 +384,7 @@ bool steps_trapped(struct vcpu *vcpu, void *ucontext);
 /* NULL, with *handoff: TSC cycles of a run that ends at once; or why this host cannot. */
 const char *direct_create(struct translator *t, uint64_t *handoff);
 void direct_destroy(struct translator *t); /* after the shadow memory */
-/* User code in this state could run on the bare CPU; ... and has a sandbox for it. */
-bool direct_allowed(const struct vcpu *vcpu, uint32_t key);
+/* User code in this state can run on the bare CPU, and has a sandbox for it. */
 bool direct_wanted(const struct translator *t, uint32_t key);
 /* Until something needs the monitor, which is then done. */
 void direct_run(struct translator *t);

@@ -120,6 +120,37 @@ static void limits(const char *name, uint32_t selector)
     SEG_LOAD(fs, 0);
 }
 
+/* Thread areas that end, which change under the selector, as SBCL's do from thread to thread. */
+static void case_tls_limits(void)
+{
+    uint32_t s;
+
+    fill_area();
+    um_traps();
+    s = thread_area(area, 0x3ff, DESC_32BIT | DESC_USABLE);
+    limits("bytes", s);
+    for (unsigned round = 0; round < 60; round++) {
+        struct descriptor d = { s >> 3, (uint32_t)(area + round), 99 + 4 * (round % 3),
+                                DESC_32BIT | DESC_USABLE };
+
+        if (sys1(SYS_set_thread_area, &d))
+            rt_fail("set_thread_area", round);
+        SEG_LOAD(fs, s);
+        expect("base", SEG_READ(fs, 96), area[round + 24]);
+        SEG_WRITE(fs, 92, round);
+        expect("written", area[round + 23], round);
+        if (round % 10 == 0)
+            TRAP("end", "movl %%fs:100, %%eax");
+        SEG_LOAD(gs, s); /* two registers, one area */
+        expect("gs", SEG_READ(gs, 96), area[round + 24]);
+        expect("number", SEG_GET(gs) >> 3, s >> 3);
+        if (round % 7 == 0)
+            sys0(SYS_getppid);
+        SEG_LOAD(gs, 0);
+    }
+    SEG_LOAD(fs, 0);
+}
+
 static void case_ldt(void)
 {
     fill_area();
@@ -359,6 +390,7 @@ static void case_time_stamp(void)
 const struct um_case um_segment_cases[] = {
     { "tls", case_tls },
     { "tls-es", case_tls_es },
+    { "tls-limits", case_tls_limits },
     { "ldt", case_ldt },
     { "ldt-stack", case_ldt_stack },
     { "ldt-code", case_ldt_code },

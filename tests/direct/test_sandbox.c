@@ -360,6 +360,56 @@ static void test_thread_areas(void)
     FAULTS(13, 0x3c, 5, 0x202, 0xb8, 0x3f, 0, 0, 0, 0x8e, 0xe8); /* mov gs,0x3f: no area now */
 }
 
+/* Areas that end: of bytes and of pages, one that expands down, and the same entry whole again. */
+static void test_limited_areas(void)
+{
+    static const struct {
+        uint32_t limit, high;  /* high: G, D, AVL and the type, as in a descriptor's second half */
+        uint32_t inside, beyond;
+    } area[] = {
+        { 0x103, 0x0050f300, 0x100, 0x101 },
+        { 0, 0x00d0f300, 0xffc, 0xffd },
+        { 0x1ff, 0x0050f700, 0x200, 0x1ff },
+    };
+    uint16_t tls = SANDBOX_TLS(SANDBOX_TLS_FIRST + 1);
+    struct sandbox_regs r;
+
+    if (!sandbox_host_caps(host)->ldt)
+        return;
+    for (unsigned i = 0; i < 12; i++) {
+        unsigned k = i % 3;
+        uint32_t base = DATA + 0x10 * i;
+        uint64_t d = (uint64_t)(area[k].high | base >> 24 << 24 | (base >> 16 & 0xff)) << 32 |
+                     base << 16 | area[k].limit;
+
+        *(uint32_t *)(ram + 4096 + 0x10 * i + area[k].inside) = 0x1000 + i;
+        r = fixture_regs();
+        r.fs = tls, r.fs_base = base, r.fs_limited = d;
+        r.gpr[1] = area[k].inside;
+        RUN(&r, 0x8c, 0xe0, 0x64, 0x8b, 0x19, 0xf4); /* mov eax,fs; mov ebx,fs:[ecx]; hlt */
+        CHECK_EQ(r.gpr[0], tls);
+        CHECK_EQ(r.gpr[3], 0x1000 + i);
+        CHECK_EQ(r.fs, tls);
+        CHECK_EQ(r.fs_base, base);
+        r = fixture_regs();
+        r.fs = tls, r.fs_base = base, r.fs_limited = d;
+        r.gpr[1] = area[k].beyond, r.gpr[3] = 7;
+        RUN(&r, 0x64, 0x8b, 0x19, 0xf4);
+        CHECK_EQ(r.gpr[3], 7); /* the #GP is the load's */
+        CHECK_EQ(r.rip, CODE);
+        r = fixture_regs();
+        r.fs = r.gs = tls, r.fs_base = r.gs_base = base, r.fs_limited = r.gs_limited = d;
+        r.gpr[1] = area[k].inside;
+        RUN(&r, 0x65, 0x8b, 0x19, 0xf4);
+        CHECK_EQ(r.gpr[3], 0x1000 + i);
+        r = fixture_regs();
+        r.fs = tls, r.fs_base = base;
+        r.gpr[1] = area[k].beyond;
+        RUN(&r, 0x64, 0x8b, 0x19, 0xf4);
+        CHECK_EQ(r.rip, CODE + 3); /* whole */
+    }
+}
+
 /* --- Kicks ---------------------------------------------------------------------------- */
 
 static volatile unsigned kick_rounds;
@@ -616,6 +666,7 @@ int main(void)
         fixture_box();
         test_segments();
         test_thread_areas();
+        test_limited_areas();
     }
     fixture_close();
     fixture_open(SANDBOX_FAULT_CPUID);
@@ -637,6 +688,7 @@ int main(void)
     test_flags();
     test_segments();
     test_thread_areas();
+    test_limited_areas();
     test_kicks();
     test_policy();
     test_reset();
